@@ -1,0 +1,89 @@
+"""Specification tables: limit of error for a reading on a range at an aperture, each row with the document it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Quantity = Literal["current", "voltage", "power"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyRow:
+    """`+-(gain * reading + offset)` as a limit (rectangular) on one range.
+
+    full_scale: range in ampere, volt or watt. gain: fraction of reading. offset: same unit as full_scale.
+    aperture_s: the shortest aperture for which the row holds without derating.
+    source: document and page, or the certificate the bench file names.
+    tempco_per_k: added fraction of (gain, offset) per kelvin outside 18..28 Cel; None where the document gives none.
+    """
+
+    quantity: Quantity
+    full_scale: float
+    gain: float
+    offset: float
+    aperture_s: float
+    source: str
+    tempco_per_k: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeratingRow:
+    """At an aperture of `aperture_s` or longer (down to this row) add `of_range * full_scale` to the offset of `quantity` ranges
+    between low and high (inclusive). Never extrapolated below the last row."""
+
+    quantity: Quantity
+    low: float
+    high: float
+    aperture_s: float
+    of_range: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOfError:
+    """What a row gives at one aperture: gain (fraction) and offset (SI), kept apart so that they cancel where they should."""
+
+    gain: float
+    offset: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyTable:
+    """All rows of one instrument. timebase: fraction (limit), None where unknown."""
+
+    rows: tuple[AccuracyRow, ...] = ()
+    derating: tuple[DeratingRow, ...] = ()
+    timebase: float | None = None
+    timebase_source: str = ""
+
+    def limit(self, quantity: Quantity, full_scale: float, aperture_s: float) -> LimitOfError | None:
+        """The limit of error on a range, or None when no document and no declaration gives it (never invented).
+
+        The row of exactly this range is used. A shorter aperture than the row's needs a derating row that reaches it; without one
+        the answer is None.
+        """
+        row = next((r for r in self.rows if r.quantity == quantity and _same(r.full_scale, full_scale)), None)
+        if row is None:
+            return None
+        if aperture_s >= row.aperture_s * (1 - 1e-9):
+            return LimitOfError(row.gain, row.offset, row.source)
+        added = self._derating(quantity, full_scale, aperture_s)
+        if added is None:
+            return None
+        return LimitOfError(row.gain, row.offset + added.of_range * full_scale, f"{row.source}; {added.source}")
+
+    def _derating(self, quantity: Quantity, full_scale: float, aperture_s: float) -> DeratingRow | None:
+        reaching = [
+            d
+            for d in self.derating
+            if d.quantity == quantity
+            and d.low * (1 - 1e-9) <= full_scale <= d.high * (1 + 1e-9)
+            and d.aperture_s <= aperture_s * (1 + 1e-9)
+        ]
+        return max(reaching, key=lambda d: d.aperture_s, default=None)
+
+
+def _same(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-6 * max(abs(a), abs(b))

@@ -1,0 +1,71 @@
+"""The tree of labd's errors, each with the exit code the command line ends with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LabdError(Exception):
+    """Something a user can act on; the message says what, where and what would be right. One line."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class FileError(LabdError):
+    """A bench, board, plan or card file is wrong: names file, key, value and what would be right."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, key: str, text: str) -> None:
+        where = f"{file}: {key}" if key else file
+        super().__init__(f"{where}: {text}")
+        self.file = file
+        self.key = key
+
+
+class InstrumentFailure(LabdError):
+    """An instrument refused, answered wrongly, hung or was not found."""
+
+    exit_code = 3
+
+
+class DutFailure(LabdError):
+    """The device under test did not answer, answered wrongly, rebooted or cannot do what the plan asks."""
+
+    exit_code = 4
+
+
+class SafetyRefusal(LabdError):
+    """The interlock refused a command, or a protection tripped; outputs are off."""
+
+    exit_code = 5
+
+
+class OutputNotVerifiedOff(SafetyRefusal):
+    """Switching off was commanded but could not be verified: the DUT may still be powered or charged."""
+
+    exit_code = 6
+
+
+class DataLost(LabdError):
+    """Samples or inferences are missing from a capture; what remains is stored and marked."""
+
+    exit_code = 7
+
+
+class StoreError(LabdError):
+    """The catalogue or a trace file cannot be read or written."""
+
+    exit_code = 8
+
+
+class NotFound(LabdError):
+    """No such run, bench, driver or file."""
+
+    exit_code = 9
+
+
+class Interrupted(LabdError):
+    """SIGINT or SIGTERM ended the run; what was captured is stored, outputs are off."""
+
+    exit_code = 130

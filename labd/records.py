@@ -1,0 +1,163 @@
+"""The data that pass between labd's parts: marks, windows, operating points, captures and KPI records. Frozen, SI units, no I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Mode(enum.StrEnum):
+    """How the DUT spends the time between inferences."""
+
+    ALWAYS_ON = "always_on"
+    EVENT_SLEEP = "event_sleep"
+    EVENT_RELOAD = "event_reload"
+    EVENT_GATED = "event_gated"
+
+    @property
+    def is_event(self) -> bool:
+        return self is not Mode.ALWAYS_ON
+
+
+class Role(enum.StrEnum):
+    """What one capture is for."""
+
+    FLOOR = "floor"
+    EVENT = "event"
+    MEAN = "mean"
+
+
+class Phase(enum.StrEnum):
+    """What the DUT does in a window."""
+
+    OFF = "off"
+    RAMP = "ramp"
+    SLEEP = "sleep"
+    WAKE = "wake"
+    LOAD = "load"
+    INFER = "infer"
+    TAIL = "tail"
+    IDLE = "idle"
+
+
+class CaptureState(enum.StrEnum):
+    PLANNED = "planned"
+    RECORDING = "recording"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Provenance(enum.StrEnum):
+    MEASURED = "measured"
+    COMPUTED = "computed"
+    DECLARED = "declared"
+    ESTIMATED = "estimated"
+
+
+class MarkStyle(enum.StrEnum):
+    """How the DUT shows its phases. See docs/reference/dut-marks.md.
+
+    GATE: marker high exactly during each inference. PHASES: four edges an event: rise = code runs, fall = parameters resident
+    (ready), rise = inference starts, fall = inference ends. PULSES: MLPerf Tiny falling edges, in pairs. TEXT: `m-lap-us-` lines.
+    """
+
+    GATE = "gate"
+    PHASES = "phases"
+    PULSES = "pulses"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """One combination of what a plan varies. rate_hz 0 is the floor."""
+
+    mode: Mode
+    rate_hz: float
+    supply_v: float
+    model: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Stable over runs of the same plan, e.g. `event_sleep/r=5/v=3/dnn`."""
+        extra = "".join(f"/{k}={v}" for k, v in sorted(self.settings.items()))
+        return f"{self.mode}/r={self.rate_hz:g}/v={self.supply_v:g}/{self.model}{extra}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An instant. t_s and u_s (standard uncertainty) in seconds on the axis named by `axis`."""
+
+    kind: str
+    source: str
+    t_s: float
+    u_s: float
+    axis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An interval with a phase, in seconds on the capture's sample axis, and the standard uncertainty of both edges.
+
+    stretch: which contiguous stretch of the capture it lies in. event: number of the inference it belongs to, -1 for none.
+    """
+
+    phase: Phase
+    start_s: float
+    end_s: float
+    u_start_s: float
+    u_end_s: float
+    stretch: int = 0
+    event: int = -1
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """One term of an uncertainty budget: name shared by every KPI that the same error moves; u in the KPI's unit (signed sensitivity x u)."""
+
+    name: str
+    u: float
+    kind: str  # "A" or "B"
+    distribution: str  # "t", "rectangular", "normal"
+    dof: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KpiRecord:
+    """One figure with everything a reviewer asks for.
+
+    unit: UCUM code. u: standard uncertainty, None when a term of the budget is unknown (then low and high are None and `flags`
+    say which). low, high: 95 % coverage interval. n: inferences or blocks behind it. captures: keys of the captures it came from.
+    quantity: what is measured in words, e.g. `energy_per_inference.gross`. at: the operating point's key or a pair of modes.
+    """
+
+    id: str
+    at: str
+    value: float | None
+    unit: str
+    u: float | None
+    low: float | None
+    high: float | None
+    n: int
+    provenance: Provenance
+    method: str
+    captures: tuple[str, ...] = ()
+    budget: tuple[BudgetLine, ...] = ()
+    flags: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened during a run, for the log and the annotations."""
+
+    t_ns: int
+    kind: str
+    text: str
+    capture: str = ""
