@@ -1,0 +1,52 @@
+# make demo and make test set everything up by themselves: Python 3.11+, make and a C compiler are all they need.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+SEED ?=
+
+.PHONY: demo test check accuracy bench lock clean venv help
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("labd needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+venv: $(STAMP)
+
+## make demo      a rate sweep in three modes on a virtual bench: table, break-even rates, report
+demo: $(STAMP)
+	$(VENV)/bin/labd demo --out out/demo
+
+## make test      every test that needs no wall clock
+test: $(STAMP)
+	$(PY) -m pytest -q -m "not evidence" $(PYTEST_ARGS)
+
+## make check     ruff, mypy --strict, import-linter
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+## make accuracy  coverage of the published intervals against the virtual board's truth (SEED=n, QUICK=1)
+accuracy: $(STAMP)
+	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+## make bench     ratios against named peers and limits
+bench: $(STAMP)
+	$(PY) -m benchmarks.ratios
+
+## make lock      write the lock files anew (needs uv)
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q pyproject.toml -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q pyproject.toml --group dev -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
