@@ -1,0 +1,129 @@
+"""Plan expansion: from modes, rates, supplies and models to captures with stable keys, in a seeded random order. Pure."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from labd.records import MarkStyle, Mode, OperatingPoint, Role
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePlan:
+    """One acquisition to make. key is stable over runs of the same plan; order is its place in this run (0 first).
+
+    events: inferences in it (0 for a floor). duration_s: the bench time it takes, without set-up. seed: of its uncertainty draws.
+    """
+
+    key: str
+    point: OperatingPoint
+    role: Role
+    repeat: int
+    order: int
+    events: int
+    duration_s: float
+    marks: MarkStyle
+    instrument: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How this bench gets at the KPIs: `stream` (a gap-free log sees whole periods) or composed from floor and events."""
+
+    stream: bool
+    meter: str
+    cross_check: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a plan asks for, in SI units; the part of it that decides which captures there are."""
+
+    modes: Sequence[Mode]
+    rates_hz: Sequence[float]
+    supplies_v: Sequence[float]
+    models: Sequence[str]
+    events: int
+    event_captures: int
+    floor_time_s: float
+    repeats: int
+    seed: int
+    idle_kind: str = "wfi"
+    cross_check_time_s: float = 60.0
+
+
+def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[CapturePlan]:
+    """All captures of a run, in the order they will be made.
+
+    Every mode is measured at rate 0 at least twice, once in each half of the run, so that drift between them can be seen.
+    """
+    points = [
+        OperatingPoint(mode, rate, supply, model, _settings(mode, wanted.idle_kind))
+        for supply in wanted.supplies_v
+        for model in wanted.models
+        for mode in wanted.modes
+        for rate in wanted.rates_hz
+    ]
+    shuffle = random.Random(wanted.seed)
+    early: list[CapturePlan] = []
+    late: list[CapturePlan] = []
+    for point in points:
+        for capture in _captures(point, wanted, method, longest_event_s):
+            half = (early, late)[capture.repeat % 2] if capture.role is Role.FLOOR else shuffle.choice((early, late))
+            half.append(capture)
+    shuffle.shuffle(early)
+    shuffle.shuffle(late)
+    return [replace(capture, order=order) for order, capture in enumerate(early + late)]
+
+
+def _settings(mode: Mode, idle_kind: str) -> dict[str, str]:
+    return {"idle_kind": idle_kind} if mode is Mode.ALWAYS_ON else {}
+
+
+def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:
+    if point.rate_hz == 0:
+        return _rest(point, wanted, method, longest_event_s)
+    if not method.stream:
+        return []  # composed: P(r) = P_floor + r * E_event needs no capture at r
+    duration = (wanted.events + 1) / point.rate_hz
+    return [
+        _capture(point, Role.MEAN, repeat, events=wanted.events, duration_s=duration, marks=MarkStyle.GATE, method=method)
+        for repeat in range(wanted.repeats)
+    ]
+
+
+def _rest(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:
+    floors = [
+        _capture(point, Role.FLOOR, repeat, events=0, duration_s=wanted.floor_time_s, marks=MarkStyle.GATE, method=method)
+        for repeat in range(2 * wanted.repeats)
+    ]
+    if wanted.event_captures == 0 or (method.stream and not point.mode.is_event):
+        return floors
+    events = [
+        _capture(
+            point,
+            Role.EVENT,
+            repeat,
+            events=wanted.event_captures,
+            duration_s=wanted.event_captures * 4 * longest_event_s,
+            marks=MarkStyle.PHASES,
+            method=method,
+        )
+        for repeat in range(wanted.repeats)
+    ]
+    return floors + events
+
+
+def _capture(
+    point: OperatingPoint, role: Role, repeat: int, *, events: int, duration_s: float, marks: MarkStyle, method: Method
+) -> CapturePlan:
+    key = f"{point.key}/{role}/{repeat}"
+    return CapturePlan(key, point, role, repeat, 0, events, duration_s, marks, method.meter, _seed(key))
+
+
+def _seed(key: str) -> int:
+    """A capture's draws depend on its id alone, so that a re-analysis repeats them."""
+    return zlib.crc32(key.encode())

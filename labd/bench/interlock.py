@@ -1,0 +1,204 @@
+"""What stands between labd and the DUT's supply: no command leaves that the bench file's limits do not allow, and off is verified."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from labd.bench.clock import BenchClock
+from labd.errors import OutputNotVerifiedOff, SafetyRefusal
+from labd_instruments.contract import ProtectionLevels, Reading, Sources
+
+T = TypeVar("T")
+
+SENSE_TEST_V = 0.1  # at most 0.2 V: no board starts or is harmed by it, an open sense lead shows
+SENSE_TEST_OVP_V = 1.0
+SENSE_TEST_TOLERANCE_V = 0.03
+RAMP_STEPS = 10
+RAMP_S = 0.02
+# A junction of an I/O pin's clamp diode conducts from about 0.3 V above the supply (absolute maximum ratings of common MCUs).
+IO_ABOVE_SUPPLY_V = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the DUT may ever see, from the bench file; `where` names file and section for messages."""
+
+    voltage_v: float
+    current_a: float
+    power_w: float
+    inrush_a: float
+    inrush_s: float
+    on_time_s: float
+    off_voltage_v: float
+    off_time_s: float
+    sinking_off: bool
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class IoLine:
+    """One line between the bench and the DUT: its level and whether something isolates it. connect/disconnect drive it or float it."""
+
+    name: str
+    level_v: float
+    isolated: bool
+    connect: Callable[[], Awaitable[None]]
+    disconnect: Callable[[], Awaitable[None]]
+
+
+class Caller(Protocol):
+    """Runs a driver's function on the thread that owns its session."""
+
+    async def call(self, function: Callable[..., T], /, *args: object, deadline_s: float | None = None) -> T: ...
+
+
+class Power(enum.Enum):
+    OFF = "off"
+    SUPPLY = "supply on, lines high-Z"
+    ON = "supply and lines on"
+    UNKNOWN = "unknown"
+
+
+class Interlock:
+    """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified."""
+
+    def __init__(self, source: Sources, session: Caller, limits: Limits, *, clock: BenchClock, remote_sense: bool) -> None:
+        self._source = source
+        self._session = session
+        self._limits = limits
+        self._clock = clock
+        self._remote_sense = remote_sense
+        self._lines: list[IoLine] = []
+        self.state = Power.UNKNOWN
+
+    def check_voltage(self, volt: float) -> None:
+        """Raises SafetyRefusal naming value, limit and where the limit is set."""
+        if not 0 <= volt <= self._limits.voltage_v:
+            raise SafetyRefusal(f"{volt:g} V refused: the limit is 0 to {self._limits.voltage_v:g} V ({self._limits.where}: limits.voltage)")
+
+    def check_lines(self, lines: list[IoLine], supply_v: float) -> None:
+        """Raises SafetyRefusal for a line that would feed the DUT through its pins."""
+        for line in lines:
+            if not line.isolated and supply_v < line.level_v - IO_ABOVE_SUPPLY_V:
+                raise SafetyRefusal(
+                    f"supply {supply_v:g} V refused: line {line.name!r} drives {line.level_v:g} V into the DUT, more than "
+                    f"{IO_ABOVE_SUPPLY_V:g} V above its supply; add a level shifter and declare it ({self._limits.where}: isolation)"
+                )
+
+    async def power_up(self, supply_v: float, lines: list[IoLine]) -> None:
+        """From any state to supply on and lines connected. Raises SafetyRefusal; whatever it raises, the output is off or being cut."""
+        self.check_voltage(supply_v)
+        self.check_lines(lines, supply_v)
+        if self.state is not Power.OFF:
+            await self.power_down()
+        await self._prepare()
+        await self._sense_test()
+        await self._ramp(supply_v)
+        self.state = Power.SUPPLY
+        await self._connect(lines)
+
+    async def set_voltage(self, volt: float) -> None:
+        """A new supply voltage while on; refused outside the limits or below a connected line's level."""
+        self.check_voltage(volt)
+        self.check_lines(self._lines, volt)
+        await self._do(self._source.set_voltage, volt)
+
+    async def connect_lines(self, lines: list[IoLine]) -> None:
+        """Drive lines into the DUT. Raises SafetyRefusal while its supply is off: it would be fed through its pins."""
+        if self.state not in (Power.SUPPLY, Power.ON):
+            raise SafetyRefusal(f"lines refused: the DUT's supply is {self.state.value}; power up the supply first, then the lines")
+        await self._connect(lines)
+
+    async def tripped(self) -> str | None:
+        return await self._do(self._source.tripped)
+
+    async def power_down(self) -> None:
+        """Lines high-Z, output off, verified: state off and DUT below off_voltage within off_time. Raises OutputNotVerifiedOff."""
+        for line in reversed(self._lines):
+            await line.disconnect()
+        self._lines = []
+        self.state = Power.UNKNOWN
+        await self._do(self._source.set_output, False)
+        if await self._do(self._source.output_is_on):
+            raise OutputNotVerifiedOff("the source still reports its output on after it was switched off: cut the supply by hand")
+        await self._wait_discharged()
+        self.state = Power.OFF
+
+    async def _wait_discharged(self) -> None:
+        waited = 0.0
+        step = self._limits.off_time_s / 40
+        while True:
+            reading = await self._do(self._source.measure_output)
+            if abs(reading.voltage_v) < self._limits.off_voltage_v:
+                return
+            if waited >= self._limits.off_time_s:
+                raise OutputNotVerifiedOff(
+                    f"not discharged: {reading.voltage_v:.3g} V at the DUT {waited:.2g} s after the output went off, "
+                    f"off means below {self._limits.off_voltage_v:g} V ({self._limits.where}: limits.off_voltage, limits.off_time); "
+                    "either something feeds it back through another line or the output does not sink"
+                )
+            await self._clock.sleep(step)
+            waited += step
+
+    async def _prepare(self) -> None:
+        await self._do(self._source.set_voltage, 0.0)
+        await self._do(self._source.set_off_mode, self._limits.sinking_off)
+        await self._do(self._source.set_remote_sense, self._remote_sense)
+
+    async def _sense_test(self) -> None:
+        """At a voltage that no board notices: does the source measure what it sets? An open or swapped sense lead does not."""
+        self.check_voltage(SENSE_TEST_V)
+        await self._protect(min(SENSE_TEST_OVP_V, self._limits.voltage_v))
+        await self._do(self._source.set_voltage, SENSE_TEST_V)
+        await self._do(self._source.set_output, True)
+        await self._clock.sleep(RAMP_S)
+        reading = await self._do(self._source.measure_output)
+        trip = await self._do(self._source.tripped)
+        on = await self._do(self._source.output_is_on)
+        if trip is None and on and abs(reading.voltage_v - SENSE_TEST_V) <= SENSE_TEST_TOLERANCE_V:
+            return
+        await self.power_down()
+        what = f"tripped ({trip})" if trip else f"read {reading.voltage_v:.3g} V" if on else "switched its output off"
+        raise SafetyRefusal(
+            f"remote-sense test failed: set {SENSE_TEST_V:g} V, the source {what}; check that both sense leads are connected at the DUT "
+            f"and not swapped ({self._limits.where}: sense)"
+        )
+
+    async def _ramp(self, supply_v: float) -> None:
+        await self._protect(self._limits.voltage_v)
+        start = SENSE_TEST_V
+        for step in range(1, RAMP_STEPS + 1):
+            await self._do(self._source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
+            await self._clock.sleep(RAMP_S / RAMP_STEPS)
+        await self._clock.sleep(RAMP_S)
+        await self._check_held(supply_v)
+
+    async def _check_held(self, supply_v: float) -> None:
+        reading: Reading = await self._do(self._source.measure_output)
+        trip = await self._do(self._source.tripped)
+        if trip is None and abs(reading.voltage_v - supply_v) <= 0.05 * supply_v:
+            return
+        await self.power_down()
+        raise SafetyRefusal(
+            f"the supply does not hold {supply_v:g} V: {reading.voltage_v:.3g} V and {reading.current_a:.3g} A at the DUT"
+            + (f", {trip}" if trip else "")
+            + "; outputs are off"
+        )
+
+    async def _protect(self, ovp_v: float) -> None:
+        asked = ProtectionLevels(voltage_v=ovp_v, current_a=min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v))
+        got = await self._do(self._source.protect, asked)
+        if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
+            raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
+
+    async def _connect(self, lines: list[IoLine]) -> None:
+        for line in lines:
+            await line.connect()
+            self._lines.append(line)
+        self.state = Power.ON
+
+    async def _do(self, function: Callable[..., T], *args: object) -> T:
+        return await self._session.call(function, *args)

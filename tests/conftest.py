@@ -1,0 +1,30 @@
+"""What holds for every test: no leaked asyncio task, no forgotten thread that blocks exit, skips that fail where CI asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Generator
+
+import pytest
+
+SKIPS_FAIL = os.environ.get("LABD_SKIPS_FAIL") == "1"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, None]:
+    """In CI a skip is a failure: a test that did not run proves nothing."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    if SKIPS_FAIL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where skips are failures: {report.longrepr}"
+
+
+@pytest.fixture(autouse=True)
+async def no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """A task that outlives its test has no owner."""
+    before = asyncio.all_tasks()
+    yield
+    leaked = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not leaked, f"tasks without an owner: {sorted(task.get_name() for task in leaked)}"
