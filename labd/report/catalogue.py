@@ -1,0 +1,184 @@
+"""What the KPI ids mean in print: titles, order, and which ids fill the columns of the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labd.records import KpiRecord, Mode, OperatingPoint, Phase
+from labd.report.data import RunReport, curve_key
+from labd.report.numbers import words
+
+MODES: Mapping[Mode, str] = {
+    Mode.ALWAYS_ON: "always-on",
+    Mode.EVENT_SLEEP: "event-sleep",
+    Mode.EVENT_RELOAD: "event-reload",
+    Mode.EVENT_GATED: "event-gated",
+}
+
+MODE_MEANING: Mapping[Mode, str] = {
+    Mode.ALWAYS_ON: "powered and awake between inferences, model resident",
+    Mode.EVENT_SLEEP: "asleep between inferences, model retained",
+    Mode.EVENT_RELOAD: "asleep between inferences, model dropped and loaded again at each event",
+    Mode.EVENT_GATED: "supply switched off between inferences",
+}
+
+SHAPES: Mapping[Mode, str] = {
+    Mode.ALWAYS_ON: "circle",
+    Mode.EVENT_SLEEP: "square",
+    Mode.EVENT_RELOAD: "triangle",
+    Mode.EVENT_GATED: "diamond",
+}
+
+PHASES: tuple[Phase, ...] = (Phase.OFF, Phase.RAMP, Phase.SLEEP, Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL, Phase.IDLE)
+REST: frozenset[Phase] = frozenset({Phase.OFF, Phase.SLEEP, Phase.IDLE})
+
+# In the order of print. A title stands for its id and for everything below it (`latency.pin` also for `latency.pin.p95`).
+TITLES: Mapping[str, str] = {
+    "mean_power": "Mean power",
+    "floor_power": "Floor power",
+    "incremental_energy": "Incremental energy per inference",
+    "break_even_rate": "Break-even rate",
+    "energy_per_inference.at_rate": "Energy per inference at this rate (mean power / rate)",
+    "energy_per_inference.gross": "Energy per inference, gross",
+    "energy_per_inference.net_of_idle": "Energy per inference, net of idle",
+    "energy_per_inference.net_of_sleep": "Energy per inference, net of sleep",
+    "energy_per_inference.per_event": "Energy per event, wake to sleep, tail included",
+    "energy_per_inference": "Energy per inference",
+    "energy_per_phase": "Energy per phase",
+    "charge_per_inference": "Charge per inference",
+    "charge": "Charge",
+    "idle_power": "Idle power",
+    "sleep_power": "Sleep power",
+    "peak_power": "Peak power",
+    "latency.pin": "Latency, by marker pin",
+    "latency.dut_counter": "Latency, by the device's counter",
+    "latency.host": "Latency, seen from the host",
+    "latency": "Latency",
+    "wake_up": "Wake-up, event to parameters resident",
+    "wake_time": "Wake-up, event to code running",
+    "load_time": "Load, code running to parameters resident",
+    "current_rise_to_ready": "Current rise to ready (lower bound of wake-up)",
+    "inference_rate": "Inference rate",
+    "duty_cycle": "Duty cycle achieved",
+    "lifetime": "Battery life",
+    "closure": "Closure test",
+}
+
+MEAN_POWER = ("mean_power", "power.mean")
+FLOOR_POWER = ("floor_power", "power.floor")
+AT_RATE = ("energy_per_inference.at_rate",)
+GROSS = ("energy_per_inference.gross",)
+PER_EVENT = ("energy_per_inference.per_event",)
+LATENCY = (
+    "latency.pin.mean",
+    "latency.pin",
+    "latency.pin.p50",
+    "latency.dut_counter.mean",
+    "latency.dut_counter",
+    "latency.dut_counter.p50",
+)
+LATENCY_HOST = ("latency.host.mean", "latency.host", "latency.host.p50")
+WAKE_UP = ("wake_up", "wake_up.total", "wake_up_time", "wake_time", "current_rise_to_ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the summary: heading, what it means, and the ids that may fill it, best first."""
+
+    heading: str
+    meaning: str
+    ids: tuple[str, ...]
+    at_floor: bool = False  # also has a value at rate 0
+
+
+SUMMARY: tuple[Column, ...] = (
+    Column("Mean power", "over whole periods, rest included", (*MEAN_POWER, *FLOOR_POWER), at_floor=True),
+    Column("E at rate", "mean power / rate: what one inference costs at this rate, rest included", AT_RATE),
+    Column("E gross", "inside the inference window, static power included", GROSS),
+    Column("E per event", "wake to sleep, above the sleep power, tail included", PER_EVENT),
+    Column("Latency", "start to end of one inference", (*LATENCY, *LATENCY_HOST)),
+    Column("Wake-up", "event to ready, load included", WAKE_UP),
+)
+
+
+def title(kpi_id: str) -> str:
+    """The printed name of a KPI id: the title of its longest known beginning, what follows added; an unknown id in words."""
+    for cut in sorted((i for i, c in enumerate(kpi_id + ".") if c in ".["), reverse=True):
+        known = TITLES.get(kpi_id[:cut])
+        if known:
+            rest = kpi_id[cut:].lstrip(".")
+            return f"{known} {words(rest)}".strip() if rest.startswith("[") or not rest else f"{known}, {words(rest)}"
+    return words(kpi_id)
+
+
+def rank(kpi_id: str) -> tuple[int, str]:
+    """Sorts ids in the order of TITLES, unknown ones last."""
+    order = list(TITLES)
+    found = next((order.index(known) for known in sorted(TITLES, key=len, reverse=True) if kpi_id.startswith(known)), len(order))
+    return found, kpi_id
+
+
+def point_label(point: OperatingPoint) -> str:
+    return f"{MODES[point.mode]}, {rate_label(point.rate_hz)}"
+
+
+def rate_label(rate_hz: float) -> str:
+    return f"{rate_hz:g} /s"
+
+
+def place(report: RunReport, at: str) -> str:
+    """An operating point's key, a curve's key or a pair of modes in words, where the report knows it; else as it stands."""
+    for point in report.points:
+        if point.key == at:
+            return point_label(point) + extras(report, point)
+    for curve in report.curves:
+        if curve.key == at:
+            return curve_label(report, curve.key)
+    return at
+
+
+def extras(report: RunReport, point: OperatingPoint) -> str:
+    """What tells this point from others beyond mode and rate: model, supply and settings, where the run varies them."""
+    parts = [point.model] if len({p.model for p in report.points}) > 1 else []
+    parts += [f"{point.supply_v:g} V"] if len({p.supply_v for p in report.points}) > 1 else []
+    parts += [f"{k} {v}" for k, v in sorted(point.settings.items()) if len({p.settings.get(k) for p in report.points}) > 1]
+    return "".join(f", {part}" for part in parts)
+
+
+def curve_label(report: RunReport, key: str) -> str:
+    """A curve's name in words: its mode, and what else the run varies; a mode's own name works as a key too."""
+    for point in report.points:
+        if key in {curve_key(point), str(point.mode)}:
+            return MODES[point.mode] + (extras(report, point) if key != str(point.mode) else "")
+    for curve in report.curves:
+        if curve.key == key:
+            return MODES[curve.mode]
+    return key
+
+
+def main_kpis(report: RunReport) -> list[tuple[str, KpiRecord]]:
+    """(label, record) of the figures a reader takes away: floor and incremental energy per curve, then the break-even rates."""
+    picked: list[tuple[str, KpiRecord]] = []
+    for curve in report.curves:
+        if curve.fit is not None:
+            name = curve_label(report, curve.key)
+            picked.append((f"Floor power, {name}", curve.fit.floor))
+            picked.append((f"Incremental energy, {name}", curve.fit.incremental))
+    picked += [
+        (f"Break-even, {curve_label(report, b.first)} / {curve_label(report, b.second)}", b.record)
+        for b in report.break_evens
+        if b.record.value is not None
+    ]
+    picked += [(f"Energy per inference, gross, {place(report, r.at)}", r) for r in fastest_gross(report)]
+    return picked
+
+
+def fastest_gross(report: RunReport) -> list[KpiRecord]:
+    """Of each mode, the gross energy per inference at the highest measured rate that has one."""
+    best: dict[Mode, KpiRecord] = {}
+    for point in sorted(report.points, key=lambda p: p.rate_hz):
+        record = report.find(point.key, *GROSS)
+        if record is not None and record.value is not None:
+            best[point.mode] = record
+    return list(best.values())

@@ -1,0 +1,341 @@
+"""A run as a report needs it: frozen records that the caller fills from the store; nothing here reads a file."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Role
+
+NOT_DISCLOSED = "not disclosed"
+
+
+def curve_key(point: OperatingPoint) -> str:
+    """The operating point without its rate: which curve of a rate sweep it lies on, e.g. `event_sleep/v=3/dnn`."""
+    extra = "".join(f"/{k}={v}" for k, v in sorted(point.settings.items()))
+    return f"{point.mode}/v={point.supply_v:g}/{point.model}{extra}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What was run, when, with what. Times are ISO 8601 text with zone; hashes are named (`firmware`, `bench`, `plan`, `traces`).
+
+    commands: the commands that repeat the run and its analysis, one a line. order: capture keys in the order they were taken.
+    complete: False when captures are missing (interrupted or failed run).
+    """
+
+    run_id: str
+    name: str
+    state: str
+    started: str
+    ended: str
+    labd_version: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyRow:
+    """One line of an accuracy table as text with units, and the document and page (or certificate) it comes from."""
+
+    quantity: str
+    range: str
+    gain: str
+    offset: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFacts:
+    """One instrument. roles: `source`, `meter`, `analyzer`. identity parts as it answered. virtual: it is a simulation.
+
+    Texts are printed as given; an empty one is printed as `not disclosed`.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    driver: str
+    maker: str
+    model: str
+    serial: str
+    firmware: str
+    options: tuple[str, ...] = ()
+    evidence: str = ""
+    resource: str = ""
+    virtual: bool = False
+    calibrated: str = ""
+    calibration_due: str = ""
+    warm: str = ""
+    zeroed: str = ""
+    sense: str = ""
+    lead_resistance: str = ""
+    off_assurance: str = ""
+    ranges: tuple[str, ...] = ()
+    accuracy: tuple[AccuracyRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """A DUT link or anything else connected to the DUT (UART, probe, USB), with its level and isolation."""
+
+    name: str
+    kind: str
+    io_level: str
+    isolation: str
+    idle: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineFacts:
+    """One wire, `origin` to `target` as the bench file names them (`smu.fire`, `board.TRIG`)."""
+
+    name: str
+    origin: str
+    target: str
+    level: str
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True)
+class BenchFacts:
+    """The wiring. boundary: one sentence that says where the boundary plane lies. meter_order: names from supply to DUT."""
+
+    name: str
+    description: str
+    boundary: str
+    instruments: tuple[InstrumentFacts, ...]
+    links: tuple[LinkFacts, ...] = ()
+    lines: tuple[LineFacts, ...] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
+    meter_order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFacts:
+    """The DUT. inside: what lies inside the boundary plane besides the chip (decoupling, regulator)."""
+
+    name: str
+    description: str
+    supply: str
+    clock: str
+    inside: tuple[str, ...] = ()
+    firmware: str = ""
+    firmware_hash: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What was asked for. facts: every further key of the plan as text."""
+
+    name: str
+    use_case: str
+    modes: tuple[str, ...]
+    rates: tuple[str, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which the figures hold, as text with units and uncertainty."""
+
+    ambient: str
+    mains: str
+    warm_up: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One item a reviewer asks for; value empty or None means not disclosed."""
+
+    group: str
+    item: str
+    value: str | None = None
+
+    @property
+    def text(self) -> str:
+        return self.value or NOT_DISCLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFacts:
+    """One acquisition. key: `<operating point>#<repeat>/<role>` or whatever the store uses; point: the operating point's key."""
+
+    key: str
+    point: str
+    role: Role
+    state: CaptureState
+    samples: int = 0
+    gaps: int = 0
+    events: int = 0
+    dt_s: float | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RatePoint:
+    """Mean power at one rate (record in W)."""
+
+    rate_hz: float
+    power: KpiRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RateFit:
+    """The straight line P = floor + incremental * rate. covariance_wj between the two (W*J); coverage_factor for 95 % bands.
+
+    lack_of_fit: chi-square per degree of freedom of the points about the line, None where there is none left.
+    rate_low_hz, rate_high_hz: the rates the fit rests on, without 0.
+    """
+
+    floor: KpiRecord
+    incremental: KpiRecord
+    covariance_wj: float = 0.0
+    coverage_factor: float = 1.96
+    lack_of_fit: float | None = None
+    rate_low_hz: float = 0.0
+    rate_high_hz: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateCurve:
+    """One mode (at one supply, model and setting) over the rates. r_max_hz: the largest rate the mode can serve, None if unknown."""
+
+    key: str
+    mode: Mode
+    points: tuple[RatePoint, ...]
+    fit: RateFit | None = None
+    r_max_hz: float | None = None
+
+
+class Outcome(enum.StrEnum):
+    """How the comparison of two curves ended. `first` and `second` are the two curves of the break-even."""
+
+    CROSSES = "crosses"  # first needs less below the rate, second above it
+    FIRST_ALWAYS = "first_always"  # first needs less at every rate that both can serve
+    SECOND_ALWAYS = "second_always"
+    NOT_RESOLVED = "not_resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """At which rate two curves need the same mean power; record in Hz, with value None where there is no such rate."""
+
+    first: str
+    second: str
+    outcome: Outcome
+    record: KpiRecord
+    extrapolated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What decides that an event happened. kind: `measured`, `declared` or `host-triggered`; text is printed beside every break-even."""
+
+    kind: str
+    text: str
+    power: KpiRecord | None = None
+    false_wake_rate: KpiRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnergy:
+    """Energy of one phase of one event (record in J). share_of: what the phases of a mode should sum to, in words."""
+
+    curve: str
+    mode: Mode
+    phase: Phase
+    energy: KpiRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpan:
+    """One shaded interval, in seconds on the excerpt's own axis."""
+
+    phase: Phase
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """One period of one mode. t_s, low_w, mean_w, high_w: equally long, at most 2000 points each, ascending times.
+
+    marker: (time, level) each time the marker line changes; empty where no marker was recorded. note: range, record interval.
+    """
+
+    mode: Mode
+    point: str
+    capture: str
+    t_s: tuple[float, ...]
+    low_w: tuple[float, ...]
+    mean_w: tuple[float, ...]
+    high_w: tuple[float, ...]
+    spans: tuple[PhaseSpan, ...] = ()
+    marker: tuple[tuple[float, int], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSeries:
+    """One value an inference, in the order taken. quantity: a KPI id such as `energy_per_inference.gross` or `latency.pin`."""
+
+    point: str
+    quantity: str
+    unit: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning about the run: severity `warning`, `error` or `info`; where: capture, operating point or instrument."""
+
+    severity: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Everything every renderer needs. kpis: all records, of all operating points, in any order.
+
+    points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
+    that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`.
+    """
+
+    run: RunFacts
+    plan: PlanFacts
+    bench: BenchFacts
+    board: BoardFacts
+    conditions: Conditions
+    points: tuple[OperatingPoint, ...]
+    captures: tuple[CaptureFacts, ...]
+    kpis: tuple[KpiRecord, ...]
+    curves: tuple[RateCurve, ...]
+    break_evens: tuple[BreakEven, ...]
+    detector: Detector
+    disclosure: tuple[Disclosure, ...] = ()
+    phase_energies: tuple[PhaseEnergy, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    series: tuple[InferenceSeries, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    edge_cases: tuple[KpiRecord, ...] = ()
+
+    def find(self, at: str, *ids: str) -> KpiRecord | None:
+        """The first record at this operating point (or pair) whose id is one of `ids`, in their order of preference."""
+        found = {record.id: record for record in self.kpis if record.at == at}
+        return next((found[name] for name in ids if name in found), None)
+
+    def withheld(self) -> tuple[KpiRecord, ...]:
+        """Every record without a value, each once."""
+        every = (*self.edge_cases, *self.kpis)
+        return tuple({(r.id, r.at): r for r in reversed(every) if r.value is None}.values())[::-1]
