@@ -12,15 +12,20 @@ class LabdError(Exception):
 
 
 class FileError(LabdError):
-    """A bench, board, plan or card file is wrong: names file, key, value and what would be right."""
+    """A bench, board, plan or card file is wrong: names file, key, value and what would be right.
+
+    problems: everything found wrong, one line each; the message is the first of them and how many more there are.
+    """
 
     exit_code = 2
 
-    def __init__(self, file: str, key: str, text: str) -> None:
+    def __init__(self, file: str, key: str, text: str, problems: tuple[str, ...] = ()) -> None:
         where = f"{file}: {key}" if key else file
-        super().__init__(f"{where}: {text}")
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{where}: {text}{more}")
         self.file = file
         self.key = key
+        self.problems = problems or (str(self),)
 
 
 class InstrumentFailure(LabdError):

@@ -1,0 +1,69 @@
+"""A TOML file read from disk: its text, its hash, and the section model made from it."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from labd.config.problems import file_error, wrongs_of
+from labd.config.section import Section, Wrong, every_wrong
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a section came from: the path as given, the raw text and the SHA-256 (hex) of the file's bytes."""
+
+    path: Path
+    text: str
+    sha256: str
+
+
+def read_section(path: Path, model: type[S]) -> tuple[S, Source]:
+    """Read a file into a section. Raises FileError: unreadable, not UTF-8, not TOML (with line and column), or wrong keys and values."""
+    source = read_source(path)
+    return parse_section(source, model), source
+
+
+def read_source(path: Path) -> Source:
+    """Raises FileError when the file cannot be opened or is not UTF-8 text."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise file_error(str(path), [Wrong("", f"cannot be read: {error.strerror or error}")]) from error
+    except ValueError as error:  # a zero byte in the name
+        raise file_error(str(path), [Wrong("", f"cannot be read: {error}")]) from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise file_error(str(path), [Wrong("", f"is not UTF-8 text (byte 0x{data[error.start]:02x} in line {line})")]) from error
+    return Source(path, text, hashlib.sha256(data).hexdigest())
+
+
+def parse_section(source: Source, model: type[S]) -> S:
+    """The section a text describes. Raises FileError with every problem that can be told at once."""
+    file = str(source.path)
+    try:
+        section = model.model_validate(_parse(source.text, file))
+    except ValidationError as error:
+        raise file_error(file, wrongs_of(error, model)) from error
+    wrongs = list(every_wrong(section))
+    if wrongs:
+        raise file_error(file, wrongs)
+    return section
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or an integer with more digits than Python converts
+        raise file_error(file, [Wrong("", f"is not TOML: {error}")]) from error
+    except RecursionError as error:
+        raise file_error(file, [Wrong("", "is not TOML that can be read: brackets nested too deeply")]) from error
