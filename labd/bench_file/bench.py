@@ -1,0 +1,165 @@
+"""The bench file: the wiring of one bench, its instruments, links, lines and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr
+
+from labd.bench_file.board import Board, load_board
+from labd.bench_file.instrument import InstrumentRole, InstrumentSection
+from labd.bench_file.limits import LimitsSection
+from labd.bench_file.links import LineSection, LinkSection
+from labd.config.document import Source, read_section
+from labd.config.problems import did_you_mean
+from labd.config.quantity import FREQUENCY, shown, write_quantity
+from labd.config.section import Section, Wrong, bare_or_quoted
+from labd.config.types import Amperes, Fraction, Hertz, Kelvin, SecondsOrZero, Text, UncertainAmperes, UncertainCelsius, Words
+
+
+class FloorSection(Section):
+    """Rules for captures at rate 0."""
+
+    range: Amperes | None = Field(default=None, description="current range; left out, the lowest one that holds the board's sleep current")
+    largest_u95: Fraction = Field(default=0.2, description="a range whose U95 exceeds this share of the floor is refused")
+    settle: SecondsOrZero = Field(default=0.5, description="wait after entering the rest state, before the capture")
+    temperature_spread: Kelvin = Field(default=1.0, description="floors further apart in temperature than this are flagged")
+
+
+class Bench(Section):
+    """A bench file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from; `board`: its board."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
+    name: Words = Field(description="short name")
+    description: Text = Field(default="", description="one sentence for the report")
+    mains: Hertz = Field(description="mains frequency, 50 Hz or 60 Hz")
+    ambient: UncertainCelsius = Field(description="room temperature")
+    time: Literal["stepped", "real"] | None = Field(
+        default=None, description="virtual benches only: stepped (as fast as possible, the default) or real"
+    )
+    board_file: Words = Field(alias="board", description="the board's file, relative to this one")
+    fixture_leakage: UncertainAmperes | None = Field(
+        default=None, description="current that flows past the board at its supply, from a test with the board removed"
+    )
+    limits: LimitsSection = Field(description="what the board may ever see")
+    floor: FloorSection = Field(default_factory=FloorSection, description="rules for captures at rate 0")
+    instruments: Mapping[Words, InstrumentSection] = Field(min_length=1, description="one table an instrument; its name is yours")
+    links: Mapping[Words, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
+    lines: Mapping[Words, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
+
+    _source: Source = PrivateAttr()
+    _board: Board = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256
+
+    @property
+    def board(self) -> Board:
+        return self._board
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether every instrument is virtual (a bench is all virtual or all real)."""
+        return all(instrument.is_virtual for instrument in self.instruments.values())
+
+    @property
+    def clock(self) -> Literal["stepped", "real"]:
+        """`time` with its default: stepped for a virtual bench, real for a real one."""
+        return self.time or ("stepped" if self.is_virtual else "real")
+
+    @property
+    def source(self) -> str:
+        """Name of the instrument that feeds the board."""
+        return self.with_role("source")[0]
+
+    @property
+    def meter(self) -> str:
+        """Name of the instrument that measures it."""
+        return self.with_role("meter")[0]
+
+    @property
+    def cross_check(self) -> str | None:
+        """Name of the instrument that confirms steady means, if there is one."""
+        return next(iter(self.with_role("cross_check")), None)
+
+    def with_role(self, role: InstrumentRole) -> list[str]:
+        """Names of the instruments with a role, in the file's order."""
+        return [name for name, instrument in self.instruments.items() if role in instrument.roles]
+
+    def wrong(self) -> Iterator[Wrong]:
+        if self.mains not in (50.0, 60.0):
+            yield Wrong("mains", f'expected "50 Hz" or "60 Hz", got {write_quantity(self.mains, FREQUENCY)}')
+        yield from self._roles()
+        yield from self._virtual()
+        yield from self._orders()
+        yield from self._line_ends()
+
+    def _roles(self) -> Iterator[Wrong]:
+        for role, most in (("source", 1), ("meter", 1), ("cross_check", 1)):
+            names = [name for name, instrument in self.instruments.items() if role in instrument.roles]
+            if not names and role != "cross_check":
+                yield Wrong("instruments", f'expected one instrument with "{role}" among its roles, got none')
+            if len(names) > most:
+                yield Wrong(_roles_of(names[1]), f'expected one instrument with the role "{role}", got {", ".join(names)}')
+        for name in self.instruments:
+            if name == "board" or "." in name:
+                yield Wrong(f"instruments.{bare_or_quoted(name)}", 'an instrument\'s name has no dot in it and is not "board"')
+
+    def _virtual(self) -> Iterator[Wrong]:
+        real = [name for name, instrument in self.instruments.items() if not instrument.is_virtual]
+        if real and self.time is not None:
+            yield Wrong("time", f"only a virtual bench has this key, but {real[0]} is a real instrument; leave it out")
+        for name in real if len(real) < len(self.instruments) else []:
+            yield Wrong(
+                f"instruments.{bare_or_quoted(name)}.resource",
+                "a real instrument cannot be wired to virtual ones: use virtual in all or in none",
+            )
+        for name, link in self.links.items():
+            key = f"links.{bare_or_quoted(name)}"
+            if link.virtual and len(real) == len(self.instruments):
+                yield Wrong(f"{key}.virtual", "the instruments are real, so the board is: name its port")
+            if link.port is not None and not real:
+                yield Wrong(f"{key}.port", "the instruments are virtual, so the board is: write virtual = true")
+
+    def _orders(self) -> Iterator[Wrong]:
+        for name in self.with_role("cross_check"):
+            order = self.instruments[name].order
+            meters = {*self.with_role("meter"), name}
+            if order and (set(order) != meters or len(order) != len(meters)):
+                yield Wrong(
+                    f"instruments.{bare_or_quoted(name)}.order",
+                    f"expected the meters {', '.join(sorted(meters))}, each once, from the supply to the board; got {', '.join(order)}",
+                )
+
+    def _line_ends(self) -> Iterator[Wrong]:
+        owners = ["board", *self.instruments]
+        for name, line in self.lines.items():
+            for key, end in (("from", line.start), ("to", line.end)):
+                owner = end.partition(".")[0]
+                if owner not in owners:
+                    yield Wrong(
+                        f"lines.{bare_or_quoted(name)}.{key}", f"no instrument {shown(owner)} on this bench{did_you_mean(owner, owners)}"
+                    )
+
+
+def read_bench(path: Path) -> Bench:
+    """Read a bench file and the board file it names. Raises FileError with every problem of the first file that is wrong, one line each."""
+    bench, source = read_section(path, Bench)
+    bench._source = source
+    bench._board = load_board(path.parent / bench.board_file)
+    return bench
+
+
+def _roles_of(name: str) -> str:
+    return f"instruments.{bare_or_quoted(name)}.roles"

@@ -1,0 +1,74 @@
+"""The board file: what the device under test is, as its hardware card says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from labd.bench_file.text import amperes, volts
+from labd.config.document import Source, read_section
+from labd.config.section import Section, Wrong
+from labd.config.types import Amperes, Hertz, Seconds, Text, UncertainFarads, Volts, Words
+
+
+class Board(Section):
+    """A board file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
+    name: Words = Field(description="short name")
+    description: Text = Field(default="", description="one sentence for the report")
+    supply: Volts = Field(description="nominal supply")
+    supply_min: Volts = Field(description="below this it browns out")
+    supply_max: Volts = Field(description="absolute maximum at the supply pins")
+    clock: Hertz = Field(description="core clock")
+    decoupling: UncertainFarads = Field(description="capacitance inside the boundary plane; the half width may be a percentage")
+    regulator: Text = Field(default="none", description="regulator, and on which side of the boundary plane")
+    peak_current: Amperes = Field(description="the most it draws in any phase; ranges must hold it")
+    sleep_current: Amperes = Field(description="an upper bound asleep; chooses the floor range")
+    sleep_state: Text = Field(default="", description="what sleeps and what is retained")
+    retained_memory: Text = Field(default="", description="memory that keeps its content asleep")
+    wake_source: Text = Field(default="", description="what wakes it")
+    firmware: Literal["labd", "mlperf-tiny"] = Field(description="labd's own firmware, or stock MLPerf Tiny firmware (always_on only)")
+    dialect: Literal["mlperf-tiny"] = Field(default="mlperf-tiny", description="the protocol it speaks")
+    models: tuple[Words, ...] = Field(min_length=1, description="models the firmware holds")
+    longest_event: Seconds = Field(description="from wake event to asleep again, the most any model takes; 1 / this is the largest rate")
+    virtual: Mapping[str, Any] = Field(default_factory=dict, description="only for a virtual board: its physics, see labd_virtual/spec.py")
+
+    _source: Source = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256
+
+    @property
+    def largest_rate_hz(self) -> float:
+        return 1 / self.longest_event
+
+    def wrong(self) -> Iterator[Wrong]:
+        if not self.supply_min <= self.supply <= self.supply_max:
+            span = f"supply_min {volts(self.supply_min)} to supply_max {volts(self.supply_max)}"
+            yield Wrong("supply", f"expected a voltage within {span}, got {volts(self.supply)}")
+        if self.sleep_current >= self.peak_current:
+            yield Wrong(
+                "sleep_current", f"expected less than peak_current, {amperes(self.peak_current)}, got {amperes(self.sleep_current)}"
+            )
+        if len(set(self.models)) < len(self.models):
+            yield Wrong("models", "expected each model once")
+
+
+def load_board(path: Path) -> Board:
+    """Read a board file. Raises FileError with every problem, one line each."""
+    board, source = read_section(path, Board)
+    board._source = source
+    return board

@@ -1,0 +1,187 @@
+"""What bench, board and plan contradict among each other, each problem named with the file and the key to change."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from labd.bench.interlock import IO_ABOVE_SUPPLY_V
+from labd.bench_file.bench import Bench, read_bench
+from labd.bench_file.plan import Plan
+from labd.bench_file.text import amperes, rate, seconds, volts
+from labd.config.problems import did_you_mean, files_error
+from labd.config.quantity import shown
+from labd.config.section import Wrong, bare_or_quoted
+from labd.records import Mode
+from labd_instruments.contract import SourceLimits
+
+Found = Iterator[tuple[str, Wrong]]
+
+
+def load_bench(path: Path) -> Bench:
+    """Read a bench file and its board's file, and check one against the other. Raises FileError with every problem, one line each."""
+    bench = read_bench(path)
+    check_bench(bench)
+    return bench
+
+
+def check_bench(bench: Bench) -> None:
+    """What the bench file and its board's file contradict. Raises FileError naming every problem, one line each."""
+    _refuse([*_board_within_limits(bench), *_lines_fit(bench, (bench.board.supply,), "supply", str(bench.board.path))])
+
+
+def check_plan(bench: Bench, plan: Plan) -> None:
+    """What a plan asks of a bench and board that they cannot do. Raises FileError naming every problem, one line each."""
+    _refuse(
+        [
+            *_supplies_allowed(bench, plan),
+            *_lines_fit(bench, plan.supply, "supply", str(plan.path)),
+            *_rates_possible(bench, plan),
+            *_firmware_can(bench, plan),
+        ]
+    )
+
+
+def check_against(bench: Bench, source_limits: SourceLimits) -> None:
+    """Limits above what the source instrument can be set to: they would protect nothing. Raises FileError."""
+    _refuse([*_within_source(bench, source_limits)])
+
+
+def check_drivers(bench: Bench, known: Collection[str], virtual: Collection[str] | None = None) -> None:
+    """Names of drivers (and, when given, of virtual instruments) that do not exist. Raises FileError with the nearest right name."""
+    _refuse([*_drivers_known(bench, known, virtual)])
+
+
+def check_options(bench: Bench, options: Mapping[str, Collection[str]]) -> None:
+    """Option names that a driver does not have; `options` maps a driver to the names it takes. Raises FileError."""
+    _refuse([*_options_known(bench, options)])
+
+
+def flags(bench: Bench, today: datetime.date, *, warm_up_s: float = 3600.0) -> tuple[str, ...]:
+    """What does not stop a run but goes with each of its KPIs: overdue or undated calibration, cold instruments."""
+    found = []
+    for name, instrument in bench.instruments.items():
+        calibration = instrument.calibration_flag(today)
+        if calibration:
+            found.append(f"{name}: {calibration}")
+        if instrument.warm is None:
+            found.append(f"{name}: warm-up time not given")
+        elif instrument.warm < warm_up_s:
+            found.append(f"{name}: powered on for {seconds(instrument.warm)}, warm-up takes {seconds(warm_up_s)}")
+    return tuple(found)
+
+
+def _refuse(found: list[tuple[str, Wrong]]) -> None:
+    if found:
+        raise files_error(found)
+
+
+def _board_within_limits(bench: Bench) -> Found:
+    board, limits, file = bench.board, bench.limits, str(bench.path)
+    if board.supply > limits.voltage:
+        yield (
+            file,
+            Wrong("limits.voltage", f"{volts(limits.voltage)} is below the supply of {board.name}, {volts(board.supply)} ({board.path})"),
+        )
+    if limits.voltage > board.supply_max:
+        allowed = f"the absolute maximum of {board.name}, {volts(board.supply_max)} ({board.path}: supply_max)"
+        yield file, Wrong("limits.voltage", f"expected at most {allowed}, got {volts(limits.voltage)}")
+    if board.peak_current > limits.current:
+        needs = f"{board.name} draws up to {amperes(board.peak_current)} ({board.path}: peak_current)"
+        yield file, Wrong("limits.current", f"{amperes(limits.current)} is too little: {needs}")
+    elif board.peak_current > limits.steady_current:
+        needs = f"{board.name} draws up to {amperes(board.peak_current)} ({board.path}: peak_current)"
+        yield file, Wrong("limits.power", f"allows {amperes(limits.steady_current)} at limits.voltage, too little: {needs}")
+    if limits.off_voltage >= board.supply_min:
+        yield file, Wrong("limits.off_voltage", f"{volts(limits.off_voltage)} is not off: {board.name} runs from {volts(board.supply_min)}")
+
+
+def _supplies_allowed(bench: Bench, plan: Plan) -> Found:
+    board = bench.board
+    for index, supply in enumerate(plan.supply):
+        key = f"supply[{index}]"
+        if supply > bench.limits.voltage:
+            limit = f"{volts(bench.limits.voltage)} ({bench.path}: limits.voltage)"
+            yield str(plan.path), Wrong(key, f"{volts(supply)} is above the bench's limit, {limit}")
+        elif not board.supply_min <= supply <= board.supply_max:
+            span = f"{volts(board.supply_min)} to {volts(board.supply_max)} ({board.path}: supply_min, supply_max)"
+            yield str(plan.path), Wrong(key, f"{volts(supply)} is outside what {board.name} takes, {span}")
+
+
+def _lines_fit(bench: Bench, supplies: tuple[float, ...], key: str, file: str) -> Found:
+    """A pin more than 0.3 V above the supply feeds the board through its clamp diode."""
+    driven = [
+        *((f"links.{bare_or_quoted(n)}", "io_level", link.io_level, link.isolation) for n, link in bench.links.items()),
+        *((f"lines.{bare_or_quoted(n)}", "level", line.level, line.isolation) for n, line in bench.lines.items() if line.into_board),
+    ]
+    lowest = min(supplies)
+    for path, level_key, level, isolation in driven:
+        # 1 nV: 3.3 - 0.3 is not exactly 3.0
+        if isolation == "none" and lowest < level - IO_ABOVE_SUPPLY_V - 1e-9:
+            yield (
+                str(bench.path),
+                Wrong(
+                    f"{path}.isolation",
+                    f'"none" with {level_key} {volts(level)} needs a supply of at least {volts(round(level - IO_ABOVE_SUPPLY_V, 9))}, '
+                    f"got {volts(lowest)} ({file}: {key}); put in a level shifter and declare it, or raise the supply",
+                ),
+            )
+
+
+def _rates_possible(bench: Bench, plan: Plan) -> Found:
+    largest = bench.board.largest_rate_hz
+    because = f"{bench.board.path}: longest_event is {seconds(bench.board.longest_event)}"
+    for index, wanted in enumerate(plan.rates):
+        if wanted > largest * (1 + 1e-9):
+            yield (
+                str(plan.path),
+                Wrong(f"rates[{index}]", f"expected at most {rate(float(f'{largest:.4g}'))}, got {rate(wanted)} ({because})"),
+            )
+
+
+def _firmware_can(bench: Bench, plan: Plan) -> Found:
+    board, file = bench.board, str(plan.path)
+    for index, model in enumerate(plan.models):
+        if model not in board.models:
+            yield file, Wrong(f"models[{index}]", f"{board.name} holds no model {shown(model)}{did_you_mean(model, board.models)}")
+    if board.firmware == "labd":
+        return
+    for index, mode in enumerate(plan.modes):
+        if mode is not Mode.ALWAYS_ON:
+            yield (
+                file,
+                Wrong(f"modes[{index}]", f'"{mode}" needs labd\'s firmware; stock firmware ({board.path}: firmware) is always_on only'),
+            )
+
+
+def _within_source(bench: Bench, source: SourceLimits) -> Found:
+    name = bench.source
+    by = f"instruments.{bare_or_quoted(name)} ({bench.instruments[name].driver}) sources"
+    asked = (
+        ("voltage", volts, bench.limits.voltage, source.voltage_v),
+        ("current", amperes, bench.limits.current, source.current_a),
+        ("inrush", amperes, bench.limits.inrush, source.current_a),
+    )
+    for key, write, value, most in asked:
+        if value > most:
+            yield str(bench.path), Wrong(f"limits.{key}", f"expected at most {write(most)}, which is what {by}, got {write(value)}")
+
+
+def _drivers_known(bench: Bench, known: Collection[str], virtual: Collection[str] | None) -> Found:
+    for name, instrument in bench.instruments.items():
+        path = f"instruments.{bare_or_quoted(name)}"
+        if instrument.driver not in known:
+            yield str(bench.path), Wrong(f"{path}.driver", f"no driver {shown(instrument.driver)}{did_you_mean(instrument.driver, known)}")
+        if virtual is not None and instrument.virtual is not None and instrument.virtual not in virtual:
+            hint = did_you_mean(instrument.virtual, virtual)
+            yield str(bench.path), Wrong(f"{path}.virtual", f"no virtual instrument {shown(instrument.virtual)}{hint}")
+
+
+def _options_known(bench: Bench, options: Mapping[str, Collection[str]]) -> Found:
+    for name, instrument in bench.instruments.items():
+        known = options.get(instrument.driver)
+        for option in instrument.options if known is not None else ():
+            if option not in (known or ()):
+                key = f"instruments.{bare_or_quoted(name)}.options.{bare_or_quoted(option)}"
+                yield str(bench.path), Wrong(key, f"{instrument.driver} has no such option{did_you_mean(option, known or ())}")

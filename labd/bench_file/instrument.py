@@ -1,0 +1,142 @@
+"""An `[instruments.NAME]` table: which driver, where it is, what it does on this bench, and what its certificate says."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from labd.config.quantity import shown
+from labd.config.section import Section, Wrong
+from labd.config.types import (
+    AnyFraction,
+    Date,
+    Metered,
+    MeteredOrZero,
+    PerKelvin,
+    SecondsOrZero,
+    UncertainOhms,
+    Words,
+)
+from labd_instruments.accuracy import AccuracyRow, Quantity
+
+InstrumentRole = Literal["source", "meter", "cross_check"]
+
+
+class AccuracySection(Section):
+    """One range: limit of error `gain * reading + offset + of_range * range`. SI units of `quantity`."""
+
+    quantity: Quantity = Field(description="what the range measures")
+    range: Metered = Field(description="full scale of the range, in the unit of `quantity`")
+    gain: AnyFraction = Field(description="limit of error as a fraction of the reading")
+    offset: MeteredOrZero = Field(description="limit of error that every reading has, in the unit of `quantity`")
+    of_range: AnyFraction = Field(default=0.0, description="added to the offset: fraction of the range")
+    aperture: SecondsOrZero = Field(
+        0.0, description="shortest averaging time the row holds for; 0 s: the certificate names none, used for all"
+    )
+    tempco: PerKelvin | None = Field(default=None, description="added fraction of gain and offset per kelvin outside 18 to 28 degC")
+    source: Words = Field(description="certificate, or document and page, the figures come from")
+
+    def row(self) -> AccuracyRow:
+        """As drivers and the uncertainty budget want it."""
+        return AccuracyRow(
+            quantity=self.quantity,
+            full_scale=self.range,
+            gain=self.gain,
+            offset=self.offset + self.of_range * self.range,
+            aperture_s=self.aperture,
+            source=self.source,
+            tempco_per_k=self.tempco,
+        )
+
+
+class TimebaseSection(Section):
+    """How far the instrument's sample clock may be off."""
+
+    limit: AnyFraction = Field(description="limit of the relative frequency error")
+    source: Words = Field(description="certificate, or document and page")
+
+
+class InstrumentSection(Section):
+    """One instrument of the bench."""
+
+    driver: Words = Field(description="name of the driver, a file of labd_instruments/drivers")
+    resource: Words | None = Field(default=None, description="VISA resource name of a real instrument; this or `virtual`")
+    virtual: Words | None = Field(default=None, description="name of the virtual instrument that stands in for it; this or `resource`")
+    roles: tuple[InstrumentRole, ...] = Field(min_length=1, description="what it does here: source feeds the board, meter measures it")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="the driver's own options, such as the channel")
+    sense: Literal["4-wire", "2-wire"] | None = Field(
+        default=None, description="how the source senses the board's voltage; required with role source"
+    )
+    lead_resistance: UncertainOhms | None = Field(default=None, description="each way, between instrument and sense point")
+    source_resistance: UncertainOhms | None = Field(
+        None,
+        description="of the supply at the sense point (2-wire: leads included); times the decoupling it is the time constant",
+    )
+    shunt: UncertainOhms | None = Field(default=None, description="resistance of the current input (cross_check)")
+    voltmeter: UncertainOhms | None = Field(
+        default=None, description="resistance of the voltage input, which draws current too (cross_check)"
+    )
+    order: tuple[Words, ...] = Field(
+        default=(), description="names of the meters from the supply to the board (cross_check), itself included"
+    )
+    calibrated: Date | None = Field(default=None, description="date of the last calibration")
+    calibration_due: Date | None = Field(default=None, description="date the next one is due; overdue flags each KPI")
+    warm: SecondsOrZero | None = Field(default=None, description="powered on since")
+    accuracy: tuple[AccuracySection, ...] = Field(default=(), description="ranges whose limits of error this bench declares")
+    timebase: TimebaseSection | None = Field(default=None, description="limit of error of the sample clock")
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.virtual is not None
+
+    def accuracy_rows(self) -> tuple[AccuracyRow, ...]:
+        """The declared rows as drivers want them."""
+        return tuple(section.row() for section in self.accuracy)
+
+    def calibration_flag(self, today: datetime.date) -> str | None:
+        """In words, when the calibration is overdue or its date is not known; None when all is well."""
+        if self.calibration_due is not None and self.calibration_due < today:
+            return f"calibration overdue since {self.calibration_due}"
+        if self.calibrated is None or self.calibration_due is None:
+            return "calibration date or due date not given"
+        return None
+
+    def wrong(self) -> Iterator[Wrong]:
+        yield from self._place()
+        yield from self._use()
+        yield from self._declared()
+
+    def _place(self) -> Iterator[Wrong]:
+        if self.resource is None and self.virtual is None:
+            yield Wrong(
+                "resource",
+                'this key is required: resource = "TCPIP::192.168.1.5::5025::SOCKET" or the like (or virtual = "' + self.driver + '")',
+            )
+        if self.resource is not None and self.virtual is not None:
+            yield Wrong("resource", f"expected either resource or virtual, got both ({shown(self.resource)} and {shown(self.virtual)})")
+
+    def _use(self) -> Iterator[Wrong]:
+        if len(set(self.roles)) < len(self.roles):
+            yield Wrong("roles", "expected each role once")
+        if "source" in self.roles and self.sense is None:
+            yield Wrong("sense", 'this key is required for a source: sense = "4-wire" or "2-wire"')
+        if "cross_check" in self.roles and ("source" in self.roles or "meter" in self.roles):
+            yield Wrong("roles", "an instrument that cross-checks cannot also be the source or the meter it checks")
+        if "cross_check" in self.roles and not self.order:
+            yield Wrong("order", "this key is required for a cross_check: names of the meters from the supply to the board")
+        if "cross_check" not in self.roles:
+            for key in ("order", "shunt", "voltmeter"):
+                if getattr(self, key):
+                    yield Wrong(key, 'only an instrument with roles = ["cross_check"] has this key')
+
+    def _declared(self) -> Iterator[Wrong]:
+        if self.calibrated and self.calibration_due and self.calibration_due < self.calibrated:
+            yield Wrong("calibration_due", f"expected a date after calibrated, {self.calibrated}, got {self.calibration_due}")
+        seen: set[tuple[str, float]] = set()
+        for index, row in enumerate(self.accuracy):
+            if (row.quantity, row.range) in seen:
+                yield Wrong(f"accuracy[{index}].range", f"expected each {row.quantity} range once, this one is declared before")
+            seen.add((row.quantity, row.range))

@@ -1,0 +1,149 @@
+"""The plan file: what to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr
+
+from labd.config.document import Source, read_section
+from labd.config.quantity import FRACTION, write_quantity
+from labd.config.section import Section, Wrong
+from labd.config.types import (
+    Count,
+    CountOrZero,
+    Flag,
+    Fraction,
+    Rate,
+    RateOrZero,
+    Seconds,
+    SecondsOrZero,
+    Seed,
+    Text,
+    UncertainCelsius,
+    UncertainCoulomb,
+    UncertainFraction,
+    UncertainPerSecond,
+    UncertainRate,
+    UncertainVolts,
+    UncertainWatts,
+    Volts,
+    Words,
+)
+from labd.records import MarkStyle, Mode
+
+
+class CapturesSection(Section):
+    """How much is captured at each operating point."""
+
+    events: Count = Field(default=24, description="inferences in each mean capture")
+    floor_time: Seconds = Field(default=4.0, description="length of each rate-0 capture; whole mains periods are taken")
+    event_captures: CountOrZero = Field(default=12, description="triggered captures per event mode, for wake-up, phases and peak")
+    peak_tau: tuple[Seconds, ...] = Field(default=(1e-3,), description="peak power is the largest mean over each of these times")
+    warm_up_inferences: CountOrZero = Field(default=5, description="inferences before the first one that counts")
+    cross_check_time: Seconds = Field(default=60.0, description="length of the steady plateau that a cross_check instrument confirms")
+
+
+class ConditionsSection(Section):
+    """What must hold before a run starts."""
+
+    warm_up: SecondsOrZero = Field(default=3600.0, description="instruments powered on at least this long, else each KPI is flagged")
+    settle: SecondsOrZero = Field(default=0.2, description="wait after each change of supply or mode")
+    temperature: UncertainCelsius | None = Field(default=None, description="of the board, when it differs from the bench's ambient")
+
+
+class DetectorSection(Section):
+    """What decides that an event happened; its power and its false wakes belong to an event-based claim."""
+
+    kind: Literal["host-triggered", "declared", "measured"] = Field(
+        description="host-triggered: no detector, and the report says so; else its power and false_wake_rate are required"
+    )
+    power: UncertainWatts | None = Field(default=None, description="mean power of the detector")
+    false_wake_rate: UncertainRate | None = Field(default=None, description="wakes without an event")
+
+    def wrong(self) -> Iterator[Wrong]:
+        for key in ("power", "false_wake_rate"):
+            given = getattr(self, key) is not None
+            if self.kind == "host-triggered" and given:
+                yield Wrong(key, 'a host-triggered plan has no detector; leave the key out or write kind = "declared" or "measured"')
+            if self.kind != "host-triggered" and not given:
+                example = "12 uW +- 2 uW" if key == "power" else "0.01 /s"
+                yield Wrong(key, f'this key is required with kind = "{self.kind}": {key} = "{example}" or the like')
+
+
+class BatterySection(Section):
+    """The battery whose life is computed at chosen rates."""
+
+    capacity: UncertainCoulomb = Field(description="nominal charge")
+    voltage: UncertainVolts = Field(description="mean voltage over its discharge")
+    usable: UncertainFraction = Field(description="share of the capacity that the board can use")
+    self_discharge: UncertainPerSecond = Field(description="share of the capacity lost per time")
+    rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates to compute the life at")
+
+
+class Plan(Section):
+    """A plan file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
+    name: Words = Field(description="short name")
+    use_case: Text = Field(default="", description="the task, in words")
+    modes: tuple[Mode, ...] = Field(min_length=1, description="how the board spends the time between inferences")
+    rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates; 0 /s, the floor, must be among them")
+    supply: tuple[Volts, ...] = Field(min_length=1, description="supply voltages")
+    models: tuple[Words, ...] = Field(min_length=1, description="models of the board's firmware")
+    activity: Fraction = Field(default=0.1, description="share of input bands that change per frame, in whole percent")
+    idle_kind: Literal["busy_poll", "wfi", "clock_gated"] = Field(default="wfi", description="how always_on waits")
+    marks: MarkStyle | None = Field(default=None, description="how the board shows its phases; left out, the runner chooses per capture")
+    seed: Seed = Field(default=1, description="of the order, the input data and the uncertainty draws")
+    repeats: Count = Field(default=1, description="captures of each kind at each operating point")
+    allow_gaps: Flag = Field(default=False, description="whether a window that touches a gap may still give a KPI, which then says so")
+    captures: CapturesSection = Field(default_factory=CapturesSection, description="how much is captured")
+    conditions: ConditionsSection = Field(default_factory=ConditionsSection, description="what must hold before a run")
+    detector: DetectorSection = Field(description="what decides that an event happened")
+    battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
+
+    _source: Source = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256
+
+    @property
+    def rates_above_zero(self) -> tuple[Rate, ...]:
+        return tuple(rate for rate in self.rates if rate > 0)
+
+    def wrong(self) -> Iterator[Wrong]:
+        if Mode.EVENT_GATED in self.modes:
+            yield Wrong(
+                f"modes[{self.modes.index(Mode.EVENT_GATED)}]",
+                '"event_gated" is not offered in this version: it needs a switched supply whose discharge and recharge are measured as '
+                "terms of their own; use always_on, event_sleep or event_reload",
+            )
+        if 0 not in self.rates:
+            yield Wrong(
+                "rates",
+                'expected "0 /s" among the rates: without the floor a fit over the rates cannot tell floor power from energy per inference',
+            )
+        for key in ("modes", "rates", "supply", "models"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                yield Wrong(key, "expected each value once")
+        if abs(self.activity * 100 - round(self.activity * 100)) > 1e-9:
+            yield Wrong("activity", f"expected whole percent, got {write_quantity(self.activity, FRACTION)}")
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan file. Raises FileError with every problem, one line each."""
+    plan, source = read_section(path, Plan)
+    plan._source = source
+    return plan

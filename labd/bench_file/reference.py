@@ -1,0 +1,53 @@
+"""The reference pages of the three files: `python -m labd.bench_file.reference` writes them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from labd.bench_file.bench import Bench
+from labd.bench_file.board import Board
+from labd.bench_file.plan import Plan
+from labd.config.reference import reference
+
+_QUANTITIES = (
+    'Quantities are written in quotes, with their unit: `"3.3 V"`, `"50 uA"`, `"5 /min"`, `"25 %"`, `"225 mAh"`. '
+    "Where a key may have `+-`, the half width is a limit: the value certainly lies within it, and its standard uncertainty is the half "
+    'width divided by the square root of 3 (JCGM 100:2008, 4.3.7). A half width may be a percentage of the value (`"4.7 uF +- 10 %"`); '
+    "of a fraction it is percentage points, of a temperature kelvin."
+)
+_MADE = "This page is made from the models in `labd/bench_file` by `python -m labd.bench_file.reference`."
+
+
+def pages() -> Mapping[str, str]:
+    """File name to Markdown text."""
+    bench = (
+        "The wiring of one bench: instruments, links, lines, and the limits that nothing can widen. A bench is all virtual or all real. "
+        "Exactly one instrument is the source and one the meter (it may be the same one); one more may cross-check steady means."
+    )
+    board = "What the device under test is, as its hardware card would say it."
+    plan = (
+        "What to measure. Every combination of mode, rate, supply and model is an operating point. `event_gated` is refused in this "
+        "version, and so are rates without `0 /s`: the floor anchors every fit over the rates."
+    )
+    return {
+        "bench-file.md": reference(Bench, "Bench file", _intro(bench)),
+        "board-file.md": reference(Board, "Board file", _intro(board)),
+        "plan-file.md": reference(Plan, "Plan file", _intro(plan)),
+    }
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Write the pages into a folder and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages()]
+
+
+def _intro(text: str) -> str:
+    return f"{text}\n\n{_QUANTITIES}\n\n{_MADE}"
+
+
+if __name__ == "__main__":
+    write_pages(Path(__file__).parents[2] / "docs" / "reference")

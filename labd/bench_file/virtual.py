@@ -1,0 +1,58 @@
+"""A bench file of virtual instruments as the spec that a virtual bench starts from; plain data, nothing of the virtual bench is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labd.bench_file.bench import Bench
+from labd.bench_file.instrument import InstrumentSection
+from labd.resources import path as resource
+
+
+def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
+    """The JSON object of labd_virtual/spec.py. Board physics: the board file's facts, then its `[virtual]` table."""
+    board = bench.board
+    physics: dict[str, Any] = {
+        "supply_min_v": board.supply_min,
+        "power_on_v": min(board.supply_min * 1.09, board.supply),
+        "supply_max_v": board.supply_max,
+        "capacitance_f": board.decoupling.value,
+        "clock_hz": board.clock,
+        "ambient_c": bench.ambient.value,
+    }
+    own = dict(board.virtual)
+    link = next(iter(bench.links.values()))
+    return {
+        "seed": own.pop("seed", seed),
+        "time": bench.clock,
+        "mains_hz": bench.mains,
+        "board": physics | {"io_level_v": link.io_level} | own.pop("physics", {}) | own,
+        "instruments": {name: _instrument(bench, section) for name, section in bench.instruments.items()},
+        "supply": bench.source,
+        "wires": _wires(bench),
+        "uart": {"baud": link.baud, "io_level_v": link.io_level, "driven": link.tx_idle == "driven"},
+        "firmware": {"dir": str(resource("firmware"))},
+    }
+
+
+def _instrument(bench: Bench, section: InstrumentSection) -> dict[str, Any]:
+    leakage = bench.fixture_leakage
+    return {
+        "persona": section.virtual,
+        "options": dict(section.options),
+        "accuracy": [
+            {"quantity": row.quantity, "range": row.full_scale, "gain": row.gain, "offset": row.offset} for row in section.accuracy_rows()
+        ],
+        "timebase": section.timebase.limit if section.timebase else 0.0,
+        "lead_ohm": section.lead_resistance.value if section.lead_resistance else 0.0,
+        "fixture_leakage_a": leakage.value if leakage else 0.0,
+    }
+
+
+def _wires(bench: Bench) -> dict[str, str]:
+    """Terminal to board pin, whichever way the signal goes."""
+    wires = {}
+    for line in bench.lines.values():
+        ends = (line.start, line.end) if line.end.startswith("board.") else (line.end, line.start)
+        wires[ends[0]] = ends[1].removeprefix("board.")
+    return wires

@@ -1,0 +1,43 @@
+"""`labd init`: commented bench, board and plan files to start from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from labd import resources
+from labd.errors import FileError
+
+TEMPLATES: Final = (
+    "benches/demo.toml",
+    "benches/n6705c.toml",
+    "boards/virtual-m4.toml",
+    "boards/my-board.toml",
+    "plans/demo.toml",
+    "plans/first.toml",
+)
+
+
+def write_templates(folder: Path, force: bool = False) -> list[Path]:
+    """Write the templates into `folder` (made when missing) and return their paths, in the order of TEMPLATES.
+
+    Raises FileError, before anything is written, when one of them is there already and `force` is false; and when the folder cannot be
+    written to.
+    """
+    targets = [folder / name for name in TEMPLATES]
+    there = [target for target in targets if target.exists()]
+    if there and not force:
+        text = "exists already and is left as it is; give another folder, or --force to overwrite"
+        raise FileError(str(there[0]), "", text, tuple(f"{target}: {text}" for target in there))
+    for name, target in zip(TEMPLATES, targets, strict=True):
+        _copy(resources.path("fixtures") / name, target)
+    return targets
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise FileError(str(target), "", f"cannot be written: {error.strerror or error}") from error
