@@ -1,0 +1,30 @@
+#include "labd_mark.h"
+
+#include "labd_cost.h"
+
+static void set(struct labd_device *device, bool level) { device->hal->mark(device->hal->context, level); }
+
+void labd_mark_style(struct labd_device *device, enum labd_marks marks) {
+    device->marks = marks;
+    set(device, marks == LABD_MARKS_PULSES);
+}
+
+void labd_mark_pulse(struct labd_device *device, enum labd_phase phase) {
+    if (device->marks == LABD_MARKS_PULSES) {
+        set(device, false);
+        device->hal->pause(device->hal->context, phase, LABD_PULSE_HOLD_CYCLES);
+        set(device, true);
+    }
+}
+
+void labd_mark_gate(struct labd_device *device, bool level) {
+    if (device->marks == LABD_MARKS_GATE || device->marks == LABD_MARKS_PHASES) {
+        set(device, level);
+    }
+}
+
+void labd_mark_waking(struct labd_device *device, bool level) {
+    if (device->marks == LABD_MARKS_PHASES) {
+        set(device, level);
+    }
+}

@@ -1,0 +1,19 @@
+/* The MARK pin in its four styles; docs/reference/dut-marks.md draws them. */
+#ifndef LABD_MARK_H
+#define LABD_MARK_H
+
+#include "labd.h"
+
+/* Choose the style and bring the pin to its idle level: high for pulses, else low. */
+void labd_mark_style(struct labd_device *device, enum labd_marks marks);
+
+/* Pulses: one falling edge, held, in `phase`. Other styles: nothing. */
+void labd_mark_pulse(struct labd_device *device, enum labd_phase phase);
+
+/* Gate and phases: the level of one inference. */
+void labd_mark_gate(struct labd_device *device, bool level);
+
+/* Phases: high from the first code after rest until the parameters are resident. */
+void labd_mark_waking(struct labd_device *device, bool level);
+
+#endif

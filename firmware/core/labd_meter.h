@@ -1,0 +1,29 @@
+/* Counters of the work done, and the one place where work is charged to the board. */
+#ifndef LABD_METER_H
+#define LABD_METER_H
+
+#include "labd_hal.h"
+
+struct labd_counters {
+    uint64_t infer;
+    uint64_t mac;
+    uint64_t synop;
+    uint64_t spike;
+    uint64_t neuron_update;
+    uint64_t cycles; /* by the cost model */
+    uint64_t wake;   /* returns from a sleep state */
+    uint64_t missed; /* deadlines that passed while still busy */
+};
+
+struct labd_meter {
+    const struct labd_hal *hal;
+    struct labd_counters counters;
+};
+
+void labd_meter_init(struct labd_meter *meter, const struct labd_hal *hal);
+void labd_meter_clear(struct labd_meter *meter);
+
+/* Charge work that has run. Zero cycles charge nothing. */
+void labd_work(struct labd_meter *meter, enum labd_phase phase, uint8_t activity, uint32_t cycles);
+
+#endif
