@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Quantity = Literal["current", "voltage", "power"]
@@ -16,6 +16,7 @@ class AccuracyRow:
     aperture_s: the shortest aperture for which the row holds without derating.
     source: document and page, or the certificate the bench file names.
     tempco_per_k: added fraction of (gain, offset) per kelvin outside 18..28 Cel; None where the document gives none.
+    derates: whether the table's derating rows extend this row to shorter apertures.
     """
 
     quantity: Quantity
@@ -25,6 +26,7 @@ class AccuracyRow:
     aperture_s: float
     source: str
     tempco_per_k: float | None = None
+    derates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,18 @@ class AccuracyTable:
             return None
         if aperture_s >= row.aperture_s * (1 - 1e-9):
             return LimitOfError(row.gain, row.offset, row.source)
-        added = self._derating(quantity, full_scale, aperture_s)
+        added = self._derating(quantity, full_scale, aperture_s) if row.derates else None
         if added is None:
             return None
         return LimitOfError(row.gain, row.offset + added.of_range * full_scale, f"{row.source}; {added.source}")
+
+    def declared(self, rows: tuple[AccuracyRow, ...]) -> AccuracyTable:
+        """This table with the bench file's rows in place of its own for the same quantity and range.
+
+        The derating of a document never extends a declared row: its certificate holds for its aperture and says nothing of shorter ones.
+        """
+        kept = tuple(r for r in self.rows if not any(d.quantity == r.quantity and _same(d.full_scale, r.full_scale) for d in rows))
+        return replace(self, rows=kept + tuple(replace(row, derates=False) for row in rows))
 
     def _derating(self, quantity: Quantity, full_scale: float, aperture_s: float) -> DeratingRow | None:
         reaching = [

@@ -1,0 +1,86 @@
+"""Checks that every driver makes: set-up values against limits, and records against the time that passed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from labd_instruments.errors import LostSamplesError, OutOfRangeError, ReadBackError
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where elapsed time comes from. u_s: how far its reading may be off the instants it is read for (latency included)."""
+
+    name: str
+    now_s: Callable[[], float]
+    u_s: float
+
+
+HOST_CLOCK = Clock("host monotonic clock", time.monotonic, 0.25)
+"""0.25 s covers a busy host and a slow link; whoever knows better (a virtual bench has its own time) gives another clock."""
+
+
+def within(what: str, value: float, *, low: float, high: float, unit: str, limit: str) -> float:
+    """The value itself when low <= value <= high. Raises OutOfRangeError naming value, limits and where they were set (`limit`).
+
+    Never clips: 1e-9 of slack only, for values that went through text.
+    """
+    slack = 1e-9 * max(abs(low), abs(high))
+    if not low - slack <= value <= high + slack:
+        raise OutOfRangeError(f"{what} is {value:g} {unit}, allowed is {low:g} to {high:g} {unit} ({limit})")
+    return value
+
+
+def same(what: str, wanted: float, got: float, *, tolerance: float) -> float:
+    """The read-back value. Raises ReadBackError when it is further than `tolerance` from what was programmed."""
+    if not abs(wanted - got) <= tolerance:
+        raise ReadBackError(f"{what} was set to {wanted:g} and reads back {got:g}")
+    return got
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCheck:
+    """Counts records against elapsed time.
+
+    dt_s: record interval. timebase: fraction by which the instrument's clock may be off. clock: the one that measures elapsed time.
+
+    What it cannot see: losses of up to `tolerance(elapsed)` records, and records invented or doubled by the instrument.
+    """
+
+    dt_s: float
+    timebase: float
+    clock: Clock
+
+    def tolerance(self, elapsed_s: float) -> float:
+        """Records that may seem to be missing without any loss: 1 + timebase and host clock over dt."""
+        return 1.0 + (self.timebase * elapsed_s + self.clock.u_s) / self.dt_s
+
+    def missing(self, received: int, elapsed_s: float) -> int:
+        """Records missing beyond the tolerance; 0 when none can be shown to be."""
+        short = elapsed_s / self.dt_s - received
+        return max(0, math.ceil(short)) if short > self.tolerance(elapsed_s) else 0
+
+    def require(self, name: str, received: int, elapsed_s: float) -> None:
+        """Raises LostSamplesError when records are missing."""
+        lost = self.missing(received, elapsed_s)
+        if lost:
+            expected = received + lost
+            raise LostSamplesError(
+                f"{name}: {received} records in {elapsed_s:.3f} s by the {self.clock.name}, {expected} were due ({lost} lost)",
+                expected=expected,
+                received=received,
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"records against the {self.clock.name}; cannot see losses below {self.tolerance(0.0):.0f} records + {self.timebase:g} of all"
+        )
+
+
+def require_points(name: str, what: str, *, expected: int, received: int) -> None:
+    """Raises LostSamplesError unless a buffer holds exactly the points that were asked for."""
+    if received != expected:
+        raise LostSamplesError(f"{name}: {what} holds {received} of {expected} points", expected=expected, received=received)

@@ -1,0 +1,222 @@
+"""The digitizer of an N6705C: a stretch around a trigger, steady means and quick readings, all from one sweep system.
+
+Letters name the documents listed in `_n6705c`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd_instruments import scpi
+from labd_instruments.block import Block
+from labd_instruments.checks import require_points, same, within
+from labd_instruments.contract import Acquisition, CaptureSetup, MeanSetup, Reading
+from labd_instruments.drivers._n6705c import MEASURING, RESOLUTION_S, SEAMLESS_A, TICK_S, WAITING_FOR_TRIGGER, Mainframe, at, flags
+from labd_instruments.errors import LinkTimeoutError, OutOfRangeError
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What the digitizer is set to."""
+
+    dt_s: float
+    points: int
+    pretrigger: int
+    marker: bool
+    full_scale_a: float | None = None
+
+    @property
+    def dt_ns(self) -> int:
+        return round(self.dt_s * 1e9)
+
+
+class Digitizer:
+    """The sweep system of one mainframe."""
+
+    def __init__(self, box: Mainframe) -> None:
+        self._box = box
+        self.forget()
+
+    def forget(self) -> None:
+        """After a reset nothing is configured."""
+        self._capture: _Sweep | None = None
+        self._mean: _Sweep | None = None
+        self._loaded: _Sweep | None = None
+
+    def measure(self) -> Reading:
+        """One quick reading (about 21 ms) with the ranges as they are."""
+        self._load(_Sweep(dt_s=20.48e-6, points=1024, pretrigger=0, marker=False))
+        return self._measure()
+
+    def configure_capture(self, setup: CaptureSetup) -> Acquisition:
+        if setup.count != 1:
+            raise OutOfRangeError(
+                f"{self._box.name}: {setup.count} triggers for one arming, the digitizer serves 1: arm each event by itself"
+            )
+        if setup.fire_dut and self._box.options.fire_pin is None:
+            raise OutOfRangeError(f"{self._box.name}: fire_dut needs option fire_pin, the digital pin wired to the DUT")
+        within(
+            f"{self._box.name}: pre-trigger",
+            setup.pretrigger_points,
+            low=0,
+            high=setup.points - 1,
+            unit="points",
+            limit="points of the capture",
+        )
+        dt_s = self._tick(setup.dt_s, parameters=2 + setup.with_marker)
+        channels = self._box.channels(marker=setup.with_marker)
+        self._sense_functions(setup.current_range_a, setup.voltage_range_v, marker=setup.with_marker)
+        self._box.link.write(f"TRIG:ACQ:SOUR BUS,{at(*channels)}")  # [C]
+        self._box.link.write(f"DIG:TOUT:BUS {'ON' if setup.fire_dut else 'OFF'}")  # [A p222] *TRG also leaves on the trigger output pins
+        self._capture = _Sweep(dt_s, setup.points, setup.pretrigger_points, setup.with_marker, setup.current_range_a)
+        self._load(self._capture)
+        self._box.check_errors("the set-up of its digitizer")
+        return self._capture_record(setup, self._capture)
+
+    def _tick(self, dt_s: float, *, parameters: int) -> float:
+        floor_s = {1: TICK_S, 2: 10.24e-6}.get(parameters, self._box.resolution_s)  # [U p213]
+        within(
+            f"{self._box.name}: sample interval",
+            dt_s,
+            low=floor_s,
+            high=40_000.0,
+            unit="s",
+            limit=f"{parameters} parameters, N6705C guide p213",
+        )
+        step_s = 10.24e-6 if dt_s < 20.48e-6 else self._box.resolution_s
+        return round(dt_s / step_s) * step_s
+
+    def _sense_functions(self, current_range_a: float | None, voltage_range_v: float, *, marker: bool) -> None:
+        self._box.link.write(f"SENS:FUNC:CURR ON,{self._box.main}")  # [-]
+        self._box.link.write(f"SENS:FUNC:VOLT ON,{self._box.main}")  # [-]
+        self._box.set_ranges("SENS", current_range_a, voltage_range_v)
+        if marker:
+            self._box.link.write(f"SENS:FUNC:VOLT ON,{at(self._box.marker())}")
+            self._box.link.write(f"SENS:VOLT:RANG 20,{at(self._box.marker())}")
+        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution}")  # [U p213]
+
+    def _load(self, sweep: _Sweep) -> None:
+        """Send the sweep unless it is there already: digitizer, means and quick readings share one."""
+        if sweep == self._loaded:
+            return
+        self._loaded = None
+        where = at(*self._box.channels(marker=sweep.marker))
+        self._box.link.write(f"SENS:SWE:TINT {scpi.number(sweep.dt_s)},{where}")  # [U p213]
+        self._box.link.write(f"SENS:SWE:POIN {sweep.points},{where}")  # [U p213]
+        self._box.link.write(f"SENS:SWE:OFFS:POIN {-sweep.pretrigger},{where}")  # [U p213] negative: before the trigger
+        self._loaded = sweep
+
+    def _capture_record(self, setup: CaptureSetup, sweep: _Sweep) -> Acquisition:
+        dt_s = self._box.number("SENS:SWE:TINT?", "the sample interval")
+        points = round(self._box.number("SENS:SWE:POIN?", "the number of points"))
+        same(f"{self._box.name}: sample interval", sweep.dt_s, dt_s, tolerance=1e-4 * sweep.dt_s)
+        same(f"{self._box.name}: points", sweep.points, points, tolerance=0.0)
+        return Acquisition(
+            dt_ns=sweep.dt_ns,
+            columns=("current", "voltage", "marker") if setup.with_marker else ("current", "voltage"),
+            aperture_s=sweep.dt_s,
+            current_range_a=setup.current_range_a,
+            voltage_range_v=setup.voltage_range_v,
+            seamless=setup.current_range_a is None,
+            ranges_a=SEAMLESS_A if setup.current_range_a is None else (),
+            remote_sense=self._box.remote_sense(),
+            points=sweep.points,
+            pretrigger_points=sweep.pretrigger,
+            settings={"acquisition": "digitizer", "trigger": "bus, out on the digital pin" if setup.fire_dut else "bus", "filter": "none"},
+        )
+
+    def arm(self) -> None:
+        """Raises LinkTimeoutError when the acquisition does not get ready.
+
+        A trigger before the pre-trigger points are there is ignored by the instrument [U p213]: it is waited for.
+        """
+        sweep = self._captured_sweep()
+        self._load(sweep)
+        self._box.link.write(f"INIT:ACQ {at(*self._box.channels(marker=sweep.marker))}")
+        self._await_ready(sweep)
+        time.sleep(sweep.pretrigger * sweep.dt_s)
+
+    def _await_ready(self, sweep: _Sweep) -> None:
+        deadline = time.monotonic() + self._box.options.timeout_s
+        while True:
+            states = self._operation(sweep)
+            if all(bits & WAITING_FOR_TRIGGER for bits in states):
+                return
+            if time.monotonic() > deadline:
+                if all(bits & MEASURING for bits in states):
+                    return  # a mainframe without the waiting bit [O p350]
+                self._box.check_errors("its arming")
+                raise LinkTimeoutError(f"{self._box.name}: the digitizer is not ready {self._box.options.timeout_s:g} s after INIT:ACQ")
+
+    def _operation(self, sweep: _Sweep) -> tuple[int, ...]:
+        query = f"STAT:OPER:COND? {at(*self._box.channels(marker=sweep.marker))}"  # [O p350]
+        return scpi.integers(self._box.link.query(query), f"{self._box.name}: the operation status")
+
+    def fire(self) -> None:
+        self._captured_sweep()
+        self._box.link.write("*TRG")  # [C p146]
+
+    def captured(self) -> bool:
+        return not any(bits & MEASURING for bits in self._operation(self._captured_sweep()))
+
+    def fetch(self) -> tuple[Block, ...]:
+        sweep = self._captured_sweep()
+        current, bad_i = self._array("CURR", self._box.options.channel, sweep)
+        voltage, bad_v = self._array("VOLT", self._box.options.channel, sweep)
+        marker, bad_m = self._array("VOLT", self._box.marker(), sweep) if sweep.marker else (None, False)
+        self._box.check_errors("its capture")
+        found = flags(current, sweep.full_scale_a, over_range=bad_i or bad_v or bad_m)
+        return (Block(0, -sweep.pretrigger * sweep.dt_ns, sweep.dt_ns, current, voltage, marker, flags=found),)
+
+    def _array(self, quantity: str, channel: int, sweep: _Sweep) -> tuple[NDArray[np.float32], bool]:
+        self._box.link.write(f"FETC:ARR:{quantity}? {at(channel)}")
+        data = self._box.link.read_definite_block(">f4")
+        require_points(self._box.name, f"the capture of {quantity} on channel {channel}", expected=sweep.points, received=len(data))
+        return scpi.without_sentinels(data)
+
+    def _captured_sweep(self) -> _Sweep:
+        if self._capture is None:
+            raise OutOfRangeError(f"{self._box.name}: no capture is configured; configure_capture comes first")
+        return self._capture
+
+    def configure_mean(self, setup: MeanSetup) -> Acquisition:
+        dt_s = RESOLUTION_S["RES20"]
+        points = round(setup.aperture_s / dt_s)
+        within(f"{self._box.name}: aperture", points, low=1, high=524_288, unit="points of 20.48 us", limit="one sweep")
+        self._sense_functions(setup.current_range_a, setup.voltage_range_v, marker=False)
+        self._mean = _Sweep(dt_s, points, pretrigger=0, marker=False, full_scale_a=setup.current_range_a)
+        self._load(self._mean)
+        self._box.check_errors("the set-up of its means")
+        return Acquisition(
+            dt_ns=round(points * dt_s * 1e9),
+            columns=("current", "voltage"),
+            aperture_s=points * dt_s,
+            current_range_a=setup.current_range_a,
+            voltage_range_v=setup.voltage_range_v,
+            seamless=setup.current_range_a is None,
+            ranges_a=SEAMLESS_A if setup.current_range_a is None else (),
+            remote_sense=self._box.remote_sense(),
+            settings={"acquisition": "sweep mean", "zero": "the module offers none"},
+        )
+
+    def read_mean(self) -> Reading | None:
+        if self._mean is None:
+            raise OutOfRangeError(f"{self._box.name}: no mean is configured; configure_mean comes first")
+        self._load(self._mean)
+        return self._measure()
+
+    def zero(self) -> None:
+        """Nothing: an N6781A offers no zero of its own; the bench's zero (open leads) is labd's."""
+
+    def _measure(self) -> Reading:
+        current = scpi.value(self._scalar("MEAS:CURR?"), f"{self._box.name}: the current")
+        voltage = scpi.value(self._scalar("FETC:VOLT?"), f"{self._box.name}: the voltage")  # of the same sweep
+        return Reading(current, voltage)
+
+    def _scalar(self, query: str) -> str:
+        """One number; FORM REAL concerns arrays and the log, scalars stay text [-]."""
+        return self._box.link.query(f"{query} {self._box.main}")

@@ -1,0 +1,181 @@
+"""The external data log (elog) of an N6705C: records without gaps, drained by the host before the FIFO of about 20 s is full.
+
+Letters name the documents listed in `_n6705c`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd_instruments import scpi
+from labd_instruments.block import Block
+from labd_instruments.checks import RecordCheck, within
+from labd_instruments.contract import Acquisition, StreamEnd, StreamSetup
+from labd_instruments.drivers._n6705c import (
+    ELOG_LONGEST_S,
+    FETCHES,
+    MOST_PARAMETERS,
+    PARAMETER_S,
+    SEAMLESS_A,
+    TIMEBASE,
+    Mainframe,
+    at,
+    flags,
+)
+from labd_instruments.errors import OutOfRangeError, ReplyError
+
+
+class Elog:
+    """The log of one mainframe: current and voltage of the feeding channel, voltage of the marker's."""
+
+    def __init__(self, box: Mainframe) -> None:
+        self._box = box
+        self._log: _Log | None = None
+
+    def forget(self) -> None:
+        """The log was aborted from elsewhere."""
+        self._log = None
+
+    def configure(self, setup: StreamSetup) -> Acquisition:
+        channels = self._box.channels(marker=setup.with_marker)
+        steps = self._elog_steps(setup.dt_s, parameters=2 + setup.with_marker)
+        self._elog_functions(setup)
+        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution}")  # [C p146]
+        for channel in channels:
+            self._box.link.write(f"SENS:ELOG:PER {scpi.number(steps * self._box.resolution_s)},{at(channel)}")  # [-]
+        self._box.link.write(f"TRIG:ELOG:SOUR BUS,{at(*channels)}")  # [C p146]
+        self._box.check_errors("the set-up of its log")
+        dt_s = self._box.number("SENS:ELOG:PER?", "the log's period")
+        steps = round(dt_s / self._box.resolution_s)
+        self._log = _Log(channels, dt_ns=steps * round(self._box.resolution_s * 1e9), full_scale_a=setup.current_range_a)
+        return self._stream_record(setup, self._log)
+
+    def _elog_steps(self, dt_s: float, *, parameters: int) -> int:
+        most = MOST_PARAMETERS[self._box.options.resolution]
+        if parameters > most:
+            raise OutOfRangeError(
+                f"{self._box.name}: {parameters} parameters need option resolution = RES40 ({self._box.options.resolution}: {most})"
+            )
+        floor_s = PARAMETER_S * parameters
+        limit = f"102.4 us for each of {parameters} parameters, N6702C guide p146"
+        within(f"{self._box.name}: log period", dt_s, low=floor_s, high=ELOG_LONGEST_S, unit="s", limit=limit)
+        return round(dt_s / self._box.resolution_s)
+
+    def _elog_functions(self, setup: StreamSetup) -> None:
+        for quantity in ("CURR", "VOLT"):
+            self._box.link.write(f"SENS:ELOG:FUNC:{quantity} ON,{self._box.main}")  # [N6700 User's Guide p91]
+            self._box.link.write(f"SENS:ELOG:FUNC:{quantity}:MINM OFF,{self._box.main}")  # [N6700 User's Guide p91]
+        self._box.set_ranges("SENS:ELOG", setup.current_range_a, setup.voltage_range_v)
+        if setup.with_marker:
+            marker = at(self._box.marker())
+            self._box.link.write(f"SENS:ELOG:FUNC:VOLT ON,{marker}")
+            self._box.link.write(f"SENS:ELOG:FUNC:VOLT:MINM OFF,{marker}")
+            self._box.link.write(f"SENS:ELOG:FUNC:CURR OFF,{marker}")
+            self._box.link.write(f"SENS:ELOG:VOLT:RANG 20,{marker}")  # [-]
+
+    def _stream_record(self, setup: StreamSetup, log: _Log) -> Acquisition:
+        check = self._check(log)
+        return Acquisition(
+            dt_ns=log.dt_ns,
+            columns=("current", "voltage", "marker") if setup.with_marker else ("current", "voltage"),
+            aperture_s=log.dt_ns * 1e-9,  # each record averages over its whole interval [C p146]
+            current_range_a=setup.current_range_a,
+            voltage_range_v=setup.voltage_range_v,
+            seamless=setup.current_range_a is None,
+            ranges_a=SEAMLESS_A if setup.current_range_a is None else (),
+            remote_sense=self._box.remote_sense(),
+            settings={"acquisition": "elog", "resolution": self._box.options.resolution, "filter": "none", "record_check": str(check)},
+        )
+
+    def start(self) -> None:
+        log = self._logging()
+        everything = at(*log.channels)
+        self._box.link.write(f"INIT:ELOG {everything}")  # [-]
+        self._box.link.write(f"TRIG:ELOG {everything}")  # [C p146] at once, whatever the trigger source
+        self._box.check_errors("the start of its log")
+        log.start(self._box.clock.now_s())
+
+    def read(self) -> Block | None:
+        log = self._logging()
+        for _ in range(FETCHES):
+            asked_at = self._box.clock.now_s()
+            if not self._fetch_elog(log):
+                # everything that was due when the fetch was sent must be here
+                self._check(log).require(self._box.name, log.received, asked_at - log.started_s)
+                break
+        return log.take()
+
+    def _fetch_elog(self, log: _Log) -> bool:
+        """One fetch of every channel; True while more may be waiting."""
+        full = False
+        for channel in log.channels:
+            self._box.link.write(f"FETC:ELOG? {self._box.options.fetch_records},{at(channel)}")  # [A p161]
+            data = self._box.link.read_definite_block(">f4")
+            width = 1 if channel != self._box.options.channel else 2
+            if len(data) % width:
+                raise ReplyError(f"{self._box.name}: channel {channel} logged {len(data)} values, records hold {width}")
+            full |= len(data) // width >= self._box.options.fetch_records
+            log.add(channel, data.reshape(-1, width))
+        return full
+
+    def stop(self) -> StreamEnd:
+        """Ends the log; records that `read` has not fetched are dropped. `missing` is judged at the last fetch."""
+        log = self._logging()
+        self._box.link.write(f"ABOR:ELOG {at(*log.channels)}")  # [A p161]
+        self._log = None
+        self._box.check_errors("its log")
+        elapsed_s = log.fetched_s - log.started_s
+        missing = self._check(log).missing(log.received, elapsed_s)
+        return StreamEnd(log.received, elapsed_s, self._box.clock.name, missing)
+
+    def _check(self, log: _Log) -> RecordCheck:
+        return RecordCheck(log.dt_ns * 1e-9, TIMEBASE, self._box.clock)
+
+    def _logging(self) -> _Log:
+        if self._log is None:
+            raise OutOfRangeError(f"{self._box.name}: no log is configured; configure_stream comes first")
+        return self._log
+
+
+class _Log:
+    """Records of a running log: what each channel has delivered and what has been handed on."""
+
+    def __init__(self, channels: tuple[int, ...], *, dt_ns: int, full_scale_a: float | None) -> None:
+        self.channels = channels
+        self.dt_ns = dt_ns
+        self.started_s = 0.0
+        self.fetched_s = 0.0
+        self._full_scale_a = full_scale_a
+        self._waiting: dict[int, NDArray[Any]] = {}
+        self._taken = 0
+
+    def start(self, now_s: float) -> None:
+        self.started_s = self.fetched_s = now_s
+
+    def add(self, channel: int, records: NDArray[Any]) -> None:
+        before = self._waiting.get(channel)
+        self._waiting[channel] = records if before is None or not len(before) else np.concatenate((before, records))
+
+    @property
+    def received(self) -> int:
+        """Whole records: delivered by every channel."""
+        return self._taken + self._whole()
+
+    def _whole(self) -> int:
+        return min((len(self._waiting[c]) for c in self.channels if c in self._waiting), default=0)
+
+    def take(self) -> Block | None:
+        count = self._whole()
+        if not count:
+            return None
+        columns = [part for channel in self.channels for part in self._waiting[channel][:count].T]
+        for channel in self.channels:
+            self._waiting[channel] = self._waiting[channel][count:]
+        clean = [scpi.without_sentinels(np.ascontiguousarray(column)) for column in columns]
+        current, voltage, marker = clean[0][0], clean[1][0], clean[2][0] if len(clean) > 2 else None
+        found = flags(current, self._full_scale_a, over_range=any(bad for _, bad in clean))
+        seq, self._taken = self._taken, self._taken + count
+        return Block(seq, seq * self.dt_ns, self.dt_ns, current, voltage, marker, flags=found)

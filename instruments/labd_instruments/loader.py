@@ -1,0 +1,84 @@
+"""Finds drivers by their file name and opens them: a file in `drivers/` is its own registration."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+import labd_instruments.drivers
+from labd_instruments import options as driver_options
+from labd_instruments.accuracy import AccuracyRow
+from labd_instruments.checks import HOST_CLOCK, Clock
+from labd_instruments.contract import Evidence, Instrument
+from labd_instruments.errors import OutOfRangeError
+from labd_instruments.links.link import Link
+from labd_instruments.options import OptionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class DriverInfo:
+    """What a driver module says of itself. capabilities: names of the contract's Protocols; roles: what it may be on a bench."""
+
+    name: str
+    title: str
+    capabilities: tuple[str, ...]
+    roles: tuple[str, ...]
+    evidence: Evidence
+    options: tuple[OptionInfo, ...]
+
+
+def available() -> list[DriverInfo]:
+    """Every driver there is, by name."""
+    return [info(name) for name in _names()]
+
+
+def info(driver: str) -> DriverInfo:
+    """What one driver says of itself. Raises OutOfRangeError when there is none of that name."""
+    module = _module(driver)
+    return DriverInfo(
+        name=driver,
+        title=(module.__doc__ or "").splitlines()[0],
+        capabilities=module.CAPABILITIES,
+        roles=module.ROLES,
+        evidence=module.EVIDENCE,
+        options=driver_options.describe(module.Options),
+    )
+
+
+def open_driver(
+    driver: str,
+    name: str,
+    resource: str,
+    options: Mapping[str, object],
+    declared: tuple[AccuracyRow, ...] = (),
+    *,
+    link: Link | None = None,
+    clock: Clock = HOST_CLOCK,
+) -> Instrument:
+    """Open a driver by its file name.
+
+    name: of the instrument on its bench, used in messages. declared: accuracy rows of the bench file; they override the driver's.
+    link: instead of opening `resource`. clock: where elapsed time comes from (a virtual bench in stepped time has its own).
+    Raises OutOfRangeError (no such driver, bad option), NotConnectedError, LinkTimeoutError, WrongInstrumentError.
+    """
+    module = _module(driver)
+    opened: Instrument = module.open(name, resource, driver_options.read(module.Options, options, name), declared, link=link, clock=clock)
+    return opened
+
+
+def panic_off(driver: str, resource: str) -> None:
+    """Switch off by a session of its own, whatever other sessions are stuck in. Raises OutputNotOffError."""
+    _module(driver).panic_off(resource)
+
+
+def _names() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(labd_instruments.drivers.__path__) if not m.name.startswith("_"))
+
+
+def _module(driver: str) -> ModuleType:
+    if driver not in _names():
+        raise OutOfRangeError(f"there is no driver {driver}, there are {', '.join(_names())}")
+    return importlib.import_module(f"labd_instruments.drivers.{driver}")
