@@ -52,7 +52,7 @@ class IoLine:
 class Caller(Protocol):
     """Runs a driver's function on the thread that owns its session."""
 
-    async def call(self, function: Callable[..., T], /, *args: object, deadline_s: float | None = None) -> T: ...
+    async def call(self, function: Callable[..., T], /, *args: object) -> T: ...
 
 
 class Power(enum.Enum):
@@ -77,7 +77,9 @@ class Interlock:
     def check_voltage(self, volt: float) -> None:
         """Raises SafetyRefusal naming value, limit and where the limit is set."""
         if not 0 <= volt <= self._limits.voltage_v:
-            raise SafetyRefusal(f"{volt:g} V refused: the limit is 0 to {self._limits.voltage_v:g} V ({self._limits.where}: limits.voltage)")
+            raise SafetyRefusal(
+                f"{volt:g} V refused: the limit is 0 to {self._limits.voltage_v:g} V ({self._limits.where}: limits.voltage)"
+            )
 
     def check_lines(self, lines: list[IoLine], supply_v: float) -> None:
         """Raises SafetyRefusal for a line that would feed the DUT through its pins."""

@@ -1,4 +1,4 @@
-"""A bench file of virtual instruments as the spec that a virtual bench starts from; plain data, nothing of the virtual bench is imported."""
+"""A bench file of virtual instruments as the spec that a virtual bench starts from, as plain data."""
 
 from __future__ import annotations
 

@@ -1,0 +1,190 @@
+"""An opened bench: every instrument behind its own thread, the interlock in front of the source, and the way out that always ends with outputs off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from labd.bench.clock import BenchClock
+from labd.bench.interlock import Interlock, Limits
+from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
+from labd.stream.session import InstrumentSession
+from labd_instruments import loader
+from labd_instruments.accuracy import AccuracyRow
+from labd_instruments.contract import Identity, Instrument, Sources
+from labd_instruments.errors import InstrumentError
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+CALL_S = 20.0  # one call into a driver; a driver's own exchanges have shorter time-outs
+SAFE_S = 3.0  # switching off in the measuring session, before a second session does it
+PANIC_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One instrument to open. roles: source, meter, cross_check."""
+
+    name: str
+    driver: str
+    resource: str
+    roles: tuple[str, ...]
+    options: Mapping[str, object] = field(default_factory=dict)
+    declared: tuple[AccuracyRow, ...] = ()
+    remote_sense: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One opened instrument: its driver is only ever called in its session's thread."""
+
+    spec: ToolSpec
+    driver: Instrument
+    session: InstrumentSession
+    identity: Identity
+
+    async def call(self, function: Callable[..., T], /, *args: object, deadline_s: float = CALL_S) -> T:
+        """Run a driver's function. Raises InstrumentFailure with the driver's own sentence."""
+        try:
+            return await self.session.call(partial(function, *args), deadline_s=deadline_s)
+        except InstrumentError as error:
+            raise InstrumentFailure(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What a run works with."""
+
+    clock: BenchClock
+    tools: Mapping[str, Tool]
+    source: Tool
+    meter: Tool
+    cross_check: Tool | None
+    interlock: Interlock
+    limits: Limits
+
+
+@asynccontextmanager
+async def open_station(specs: list[ToolSpec], limits: Limits, clock: BenchClock) -> AsyncIterator[Station]:
+    """Open and reset every instrument; on every way out all outputs are off, verified, or OutputNotVerifiedOff is raised.
+
+    Raises InstrumentFailure (not found, wrong instrument, refused).
+    """
+    async with AsyncExitStack() as stack:
+        tools: dict[str, Tool] = {}
+        for spec in specs:
+            tools[spec.name] = await _open_tool(spec, clock, stack)
+        source = _with_role(tools, "source")
+        source_driver = source.driver
+        if not isinstance(source_driver, Sources):
+            raise InstrumentFailure(
+                f"{source.spec.name}: {source.spec.driver} cannot feed a board; give another instrument the role source"
+            )
+        interlock = Interlock(source_driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense)
+        station = Station(
+            clock,
+            tools,
+            source,
+            _with_role(tools, "meter"),
+            next((t for t in tools.values() if "cross_check" in t.spec.roles), None),
+            interlock,
+            limits,
+        )
+        try:
+            yield station
+        finally:
+            await _uninterrupted(_leave(station))
+
+
+async def _open_tool(spec: ToolSpec, clock: BenchClock, stack: AsyncExitStack) -> Tool:
+    session = await stack.enter_async_context(InstrumentSession(spec.name))
+    opening = partial(loader.open_driver, spec.driver, spec.name, spec.resource, spec.options, spec.declared, clock=clock.for_drivers)
+    try:
+        driver = await session.call(opening, deadline_s=CALL_S)
+        stack.push_async_callback(_close, session, driver)
+        identity = await session.call(driver.identify, deadline_s=CALL_S)
+        await session.call(driver.reset, deadline_s=CALL_S)
+    except InstrumentError as error:
+        raise InstrumentFailure(_with_place(spec, str(error))) from error
+    return Tool(spec, driver, session, identity)
+
+
+def _with_place(spec: ToolSpec, text: str) -> str:
+    return text if spec.resource in text or text.startswith(spec.name) else f"{spec.name} ({spec.resource}): {text}"
+
+
+async def _close(session: InstrumentSession, driver: Instrument) -> None:
+    if not (session.stuck or session.abandoned):
+        try:
+            await session.call(driver.close, deadline_s=2.0)
+        except (InstrumentFailure, InstrumentError) as error:
+            log.warning("%s", error)
+
+
+def _with_role(tools: Mapping[str, Tool], role: str) -> Tool:
+    found = next((tool for tool in tools.values() if role in tool.spec.roles), None)
+    if found is None:
+        raise InstrumentFailure(f"no instrument on this bench has the role {role}")
+    return found
+
+
+async def _leave(station: Station) -> None:
+    """Outputs off in the sessions that work, by a second session where one hangs; raises OutputNotVerifiedOff at the very end."""
+    failures: list[str] = []
+    for tool in station.tools.values():
+        try:
+            await _make_safe(tool)
+        except LabdError as error:
+            failures.append(str(error))
+    if not failures and not station.source.session.stuck:
+        try:
+            await station.interlock.power_down()
+        except LabdError as error:
+            failures.append(str(error))
+    if failures:
+        raise OutputNotVerifiedOff("; ".join(failures))
+
+
+async def _make_safe(tool: Tool) -> None:
+    """Raises OutputNotVerifiedOff."""
+    try:
+        await tool.session.call(tool.driver.make_safe, deadline_s=0.1 if tool.session.stuck else SAFE_S)
+        return
+    except (InstrumentFailure, InstrumentError) as error:
+        if not isinstance(tool.driver, Sources):
+            log.warning("%s: %s", tool.spec.name, error)
+            return
+        log.warning("%s: %s; switching off through a second session", tool.spec.name, error)
+    await _panic(tool)
+
+
+async def _panic(tool: Tool) -> None:
+    """A fresh thread and a fresh session: whatever hangs in the first one does not matter."""
+    tool.session.abandon()
+    async with InstrumentSession(f"{tool.spec.name} off") as second:
+        try:
+            await second.call(partial(loader.panic_off, tool.spec.driver, tool.spec.resource), deadline_s=PANIC_S)
+        except (InstrumentFailure, InstrumentError) as error:
+            raise OutputNotVerifiedOff(f"{tool.spec.name}: switching off through a second session failed too: {error}") from error
+
+
+async def _uninterrupted(work: Coroutine[None, None, None]) -> None:
+    """Finish `work` although the caller is cancelled meanwhile (a second SIGTERM); the cancellation is raised afterwards."""
+    task = asyncio.create_task(work, name="outputs off")
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except LabdError:
+            break
+    task.result()
+    if cancelled is not None:
+        raise cancelled
