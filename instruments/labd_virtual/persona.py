@@ -1,0 +1,125 @@
+"""What a virtual instrument is: its wiring and errors (`PersonaSetup`), and the parts every SCPI persona shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from labd_virtual.contract import Clock, Pins, SupplyNode
+from labd_virtual.scpi_errors import ScpiError
+from labd_virtual.scpi_interpreter import Interpreter
+from labd_virtual.scpi_server import ScpiServer
+
+SenseFault = Literal["ok", "open", "swapped"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """Limits of error on one range: gain as a fraction of reading, offset in the unit of full_scale (ampere, volt, watt)."""
+
+    quantity: str
+    full_scale: float
+    gain: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaSetup:
+    """Everything a persona is told.
+
+    options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
+    `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
+    lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient`, `emc` (factors, default 1),
+    `hum_a` (ampere, default 0.2e-6).
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    clock: Clock
+    node: SupplyNode
+    pins: Pins
+    wires: Mapping[str, str]
+    rng: np.random.Generator
+    accuracy: tuple[ErrorRow, ...] = ()
+    timebase: float = 0.0
+    mains_hz: float = 50.0
+    lead_ohm: float = 0.0
+    sense_fault: SenseFault = "ok"
+    fixture_leakage_a: float = 0.0
+    unkind: Mapping[str, object] = field(default_factory=dict)
+
+    def factor(self, name: str, default: float = 1.0) -> float:
+        """A number from `unkind`. Raises TypeError when it is none."""
+        value = self.unkind.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{self.name}: unkind {name!r} is {value!r}, expected a number")
+        return float(value)
+
+
+class Persona(Protocol):
+    """A running virtual instrument."""
+
+    async def serve(self) -> int:
+        """Start listening; returns the port."""
+
+    async def close(self) -> None:
+        """End sessions and background work."""
+
+    def redraw(self, rng: np.random.Generator) -> None:
+        """Draw this unit's errors anew, as if another specimen stood on the bench."""
+
+    def hang(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
+        """Existing sessions stop answering; new ones work."""
+
+    def output_on(self) -> bool:
+        """The instrument's own side of the truth: does it feed the node now?"""
+
+
+class ScpiPersona:
+    """Server, interpreter and background tasks of one SCPI instrument; personas build on it."""
+
+    def __init__(self, setup: PersonaSetup, identity: str, *, queue_capacity: int = 20) -> None:
+        self.setup = setup
+        self.clock = setup.clock
+        self.scpi = Interpreter(identity, queue_capacity=queue_capacity)
+        self._server = ScpiServer(self.scpi.execute, unterminated=self._query_cut_off, on_sessions=self._sessions_changed)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> int:
+        return await self._server.start()
+
+    async def close(self) -> None:
+        self.host_gone()
+        await self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hang(self, on: bool) -> None:  # noqa: FBT001 - see Persona
+        self._server.hang(on)
+        if on:
+            self.host_gone()
+
+    def host_gone(self) -> None:
+        """Nobody fetches any more: a log must no longer hold stepped time back (it overruns, as on a bench)."""
+
+    def background(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Run something that the instrument does by itself."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.setup.name}: {what}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let board time pass."""
+        await self.clock.sleep_until(self.clock.now_ns() + round(seconds * 1e9))
+
+    def _query_cut_off(self) -> None:
+        self.scpi.fail(ScpiError(-420))
+
+    def _sessions_changed(self, count: int) -> None:
+        if count == 0:
+            self.host_gone()
