@@ -35,9 +35,16 @@ REST: frozenset[Phase] = frozenset({Phase.OFF, Phase.SLEEP, Phase.IDLE})
 
 # In the order of print. A title stands for its id and for everything below it (`latency.pin` also for `latency.pin.p95`).
 TITLES: Mapping[str, str] = {
-    "mean_power": "Mean power",
-    "floor_power": "Floor power",
-    "incremental_energy": "Incremental energy per inference",
+    "power.mean": "Mean power",
+    "power.floor": "Floor power, measured at rate 0",
+    "power.idle": "Idle power",
+    "power.sleep": "Sleep power",
+    "power.peak": "Peak power",
+    "power": "Power",
+    "fit.floor_power": "Floor power, from the fit over the rates",
+    "fit.incremental_energy": "Incremental energy per inference, from the fit over the rates",
+    "fit.chi2_per_dof": "Chi-square per degree of freedom of the fit",
+    "fit": "Fit",
     "break_even_rate": "Break-even rate",
     "energy_per_inference.at_rate": "Energy per inference at this rate (mean power / rate)",
     "energy_per_inference.gross": "Energy per inference, gross",
@@ -45,41 +52,33 @@ TITLES: Mapping[str, str] = {
     "energy_per_inference.net_of_sleep": "Energy per inference, net of sleep",
     "energy_per_inference.per_event": "Energy per event, wake to sleep, tail included",
     "energy_per_inference": "Energy per inference",
-    "energy_per_phase": "Energy per phase",
+    "phase_energy": "Energy of one phase",
     "charge_per_inference": "Charge per inference",
-    "charge": "Charge",
-    "idle_power": "Idle power",
-    "sleep_power": "Sleep power",
-    "peak_power": "Peak power",
     "latency.pin": "Latency, by marker pin",
     "latency.dut_counter": "Latency, by the device's counter",
     "latency.host": "Latency, seen from the host",
     "latency": "Latency",
-    "wake_up": "Wake-up, event to parameters resident",
-    "wake_time": "Wake-up, event to code running",
-    "load_time": "Load, code running to parameters resident",
-    "current_rise_to_ready": "Current rise to ready (lower bound of wake-up)",
+    "wake_up.current_rise_to_ready": "Current rise to ready (lower bound of wake-up)",
+    "wake_up": "Wake-up",
     "inference_rate": "Inference rate",
     "duty_cycle": "Duty cycle achieved",
-    "lifetime": "Battery life",
+    "battery_life": "Battery life",
+    "closure.power_analyzer": "Closure test against the power analyzer",
     "closure": "Closure test",
+    "naive.edge_gated": "Edge-gated estimate, for comparison only: biased",
 }
 
-MEAN_POWER = ("mean_power", "power.mean")
-FLOOR_POWER = ("floor_power", "power.floor")
+# A trailing `*` stands for any ending; ids are tried in this order.
+MEAN_POWER = ("power.mean", "power.floor", "power.mean*")
 AT_RATE = ("energy_per_inference.at_rate",)
 GROSS = ("energy_per_inference.gross",)
 PER_EVENT = ("energy_per_inference.per_event",)
 LATENCY = (
-    "latency.pin.mean",
-    "latency.pin",
-    "latency.pin.p50",
-    "latency.dut_counter.mean",
-    "latency.dut_counter",
-    "latency.dut_counter.p50",
+    *("latency.pin.mean", "latency.pin", "latency.pin.p50", "latency.pin*"),
+    *("latency.dut_counter.mean", "latency.dut_counter", "latency.dut_counter.p50", "latency.dut_counter*"),
+    *("latency.host.mean", "latency.host", "latency.host.p50", "latency.host*"),
 )
-LATENCY_HOST = ("latency.host.mean", "latency.host", "latency.host.p50")
-WAKE_UP = ("wake_up", "wake_up.total", "wake_up_time", "wake_time", "current_rise_to_ready")
+WAKE_UP = ("wake_up", "wake_up.total", "wake_up.event_to_ready", "wake_up.mean", "wake_up*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +92,11 @@ class Column:
 
 
 SUMMARY: tuple[Column, ...] = (
-    Column("Mean power", "over whole periods, rest included", (*MEAN_POWER, *FLOOR_POWER), at_floor=True),
+    Column("Mean power", "over whole periods, rest included", MEAN_POWER, at_floor=True),
     Column("E at rate", "mean power / rate: what one inference costs at this rate, rest included", AT_RATE),
     Column("E gross", "inside the inference window, static power included", GROSS),
     Column("E per event", "wake to sleep, above the sleep power, tail included", PER_EVENT),
-    Column("Latency", "start to end of one inference", (*LATENCY, *LATENCY_HOST)),
+    Column("Latency", "start to end of one inference", LATENCY),
     Column("Wake-up", "event to ready, load included", WAKE_UP),
 )
 

@@ -17,6 +17,11 @@ def curve_key(point: OperatingPoint) -> str:
     return f"{point.mode}/v={point.supply_v:g}/{point.model}{extra}"
 
 
+def matches(kpi_id: str, wanted: str) -> bool:
+    """Whether the id is the wanted one; a trailing `*` stands for any ending."""
+    return kpi_id.startswith(wanted[:-1]) if wanted.endswith("*") else kpi_id == wanted
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What was run, when, with what. Times are ISO 8601 text with zone; hashes are named (`firmware`, `bench`, `plan`, `traces`).
@@ -331,11 +336,12 @@ class RunReport:
     edge_cases: tuple[KpiRecord, ...] = ()
 
     def find(self, at: str, *ids: str) -> KpiRecord | None:
-        """The first record at this operating point (or pair) whose id is one of `ids`, in their order of preference."""
-        found = {record.id: record for record in self.kpis if record.at == at}
-        return next((found[name] for name in ids if name in found), None)
+        """The first record at this operating point (or pair) that fits one of `ids`, in their order; `x*` fits all that start with x."""
+        here = [record for record in self.kpis if record.at == at]
+        return next((record for wanted in ids for record in here if matches(record.id, wanted)), None)
 
     def withheld(self) -> tuple[KpiRecord, ...]:
         """Every record without a value, each once."""
-        every = (*self.edge_cases, *self.kpis)
+        unresolved = (b.record for b in self.break_evens if b.outcome is Outcome.NOT_RESOLVED)
+        every = (*self.edge_cases, *self.kpis, *unresolved)
         return tuple({(r.id, r.at): r for r in reversed(every) if r.value is None}.values())[::-1]

@@ -7,12 +7,12 @@ from functools import partial
 
 from labd.records import Mode, Phase
 from labd.report import plot_budget, plot_ecdf, plot_phases, plot_rates, plot_trace, plot_wiring, sections, style, svg, tables, verdict
-from labd.report.catalogue import MODE_MEANING, MODES, SHAPES, curve_label, main_kpis, rate_label
+from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label
 from labd.report.data import Excerpt, RunReport
 from labd.report.numbers import quantity, show
 from labd.report.svg import Markup, join, tag
 
-WIDE, NARROW = 900, 358  # drawn twice: for the page's full width, and for a 390 px phone, so that text keeps its size
+WIDE, NARROW = 1000, 358  # drawn twice: for the page's full width, and for a 390 px phone, so that text keeps its size
 _NO_FETCH = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -71,9 +71,9 @@ def page(report: RunReport) -> list[sections.Section]:
     ]
 
 
-def both(draw: Callable[[int], Markup], caption: str, *under: Markup) -> Markup:
+def both(draw: Callable[[int], Markup], caption: str, *under: Markup, width: int = WIDE) -> Markup:
     """A figure drawn for both widths; the style sheet shows the one that fits."""
-    wide, narrow = (tag("div", draw(width), class_=name) for width, name in ((WIDE, "wide"), (NARROW, "narrow")))
+    wide, narrow = (tag("div", draw(pixels), class_=name) for pixels, name in ((width, "wide"), (NARROW, "narrow")))
     return tag("figure", wide, narrow, *under, tag("figcaption", caption))
 
 
@@ -134,7 +134,7 @@ def traces(report: RunReport) -> Markup:
 def trace(report: RunReport, item: Excerpt) -> Markup:
     from_to = [join([swatch(phase), f"{phase} {quantity(length, 's')}"]) for phase, length in plot_trace.durations(item)]
     point = next((rate_label(p.rate_hz) for p in report.points if p.key == item.point), item.point)
-    caption = f"At {point}, capture {item.capture}. Line: mean, band: lowest to highest record. {item.note}"
+    caption = f"At {point}, capture {item.capture}. Line: mean, band: lowest to highest record. {capital(item.note)}"
     plot = both(lambda width: plot_trace.draw(item, width), caption, legend(from_to))
     return join([tag("h3", capital(MODES[item.mode])), plot])
 
@@ -151,10 +151,10 @@ def phases(report: RunReport) -> Markup:
     rows = plot_phases.bars(report)
     if not rows:
         return Markup("")
-    used = dict.fromkeys(e.phase for row in rows.values() for e in row)
+    used = [p for p in PHASES if any(e.phase is p for row in rows.values() for e in row)]
     plot = both(
         lambda width: plot_phases.draw(report, width),
-        "Energy of one event above nothing: rest between events is not in it.",
+        "Energy of one event, from wake to tail; the rest between events is not in it.",
         legend(join([swatch(p), p]) for p in used),
     )
     return join([plot, sections.table(tables.phase_table(report))])
@@ -189,10 +189,11 @@ def budgets(report: RunReport) -> Markup:
         for kind, words in (("A", "scatter (type A)"), ("B", "instrument and method (type B)"))
     )
     parts = [tag("p", verdict.limits_in_general(report, [record for _, record in shown])), key]
+    found = []
     for k, (label, record) in enumerate(shown):
-        parts.append(tag("h3", f"{label}: {show(record)}"))
-        parts.append(both(partial(plot_budget.draw, record, ident=f"budget{k}", label=label), verdict.limit_sentence(record)))
-    return join(parts)
+        draw = partial(plot_budget.draw, record, ident=f"budget{k}", label=label)
+        found.append(tag("div", tag("h3", f"{label}: {show(record)}"), both(draw, verdict.limit_sentence(record), width=WIDE // 2 - 10)))
+    return join([*parts, tag("div", *found, class_="budgets")])
 
 
 def wiring(report: RunReport) -> Markup:

@@ -146,8 +146,9 @@ def bounds(record: KpiRecord) -> tuple[float | None, float | None]:
 
 
 def reason(record: KpiRecord) -> str:
-    """Why a record has no value: its note, else its flags in words, else `not resolved`."""
-    return record.note or "; ".join(words(flag) for flag in record.flags) or "not resolved"
+    """Why a record has no value: its flags in words, then its note; `not resolved` when it says nothing."""
+    parts = [words(flag) for flag in record.flags] + ([record.note] if record.note else [])
+    return "; ".join(parts) or "not resolved"
 
 
 def words(flag: str) -> str:
@@ -166,20 +167,27 @@ def show(record: KpiRecord | None) -> str:
     if record is None:
         return "—"
     low, high = bounds(record)
+    unit = rate_unit(record)
     if record.value is None or not math.isfinite(record.value) or (low is None) != (high is None):
         return one_sided(record, low, high)
     if low is None or high is None:
-        return f"{quantity(record.value, record.unit)} ({missing_interval(record)})"
-    return two_sided(record.value, low, high, record.unit)
+        return f"{quantity(record.value, unit)} ({missing_interval(record)})"
+    return two_sided(record.value, low, high, unit)
+
+
+def rate_unit(record: KpiRecord) -> str:
+    """The unit to print: counts per second of less than 1000 read better as `/s` than as Hz or mHz."""
+    ends = [abs(v) for v in (record.value, record.low, record.high) if v is not None and math.isfinite(v)]
+    return "/s" if record.unit == "Hz" and max(ends, default=0.0) < 1000 else record.unit
 
 
 def one_sided(record: KpiRecord, low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return interval(low, high, record.unit)
+        return interval(low, high, rate_unit(record))
     if low is not None:
-        return f"> {quantity(low, record.unit, 2)}"
+        return f"> {quantity(low, rate_unit(record), 2)}"
     if high is not None:
-        return f"< {quantity(high, record.unit, 2)}"
+        return f"< {quantity(high, rate_unit(record), 2)}"
     short = [words(flag) for flag in record.flags if len(flag) <= 24]
     return short[0] if short else "not resolved"
 
@@ -188,4 +196,5 @@ def missing_interval(record: KpiRecord) -> str:
     """Why there is no interval: nothing was claimed (declared, exact counts) or a budget term is unknown."""
     if record.provenance.value in {"declared", "estimated"}:
         return record.provenance.value
-    return NO_INTERVAL
+    known = next((flag for flag in record.flags if flag.startswith("one value")), None)
+    return f"no interval: {known}" if known else NO_INTERVAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labd.records import KpiRecord
 from labd.report import svg
 from labd.report.svg import Markup
-from labd.report.verdict import percent, shares
+from labd.report.verdict import percent, shares, term_name
 
 MOST = 5  # terms drawn; the others are added up in a last bar
 _ROW = 20.0
@@ -14,7 +14,7 @@ _ROW = 20.0
 def rows(record: KpiRecord) -> list[tuple[str, str, float]]:
     """(name, kind, share) of the largest terms, and what is left as `n other terms`."""
     ranked = shares(record)
-    shown = [(term.name, term.kind, share) for term, share in ranked[:MOST]]
+    shown = [(term_name(term.name), term.kind, share) for term, share in ranked[:MOST]]
     rest = ranked[MOST:]
     if rest:
         shown.append((f"{len(rest)} other term{'s' if len(rest) > 1 else ''}", "", sum(share for _, share in rest)))

@@ -20,7 +20,7 @@ def draw(report: RunReport, width: int) -> Markup:
     curves = report.curves
     rates = [p.rate_hz for c in curves for p in c.points if p.rate_hz > 0]
     powers = [v for c in curves for p in c.points for v in (p.power.value, p.power.low, p.power.high) if v is not None]
-    marks = [b for b in report.break_evens if b.record.value is not None]
+    marks = [b for b in report.break_evens if shown_rates(b, rates)]
     height = 420.0 if width > 500 else 380.0
     frame = Frame(60, 34 + 15 * len(marks), width - 10, height - 46)
     limits = [c.r_max_hz for c in curves if c.r_max_hz]
@@ -56,9 +56,10 @@ def describe(report: RunReport) -> str:
 def shown_rates(item: BreakEven, rates: Sequence[float]) -> list[float]:
     """Ends of a break-even as far as the axis should stretch for it: at most a factor 3 beyond the measured rates."""
     low, high = bounds(item.record)
-    if not rates:
-        return [v for v in (low, high) if v]
-    return [v for v in (low, item.record.value, high) if v and min(rates) / 3 <= v <= max(rates) * 3]
+    rate = item.record.value
+    if not rates or rate is None or not min(rates) / 3 <= rate <= max(rates) * 3:
+        return []
+    return [v for v in (low, rate, high) if v and min(rates) / 3 <= v <= max(rates) * 3]
 
 
 def floor_strip(frame: Frame) -> Markup:
@@ -146,11 +147,11 @@ def break_even(item: BreakEven, x: Log, frame: Frame, row: int) -> Markup:
 def largest_rates(curves: Sequence[RateCurve], x: Log, frame: Frame) -> Markup:
     """A dotted line where a mode can serve no more, its figure upright at the line's foot."""
     shown = [(c, c.r_max_hz) for c in curves if c.r_max_hz and x.low <= c.r_max_hz <= x.high]
-    places = svg.spread([x.at(rate) - 4 for _, rate in shown], 13.0, frame.left + _FLOOR_ROOM, frame.right - 4)
+    places = svg.spread([x.at(rate) + 13 for _, rate in shown], 13.0, frame.left + _FLOOR_ROOM, frame.right - 4)
     parts = []
     for (item, rate), place in zip(shown, places, strict=True):
         label = f"r max {quantity(rate, '/s')}"
         y = frame.bottom - 8 - svg.text_width(label, 11.0) / 2
         wire = svg.line(x.at(rate), frame.top, x.at(rate), frame.bottom, class_="limit")
-        parts.append(svg.tag("g", wire, svg.turned_text(place, y, label, class_="small own"), class_=f"m-{item.mode}"))
+        parts.append(svg.tag("g", wire, svg.turned_text(place, y, label, class_="small own halo"), class_=f"m-{item.mode}"))
     return svg.join(parts)

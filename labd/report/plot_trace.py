@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from labd.records import Phase
@@ -15,7 +15,8 @@ from labd.report.svg import Markup
 
 LOG_FROM = 30.0  # a larger ratio of highest to median power needs a logarithmic axis to show both
 ZOOM_BELOW = 0.5  # the active part gets a panel of its own when it fills less than this share of the period
-_PANEL, _STRIP, _GAP = 190.0, 18.0, 74.0
+_PANEL, _STRIP, _GAP = 200.0, 18.0, 74.0
+_NAMES = 16.0  # headroom for the phases' names
 
 
 def draw(excerpt: Excerpt, width: int) -> Markup:
@@ -57,8 +58,8 @@ def power_scale(excerpt: Excerpt, frame: Frame) -> Scaling:
     high = max(excerpt.high_w, default=1.0)
     if positive and len(positive) > 0.9 * len(ordered) and high > LOG_FROM * positive[len(positive) // 2]:
         least = positive[len(positive) // 20] * 0.3
-        return axes.log([least, high], frame.bottom, frame.top)
-    return axes.linear([*excerpt.low_w, *excerpt.high_w], frame.bottom, frame.top, from_zero=True)
+        return axes.log([least, high], frame.bottom, frame.top + _NAMES)
+    return axes.linear([*excerpt.low_w, *excerpt.high_w], frame.bottom, frame.top + _NAMES, from_zero=True)
 
 
 def panel(excerpt: Excerpt, frame: Frame, part: tuple[float, float], title: str) -> Markup:
@@ -108,8 +109,7 @@ def envelope(excerpt: Excerpt, x: Linear, y: Scaling) -> Markup:
 
 def merge(excerpt: Excerpt, x: Linear) -> list[tuple[float, float, float, float]]:
     """(time, low, mean, high) of the part on show, joined so that there is at most one column a pixel."""
-    first, last = bisect_left(excerpt.t_s, x.low), bisect_left(excerpt.t_s, x.high)
-    last = min(last + 1, len(excerpt.t_s))
+    first, last = bisect_left(excerpt.t_s, x.low), bisect_right(excerpt.t_s, x.high)
     each = max(1, -(-(last - first) // max(int(x.end - x.start), 1)))
     columns = []
     for k in range(first, last, each):

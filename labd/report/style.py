@@ -25,7 +25,7 @@ _PAGE = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main,header,footer{max-width:940px;margin:0 auto;padding:0 16px}
+main,header,footer{max-width:1060px;margin:0 auto;padding:0 16px}
 header{padding-top:28px}
 h1{font-size:1.65rem;line-height:1.25;margin:0 0 4px}
 h2{font-size:1.25rem;margin:44px 0 8px;padding-top:10px;border-top:1px solid var(--rule)}
@@ -41,7 +41,7 @@ nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin
 figure{margin:14px 0 20px}
 .scroll{overflow-x:auto;margin:10px 0 16px}
 .scroll:focus-visible{outline:2px solid var(--accent)}
-table{border-collapse:collapse;font-size:.875rem;min-width:100%;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;font-size:.85rem;min-width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);padding:0 0 6px;font-size:.875rem}
 th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 td.n,th.n{text-align:right;white-space:nowrap;padding-left:8px}
@@ -54,7 +54,7 @@ code,pre{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",mo
 code,.key{overflow-wrap:anywhere}
 pre{background:var(--zone);padding:10px 14px;border-radius:6px;overflow-x:auto}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:6px 0;list-style:none;font-size:.875rem}
-.legend svg{width:26px;height:14px;vertical-align:-2px;margin-right:6px}
+
 .swatch{display:inline-block;width:14px;height:14px;border-radius:3px;border:1px solid var(--soft);vertical-align:-2px;margin-right:6px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:12px;margin:14px 0;padding:0;list-style:none}
 .cards li{border:1px solid var(--rule);border-radius:8px;padding:10px 14px;break-inside:avoid}
@@ -63,6 +63,9 @@ pre{background:var(--zone);padding:10px 14px;border-radius:6px;overflow-x:auto}
 details{margin:8px 0}
 summary{cursor:pointer;color:var(--accent)}
 .narrow{display:none}
+.budgets{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:4px 32px}
+.budgets figure{margin:4px 0 10px;break-inside:avoid}
+.budgets h3{margin-top:12px}
 footer{margin-top:48px;padding-bottom:40px;color:var(--soft);font-size:.875rem}
 @media (max-width:620px){.wide{display:none}.narrow{display:block}h1{font-size:1.35rem}tbody th{white-space:normal}}
 """
@@ -72,6 +75,8 @@ figure svg{display:block;width:100%;height:auto;font-family:inherit;overflow:vis
 svg text{fill:var(--ink);font-size:12px}
 svg .small{font-size:11px}
 svg .strong{font-weight:600}
+svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+svg.modekey{display:inline-block!important;width:26px!important;height:14px!important;vertical-align:-2px;margin-right:6px}
 svg .tick{fill:var(--soft);font-size:11.5px}
 svg .axis{font-size:12px}
 svg .own{fill:var(--c)}
@@ -98,7 +103,7 @@ svg .own{fill:var(--c)}
 .crossing{stroke:var(--ink);stroke-width:1.1}
 .interval{fill:var(--soft);opacity:.28}
 .step{fill:none;stroke-width:1.5;stroke-linejoin:round}
-.k-A{fill:var(--ka)} .k-B{fill:var(--kb)} .k-rest{fill:var(--kr)}
+.k-A{fill:var(--ka);background:var(--ka)} .k-B{fill:var(--kb);background:var(--kb)} .k-rest{fill:var(--kr)}
 """
 
 _PRINT = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labd.records import KpiRecord, OperatingPoint
 from labd.report.catalogue import SUMMARY, Column, curve_label, place, rank, rate_label, title
-from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
+from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key, matches
 from labd.report.numbers import quantity, reason, show, words
 
 
@@ -29,7 +29,7 @@ def summary_columns(report: RunReport) -> list[Column]:
 def cell(report: RunReport, point: OperatingPoint, column: Column) -> str:
     """One figure of the summary; at rate 0 only what exists there, and a withheld figure says why."""
     record = report.find(point.key, *column.ids)
-    gone = next((r for r in report.edge_cases if r.at == point.key and r.id in column.ids), None)
+    gone = next((r for r in report.edge_cases if r.at == point.key and any(matches(r.id, i) for i in column.ids)), None)
     if point.rate_hz == 0 and not column.at_floor and record is None:
         return ""
     return show(record or gone)
@@ -67,7 +67,7 @@ def phase_table(report: RunReport) -> Table:
 
 def figures(report: RunReport) -> Table:
     """Every KPI record with its provenance; those without a value are in `withheld`."""
-    rows = [figure_row(report, r) for r in sorted(report.kpis, key=lambda r: (rank(r.id), r.at)) if r.value is not None]
+    rows = [figure_row(report, r) for r in everything(report) if r.value is not None]
     head = ("Figure", "At", "Value ± U95", "n", "Provenance", "Method", "Flags")
     return Table("Every figure, 95 % coverage interval", head, tuple(rows), frozenset({2, 3}))
 
@@ -85,7 +85,7 @@ def withheld(report: RunReport) -> Table:
 def flagged(report: RunReport) -> Table:
     rows = tuple(
         (title(r.id), place(report, r.at), ", ".join(words(f) for f in r.flags), r.note)
-        for r in sorted(report.kpis, key=lambda r: (rank(r.id), r.at))
+        for r in everything(report)
         if r.flags and r.value is not None
     )
     return Table("Figures that carry a flag", ("Figure", "At", "Flag", "Note"), rows)
@@ -193,3 +193,15 @@ def instrument_facts(item: InstrumentFacts) -> list[Disclosure]:
         "Ranges used": ", ".join(item.ranges),
     }
     return [Disclosure(group, name, value) for name, value in values.items()]
+
+
+def everything(report: RunReport) -> list[KpiRecord]:
+    """Every record once, those withheld included, by id and place."""
+    every = {(r.id, r.at): r for r in (*report.edge_cases, *report.kpis)}
+    elsewhere = [item.record for item in report.break_evens]
+    elsewhere += [r for c in report.curves if c.fit for r in (c.fit.floor, c.fit.incremental)]
+    elsewhere += [r for c in report.curves for r in (p.power for p in c.points)]
+    elsewhere += [item.energy for item in report.phase_energies]
+    for record in elsewhere:
+        every.setdefault((record.id, record.at), record)
+    return sorted(every.values(), key=lambda r: (rank(r.id), r.at))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from labd.records import BudgetLine, KpiRecord
 from labd.report.catalogue import MODES, curve_label
 from labd.report.data import BreakEven, Outcome, RateCurve, RunReport
@@ -16,6 +18,8 @@ _REMEDIES = (
     ("warm", "Waiting for the warm-up narrows it"),
     ("timebase", "An external clock reference narrows it"),
     ("clock", "An external clock reference narrows it"),
+    ("leak", "Cleaner fixtures or a guarded lead narrow it"),
+    ("latency", "A wired trigger or a known delay narrows it"),
     ("lead", "Four-wire sensing at the DUT removes it"),
     ("edge", "A shorter record interval or a faster marker narrows it"),
     ("trigger", "A wired trigger narrows it"),
@@ -79,7 +83,7 @@ def rate_with_interval(record: KpiRecord) -> str:
 def detector_sentence(report: RunReport) -> str:
     """What decides that there is an event, and whether it is in the figures."""
     detector = report.detector
-    parts = [f"Event detector: {detector.text or detector.kind}."]
+    parts = [f"Event detector: {(detector.text or detector.kind).replace('none: ', 'none, ')}."]
     if detector.power is not None:
         parts.append(f"Its power, {show(detector.power)}, is part of the event modes' floor in every break-even.")
     if detector.false_wake_rate is not None:
@@ -109,13 +113,21 @@ def shares(record: KpiRecord) -> list[tuple[BudgetLine, float]]:
     return [(term, term.u**2 / total if total > 0 else 0.0) for term in ranked]
 
 
+def term_name(name: str) -> str:
+    """A budget term's name in words: `smu:current[0.1 A].gain` -> smu current [100 mA] gain; `A:gross` -> scatter of gross."""
+    kind, colon, rest = name.partition(":")
+    text = f"scatter of {rest}" if kind == "A" and colon else f"{kind} {rest}".strip()
+    text = re.sub(r"\[([0-9.e+-]+) A\]", lambda found: f" [{quantity(float(found[1]), 'A')}]", text)
+    return re.sub(r"(?<=[\]a-z])[._](?=[a-z])", " ", text)
+
+
 def limit_sentence(record: KpiRecord) -> str:
     """What limits a figure, in plain words, and what would narrow it."""
     ranked = shares(record)
     if not ranked:
         return "No budget was recorded for this figure."
     term, share = ranked[0]
-    return f"{percent(share)} of u² comes from {term.name}. {remedy(term)}."
+    return f"{percent(share)} of u² comes from {term_name(term.name)}. {remedy(term)}."
 
 
 def percent(share: float) -> str:
@@ -124,7 +136,7 @@ def percent(share: float) -> str:
 
 def remedy(term: BudgetLine) -> str:
     if term.kind == "A":
-        return "It is scatter between repeats: more inferences or a longer capture narrows it"
+        return "More inferences or a longer capture narrows it"
     name = term.name.lower()
     return next(
         (text for word, text in _REMEDIES if word in name), "It belongs to the method or the instrument: more inferences do not narrow it"

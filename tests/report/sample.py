@@ -71,8 +71,8 @@ def point(mode: Mode, rate_hz: float) -> OperatingPoint:
 def record(kpi: str, at: str, value: float, unit: str, *, rel: float = 0.004, n: int = 24, captures: tuple[str, ...] = ()) -> KpiRecord:
     """A measured figure with a budget of four terms whose squares add up to u squared."""
     u = abs(value) * rel
-    parts = (("scatter between inferences", 0.35, "A", "t"), ("smu 100 mA current gain", 0.8, "B", "rectangular"))
-    parts += (("smu 100 mA current offset", 0.42, "B", "rectangular"), ("smu 20 V voltage gain", 0.24, "B", "rectangular"))
+    parts = (("A:gross", 0.35, "A", "t"), ("smu:current[0.1 A].gain", 0.8, "B", "rectangular"))
+    parts += (("smu:current[0.1 A].offset", 0.42, "B", "rectangular"), ("smu:voltage.gain", 0.24, "B", "rectangular"))
     scale = math.sqrt(sum(share**2 for _, share, _, _ in parts))
     budget = tuple(BudgetLine(name, u * share / scale, kind, dist, 23.0 if kind == "A" else None) for name, share, kind, dist in parts)
     low, high = value - 1.96 * u, value + 1.96 * u
@@ -89,9 +89,9 @@ def point_records(mode: Mode, rate_hz: float) -> list[KpiRecord]:
     captures = (f"{at}#1/mean",)
     power = physics.floor_w + rate_hz * physics.event_j
     if rate_hz == 0:
-        return [record("mean_power", at, power, "W", rel=0.012 if mode.is_event else 0.002, captures=(f"{at}#1/floor",))]
+        return [record("power.mean", at, power, "W", rel=0.012 if mode.is_event else 0.002, captures=(f"{at}#1/floor",))]
     found = [
-        record("mean_power", at, power, "W", captures=captures),
+        record("power.mean", at, power, "W", captures=captures),
         record("energy_per_inference.at_rate", at, power / rate_hz, "J", captures=captures),
         record("energy_per_inference.gross", at, INFER_W * INFER_S, "J", captures=captures),
         record("energy_per_inference.net_of_idle", at, (INFER_W - 4.2e-3) * INFER_S, "J", captures=captures),
@@ -99,21 +99,21 @@ def point_records(mode: Mode, rate_hz: float) -> list[KpiRecord]:
         record("latency.pin.p95", at, INFER_S * 1.01, "s", rel=5e-4, captures=captures),
         record("inference_rate", at, rate_hz, "Hz", rel=2e-5, captures=captures),
         record("duty_cycle", at, rate_hz * physics.busy_s, "1", rel=1e-3, captures=captures),
-        record("peak_power[1 ms]", at, 51e-3, "W", rel=0.01, captures=captures),
+        record("power.peak[1 ms]", at, 51e-3, "W", rel=0.01, captures=captures),
         record("charge_per_inference", at, INFER_W * INFER_S / 3, "C", captures=captures),
     ]
     if mode.is_event:
         found.append(record("energy_per_inference.per_event", at, physics.event_j, "J", captures=captures))
         found.append(record("wake_up", at, sum(t for p, t, _ in physics.phases if p in {Phase.WAKE, Phase.LOAD}), "s", rel=3e-3))
-        found.append(record("wake_time", at, 1.4e-3, "s", rel=6e-3))
+        found.append(record("wake_up.wake", at, 1.4e-3, "s", rel=6e-3))
     return found
 
 
 def curve(mode: Mode) -> RateCurve:
     physics, key = PHYSICS[mode], curve_key(point(mode, 0))
     points = tuple(RatePoint(r, point_records(mode, r)[0]) for r in RATES)
-    floor = record("floor_power", key, physics.floor_w, "W", rel=0.012 if mode.is_event else 0.002)
-    slope = record("incremental_energy", key, physics.event_j, "J", rel=0.003)
+    floor = record("fit.floor_power", key, physics.floor_w, "W", rel=0.012 if mode.is_event else 0.002)
+    slope = record("fit.incremental_energy", key, physics.event_j, "J", rel=0.003)
     fit = RateFit(floor, slope, -0.1 * (floor.u or 0) * (slope.u or 0), 1.96, 0.8, 0.5, 35.0)
     return RateCurve(key, mode, points, fit, 0.95 / physics.busy_s)
 
@@ -122,7 +122,7 @@ def break_even(first: Mode, second: Mode, outcome: Outcome = Outcome.CROSSES, *,
     a, b = PHYSICS[first], PHYSICS[second]
     rate = (b.floor_w - a.floor_w) / (a.event_j - b.event_j)
     at = f"{first} / {second}"
-    budget = (BudgetLine("scatter between inferences", 0.9, "A", "t", 20.0), BudgetLine("smu timebase", 0.1, "B", "rectangular"))
+    budget = (BudgetLine("A:mean power", 0.9, "A", "t", 20.0), BudgetLine("smu:timebase", 0.1, "B", "rectangular"))
     low, high = rate * (1 - wide), rate * (1 + 1.6 * wide)
     value = KpiRecord("break_even_rate", at, rate, "Hz", rate * wide / 2, low, high, 14, Provenance.COMPUTED, "Fieller", (), budget)
     keys = curve_key(point(first, 0)), curve_key(point(second, 0))
@@ -188,9 +188,7 @@ def phase_energies() -> tuple[PhaseEnergy, ...]:
     for mode in MODES[1:]:
         key = curve_key(point(mode, 0))
         for phase, length, watts in PHYSICS[mode].phases:
-            found.append(
-                PhaseEnergy(key, mode, phase, record(f"energy_per_phase.{phase}", point(mode, 10.0).key, length * watts, "J", n=12))
-            )
+            found.append(PhaseEnergy(key, mode, phase, record(f"phase_energy.{phase}", point(mode, 10.0).key, length * watts, "J", n=12)))
     return tuple(found)
 
 
@@ -230,7 +228,9 @@ def kpis() -> tuple[KpiRecord, ...]:
     at = point(Mode.EVENT_SLEEP, 1.0).key
     year = 365.25 * 86400
     found.append(
-        KpiRecord("lifetime[1 /s]", at, 1.16 * year, "s", 0.1 * year, 0.98 * year, 1.36 * year, 1, Provenance.ESTIMATED, "battery model")
+        KpiRecord(
+            "battery_life[1 /s]", at, 1.16 * year, "s", 0.1 * year, 0.98 * year, 1.36 * year, 1, Provenance.ESTIMATED, "battery model"
+        )
     )
     return tuple(found)
 
@@ -271,6 +271,6 @@ def full_report() -> RunReport:
         phase_energies(), tuple(excerpt(mode) for mode in MODES), series(), notices,
         (
             withheld("wake_up", reload_at, "s", "gap", "samples missing in the only capture"),
-            withheld("peak_power[10 us]", point(Mode.EVENT_SLEEP, 10.0).key, "W", "not_resolved", "shorter than one record of 20.48 µs"),
+            withheld("power.peak[10 us]", point(Mode.EVENT_SLEEP, 10.0).key, "W", "not_resolved", "shorter than one record of 20.48 µs"),
         ),
     )  # fmt: skip

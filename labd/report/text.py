@@ -1,0 +1,62 @@
+"""The result as a plain-text table for the terminal: per mode and rate, then fits and break-even rates."""
+
+from __future__ import annotations
+
+import textwrap
+
+from labd.report import tables, verdict
+from labd.report.catalogue import AT_RATE, LATENCY, MEAN_POWER, WAKE_UP
+from labd.report.data import RunReport
+from labd.report.tables import Table
+
+WIDTH = 100
+_ASCII = str.maketrans({"±": "+-", "µ": "u", "Ω": "Ohm", "°": "deg ", "—": "-", "−": "-", "²": "2", "·": ".", "─": "-", "…": "..."})
+_SHOWN = (MEAN_POWER, AT_RATE, LATENCY, WAKE_UP)  # columns of the summary that a terminal has room for
+
+
+def render(report: RunReport, *, ascii_only: bool = False) -> str:
+    """About 95 columns wide. ascii_only writes `+-` and `uJ` for terminals without Unicode. Control characters are replaced."""
+    lines = [verdict.measured(report), ""]
+    head, groups = summary(report)
+    widths = [max(len(row[k]) for row in (head, *(r for rows in groups.values() for r in rows))) for k in range(len(head))]
+    lines += [aligned(head, widths), "─" * (sum(widths) + 2 * len(widths) - 2)]
+    for label, rows in groups.items():
+        lines += [label, *(aligned(row, widths) for row in rows)]
+    lines += ["", *(verdict.capitalised(verdict.fit_sentence(report, c)) for c in report.curves)]
+    lines += ["", *verdict.verdicts(report), verdict.detector_sentence(report)]
+    lines += ["", *warnings(report), "± is U95, the half width of the 95 % coverage interval."]
+    text = "\n".join(folded(printable(line)) for line in lines) + "\n"
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
+
+
+def summary(report: RunReport) -> tuple[tuple[str, ...], dict[str, list[tuple[str, ...]]]]:
+    """Headings and, per mode, rows: the rate and the columns a terminal has room for."""
+    columns = [column for column in tables.summary_columns(report) if column.ids in _SHOWN]
+    kept = [0, *(1 + k for k, column in enumerate(tables.summary_columns(report)) if column in columns)]
+    groups = tables.summary(report)
+    rows = {label: [tuple(row[k] for k in kept) for row in table.rows] for label, table in groups.items()}
+    return ("Rate", *(column.heading for column in columns)), rows
+
+
+def aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    first = row[0].rjust(widths[0])
+    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
+
+
+def warnings(report: RunReport) -> list[str]:
+    """Warnings in full, withheld figures as a count (the report names them)."""
+    found = [f"{n.severity}: {n.where}: {n.text}" for n in report.notices if n.severity != "info"]
+    gone: Table = tables.withheld(report)
+    if gone.rows:
+        found.append(f"{len(gone.rows)} figure{'s' if len(gone.rows) > 1 else ''} withheld; the report says why.")
+    return found
+
+
+def folded(line: str) -> str:
+    """Sentences broken at WIDTH; rows of the table are shorter, or left alone for the terminal to wrap."""
+    return line if "  " in line or not line.strip() else textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def printable(line: str) -> str:
+    """Without control characters, so that a hostile name cannot steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in line)
