@@ -8,15 +8,16 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
-from labd.bench_file.board import Board, load_board
+from labd.bench_file.board import Board, board_from
 from labd.bench_file.instrument import InstrumentRole, InstrumentSection
 from labd.bench_file.limits import LimitsSection
 from labd.bench_file.links import LineSection, LinkSection
-from labd.config.document import Source, read_section
-from labd.config.problems import did_you_mean
+from labd.config.document import Source, read_section, read_source
+from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FREQUENCY, shown, write_quantity
 from labd.config.section import Section, Wrong, bare_or_quoted
-from labd.config.types import Amperes, Fraction, Hertz, Kelvin, SecondsOrZero, Text, UncertainAmperes, UncertainCelsius, Words
+from labd.config.types import Amperes, Fraction, Hertz, Kelvin, Name, SecondsOrZero, Text, UncertainAmperes, UncertainCelsius, Words
+from labd.errors import FileError
 
 
 class FloorSection(Section):
@@ -45,9 +46,9 @@ class Bench(Section):
     )
     limits: LimitsSection = Field(description="what the board may ever see")
     floor: FloorSection = Field(default_factory=FloorSection, description="rules for captures at rate 0")
-    instruments: Mapping[Words, InstrumentSection] = Field(min_length=1, description="one table an instrument; its name is yours")
-    links: Mapping[Words, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
-    lines: Mapping[Words, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
+    instruments: Mapping[Name, InstrumentSection] = Field(min_length=1, description="one table an instrument; its name is yours")
+    links: Mapping[Name, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
+    lines: Mapping[Name, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
 
     _source: Source = PrivateAttr()
     _board: Board = PrivateAttr()
@@ -112,9 +113,8 @@ class Bench(Section):
                 yield Wrong("instruments", f'expected one instrument with "{role}" among its roles, got none')
             if len(names) > most:
                 yield Wrong(_roles_of(names[1]), f'expected one instrument with the role "{role}", got {", ".join(names)}')
-        for name in self.instruments:
-            if name == "board" or "." in name:
-                yield Wrong(f"instruments.{bare_or_quoted(name)}", 'an instrument\'s name has no dot in it and is not "board"')
+        if "board" in self.instruments:
+            yield Wrong("instruments.board", "board means the device under test in [lines]; give the instrument another name")
 
     def _virtual(self) -> Iterator[Wrong]:
         real = [name for name, instrument in self.instruments.items() if not instrument.is_virtual]
@@ -157,8 +157,17 @@ def read_bench(path: Path) -> Bench:
     """Read a bench file and the board file it names. Raises FileError with every problem of the first file that is wrong, one line each."""
     bench, source = read_section(path, Bench)
     bench._source = source
-    bench._board = load_board(path.parent / bench.board_file)
+    bench._board = _board_of(bench)
     return bench
+
+
+def _board_of(bench: Bench) -> Board:
+    """A board file that cannot be read is a mistake in the bench file, which names it."""
+    try:
+        source = read_source(bench.path.parent / bench.board_file)
+    except FileError as error:
+        raise file_error(str(bench.path), [Wrong("board", f"the board's file {error}")]) from error
+    return board_from(source)
 
 
 def _roles_of(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from labd.bench_file.text import amperes, volts
-from labd.config.document import Source, read_section
+from labd.config.document import Source, parse_section, read_source
 from labd.config.section import Section, Wrong
-from labd.config.types import Amperes, Hertz, Seconds, Text, UncertainFarads, Volts, Words
+from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, Volts, Words
 
 
 class Board(Section):
@@ -33,7 +33,7 @@ class Board(Section):
     wake_source: Text = Field(default="", description="what wakes it")
     firmware: Literal["labd", "mlperf-tiny"] = Field(description="labd's own firmware, or stock MLPerf Tiny firmware (always_on only)")
     dialect: Literal["mlperf-tiny"] = Field(default="mlperf-tiny", description="the protocol it speaks")
-    models: tuple[Words, ...] = Field(min_length=1, description="models the firmware holds")
+    models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
     longest_event: Seconds = Field(description="from wake event to asleep again, the most any model takes; 1 / this is the largest rate")
     virtual: Mapping[str, Any] = Field(default_factory=dict, description="only for a virtual board: its physics, see labd_virtual/spec.py")
 
@@ -69,6 +69,11 @@ class Board(Section):
 
 def load_board(path: Path) -> Board:
     """Read a board file. Raises FileError with every problem, one line each."""
-    board, source = read_section(path, Board)
+    return board_from(read_source(path))
+
+
+def board_from(source: Source) -> Board:
+    """The board a text describes. Raises FileError with every problem, one line each."""
+    board = parse_section(source, Board)
     board._source = source
     return board

@@ -72,7 +72,7 @@ class InstrumentSection(Section):
     )
     lead_resistance: UncertainOhms | None = Field(default=None, description="each way, between instrument and sense point")
     source_resistance: UncertainOhms | None = Field(
-        None,
+        default=None,
         description="of the supply at the sense point (2-wire: leads included); times the decoupling it is the time constant",
     )
     shunt: UncertainOhms | None = Field(default=None, description="resistance of the current input (cross_check)")

@@ -24,7 +24,7 @@ class LimitsSection(Section):
     off_voltage: Volts = Field(description="off means: below this voltage at the board ...")
     off_time: Seconds = Field(description="... within this time after switching off, else `not discharged` is reported")
     off_mode: Literal["sinking", "floating"] = Field(
-        "sinking", description="what the source does when off: sink the board's charge, or float"
+        default="sinking", description="what the source does when off: sink the board's charge, or float"
     )
 
     @property

@@ -16,6 +16,7 @@ from labd.config.types import (
     CountOrZero,
     Flag,
     Fraction,
+    Name,
     Rate,
     RateOrZero,
     Seconds,
@@ -92,7 +93,7 @@ class Plan(Section):
     modes: tuple[Mode, ...] = Field(min_length=1, description="how the board spends the time between inferences")
     rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates; 0 /s, the floor, must be among them")
     supply: tuple[Volts, ...] = Field(min_length=1, description="supply voltages")
-    models: tuple[Words, ...] = Field(min_length=1, description="models of the board's firmware")
+    models: tuple[Name, ...] = Field(min_length=1, description="models of the board's firmware")
     activity: Fraction = Field(default=0.1, description="share of input bands that change per frame, in whole percent")
     idle_kind: Literal["busy_poll", "wfi", "clock_gated"] = Field(default="wfi", description="how always_on waits")
     marks: MarkStyle | None = Field(default=None, description="how the board shows its phases; left out, the runner chooses per capture")

@@ -79,6 +79,7 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
     words = {
         "string_type": "text in quotes",
         "string_too_short": "some text",
+        "string_pattern_mismatch": "a name of letters, digits, - and _",
         "bool_type": "true or false (without quotes)",
         "int_type": "a whole number (without quotes)",
         "tuple_type": "a list in square brackets",

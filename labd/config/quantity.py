@@ -148,6 +148,8 @@ def read_quantity(text: object, kind: Kind) -> Uncertain:
     half_width = _half_width(spread.strip(), value, kind, text)
     if half_width < 0:
         raise QuantityError(f"expected a positive half width after +-, got {shown(text)}")
+    if math.isinf(half_width):
+        raise QuantityError(f"expected {kind.expected}, got {shown(text)}, which is beyond the range of numbers")
     return Uncertain(value, half_width)
 
 

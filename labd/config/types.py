@@ -124,6 +124,7 @@ MeteredOrZero = Annotated[float, AsNamedBy("quantity", METERED, above=False)]
 
 Text = Annotated[str, Field(strict=True)]
 Words = Annotated[str, Field(strict=True, min_length=1)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

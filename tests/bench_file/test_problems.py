@@ -88,7 +88,7 @@ BAD = [
         BENCH,
         'board = "../boards/virtual-m4.toml"',
         'board = "../boards/m5.toml"',
-        "boards/m5.toml: cannot be read: No such file or directory",
+        "benches/demo.toml: board: the board's file benches/../boards/m5.toml: cannot be read: No such",
     ),
     (BENCH, "[limits]", "[limits", "benches/demo.toml: is not TOML: "),
     (
@@ -122,6 +122,14 @@ BAD = [
     (PLAN, 'activity = "10 %"', 'activity = "110 %"', 'activity: expected a fraction 0 % or more and at most 100 %, got "110 %"'),
     (PLAN, 'activity = "10 %"', 'activity = "10.5 %"', "activity: expected whole percent, got 10.5 %"),
     (PLAN, 'kind = "host-triggered" ', 'kind = "measured" ', "detector.power: this key is required"),
+    (BENCH, "[instruments.smu]", '[instruments."s m/u"]', 'instruments."s m/u": expected a name of letters, digits, - and _, got "s m/u"'),
+    (
+        BENCH,
+        "[floor]",
+        '[instruments.board]\ndriver = "x"\nvirtual = "x"\nroles = ["cross_check"]\norder = ["smu", "board"]\n[floor]',
+        "instruments.board: board means the device under test",
+    ),
+    (BOARD, 'models = ["dnn"', 'models = ["d%n"', 'models[0]: expected a name of letters, digits, - and _, got "d%n"'),
     (PLAN, "[detector]", "[detectr]", "detectr: no such key; did you mean detector?"),
     (PLAN, '# power = "12 uW', 'power = "12 uW', "detector.power: a host-triggered plan has no detector"),
     (PLAN, 'capacity = "225 mAh"', 'capacity = "225 mA"', 'battery.capacity: expected a charge such as "225 mAh", got a current "225 mA"'),

@@ -92,6 +92,7 @@ def test_the_standard_uncertainty_of_limits_is_the_rectangular_one() -> None:
         ("nan V", q.VOLTAGE, 'got "nan V"'),
         ("1e999 V", q.VOLTAGE, "beyond the range of numbers"),
         ("1e-999 V", q.VOLTAGE, "beyond the range of numbers"),
+        ("1e308 V +- 500 %", q.VOLTAGE, "beyond the range of numbers"),
         ("1 V +- 3 mA", q.VOLTAGE, "got a current"),
         ("1 V +- -3 mV", q.VOLTAGE, "positive half width"),
         ("23 degC +- 1 degC", q.TEMPERATURE, "expected a temperature difference"),
