@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from labd import resources
-from labd.bench_file import check_plan, effective, effective_plan, load_bench, load_board, load_plan
+from labd.bench_file import check_drivers, check_options, check_plan, effective, effective_plan, load_bench, load_board, load_plan
 from labd.bench_file.reference import pages
 from labd.cli.init import TEMPLATES, write_templates
 from labd.errors import FileError
+from labd_instruments.loader import available
 
 FIXTURES = resources.path("fixtures")
 BENCHES = sorted((FIXTURES / "benches").glob("*.toml"))
@@ -38,6 +39,13 @@ def test_every_shipped_plan_is_right_and_its_effective_form_is_json(path: Path) 
 @pytest.mark.parametrize(("bench", "plan"), PAIRS)
 def test_benches_can_do_their_plans(bench: str, plan: str) -> None:
     check_plan(load_bench(FIXTURES / "benches" / f"{bench}.toml"), load_plan(FIXTURES / "plans" / f"{plan}.toml"))
+
+
+@pytest.mark.parametrize("path", BENCHES, ids=lambda p: p.stem)
+def test_every_shipped_bench_names_drivers_and_options_that_exist(path: Path) -> None:
+    bench, drivers = load_bench(path), available()
+    check_drivers(bench, [driver.name for driver in drivers])
+    check_options(bench, {driver.name: [option.name for option in driver.options] for driver in drivers})
 
 
 def test_every_bench_is_paired_with_a_plan() -> None:
