@@ -1,0 +1,119 @@
+"""What the board draws in each state, how much that varies from event to event, and how warm it gets."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from labd_virtual.spec import BoardSpec
+
+
+class Phase(enum.IntEnum):
+    """Phases as the firmware numbers them (decision 0002)."""
+
+    OFF = 0
+    RAMP = 1
+    SLEEP = 2
+    WAKE = 3
+    LOAD = 4
+    INFER = 5
+    TAIL = 6
+    IDLE = 7
+
+
+class State(enum.IntEnum):
+    """What the core does; the first five are the firmware's WAIT states (decision 0002)."""
+
+    BUSY_POLL = 0
+    WFI = 1
+    CLOCK_GATED = 2
+    SLEEP_RETAINED = 3
+    SLEEP_MODEL_OFF = 4
+    DEEP_RETAINED = 5
+    DEEP_MODEL_OFF = 6
+    STARTING = 7  # reset or oscillator start: no code runs
+    RUNNING = 8
+    UNPOWERED = 9
+
+
+SLEEPING = frozenset({State.SLEEP_RETAINED, State.SLEEP_MODEL_OFF, State.DEEP_RETAINED, State.DEEP_MODEL_OFF})
+RESTING = frozenset({Phase.SLEEP, Phase.IDLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """State and phase, and for running code its activity (0..1) and this event's power factor."""
+
+    state: State
+    phase: Phase
+    activity: float = 0.0
+    factor: float = 1.0
+
+
+def core_a(spec: BoardSpec, doing: Doing) -> float:
+    """Current of the core (A), without regulator and leakage."""
+    if doing.state is State.RUNNING:
+        if doing.phase is Phase.LOAD:
+            return spec.load_a * doing.factor
+        return (spec.run_static_a + spec.run_dynamic_a * doing.activity) * doing.factor
+    retained = spec.sleep_core_a + spec.retention_a
+    return {
+        State.BUSY_POLL: spec.busy_poll_a,
+        State.WFI: spec.tail_a if doing.phase is Phase.TAIL else spec.wfi_a,
+        State.CLOCK_GATED: spec.clock_gated_a,
+        State.SLEEP_RETAINED: retained,
+        State.SLEEP_MODEL_OFF: spec.sleep_core_a,
+        State.DEEP_RETAINED: retained + spec.deep_sleep_a,
+        State.DEEP_MODEL_OFF: spec.sleep_core_a + spec.deep_sleep_a,
+        State.STARTING: spec.oscillator_a,
+    }[doing.state]
+
+
+def board_a(spec: BoardSpec, doing: Doing, rise_k: float) -> float:
+    """All that the board draws (A) beside its bleed; leakage grows exponentially with temperature above 25 Cel."""
+    if doing.state is State.UNPOWERED:
+        return 0.0
+    leakage = spec.leakage_a * math.exp(spec.leakage_per_k * (spec.ambient_c + rise_k - 25.0))
+    return core_a(spec, doing) + spec.regulator_quiescent_a + leakage
+
+
+class Dispersion:
+    """Factors drawn once an event: lognormal with mean 1, first-order autoregressive from event to event."""
+
+    def __init__(self, spec: BoardSpec, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._cycles, self._power = rng.standard_normal(2).tolist()
+        error = rng.uniform(-spec.clock_error_limit, spec.clock_error_limit)
+        self.clock_error = float(error if spec.clock_error is None else spec.clock_error)
+
+    def event(self, spec: BoardSpec) -> tuple[float, float]:
+        """(factor on cycles, factor on current) of the next event."""
+        rho, fresh = spec.dispersion_rho, self._rng.standard_normal(2).tolist()
+        self._cycles = rho * self._cycles + math.sqrt(1 - rho * rho) * fresh[0]
+        self._power = rho * self._power + math.sqrt(1 - rho * rho) * fresh[1]
+        return _lognormal(spec.cycle_dispersion, self._cycles), _lognormal(spec.power_dispersion, self._power)
+
+    def oscillator(self, spec: BoardSpec) -> float:
+        """Duration of the next oscillator start (s)."""
+        return spec.oscillator_s * _lognormal(spec.oscillator_dispersion, float(self._rng.standard_normal()))
+
+
+def _lognormal(sigma: float, standard: float) -> float:
+    return math.exp(sigma * standard - sigma * sigma / 2)
+
+
+class Warmth:
+    """Temperature rise of the silicon above ambient: one thermal resistance and time constant."""
+
+    def __init__(self) -> None:
+        self.rise_k = 0.0
+        self._since_ns = 0
+
+    def carry(self, now_ns: int, power_w: float, spec: BoardSpec) -> None:
+        """`power_w` was dissipated from the last call until now."""
+        settled = power_w * spec.thermal_k_per_w
+        self.rise_k += (settled - self.rise_k) * -math.expm1(-(now_ns - self._since_ns) * 1e-9 / spec.thermal_tau_s)
+        self._since_ns = now_ns

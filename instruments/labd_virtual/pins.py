@@ -1,0 +1,103 @@
+"""The board's two pins, TRIG (driven from outside) and MARK (driven by the firmware), with every edge they made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd_virtual.clock import BoardClock
+from labd_virtual.contract import Edge
+
+_KEEP_EDGES = 200_000
+
+
+class Track:
+    """One pin's edges and the running integral of its voltage at each."""
+
+    def __init__(self, horizon_ns: int) -> None:
+        self._horizon_ns = horizon_ns
+        self._count = 1
+        self._t = np.zeros(256, dtype=np.int64)
+        self._volt = np.zeros(256)
+        self._integral = np.zeros(256)
+        self.level = 0
+
+    def set(self, t_ns: int, level: int, volt: float) -> bool:
+        """True when this was an edge."""
+        if level == self.level:
+            return False
+        if self._count == len(self._t):
+            self._make_room(t_ns)
+        k = self._count
+        self._t[k], self._volt[k] = t_ns, volt
+        self._integral[k] = self._integral[k - 1] + self._volt[k - 1] * float(t_ns - self._t[k - 1]) * 1e-9
+        self._count += 1
+        self.level = level
+        return True
+
+    def edges(self, start_ns: int, end_ns: int) -> list[Edge]:
+        first, last = np.searchsorted(self._t[1 : self._count], [start_ns, end_ns], side="left") + 1
+        # Levels alternate, and the last one is known.
+        return [Edge(int(self._t[k]), self.level ^ ((self._count - 1 - k) & 1)) for k in range(int(first), int(last))]
+
+    def integral(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        k = np.searchsorted(self._t[: self._count], t_ns, side="right") - 1
+        result: NDArray[np.float64] = self._integral[k] + self._volt[k] * (t_ns - self._t[k]) * 1e-9
+        return result
+
+    def _make_room(self, now_ns: int) -> None:
+        """Forget edges older than the horizon once there are many, else grow."""
+        gone = min(int(np.searchsorted(self._t[: self._count], now_ns - self._horizon_ns)) - 1, self._count - _KEEP_EDGES)
+        if gone > self._count // 4:
+            for array in (self._t, self._volt, self._integral):
+                array[: self._count - gone] = array[gone : self._count].copy()
+            self._count -= gone
+            return
+        self._t, self._volt, self._integral = (np.concatenate([a, np.zeros_like(a)]) for a in (self._t, self._volt, self._integral))
+
+
+class BoardPins:
+    """`contract.Pins`. on_trig is called at each rising edge of TRIG, on_lines when what is driven from outside changes."""
+
+    def __init__(self, clock: BoardClock, *, io_level_v: float, horizon_s: float) -> None:
+        self._clock = clock
+        self._io_level_v = io_level_v
+        self._tracks = {name: Track(round(horizon_s * 1e9)) for name in ("TRIG", "MARK")}
+        self.on_trig: Callable[[], None] = lambda: None
+        self.on_lines: Callable[[], None] = lambda: None
+
+    def edges(self, pin: str, start_ns: int, end_ns: int) -> list[Edge]:
+        self._clock.touch()
+        return self._track(pin).edges(start_ns, end_ns)
+
+    def level_integral(self, pin: str, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        self._clock.touch()
+        return self._track(pin).integral(t_ns)
+
+    def drive(self, pin: str, level: int) -> None:
+        self._clock.touch()
+        if pin != "TRIG":
+            raise ValueError(f"{pin} is an output of the board; only TRIG can be driven")
+        if self._set(pin, level):
+            self.on_lines()
+            if level:
+                self.on_trig()
+
+    def set_mark(self, level: int) -> None:
+        """The firmware's side of MARK."""
+        self._set("MARK", level)
+
+    def level(self, pin: str) -> int:
+        return self._track(pin).level
+
+    def _set(self, pin: str, level: int) -> bool:
+        level = 1 if level else 0
+        return self._tracks[pin].set(self._clock.now_ns(), level, level * self._io_level_v)
+
+    def _track(self, pin: str) -> Track:
+        track = self._tracks.get(pin)
+        if track is None:
+            raise ValueError(f"the board has no pin {pin!r}; there are {', '.join(self._tracks)}")
+        return track
