@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labd_instruments.contract import Identity
-from labd_instruments.errors import RefusedError, ReplyError, SentinelError
+from labd_instruments.errors import InstrumentError, LinkTimeoutError, RefusedError, ReplyError, SentinelError
 
 SENTINEL = 9e36
 """Instruments say overflow as 9.9E37 and no data as 9.91E37 (SCPI-99 volume 1, 7.2.1.5); both are at or above this."""
@@ -67,6 +69,24 @@ def raise_errors(entries: tuple[tuple[int, str], ...], name: str, doing: str) ->
     if entries:
         said = "; ".join(f"{code} {text}" for code, text in entries)
         raise RefusedError(f"{name}: refused {doing}: {said}", entries)
+
+
+@contextlib.contextmanager
+def explained(link: Asks, name: str, doing: str, query: str = "SYST:ERR?") -> Iterator[None]:
+    """An instrument that refuses a query says nothing: after a time-out its error queue is asked why.
+
+    Raises RefusedError when it holds the reason, else the time-out.
+    """
+    try:
+        yield
+    except LinkTimeoutError as silence:
+        try:
+            entries = error_queue(link, query)
+        except InstrumentError:
+            raise silence from None
+        if not entries:
+            raise
+        raise_errors(entries, name, doing)
 
 
 def value(reply: str, what: str) -> float:

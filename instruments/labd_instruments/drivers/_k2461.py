@@ -51,7 +51,12 @@ class Smu:
         scpi.raise_errors(scpi.error_queue(self.link, ":SYST:ERR?"), self.name, doing)
 
     def number(self, query: str, what: str) -> float:
-        return scpi.value(self.link.query(query), f"{self.name}: {what}")
+        return scpi.value(self.ask(query, what), f"{self.name}: {what}")
+
+    def ask(self, query: str, what: str) -> str:
+        """One reply. Raises RefusedError when the instrument refuses the query instead of answering."""
+        with scpi.explained(self.link, self.name, what, ":SYST:ERR?"):
+            return self.link.query(query)
 
     def remote_sense(self) -> bool:
         return scpi.booleans(self.link.query(":SENS:CURR:RSEN?"), f"{self.name}: the sense mode")[0]  # [Q]

@@ -184,7 +184,7 @@ class TriggeredDigitizer:
 
     def _state(self) -> str:
         """State of the trigger model: first field of `IDLE;IDLE;9` (p. 6-235), quotes dropped. Raises RefusedError when it failed."""
-        state = scpi.unquoted(self._smu.link.query(":TRIG:STAT?")).split(";")[0].upper()
+        state = scpi.unquoted(self._smu.ask(":TRIG:STAT?", "its trigger state")).split(";")[0].upper()
         if state in BROKEN:
             self._smu.check_errors("its trigger model")
             raise RefusedError(f"{self._smu.name}: the trigger model is {state.lower()}")
@@ -233,9 +233,10 @@ class TriggeredDigitizer:
             self._smu.link.write(":FORM:DATA ASC")
 
     def _piece(self, start: int, end: int, elements: str, width: int) -> NDArray[Any]:
-        self._smu.link.write(f":TRAC:DATA? {start},{end},{BUFFER},{elements}")  # p. 6-160
         count = (end - start + 1) * width
-        return self._smu.link.read_indefinite_block(count, "<f4", timeout_s=self._smu.options.timeout_s + count * 4 / 1e6)
+        with scpi.explained(self._smu.link, self._smu.name, "a read of its buffer", ":SYST:ERR?"):
+            self._smu.link.write(f":TRAC:DATA? {start},{end},{BUFFER},{elements}")  # p. 6-160
+            return self._smu.link.read_indefinite_block(count, "<f4", timeout_s=self._smu.options.timeout_s + count * 4 / 1e6)
 
     def _captured(self) -> _Capture:
         if self._capture is None:

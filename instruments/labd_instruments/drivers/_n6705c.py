@@ -8,6 +8,7 @@ Guide (same socket services). [-]: a string of the N6700 family's command set fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ QUESTIONABLE = {  # [O p350]
     2048: "coupled protection of another output",
     4096: "oscillation protection",
 }
+READY_S = 5e-3  # from INIT:ACQ to being ready for a trigger: a few milliseconds [-]
 FETCHES = 16  # most elog fetches in one `read_block`
 
 
@@ -105,7 +107,18 @@ class Mainframe:
 
     def number(self, query: str, what: str) -> float:
         """A setting or reading of the feeding channel."""
-        return scpi.value(self.link.query(f"{query} {self.main}"), f"{self.name}: {what}")
+        return scpi.value(self.ask(f"{query} {self.main}", what), f"{self.name}: {what}")
+
+    def ask(self, query: str, what: str) -> str:
+        """One reply. Raises RefusedError when the instrument refuses the query instead of answering."""
+        with scpi.explained(self.link, self.name, what):
+            return self.link.query(query)
+
+    def block(self, query: str, what: str) -> NDArray[Any]:
+        """One definite length block of float32. Raises RefusedError like `ask`, ReplyError."""
+        with scpi.explained(self.link, self.name, what):
+            self.link.write(query)
+            return self.link.read_definite_block(">f4")
 
     def same(self, what: str, query: str, wanted: float, tolerance: float) -> float:
         """Read a setting back. Raises ReadBackError."""

@@ -15,7 +15,7 @@ from labd_instruments import scpi
 from labd_instruments.block import Block
 from labd_instruments.checks import require_points, same, within
 from labd_instruments.contract import Acquisition, CaptureSetup, MeanSetup, Reading
-from labd_instruments.drivers._n6705c import MEASURING, RESOLUTION_S, SEAMLESS_A, TICK_S, WAITING_FOR_TRIGGER, Mainframe, at, flags
+from labd_instruments.drivers._n6705c import MEASURING, READY_S, RESOLUTION_S, SEAMLESS_A, TICK_S, WAITING_FOR_TRIGGER, Mainframe, at, flags
 from labd_instruments.errors import LinkTimeoutError, OutOfRangeError
 
 
@@ -49,8 +49,7 @@ class Digitizer:
 
     def measure(self) -> Reading:
         """One quick reading (about 21 ms) with the ranges as they are."""
-        self._load(_Sweep(dt_s=20.48e-6, points=1024, pretrigger=0, marker=False))
-        return self._measure()
+        return self._measure(_Sweep(dt_s=20.48e-6, points=1024, pretrigger=0, marker=False))
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
         if setup.count != 1:
@@ -132,29 +131,33 @@ class Digitizer:
     def arm(self) -> None:
         """Raises LinkTimeoutError when the acquisition does not get ready.
 
-        A trigger before the pre-trigger points are there is ignored by the instrument [U p213]: it is waited for.
+        A trigger before the pre-trigger points are there is ignored by the instrument [U p213]: they are waited for.
         """
         sweep = self._captured_sweep()
         self._load(sweep)
-        self._box.link.write(f"INIT:ACQ {at(*self._box.channels(marker=sweep.marker))}")
-        self._await_ready(sweep)
-        time.sleep(sweep.pretrigger * sweep.dt_s)
+        where = at(*self._box.channels(marker=sweep.marker))
+        self._box.link.write(f"ABOR:ACQ {where}")  # an acquisition that nobody triggered would refuse the next one
+        before_s = self._box.clock.now_s()
+        self._box.link.write(f"INIT:ACQ {where}")
+        self._operation(sweep)
+        # a clock without uncertainty stands still while nobody waits: only the earlier instant is sure to be passed by the pre-trigger
+        since_s = before_s if self._box.clock.u_s == 0 else self._box.clock.now_s() + READY_S
+        self._await_ready(sweep, since_s + sweep.pretrigger * sweep.dt_s)
 
-    def _await_ready(self, sweep: _Sweep) -> None:
-        deadline = time.monotonic() + self._box.options.timeout_s
+    def _await_ready(self, sweep: _Sweep, ready_s: float) -> None:
+        deadline = time.monotonic() + self._box.options.timeout_s + sweep.pretrigger * sweep.dt_s
         while True:
-            states = self._operation(sweep)
-            if all(bits & WAITING_FOR_TRIGGER for bits in states):
+            bits = self._operation(sweep)
+            filled = self._box.clock.now_s() >= ready_s - 1e-9
+            if filled and all(b & (WAITING_FOR_TRIGGER | MEASURING) for b in bits):
                 return
             if time.monotonic() > deadline:
-                if all(bits & MEASURING for bits in states):
-                    return  # a mainframe without the waiting bit [O p350]
                 self._box.check_errors("its arming")
                 raise LinkTimeoutError(f"{self._box.name}: the digitizer is not ready {self._box.options.timeout_s:g} s after INIT:ACQ")
 
     def _operation(self, sweep: _Sweep) -> tuple[int, ...]:
         query = f"STAT:OPER:COND? {at(*self._box.channels(marker=sweep.marker))}"  # [O p350]
-        return scpi.integers(self._box.link.query(query), f"{self._box.name}: the operation status")
+        return scpi.integers(self._box.ask(query, "its operation status"), f"{self._box.name}: the operation status")
 
     def fire(self) -> None:
         self._captured_sweep()
@@ -173,9 +176,9 @@ class Digitizer:
         return (Block(0, -sweep.pretrigger * sweep.dt_ns, sweep.dt_ns, current, voltage, marker, flags=found),)
 
     def _array(self, quantity: str, channel: int, sweep: _Sweep) -> tuple[NDArray[np.float32], bool]:
-        self._box.link.write(f"FETC:ARR:{quantity}? {at(channel)}")
-        data = self._box.link.read_definite_block(">f4")
-        require_points(self._box.name, f"the capture of {quantity} on channel {channel}", expected=sweep.points, received=len(data))
+        what = f"the capture of {quantity} on channel {channel}"
+        data = self._box.block(f"FETC:ARR:{quantity}? {at(channel)}", what)
+        require_points(self._box.name, what, expected=sweep.points, received=len(data))
         return scpi.without_sentinels(data)
 
     def _captured_sweep(self) -> _Sweep:
@@ -206,17 +209,20 @@ class Digitizer:
     def read_mean(self) -> Reading | None:
         if self._mean is None:
             raise OutOfRangeError(f"{self._box.name}: no mean is configured; configure_mean comes first")
-        self._load(self._mean)
-        return self._measure()
+        return self._measure(self._mean)
 
     def zero(self) -> None:
         """Nothing: an N6781A offers no zero of its own; the bench's zero (open leads) is labd's."""
 
-    def _measure(self) -> Reading:
-        current = scpi.value(self._scalar("MEAS:CURR?"), f"{self._box.name}: the current")
-        voltage = scpi.value(self._scalar("FETC:VOLT?"), f"{self._box.name}: the voltage")  # of the same sweep
-        return Reading(current, voltage)
-
-    def _scalar(self, query: str) -> str:
-        """One number; FORM REAL concerns arrays and the log, scalars stay text [-]."""
-        return self._box.link.query(f"{query} {self._box.main}")
+    def _measure(self, sweep: _Sweep) -> Reading:
+        """Current and voltage of one and the same sweep, triggered at once whatever the trigger source is."""
+        self._load(sweep)
+        self._box.link.write(f"ABOR:ACQ {self._box.main}")
+        self._box.link.write(f"INIT:ACQ {self._box.main}")
+        self._box.link.write(f"TRIG:ACQ {self._box.main}")
+        deadline = time.monotonic() + self._box.options.timeout_s + 2 * sweep.points * sweep.dt_s
+        while any(bits & MEASURING for bits in self._operation(sweep)):
+            if time.monotonic() > deadline:
+                raise LinkTimeoutError(f"{self._box.name}: a reading of {sweep.points * sweep.dt_s:g} s does not end")
+        # FORM REAL concerns arrays and the log, scalars stay text [-]
+        return Reading(self._box.number("FETC:CURR?", "the current"), self._box.number("FETC:VOLT?", "the voltage"))

@@ -35,6 +35,10 @@ class Elog:
         self._box = box
         self._log: _Log | None = None
 
+    @property
+    def running(self) -> bool:
+        return self._log is not None and self._log.running
+
     def forget(self) -> None:
         """The log was aborted from elsewhere."""
         self._log = None
@@ -69,12 +73,14 @@ class Elog:
             self._box.link.write(f"SENS:ELOG:FUNC:{quantity} ON,{self._box.main}")  # [N6700 User's Guide p91]
             self._box.link.write(f"SENS:ELOG:FUNC:{quantity}:MINM OFF,{self._box.main}")  # [N6700 User's Guide p91]
         self._box.set_ranges("SENS:ELOG", setup.current_range_a, setup.voltage_range_v)
-        if setup.with_marker:
-            marker = at(self._box.marker())
-            self._box.link.write(f"SENS:ELOG:FUNC:VOLT ON,{marker}")
-            self._box.link.write(f"SENS:ELOG:FUNC:VOLT:MINM OFF,{marker}")
+        if self._box.options.marker_channel is not None:
+            # off as well as on: what another channel logs counts into the shortest period
+            marker = at(self._box.options.marker_channel)
             self._box.link.write(f"SENS:ELOG:FUNC:CURR OFF,{marker}")
-            self._box.link.write(f"SENS:ELOG:VOLT:RANG 20,{marker}")  # [-]
+            self._box.link.write(f"SENS:ELOG:FUNC:VOLT:MINM OFF,{marker}")
+            self._box.link.write(f"SENS:ELOG:FUNC:VOLT {'ON' if setup.with_marker else 'OFF'},{marker}")
+        if setup.with_marker:
+            self._box.link.write(f"SENS:ELOG:VOLT:RANG 20,{at(self._box.marker())}")  # [-]
 
     def _stream_record(self, setup: StreamSetup, log: _Log) -> Acquisition:
         check = self._check(log)
@@ -99,12 +105,16 @@ class Elog:
         log.start(self._box.clock.now_s())
 
     def read(self) -> Block | None:
+        """Raises LostSamplesError; what was fetched last is dropped then, because nobody can say where in time it belongs."""
         log = self._logging()
+        if not log.running:
+            raise OutOfRangeError(f"{self._box.name}: the log does not run; start_stream comes first")
         for _ in range(FETCHES):
             asked_at = self._box.clock.now_s()
             if not self._fetch_elog(log):
                 # everything that was due when the fetch was sent must be here
-                self._check(log).require(self._box.name, log.received, asked_at - log.started_s)
+                log.drained = (log.received, asked_at - log.started_s)
+                self._check(log).require(self._box.name, *log.drained)
                 break
         return log.take()
 
@@ -112,8 +122,7 @@ class Elog:
         """One fetch of every channel; True while more may be waiting."""
         full = False
         for channel in log.channels:
-            self._box.link.write(f"FETC:ELOG? {self._box.options.fetch_records},{at(channel)}")  # [A p161]
-            data = self._box.link.read_definite_block(">f4")
+            data = self._box.block(f"FETC:ELOG? {self._box.options.fetch_records},{at(channel)}", "a fetch of its log")  # [A p161]
             width = 1 if channel != self._box.options.channel else 2
             if len(data) % width:
                 raise ReplyError(f"{self._box.name}: channel {channel} logged {len(data)} values, records hold {width}")
@@ -122,14 +131,12 @@ class Elog:
         return full
 
     def stop(self) -> StreamEnd:
-        """Ends the log; records that `read` has not fetched are dropped. `missing` is judged at the last fetch."""
+        """Ends the log; records that `read` has not fetched are dropped. The books are those of the last fetch that left none waiting."""
         log = self._logging()
         self._box.link.write(f"ABOR:ELOG {at(*log.channels)}")  # [A p161]
         self._log = None
         self._box.check_errors("its log")
-        elapsed_s = log.fetched_s - log.started_s
-        missing = self._check(log).missing(log.received, elapsed_s)
-        return StreamEnd(log.received, elapsed_s, self._box.clock.name, missing)
+        return StreamEnd(log.received, log.drained[1], self._box.clock.name, self._check(log).missing(*log.drained))
 
     def _check(self, log: _Log) -> RecordCheck:
         return RecordCheck(log.dt_ns * 1e-9, TIMEBASE, self._box.clock)
@@ -146,14 +153,16 @@ class _Log:
     def __init__(self, channels: tuple[int, ...], *, dt_ns: int, full_scale_a: float | None) -> None:
         self.channels = channels
         self.dt_ns = dt_ns
+        self.running = False
         self.started_s = 0.0
-        self.fetched_s = 0.0
+        self.drained = (0, 0.0)  # records and elapsed seconds when the FIFO was last empty
         self._full_scale_a = full_scale_a
         self._waiting: dict[int, NDArray[Any]] = {}
         self._taken = 0
 
     def start(self, now_s: float) -> None:
-        self.started_s = self.fetched_s = now_s
+        self.started_s = now_s
+        self.running = True
 
     def add(self, channel: int, records: NDArray[Any]) -> None:
         before = self._waiting.get(channel)

@@ -261,7 +261,7 @@ class K2461:
     def read_mean(self) -> Reading | None:
         if self._mean is None:
             raise OutOfRangeError(f"{self.name}: no mean is configured; configure_mean comes first")
-        reply = self._smu.link.query(f":READ? {DEFAULT_BUFFER},READ,SOUR")  # p. 6-11
+        reply = self._smu.ask(f":READ? {DEFAULT_BUFFER},READ,SOUR", "a reading")  # p. 6-11
         current, voltage = scpi.values(reply, f"{self.name}: a reading", 2)
         return Reading(current, voltage)
 

@@ -179,7 +179,7 @@ class N6705C:
             self._box.link.write(f"VOLT:PROT:REM {scpi.number(levels.voltage_v)},{self._box.main}")  # [C p304]
         within(f"{self.name}: current limit", levels.current_a, low=0.0, high=LIMITS.current_a, unit="A", limit=MODULE)
         self._box.link.write(f"CURR:LIM {scpi.number(levels.current_a)},{self._box.main}")  # [-]
-        self._box.link.write(f"CURR:PROT:DEL {scpi.number(levels.current_delay_s)},{self._box.main}")  # [-]
+        self._box.link.write(f"OUTP:PROT:DEL {scpi.number(levels.current_delay_s)},{self._box.main}")  # [-]
         self._box.link.write(f"CURR:PROT:STAT {'ON' if levels.current_trip else 'OFF'},{self._box.main}")  # [-]
         self.check_errors("its protection levels")
         return self._protection(levels)
@@ -189,7 +189,7 @@ class N6705C:
         if wanted.voltage_v is not None:
             voltage = self._box.same("over-voltage protection", "VOLT:PROT:REM?", wanted.voltage_v, 0.01)
         current = self._box.same("current limit", "CURR:LIM?", wanted.current_a, 1e-3 * wanted.current_a + 1e-5)
-        delay = self._box.same("over-current delay", "CURR:PROT:DEL?", wanted.current_delay_s, 1e-3)
+        delay = self._box.same("over-current delay", "OUTP:PROT:DEL?", wanted.current_delay_s, 1e-3)
         trips = scpi.booleans(self._box.link.query(f"CURR:PROT:STAT? {self._box.main}"), "over-current protection")[0]
         if trips != wanted.current_trip:
             raise ReadBackError(f"{self.name}: over-current protection was set to {wanted.current_trip} and reads back {trips}")
@@ -222,6 +222,8 @@ class N6705C:
         return scpi.booleans(self._box.link.query(f"OUTP? {self._box.main}"), f"{self.name}: the output state")[0]
 
     def measure_output(self) -> Reading:
+        if self._elog.running:
+            raise OutOfRangeError(f"{self.name}: a quick reading would disturb the running log; stop_stream comes first")
         return self._digitizer.measure()
 
     def tripped(self) -> str | None:

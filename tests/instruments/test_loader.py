@@ -1,0 +1,83 @@
+"""Drivers are found by file name, and their options are checked before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import labd_instruments.drivers
+from labd_instruments import loader
+from labd_instruments.contract import Captures, Instrument, Measures, Sources, Streams
+from labd_instruments.errors import NotConnectedError, OutOfRangeError, WrongInstrumentError
+from labd_instruments.links.scripted import ScriptedLink
+from labd_instruments.loader import available, open_driver
+
+PROTOCOLS = {"Instrument": Instrument, "Sources": Sources, "Streams": Streams, "Captures": Captures, "Measures": Measures}
+GREETINGS = {
+    "keysight_n6705c": '> *IDN?\n< Keysight Technologies,N6705C,MY1,E.02.07\n> SYST:CHAN:MOD? (@1)\n< "N6781A"',
+    "keithley_2461": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI",
+    "yokogawa_wt310e": "> *IDN?\n< YOKOGAWA,WT310E,C1,F1.03",
+}
+
+
+def test_every_file_among_the_drivers_is_a_driver() -> None:
+    files = {p.stem for p in Path(labd_instruments.drivers.__path__[0]).glob("*.py") if not p.stem.startswith("_")}
+    assert {d.name for d in available()} == files == set(GREETINGS)
+
+
+@pytest.mark.parametrize("name", sorted(GREETINGS))
+def test_a_driver_has_the_capabilities_it_names_and_no_other(name: str) -> None:
+    link = ScriptedLink.from_text(GREETINGS[name])
+    driver = open_driver(name, "x", "SCRIPT", {}, link=link)
+    link.finish()
+    has = {word for word, protocol in PROTOCOLS.items() if isinstance(driver, protocol)}
+    assert has == set(loader.info(name).capabilities)
+
+
+@pytest.mark.parametrize("name", sorted(GREETINGS))
+def test_every_option_says_what_it_is(name: str) -> None:
+    assert all(option.sentence for option in loader.info(name).options)
+
+
+def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(OutOfRangeError, match="there is no driver agilent_x, there are keithley_2461, keysight_n6705c, yokogawa_wt310e"):
+        open_driver("agilent_x", "smu", "SCRIPT", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"chanel": 1}, "smu: unknown option chanel, did you mean channel?"),
+        ({"channel": "1"}, "smu: option channel is '1', right would be integer from 1 to 4"),
+        ({"channel": 5}, "smu: option channel is 5, right would be integer from 1 to 4"),
+        ({"channel": True}, "smu: option channel is True"),
+        ({"fire_polarity": "up"}, "right would be one of POS, NEG"),
+        ({"marker_channel": 2.5}, "right would be integer or nothing"),
+        ({"timeout_s": float("nan")}, "smu: option timeout_s is nan"),
+        ({"channel": 2, "marker_channel": 2}, "marker_channel is 2, which is the channel that feeds the DUT"),
+    ],
+)
+def test_a_bad_option_is_refused_in_one_line_before_anything_is_sent(options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(OutOfRangeError) as caught:
+        open_driver("keysight_n6705c", "smu", "SCRIPT", options, link=ScriptedLink([]))
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_is_good_enough_for_a_fraction() -> None:
+    link = ScriptedLink.from_text(GREETINGS["yokogawa_wt310e"])
+    open_driver("yokogawa_wt310e", "meter", "SCRIPT", {"timeout_s": 1}, link=link)
+
+
+@pytest.mark.parametrize("name", sorted(GREETINGS))
+def test_the_wrong_instrument_closes_the_link(name: str) -> None:
+    link = ScriptedLink.from_text("> *IDN?\n< ACME,Toaster,1,2")
+    with pytest.raises(WrongInstrumentError, match="Toaster"):
+        open_driver(name, "x", "SCRIPT", {}, link=link)
+    assert link.closed
+
+
+def test_a_closed_port_is_named_by_the_driver_as_well() -> None:
+    with pytest.raises(NotConnectedError, match="127[.]0[.]0[.]1"):
+        open_driver("keithley_2461", "smu", "TCPIP::127.0.0.1::9::SOCKET", {"timeout_s": 0.5})

@@ -1,0 +1,223 @@
+"""The VISA link against real sockets: binary blocks full of line feeds, short reads, silence, closed ports."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from labd_instruments.errors import LinkTimeoutError, NotConnectedError, ReplyError
+from labd_instruments.links import visa
+from labd_instruments.links.visa import VisaLink, open_link
+from tests.instruments.tcp_instrument import Conversation, Reply, tcp_instrument
+
+SHORT_S = 0.2
+
+
+def definite(data: bytes) -> bytes:
+    digits = str(len(data)).encode()
+    return b"#" + str(len(digits)).encode() + digits + data + b"\n"
+
+
+@contextmanager
+def linked(replies: Mapping[str, Reply], timeout_s: float = 5.0) -> Iterator[tuple[VisaLink, Conversation]]:
+    with tcp_instrument(replies.get) as talk:
+        link = open_link(talk.resource, timeout_s)
+        try:
+            yield link, talk
+        finally:
+            link.close()
+
+
+@pytest.fixture(params=["socket", "generic"])
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading a block: straight from the socket, and PyVISA's own read_bytes."""
+    if request.param == "generic":
+        monkeypatch.setattr(visa, "_is_socket", lambda low: False)
+    return str(request.param)
+
+
+LINE_FEEDS: NDArray[Any] = np.frombuffer(b"\x0a" * 40_000, ">f4")
+
+
+def test_a_block_full_of_line_feeds_arrives_whole(path: str) -> None:
+    with linked({"DATA?": definite(LINE_FEEDS.tobytes()), "A?": b"42\n"}) as (link, _):
+        link.write("DATA?")
+        assert np.array_equal(link.read_definite_block(">f4"), LINE_FEEDS)
+        assert link.query("A?") == "42", f"{path}: the terminator behind the block was left behind"
+
+
+def test_a_block_comes_aligned_in_native_byte_order(path: str) -> None:
+    with linked({"DATA?": definite(np.arange(1000, dtype=">f4").tobytes())}) as (link, _):
+        link.write("DATA?")
+        block = link.read_definite_block(">f4")
+    assert path
+    assert block.flags.aligned
+    assert block.dtype.isnative
+    assert block.sum() == 499_500
+
+
+def test_a_block_in_many_small_pieces_arrives_whole(path: str) -> None:
+    whole = definite(np.linspace(0, 1, 500, dtype="<f4").tobytes())
+    pieces = [whole[k : k + 7] for k in range(0, len(whole), 7)]
+    with linked({"DATA?": pieces}) as (link, _):
+        link.write("DATA?")
+        assert path
+        assert len(link.read_definite_block("<f4")) == 500
+
+
+def test_a_block_of_several_chunks_arrives_whole(path: str) -> None:
+    values = np.arange(700_000, dtype="<f4")
+    with linked({"DATA?": definite(values.tobytes())}) as (link, _):
+        link.write("DATA?")
+        assert path
+        assert np.array_equal(link.read_definite_block("<f4"), values)
+
+
+def test_an_empty_block_is_an_empty_array(path: str) -> None:
+    with linked({"DATA?": b"#10\n"}) as (link, _):
+        link.write("DATA?")
+        assert path
+        assert len(link.read_definite_block("<f4")) == 0
+
+
+def test_an_indefinite_block_is_read_by_its_count(path: str) -> None:
+    values = np.frombuffer(b"\x0a\x0a\x0a\x0a" * 300, "<f4")
+    with linked({"DATA?": b"#0" + values.tobytes() + b"\n", "A?": b"1\n"}) as (link, _):
+        link.write("DATA?")
+        assert path
+        assert np.array_equal(link.read_indefinite_block(300, "<f4"), values)
+        assert link.query("A?") == "1"
+
+
+def test_a_block_without_its_terminator_is_a_time_out(path: str) -> None:
+    with linked({"DATA?": definite(b"\0" * 40)[:-1]}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(LinkTimeoutError):
+            link.read_definite_block("<f4")
+    assert path
+
+
+def test_a_block_that_is_longer_than_it_says_is_an_error_and_the_next_answer_is_right(path: str) -> None:
+    with linked({"DATA?": b"#14abcdefgh\n", "A?": b"7\n"}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="line feed"):
+            link.read_definite_block("<f4")
+        assert path
+        assert link.query("A?") == "7"
+
+
+def test_a_short_indefinite_block_is_a_time_out_that_says_how_much_came() -> None:
+    with linked({"DATA?": b"#0" + b"\x01" * 10}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(LinkTimeoutError, match="10 of 400 bytes"):
+            link.read_indefinite_block(100, "<f4", timeout_s=SHORT_S)
+
+
+@pytest.mark.parametrize("reply", [b"1.5,2.5\n", b"#X12\n", b"#0abcd\n", b"##2\n"])
+def test_what_is_no_definite_block_is_a_reply_error(reply: bytes) -> None:
+    with linked({"DATA?": reply}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError):
+            link.read_definite_block("<f4")
+
+
+def test_a_definite_block_is_no_indefinite_one() -> None:
+    with linked({"DATA?": b"#14abcd\n"}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="#0"):
+            link.read_indefinite_block(1, "<f4")
+
+
+def test_half_a_value_is_a_reply_error() -> None:
+    with linked({"DATA?": b"#16abcdef\n"}) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="whole number"):
+            link.read_definite_block("<f4")
+
+
+def test_after_a_time_out_question_and_answer_match_again() -> None:
+    late = {"SLOW?": None, "LATE": b"answer to SLOW\n", "A?": b"answer to A\n"}
+    with linked(late, SHORT_S) as (link, talk):
+        with pytest.raises(LinkTimeoutError, match=r"SLOW\?"):
+            link.query("SLOW?")
+        link.write("LATE")  # the late answer comes now
+        assert link.query("A?") == "answer to A"
+        assert talk.heard.count("*IDN?") == 2  # at opening and for the resync
+
+
+def test_a_resync_that_finds_nobody_is_a_time_out() -> None:
+    def answer(_: str) -> Reply:
+        return None
+
+    with tcp_instrument(answer) as talk:
+        link = open_link(talk.resource, SHORT_S)
+        link.identity = "somebody else"
+        with pytest.raises(LinkTimeoutError):
+            link.resync()
+        link.close()
+
+
+def test_an_instrument_that_hangs_up_in_a_block_is_not_connected() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # the opening is by hand, so that the far end can be closed in the middle of a block
+        resource = f"TCPIP::127.0.0.1::{listener.getsockname()[1]}::SOCKET"
+        session = visa._open_resource(resource, 2.0, "@py")
+        far, _ = listener.accept()
+        link = VisaLink(session, resource, 2.0)
+        far.sendall(b"#3400" + b"\0" * 100)
+        far.close()
+        with pytest.raises(NotConnectedError, match="closed the connection"):
+            link.read_definite_block("<f4")
+        link.close()
+
+
+def test_a_closed_port_is_not_connected_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NotConnectedError) as caught:
+        open_link(f"TCPIP::127.0.0.1::{port}::SOCKET", 1.0)
+    assert f"::{port}::" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("resource", ["", "TCPIP::127.0.0.1::x::y", "nonsense", "FOO::1::INSTR"])
+def test_a_resource_that_is_none_is_not_connected_in_one_line(resource: str) -> None:
+    with pytest.raises(NotConnectedError) as caught:
+        open_link(resource, 0.5)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_silent_instrument_is_a_time_out_at_opening() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        resource = f"TCPIP::127.0.0.1::{listener.getsockname()[1]}::SOCKET"
+        with pytest.raises(LinkTimeoutError, match="IDN"):
+            open_link(resource, SHORT_S)
+
+
+def test_nothing_waits_for_an_acknowledge_before_it_is_sent() -> None:
+    with linked({}) as (link, _):
+        assert link._low.interface.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_backend_without_private_parts_still_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visa, "_low_level_session", lambda session: None)
+    with linked({"DATA?": definite(b"\x0a" * 8)}) as (link, _):
+        link.write("DATA?")
+        assert len(link.read_definite_block("<f4")) == 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.binary(max_size=300).map(lambda b: b + b"\0" * (-len(b) % 4)), cut=st.integers(1, 40))
+def test_any_bytes_in_any_pieces_arrive_as_they_were(data: bytes, cut: int) -> None:
+    whole = definite(data)
+    with linked({"DATA?": [whole[k : k + cut] for k in range(0, len(whole), cut)]}) as (link, _):
+        link.write("DATA?")
+        assert link.read_definite_block("<u4").tobytes() == np.frombuffer(data, "<u4").tobytes()
