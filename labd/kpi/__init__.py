@@ -1,0 +1,1 @@
+"""Figures with their uncertainty: inputs -> trace (sums over windows) -> energy | power | latency -> capture -> sweep. Pure."""

@@ -1,0 +1,124 @@
+"""One capture in, its figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from labd.kpi.context import Context, Findings
+from labd.kpi.draws import Draws
+from labd.kpi.energy import energies
+from labd.kpi.estimate import Estimate
+from labd.kpi.events import Events, find_events, windows
+from labd.kpi.guard import Guard, guard, guard_records
+from labd.kpi.inputs import CaptureInput
+from labd.kpi.latency import latencies, wake_ups
+from labd.kpi.peak import peaks
+from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
+from labd.kpi.terms import Terms
+from labd.kpi.trace import Trace, build
+from labd.records import KpiRecord, OperatingPoint, Role, Window
+from labd.segment.edges import EdgeSeries
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureResult:
+    """What one capture yields.
+
+    records: to publish. estimates: id -> value with its correlations (plus `excess_power` and `active_time`, which are not published).
+    windows: phases on each stretch's axis. per_event: id -> one value an event, for distributions. problems: one line each.
+    """
+
+    key: str
+    point: OperatingPoint
+    role: Role
+    instrument: str
+    ranges_a: tuple[float, ...]
+    records: tuple[KpiRecord, ...]
+    estimates: Mapping[str, Estimate]
+    windows: tuple[Window, ...]
+    per_event: Mapping[str, tuple[float, ...]]
+    problems: tuple[str, ...]
+
+
+def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> CaptureResult:
+    """All figures of one capture. terms: the run's registry; without it the estimates join others by the names of their variables.
+
+    Never raises for what the samples or marks are like: figures are withheld and `problems` says why.
+    """
+    trace = build(capture.stretches, full_scales_a=[r.full_scale_a for r in capture.meter.current], lead_ohm=capture.meter.lead_ohm)
+    found = Findings()
+    events = _no_events() if capture.role == Role.FLOOR else find_events(capture, trace)
+    ctx = Context(
+        capture=capture,
+        trace=trace,
+        events=events,
+        guard=_guard(capture, trace, events),
+        terms=terms or Terms(),
+        draws=Draws(capture.seed, capture.key),
+        found=found,
+        flags=_flags(capture, trace, events),
+    )
+    _figures(ctx)
+    problems = list(events.problems)
+    if any(BACK_FEED in record.flags for record in found.records):
+        problems.append("back_feed: current flows out of the supply pins")
+    return CaptureResult(
+        key=capture.key,
+        point=capture.point,
+        role=capture.role,
+        instrument=capture.meter.instrument,
+        ranges_a=tuple(r.full_scale_a for r in capture.meter.current),
+        records=tuple(found.records),
+        estimates=found.estimates,
+        windows=windows(events, trace, always_on=not capture.point.mode.is_event) if len(events) else (),
+        per_event=found.per_event,
+        problems=tuple(problems),
+    )
+
+
+def _figures(ctx: Context) -> None:
+    if ctx.capture.role == Role.FLOOR:
+        lost = bool(ctx.trace.missing[-1]) or any(s.gap for s in ctx.capture.stretches)
+        if lost and not ctx.capture.allow_gaps:
+            ctx.withhold("power.floor", GAP)
+        else:
+            floor(ctx)
+        return
+    energies(ctx)
+    quiet(ctx)
+    if ctx.capture.role == Role.MEAN:
+        whole_periods(ctx)
+    if len(ctx.events):
+        peaks(ctx)
+        latencies(ctx)
+        wake_ups(ctx)
+
+
+def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ...]:
+    flags = list(capture.meter.flags)
+    if any(s.gap for s in capture.stretches) or trace.missing[-1]:
+        flags.append(GAP)
+    if any(s.over_range for s in capture.stretches):
+        flags.append("over range")
+    if not events.complete:
+        flags.append("events missing")
+    longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0
+    if capture.burst_bound_s > 0 and longest > 1.2 * capture.burst_bound_s:
+        flags.append("burst longer than the board's bound")
+    return tuple(flags)
+
+
+def _guard(capture: CaptureInput, trace: Trace, events: Events) -> Guard | None:
+    if not len(events):
+        return None
+    mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
+    margin = guard_records(trace.dt_s, capture.meter.time_constant_s)
+    return guard(trace, events.rise.x, events.fall.x, others=events.lone, margin=margin, mains_records=mains)
+
+
+def _no_events() -> Events:
+    nothing = EdgeSeries(np.zeros(0), np.zeros(0))
+    return Events(None, nothing, nothing, np.zeros((0, 2)), None, complete=True, problems=())

@@ -1,0 +1,179 @@
+"""What the analysis is told: the samples of a capture, what the instrument may be wrong by, and what the sweep compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd.records import MarkStyle, OperatingPoint, Role
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTerm:
+    """Limits of error of one current range: gain as a fraction, offset in ampere; None where no document and no declaration gives it."""
+
+    full_scale_a: float
+    gain: float | None
+    offset_a: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterTerms:
+    """What the instrument and its wiring may be wrong by. Limits are half-widths of rectangular distributions (GUM 4.3.7).
+
+    current: ascending ranges, one where the range is fixed; with several the range of a record is the smallest that holds |i|.
+    voltage_gain (fraction), voltage_offset_v, timebase (fraction): limits, None where unknown. With voltage_from "set" they are the
+    limits of the set voltage.
+    lead_ohm, u_lead_ohm: resistance between sense point and DUT and its *standard* uncertainty (two-wire only, else 0).
+    fixture_leakage_a: limit. time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
+    trigger_latency_s: limit of the delay between a line's edge and the record it is placed in.
+    widen: factor on the instrument's limits where it is cold, overdue or not zeroed. flags: copied into every KPI.
+    """
+
+    instrument: str
+    current: tuple[RangeTerm, ...]
+    voltage_gain: float | None
+    voltage_offset_v: float | None
+    timebase: float | None
+    lead_ohm: float = 0.0
+    u_lead_ohm: float = 0.0
+    fixture_leakage_a: float = 0.0
+    time_constant_s: float = 0.0
+    u_time_constant_s: float = 0.0
+    trigger_latency_s: float = 0.0
+    voltage_from: str = "measured"
+    widen: float = 1.0
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        scales = [r.full_scale_a for r in self.current]
+        if not scales or scales != sorted(scales):
+            raise ValueError(f"the current ranges of {self.instrument} are {scales}, at least one and ascending are needed")
+        if self.voltage_from not in ("measured", "set"):
+            raise ValueError(f"voltage_from is {self.voltage_from!r}, 'measured' or 'set' is meant")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Contiguous records; record k covers [t0_s + k*dt_s, t0_s + (k+1)*dt_s).
+
+    current: float32 [n] (A). voltage: float32 [n] (V) or None, then nominal_v holds. marker: float32 [n] (V) or None.
+    trigger_s: the trigger on the same axis. gap: records are missing before this stretch. over_range: some records are NaN.
+    """
+
+    t0_s: float
+    dt_s: float
+    current: NDArray[np.float32]
+    voltage: NDArray[np.float32] | None
+    nominal_v: float
+    marker: NDArray[np.float32] | None = None
+    trigger_s: float | None = None
+    gap: bool = False
+    over_range: bool = False
+
+    def __post_init__(self) -> None:
+        lengths = {len(c) for c in (self.current, self.voltage, self.marker) if c is not None}
+        if len(lengths) != 1:
+            raise ValueError(f"the columns of a stretch have one common length, got {sorted(lengths)}")
+        if self.dt_s <= 0:
+            raise ValueError(f"dt_s is {self.dt_s}, a sample interval is positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One event on the device's own counter, microseconds (32-bit, may wrap); NaN where the device does not tell."""
+
+    event_us: float
+    awake_us: float
+    ready_us: float
+    start_us: float
+    end_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureInput:
+    """One capture with all that its analysis needs.
+
+    marker_high_v: high level of the marker line. expected_events: how many inferences (or windows) the DUT was asked for, 0 = unknown.
+    mains_hz: 0 where there is no hum to average out. peak_tau_s: boxcar lengths of the peak power.
+    trigger_fires_dut: the instrument's trigger is the wake event. burst_bound_s: longest event of the board.
+    inferences_per_event: back-to-back inferences inside one window (stock MLPerf firmware: `infer N`).
+    device_clock: limit of error of the device's counter, as a fraction; used only where nothing else ties it to the sample axis.
+    """
+
+    key: str
+    point: OperatingPoint
+    role: Role
+    stretches: tuple[Stretch, ...]
+    mark_style: MarkStyle
+    marker_high_v: float
+    expected_events: int
+    laps: tuple[Lap, ...]
+    meter: MeterTerms
+    mains_hz: float
+    seed: int
+    peak_tau_s: tuple[float, ...] = (1e-3,)
+    allow_gaps: bool = False
+    trigger_fires_dut: bool = False
+    burst_bound_s: float = 0.0
+    inferences_per_event: int = 1
+    device_clock: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.stretches or not any(len(s.current) for s in self.stretches):
+            raise ValueError(f"capture {self.key} holds no records")
+        if len({s.dt_s for s in self.stretches}) != 1:
+            raise ValueError(f"the stretches of capture {self.key} differ in their sample interval")
+        if self.inferences_per_event < 1:
+            raise ValueError(f"inferences_per_event is {self.inferences_per_event}, at least 1 is meant")
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What decides that an event happened: its power and false-wake rate with half-widths of rectangular distributions.
+
+    kind: measured, declared, or "none: host-triggered" (then both are 0).
+    """
+
+    kind: str = "none: host-triggered"
+    power_w: float = 0.0
+    power_half_width_w: float = 0.0
+    false_wake_hz: float = 0.0
+    false_wake_half_width_hz: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """A battery: capacity (Ah) at voltage_v, usable share with its rectangular half-width, self-discharge as a share of energy a year."""
+
+    capacity_ah: float
+    voltage_v: float
+    usable: float = 1.0
+    usable_half_width: float = 0.0
+    self_discharge_per_year: float = 0.0
+    rates_hz: tuple[float, ...] = ()
+
+    @property
+    def energy_j(self) -> float:
+        return self.capacity_ah * 3600 * self.voltage_v
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerReadings:
+    """Steady means of a power analyzer on one operating point, for the closure test: it never yields windows.
+
+    power_w: float64 [n], one reading an update. gain (fraction of reading) and offset_w: limits, None where unknown.
+    correction_w: loss between its terminals and the boundary plane (shunt burden, voltmeter loading), subtracted; u_correction_w standard.
+    """
+
+    key: str
+    instrument: str
+    point: OperatingPoint
+    power_w: NDArray[np.float64]
+    gain: float | None
+    offset_w: float | None
+    correction_w: float = 0.0
+    u_correction_w: float = 0.0
+    flags: tuple[str, ...] = field(default=())
