@@ -79,5 +79,5 @@ def test_the_wrong_instrument_closes_the_link(name: str) -> None:
 
 
 def test_a_closed_port_is_named_by_the_driver_as_well() -> None:
-    with pytest.raises(NotConnectedError, match="127[.]0[.]0[.]1"):
+    with pytest.raises(NotConnectedError, match=r"127\.0\.0\.1"):
         open_driver("keithley_2461", "smu", "TCPIP::127.0.0.1::9::SOCKET", {"timeout_s": 0.5})

@@ -96,7 +96,8 @@ class Digitizer:
         if marker:
             self._box.link.write(f"SENS:FUNC:VOLT ON,{at(self._box.marker())}")
             self._box.link.write(f"SENS:VOLT:RANG 20,{at(self._box.marker())}")
-        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution}")  # [U p213]
+        where = at(*self._box.channels(marker=marker))
+        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution},{where}")  # N6705 User Manual p170
 
     def _load(self, sweep: _Sweep) -> None:
         """Send the sweep unless it is there already: digitizer, means and quick readings share one."""

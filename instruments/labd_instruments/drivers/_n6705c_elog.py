@@ -47,7 +47,7 @@ class Elog:
         channels = self._box.channels(marker=setup.with_marker)
         steps = self._elog_steps(setup.dt_s, parameters=2 + setup.with_marker)
         self._elog_functions(setup)
-        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution}")  # [C p146]
+        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution},{at(*channels)}")  # N6705 User Manual p170
         for channel in channels:
             self._box.link.write(f"SENS:ELOG:PER {scpi.number(steps * self._box.resolution_s)},{at(channel)}")  # [-]
         self._box.link.write(f"TRIG:ELOG:SOUR BUS,{at(*channels)}")  # [C p146]
