@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labd.records import KpiRecord, Mode, OperatingPoint, Phase
 from labd.report.data import RunReport, curve_key
-from labd.report.numbers import words
+from labd.report.numbers import value_of, words
 
 MODES: Mapping[Mode, str] = {
     Mode.ALWAYS_ON: "always-on",
@@ -167,7 +167,7 @@ def main_kpis(report: RunReport) -> list[tuple[str, KpiRecord]]:
     picked += [
         (f"Break-even, {curve_label(report, b.first)} / {curve_label(report, b.second)}", b.record)
         for b in report.break_evens
-        if b.record.value is not None
+        if value_of(b.record) is not None
     ]
     picked += [(f"Energy per inference, gross, {place(report, r.at)}", r) for r in fastest_gross(report)]
     return picked
@@ -178,6 +178,6 @@ def fastest_gross(report: RunReport) -> list[KpiRecord]:
     best: dict[Mode, KpiRecord] = {}
     for point in sorted(report.points, key=lambda p: p.rate_hz):
         record = report.find(point.key, *GROSS)
-        if record is not None and record.value is not None:
+        if record is not None and value_of(record) is not None:
             best[point.mode] = record
     return list(best.values())

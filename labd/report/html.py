@@ -9,7 +9,7 @@ from labd.records import Mode, Phase
 from labd.report import plot_budget, plot_ecdf, plot_phases, plot_rates, plot_trace, plot_wiring, sections, style, svg, tables, verdict
 from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label
 from labd.report.data import Excerpt, RunReport
-from labd.report.numbers import quantity, show
+from labd.report.numbers import quantity, show, value_of
 from labd.report.svg import Markup, join, tag
 
 WIDE, NARROW = 1000, 358  # drawn twice: for the page's full width, and for a 390 px phone, so that text keeps its size
@@ -115,7 +115,7 @@ def legend(items: Iterable[Markup]) -> Markup:
 
 
 def rates(report: RunReport) -> Markup:
-    if not any(point.power.value is not None for curve in report.curves for point in curve.points):
+    if not any(value_of(point.power) is not None for curve in report.curves for point in curve.points):
         return Markup("")
     names = [join([mode_key(c.mode), f"{curve_label(report, c.key)}: {MODE_MEANING[c.mode]}"]) for c in report.curves]
     caption = (
@@ -192,7 +192,13 @@ def budgets(report: RunReport) -> Markup:
     found = []
     for k, (label, record) in enumerate(shown):
         draw = partial(plot_budget.draw, record, ident=f"budget{k}", label=label)
-        found.append(tag("div", tag("h3", f"{label}: {show(record)}"), both(draw, verdict.limit_sentence(record), width=WIDE // 2 - 10)))
+        found.append(
+            tag(
+                "div",
+                tag("h3", f"{label}: ", tag("span", show(record), class_="nowrap")),
+                both(draw, verdict.limit_sentence(record), width=WIDE // 2 - 10),
+            )
+        )
     return join([*parts, tag("div", *found, class_="budgets")])
 
 

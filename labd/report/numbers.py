@@ -103,7 +103,7 @@ def plus_minus(value: float, half_width: float, unit: str) -> str:
     scale = choose_scale(unit, max(abs(value), half_width))
     v, u = value / scale.factor, half_width / scale.factor
     if u == 0:
-        return joined(f"{significant(v, 6)} (exact)", scale.symbol)
+        return joined(f"{v:.6g} (exact)", scale.symbol)
     places = decimals(u)
     if places > 9:
         return joined(f"{v:.10g} ± {u:.1e}", scale.symbol)
@@ -136,6 +136,11 @@ def two_sided(value: float, low: float, high: float, unit: str) -> str:
     if is_symmetric(value, low, high):
         return plus_minus(value, max(high - value, value - low), unit)
     return value_with_interval(value, low, high, unit)
+
+
+def value_of(record: KpiRecord) -> float | None:
+    """The record's value, None also where it is not finite."""
+    return record.value if record.value is not None and math.isfinite(record.value) else None
 
 
 def bounds(record: KpiRecord) -> tuple[float | None, float | None]:

@@ -6,7 +6,7 @@ from labd.report import axes, svg
 from labd.report.axes import Frame, Linear
 from labd.report.catalogue import MODES, PHASES
 from labd.report.data import PhaseEnergy, RunReport
-from labd.report.numbers import show
+from labd.report.numbers import show, value_of
 from labd.report.svg import Markup
 
 _BAR, _ROW = 30.0, 58.0
@@ -16,7 +16,7 @@ def bars(report: RunReport) -> dict[str, list[PhaseEnergy]]:
     """Phases with a value per curve, in the order in which an event runs through them."""
     found: dict[str, list[PhaseEnergy]] = {}
     for item in sorted(report.phase_energies, key=lambda e: PHASES.index(e.phase)):
-        if item.energy.value is not None:
+        if value_of(item.energy) is not None:
             found.setdefault(item.curve, []).append(item)
     return found
 

@@ -9,7 +9,7 @@ from labd.report import axes, svg
 from labd.report.axes import Frame, Log
 from labd.report.catalogue import SHAPES, curve_label
 from labd.report.data import BreakEven, RateCurve, RateFit, RunReport
-from labd.report.numbers import bounds, quantity, show
+from labd.report.numbers import bounds, quantity, show, value_of
 from labd.report.svg import Markup
 
 _FLOOR_ROOM = 46.0  # pixels left of the rate axis where rate 0 stands
@@ -19,7 +19,7 @@ def draw(report: RunReport, width: int) -> Markup:
     """All curves in one frame; `width` in pixels. Rate 0, which a log axis cannot hold, stands in a strip of its own at the left."""
     curves = report.curves
     rates = [p.rate_hz for c in curves for p in c.points if p.rate_hz > 0]
-    powers = [v for c in curves for p in c.points for v in (p.power.value, p.power.low, p.power.high) if v is not None]
+    powers = [v for c in curves for p in c.points for v in (value_of(p.power), *bounds(p.power)) if v is not None]
     marks = [b for b in report.break_evens if shown_rates(b, rates)]
     height = 420.0 if width > 500 else 380.0
     frame = Frame(60, 34 + 15 * len(marks), width - 10, height - 46)
@@ -32,6 +32,7 @@ def draw(report: RunReport, width: int) -> Markup:
         axes.y_axis(y, frame, "Mean power", "W", 6, title_y=14),
         largest_rates(curves, x, frame),
         *(break_even(b, x, frame, row) for row, b in enumerate(marks)),
+        *(break_even_label(b, x, frame, row) for row, b in enumerate(marks)),
         *(curve(c, x, y, frame) for c in curves),
         axes.border(frame),
     ]
@@ -56,7 +57,7 @@ def describe(report: RunReport) -> str:
 def shown_rates(item: BreakEven, rates: Sequence[float]) -> list[float]:
     """Ends of a break-even as far as the axis should stretch for it: at most a factor 3 beyond the measured rates."""
     low, high = bounds(item.record)
-    rate = item.record.value
+    rate = value_of(item.record)
     if not rates or rate is None or not min(rates) / 3 <= rate <= max(rates) * 3:
         return []
     return [v for v in (low, rate, high) if v and min(rates) / 3 <= v <= max(rates) * 3]
@@ -77,16 +78,17 @@ def curve(item: RateCurve, x: Log, y: Log, frame: Frame) -> Markup:
     name = f"m-{item.mode}"
     parts = [fitted(item.fit, x, y, frame, name)] if item.fit else []
     for point in item.points:
-        if point.power.value is not None and point.power.value > 0:
+        power = value_of(point.power)
+        if power is not None and power > 0:
             at = x.at(point.rate_hz) if point.rate_hz > 0 else frame.left + (_FLOOR_ROOM - 8) / 2
-            parts.append(error_bar(at, point.power.low, point.power.high, y))
-            parts.append(svg.symbol(SHAPES[item.mode], at, y.at(point.power.value), class_="dot"))
+            parts.append(error_bar(at, *bounds(point.power), y=y))
+            parts.append(svg.symbol(SHAPES[item.mode], at, y.at(power), class_="dot"))
     return svg.tag("g", *parts, class_=name)
 
 
 def fitted(fit: RateFit, x: Log, y: Log, frame: Frame, name: str) -> Markup:
     """The line with its band over the whole axis: solid where it was measured, dashed beyond; the floor as a line in its strip."""
-    floor, slope = fit.floor.value, fit.incremental.value
+    floor, slope = value_of(fit.floor), value_of(fit.incremental)
     if floor is None or slope is None:
         return Markup("")
     rates = [x.low * (x.high / x.low) ** (k / 120) for k in range(121)]
@@ -119,7 +121,7 @@ def fit_half_width(fit: RateFit, rate_hz: float) -> float:
     return fit.coverage_factor * math.sqrt(max(variance, 0.0))
 
 
-def error_bar(at: float, low: float | None, high: float | None, y: Log) -> Markup:
+def error_bar(at: float, low: float | None, high: float | None, *, y: Log) -> Markup:
     if low is None or high is None:
         return Markup("")
     top, bottom = y.at(high), y.at(low)
@@ -128,20 +130,26 @@ def error_bar(at: float, low: float | None, high: float | None, y: Log) -> Marku
 
 
 def break_even(item: BreakEven, x: Log, frame: Frame, row: int) -> Markup:
-    """A vertical line at the rate, its interval shaded, its figure over the frame in a row of its own."""
+    """A vertical line at the rate, up to the row of its label over the frame, and its interval shaded."""
     low, high = bounds(item.record)
-    rate = item.record.value
-    if rate is None or not x.low <= rate <= x.high:
-        return Markup("")
-    at, label = x.at(rate), f"break-even {quantity(rate, '/s')}" + (" (extrapolated)" if item.extrapolated else "")
-    y = frame.top - 8 - 15 * row
+    at = x.at(item.record.value or 0.0)
+    wire = svg.line(at, label_y(frame, row) + 4, at, frame.bottom, class_="crossing")
+    if low is None or high is None:
+        return wire
+    a, b = x.at(max(low, x.low)), x.at(min(high, x.high))
+    return svg.join([svg.rect(a, frame.top, b - a, frame.bottom - frame.top, class_="interval"), wire])
+
+
+def break_even_label(item: BreakEven, x: Log, frame: Frame, row: int) -> Markup:
+    rate = item.record.value or 0.0
+    label = f"break-even {quantity(rate, '/s')}" + (" (extrapolated)" if item.extrapolated else "")
     half = svg.text_width(label, 11.0) / 2
-    middle = min(max(at, frame.left + half), frame.right - half)
-    parts = [svg.line(at, y + 4, at, frame.bottom, class_="crossing"), svg.text(middle, y, label, class_="small", anchor="middle")]
-    if low is not None and high is not None:
-        a, b = x.at(max(low, x.low)), x.at(min(high, x.high))
-        parts.insert(0, svg.rect(a, frame.top, b - a, frame.bottom - frame.top, class_="interval"))
-    return svg.join(parts)
+    middle = min(max(x.at(rate), frame.left + half), frame.right - half)
+    return svg.text(middle, label_y(frame, row), label, class_="small halo", anchor="middle")
+
+
+def label_y(frame: Frame, row: int) -> float:
+    return frame.top - 8 - 15 * row
 
 
 def largest_rates(curves: Sequence[RateCurve], x: Log, frame: Frame) -> Markup:

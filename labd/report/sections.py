@@ -46,7 +46,7 @@ def head_row(table: Table) -> Markup:
 
 def body_row(row: tuple[str, ...], table: Table) -> Markup:
     rest = [tag("td", text, class_="n" if k in table.numeric else None) for k, text in enumerate(row[1:], start=1)]
-    return tag("tr", tag("th", row[0], scope="row", class_="key"), *rest)
+    return tag("tr", tag("th", row[0], scope="row", class_="key" if len(row[0]) > 16 else None), *rest)
 
 
 def table(item: Table) -> Markup:
@@ -92,7 +92,7 @@ def disclosure(report: RunReport) -> Markup:
             tag("tr", tag("th", name, scope="row"), tag("td", value, class_="missing" if value == NOT_DISCLOSED else "key"))
             for name, value in items
         ]
-        parts += [tag("h3", group), scrolling(tag("table", tag("tbody", *rows), aria_label=group), group)]
+        parts += [tag("h3", group), scrolling(tag("table", tag("tbody", *rows), aria_label=group, class_="facts"), group)]
     return join(parts)
 
 
@@ -110,7 +110,7 @@ def reproduce(report: RunReport) -> Markup:
     for name, values in facts:
         rows = [tag("tr", tag("th", k, scope="row"), tag("td", tag("code", v))) for k, v in values.items()]
         if rows:
-            parts += [tag("h3", name), scrolling(tag("table", tag("tbody", *rows), aria_label=name), name)]
+            parts += [tag("h3", name), scrolling(tag("table", tag("tbody", *rows), aria_label=name, class_="facts"), name)]
     if run.order:
         listed = tag("ol", *(tag("li", tag("code", key)) for key in run.order))
         parts.append(tag("details", tag("summary", f"Order of the captures ({len(run.order)})"), listed))

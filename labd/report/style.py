@@ -49,6 +49,8 @@ thead th{border-bottom:2px solid var(--rule);font-weight:600}
 tbody th{font-weight:500;white-space:nowrap}
 tbody th[scope=row]{position:sticky;left:0;background:var(--paper)}
 tr.group th{padding-top:14px;font-weight:600}
+.facts th{width:15rem;padding-right:16px}
+.nowrap{white-space:nowrap}
 .missing{color:var(--soft);font-style:italic}
 code,pre{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85em}
 code,.key{overflow-wrap:anywhere}
@@ -67,7 +69,8 @@ summary{cursor:pointer;color:var(--accent)}
 .budgets figure{margin:4px 0 10px;break-inside:avoid}
 .budgets h3{margin-top:12px}
 footer{margin-top:48px;padding-bottom:40px;color:var(--soft);font-size:.875rem}
-@media (max-width:620px){.wide{display:none}.narrow{display:block}h1{font-size:1.35rem}tbody th{white-space:normal}}
+@media (max-width:620px){.wide{display:none}.narrow{display:block}h1{font-size:1.35rem}
+tbody th.key{white-space:normal;min-width:6.5rem;max-width:9rem}.facts th{width:9rem}}
 """
 
 _FIGURES = """
@@ -76,7 +79,8 @@ svg text{fill:var(--ink);font-size:12px}
 svg .small{font-size:11px}
 svg .strong{font-weight:600}
 svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
-svg.modekey{display:inline-block!important;width:26px!important;height:14px!important;vertical-align:-2px;margin-right:6px}
+svg.modekey{display:inline-block!important;width:26px!important;height:14px!important;
+vertical-align:-2px;margin-right:6px}
 svg .tick{fill:var(--soft);font-size:11.5px}
 svg .axis{font-size:12px}
 svg .own{fill:var(--c)}

@@ -37,7 +37,7 @@ def tag(tag_name: str, /, *children: str, **attributes: str | float | None) -> M
     """An element. A trailing underscore of an attribute name is dropped, other underscores become hyphens; None leaves it out."""
     written = "".join(f' {k.rstrip("_").replace("_", "-")}="{attribute(v)}"' for k, v in attributes.items() if v is not None)
     if tag_name in _VOID:
-        return Markup(f"<{tag_name}{written}>")
+        return Markup(f"<{tag_name}{written}/>")
     return Markup(f"<{tag_name}{written}>{join(children)}</{tag_name}>")
 
 
