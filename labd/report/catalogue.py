@@ -68,17 +68,14 @@ TITLES: Mapping[str, str] = {
     "naive.edge_gated": "Edge-gated estimate, for comparison only: biased",
 }
 
-# A trailing `*` stands for any ending; ids are tried in this order.
-MEAN_POWER = ("power.mean", "power.floor", "power.mean*")
+# Ids are tried in this order.
+MEAN_POWER = ("power.mean", "power.floor")
 AT_RATE = ("energy_per_inference.at_rate",)
 GROSS = ("energy_per_inference.gross",)
 PER_EVENT = ("energy_per_inference.per_event",)
-LATENCY = (
-    *("latency.pin.mean", "latency.pin", "latency.pin.p50", "latency.pin*"),
-    *("latency.dut_counter.mean", "latency.dut_counter", "latency.dut_counter.p50", "latency.dut_counter*"),
-    *("latency.host.mean", "latency.host", "latency.host.p50", "latency.host*"),
-)
-WAKE_UP = ("wake_up", "wake_up.total", "wake_up.event_to_ready", "wake_up.mean", "wake_up*")
+LATENCY = ("latency.pin.mean", "latency.pin", "latency.dut_counter.mean", "latency.dut_counter", "latency.host.mean", "latency.host")
+LOWER_BOUND = "wake_up.current_rise_to_ready"
+WAKE_UP = ("wake_up.total", "wake_up", LOWER_BOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +93,8 @@ SUMMARY: tuple[Column, ...] = (
     Column("E at rate", "mean power / rate: what one inference costs at this rate, rest included", AT_RATE),
     Column("E gross", "inside the inference window, static power included", GROSS),
     Column("E per event", "wake to sleep, above the sleep power, tail included", PER_EVENT),
-    Column("Latency", "start to end of one inference", LATENCY),
-    Column("Wake-up", "event to ready, load included", WAKE_UP),
+    Column("Latency", "start to end of one inference: by marker pin, else by the device's counter, else seen from the host", LATENCY),
+    Column("Wake-up", "event to ready, load included; ≥: only from the rise of the current, a lower bound", WAKE_UP),
 )
 
 
@@ -181,3 +178,13 @@ def fastest_gross(report: RunReport) -> list[KpiRecord]:
         if record is not None and value_of(record) is not None:
             best[point.mode] = record
     return list(best.values())
+
+
+def variants(report: RunReport) -> dict[str, int]:
+    """Per curve key, the position among the curves of its mode: tells curves of one mode (two models, say) apart in the plots."""
+    seen: dict[Mode, int] = {}
+    found: dict[str, int] = {}
+    for curve in report.curves:
+        found[curve.key] = seen.get(curve.mode, 0)
+        seen[curve.mode] = found[curve.key] + 1
+    return found

@@ -17,11 +17,6 @@ def curve_key(point: OperatingPoint) -> str:
     return f"{point.mode}/v={point.supply_v:g}/{point.model}{extra}"
 
 
-def matches(kpi_id: str, wanted: str) -> bool:
-    """Whether the id is the wanted one; a trailing `*` stands for any ending."""
-    return kpi_id.startswith(wanted[:-1]) if wanted.endswith("*") else kpi_id == wanted
-
-
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What was run, when, with what. Times are ISO 8601 text with zone; hashes are named (`firmware`, `bench`, `plan`, `traces`).
@@ -336,9 +331,10 @@ class RunReport:
     edge_cases: tuple[KpiRecord, ...] = ()
 
     def find(self, at: str, *ids: str) -> KpiRecord | None:
-        """The first record at this operating point (or pair) that fits one of `ids`, in their order; `x*` fits all that start with x."""
-        here = [record for record in self.kpis if record.at == at]
-        return next((record for wanted in ids for record in here if matches(record.id, wanted)), None)
+        """The record at this place with the first of `ids` that has a value there; else the first that was withheld; else None."""
+        here = {record.id: record for record in self.kpis if record.at == at}
+        found = [here[name] for name in ids if name in here]
+        return next((record for record in found if record.value is not None), found[0] if found else None)
 
     def withheld(self) -> tuple[KpiRecord, ...]:
         """Every record without a value, each once."""

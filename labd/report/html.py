@@ -7,7 +7,7 @@ from functools import partial
 
 from labd.records import Mode, Phase
 from labd.report import plot_budget, plot_ecdf, plot_phases, plot_rates, plot_trace, plot_wiring, sections, style, svg, tables, verdict
-from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label
+from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label, variants
 from labd.report.data import Excerpt, RunReport
 from labd.report.numbers import quantity, show, value_of
 from labd.report.svg import Markup, join, tag
@@ -86,7 +86,7 @@ def answer(report: RunReport) -> Markup:
 
 def cards(report: RunReport) -> Markup:
     """Each mode as two figures: what waiting costs, and what one more inference costs."""
-    found = []
+    found, numbered = [], variants(report)
     for curve in report.curves:
         if curve.fit is None:
             continue
@@ -94,7 +94,7 @@ def cards(report: RunReport) -> Markup:
         found.append(
             tag(
                 "li",
-                tag("b", mode_key(curve.mode), curve_label(report, curve.key)),
+                tag("b", mode_key(curve.mode, numbered[curve.key]), curve_label(report, curve.key)),
                 tag("span", show(curve.fit.floor), class_="big"),
                 tag("div", "to wait (floor power)", class_="note"),
                 tag("span", show(curve.fit.incremental), class_="big"),
@@ -104,9 +104,14 @@ def cards(report: RunReport) -> Markup:
     return tag("ul", *found, class_="cards") if found else Markup("")
 
 
-def mode_key(mode: Mode) -> Markup:
-    """Line and symbol of a mode, as the plots draw it."""
-    drawn = svg.tag("g", svg.line(1, 7, 25, 7, class_="fit"), svg.symbol(SHAPES[mode], 13, 7, class_="dot"), class_=f"m-{mode}")
+def mode_key(mode: Mode, variant: int) -> Markup:
+    """Line and symbol of a mode's first, second ... curve, as the plots draw it."""
+    drawn = svg.tag(
+        "g",
+        svg.line(1, 7, 25, 7, class_="fit"),
+        svg.symbol(SHAPES[mode], 13, 7, class_="dot"),
+        class_=plot_rates.curve_class(mode, variant),
+    )
     return tag("svg", drawn, viewBox="0 0 26 14", width="26", height="14", aria_hidden="true", class_="modekey")
 
 
@@ -117,7 +122,8 @@ def legend(items: Iterable[Markup]) -> Markup:
 def rates(report: RunReport) -> Markup:
     if not any(value_of(point.power) is not None for curve in report.curves for point in curve.points):
         return Markup("")
-    names = [join([mode_key(c.mode), f"{curve_label(report, c.key)}: {MODE_MEANING[c.mode]}"]) for c in report.curves]
+    numbered = variants(report)
+    names = [join([mode_key(c.mode, numbered[c.key]), f"{curve_label(report, c.key)}: {MODE_MEANING[c.mode]}"]) for c in report.curves]
     caption = (
         "Mean power over whole periods. Solid: the fitted line where it was measured, dashed beyond; shaded: its 95 % band. "
         "Vertical: break-even rates with their 95 % interval (grey), and the largest rate each mode can serve (dotted). "
@@ -128,14 +134,14 @@ def rates(report: RunReport) -> Markup:
 
 
 def traces(report: RunReport) -> Markup:
-    return join(trace(report, item) for item in report.excerpts if item.t_s)
+    return join(trace(report, item, f"trace{k}") for k, item in enumerate(report.excerpts) if item.t_s)
 
 
-def trace(report: RunReport, item: Excerpt) -> Markup:
+def trace(report: RunReport, item: Excerpt, ident: str) -> Markup:
     from_to = [join([swatch(phase), f"{phase} {quantity(length, 's')}"]) for phase, length in plot_trace.durations(item)]
     point = next((rate_label(p.rate_hz) for p in report.points if p.key == item.point), item.point)
     caption = f"At {point}, capture {item.capture}. Line: mean, band: lowest to highest record. {capital(item.note)}"
-    plot = both(lambda width: plot_trace.draw(item, width), caption, legend(from_to))
+    plot = both(partial(plot_trace.draw, item, ident=ident), caption, legend(from_to))
     return join([tag("h3", capital(MODES[item.mode])), plot])
 
 

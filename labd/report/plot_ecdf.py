@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labd.records import Mode, OperatingPoint
 from labd.report import axes, svg
 from labd.report.axes import Frame, Linear
-from labd.report.catalogue import MODES, rate_label
+from labd.report.catalogue import MODES, rank, rate_label
 from labd.report.data import InferenceSeries, RunReport
 from labd.report.numbers import quantity
 from labd.report.svg import Markup
@@ -31,13 +31,21 @@ class Shared:
 
 
 def curves(report: RunReport, beginning: str) -> Curves:
-    """The series whose quantity starts with `beginning`, per mode, ascending in rate; empty and non-finite values left out."""
+    """The series whose quantity starts with `beginning`, per mode, ascending in rate; of several quantities the first in print order.
+
+    Values that are not finite are left out, and so are series without any other.
+    """
     places = {p.key: p for p in report.points}
-    found: Curves = {}
     wanted = [s for s in report.series if s.quantity.startswith(beginning) and s.point in places and any(map(math.isfinite, s.values))]
+    best: dict[Mode, str] = {}
+    for item in sorted(wanted, key=lambda s: rank(s.quantity)):
+        best.setdefault(places[item.point].mode, item.quantity)
+    found: Curves = {mode: [] for mode in Mode if mode in best}
     for item in sorted(wanted, key=lambda s: places[s.point].rate_hz):
-        found.setdefault(places[item.point].mode, []).append((places[item.point], item))
-    return {mode: found[mode] for mode in Mode if mode in found}
+        point = places[item.point]
+        if item.quantity == best[point.mode]:
+            found[point.mode].append((point, item))
+    return found
 
 
 def shade(rate_hz: float, rates: Sequence[float]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labd.report import axes, svg
 from labd.report.axes import Frame, Linear
-from labd.report.catalogue import MODES, PHASES
+from labd.report.catalogue import MODES, PHASES, curve_label
 from labd.report.data import PhaseEnergy, RunReport
 from labd.report.numbers import show, value_of
 from labd.report.svg import Markup
@@ -30,7 +30,7 @@ def draw(report: RunReport, width: int) -> Markup:
     x = axes.linear(totals, frame.left, frame.right, from_zero=True)
     about = 8 if width > 500 else 4
     parts = [axes.x_axis(x, frame, "Energy per event", "J", about)]
-    parts += [stack(row, x, frame, frame.top + _ROW * k) for k, row in enumerate(rows.values())]
+    parts += [stack(row, curve_label(report, key), x, frame=frame, top=frame.top + _ROW * k) for k, (key, row) in enumerate(rows.items())]
     return svg.figure(f"phases-{width}", *parts, width=width, height=height, title="Energy per phase of one event", desc=describe(rows))
 
 
@@ -38,8 +38,8 @@ def describe(rows: dict[str, list[PhaseEnergy]]) -> str:
     return "; ".join(f"{MODES[row[0].mode]}: " + ", ".join(f"{e.phase} {show(e.energy)}" for e in row) for row in rows.values()) + "."
 
 
-def stack(row: list[PhaseEnergy], x: Linear, frame: Frame, top: float) -> Markup:
-    parts = [svg.text(frame.left, top + 14, MODES[row[0].mode], class_="strong")]
+def stack(row: list[PhaseEnergy], name: str, x: Linear, *, frame: Frame, top: float) -> Markup:
+    parts = [svg.text(frame.left, top + 14, name, class_="strong")]
     at = 0.0
     for item in row:
         value = max(item.energy.value or 0.0, 0.0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from labd.records import Mode
 from labd.report import axes, svg
 from labd.report.axes import Frame, Log
-from labd.report.catalogue import SHAPES, curve_label
+from labd.report.catalogue import SHAPES, curve_label, variants
 from labd.report.data import BreakEven, RateCurve, RateFit, RunReport
 from labd.report.numbers import bounds, quantity, show, value_of
 from labd.report.svg import Markup
@@ -17,7 +18,7 @@ _FLOOR_ROOM = 46.0  # pixels left of the rate axis where rate 0 stands
 
 def draw(report: RunReport, width: int) -> Markup:
     """All curves in one frame; `width` in pixels. Rate 0, which a log axis cannot hold, stands in a strip of its own at the left."""
-    curves = report.curves
+    curves, numbered = report.curves, variants(report)
     rates = [p.rate_hz for c in curves for p in c.points if p.rate_hz > 0]
     powers = [v for c in curves for p in c.points for v in (value_of(p.power), *bounds(p.power)) if v is not None]
     marks = [b for b in report.break_evens if shown_rates(b, rates)]
@@ -33,7 +34,7 @@ def draw(report: RunReport, width: int) -> Markup:
         largest_rates(curves, x, frame),
         *(break_even(b, x, frame, row) for row, b in enumerate(marks)),
         *(break_even_label(b, x, frame, row) for row, b in enumerate(marks)),
-        *(curve(c, x, y, frame) for c in curves),
+        *(curve(c, x, y, frame=frame, variant=numbered[c.key]) for c in curves),
         axes.border(frame),
     ]
     return svg.figure(
@@ -74,19 +75,23 @@ def floor_strip(frame: Frame) -> Markup:
     )
 
 
-def curve(item: RateCurve, x: Log, y: Log, frame: Frame) -> Markup:
-    name = f"m-{item.mode}"
-    parts = [fitted(item.fit, x, y, frame, name)] if item.fit else []
+def curve_class(mode: Mode, variant: int) -> str:
+    """Colour by mode; further curves of one mode have filled symbols and broken lines."""
+    return f"m-{mode}" + (f" alt{min(variant, 2)}" if variant else "")
+
+
+def curve(item: RateCurve, x: Log, y: Log, *, frame: Frame, variant: int) -> Markup:
+    parts = [fitted(item.fit, x, y, frame=frame)] if item.fit else []
     for point in item.points:
         power = value_of(point.power)
         if power is not None and power > 0:
             at = x.at(point.rate_hz) if point.rate_hz > 0 else frame.left + (_FLOOR_ROOM - 8) / 2
             parts.append(error_bar(at, *bounds(point.power), y=y))
             parts.append(svg.symbol(SHAPES[item.mode], at, y.at(power), class_="dot"))
-    return svg.tag("g", *parts, class_=name)
+    return svg.tag("g", *parts, class_=curve_class(item.mode, variant))
 
 
-def fitted(fit: RateFit, x: Log, y: Log, frame: Frame, name: str) -> Markup:
+def fitted(fit: RateFit, x: Log, y: Log, *, frame: Frame) -> Markup:
     """The line with its band over the whole axis: solid where it was measured, dashed beyond; the floor as a line in its strip."""
     floor, slope = value_of(fit.floor), value_of(fit.incremental)
     if floor is None or slope is None:

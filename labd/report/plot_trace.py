@@ -19,8 +19,8 @@ _PANEL, _STRIP, _GAP = 200.0, 18.0, 74.0
 _NAMES = 16.0  # headroom for the phases' names
 
 
-def draw(excerpt: Excerpt, width: int) -> Markup:
-    """The whole period, and under it the active part when it is short; `width` in pixels."""
+def draw(excerpt: Excerpt, width: int, *, ident: str) -> Markup:
+    """The whole period, and under it the active part when it is short; `width` in pixels, `ident` unique in the page."""
     busy = active(excerpt.spans)
     whole = (excerpt.t_s[0], excerpt.t_s[-1]) if excerpt.t_s else (0.0, 1.0)
     zoomed = busy is not None and busy[1] - busy[0] < ZOOM_BELOW * (whole[1] - whole[0])
@@ -34,8 +34,7 @@ def draw(excerpt: Excerpt, width: int) -> Markup:
         parts += [lens(excerpt, part, first), panel(excerpt, second, part, "Time, active part enlarged")]
         height = second.bottom + 46
     title = f"One period of {MODES[excerpt.mode]}"
-    ident = f"trace-{excerpt.mode}-{width}"
-    return svg.figure(ident, *parts, width=width, height=height, title=title, desc=describe(excerpt))
+    return svg.figure(f"{ident}-{width}", *parts, width=width, height=height, title=title, desc=describe(excerpt))
 
 
 def describe(excerpt: Excerpt) -> str:

@@ -45,7 +45,10 @@ def head_row(table: Table) -> Markup:
 
 
 def body_row(row: tuple[str, ...], table: Table) -> Markup:
-    rest = [tag("td", text, class_="n" if k in table.numeric else None) for k, text in enumerate(row[1:], start=1)]
+    rest = [
+        tag("td", text, class_="n" if k in table.numeric else "nowrap" if len(text) <= 12 else None)
+        for k, text in enumerate(row[1:], start=1)
+    ]
     return tag("tr", tag("th", row[0], scope="row", class_="key" if len(row[0]) > 16 else None), *rest)
 
 

@@ -102,6 +102,7 @@ svg .own{fill:var(--c)}
 .fit{fill:none;stroke:var(--c);stroke-width:1.8}
 .beyond{stroke-dasharray:3 4;stroke-width:1.2}
 .dot{fill:var(--paper);stroke:var(--c);stroke-width:2}
+.alt1 .fit{stroke-dasharray:9 4}.alt2 .fit{stroke-dasharray:2 3}.alt1 .dot,.alt2 .dot{fill:var(--c)}
 .error{stroke:var(--c);stroke-width:1.4}
 .limit{stroke:var(--c);stroke-width:1.2;stroke-dasharray:1.5 3}
 .crossing{stroke:var(--ink);stroke-width:1.1}

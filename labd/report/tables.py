@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labd.records import KpiRecord, OperatingPoint
-from labd.report.catalogue import SUMMARY, Column, curve_label, place, rank, rate_label, title
-from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key, matches
+from labd.report.catalogue import LOWER_BOUND, SUMMARY, Column, curve_label, place, rank, rate_label, title
+from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
 from labd.report.numbers import quantity, reason, show, words
 
 
@@ -29,9 +29,11 @@ def summary_columns(report: RunReport) -> list[Column]:
 def cell(report: RunReport, point: OperatingPoint, column: Column) -> str:
     """One figure of the summary; at rate 0 only what exists there, and a withheld figure says why."""
     record = report.find(point.key, *column.ids)
-    gone = next((r for r in report.edge_cases if r.at == point.key and any(matches(r.id, i) for i in column.ids)), None)
+    gone = next((r for r in report.edge_cases if r.at == point.key and r.id in column.ids), None)
     if point.rate_hz == 0 and not column.at_floor and record is None:
         return ""
+    if record is not None and record.id == LOWER_BOUND and record.value is not None:
+        return f"≥ {show(record)}"
     return show(record or gone)
 
 

@@ -10,7 +10,9 @@ from labd.report.data import RunReport
 from labd.report.tables import Table
 
 WIDTH = 100
-_ASCII = str.maketrans({"±": "+-", "µ": "u", "Ω": "Ohm", "°": "deg ", "—": "-", "−": "-", "²": "2", "·": ".", "─": "-", "…": "..."})
+_ASCII = str.maketrans(
+    {"±": "+-", "µ": "u", "Ω": "Ohm", "°": "deg ", "—": "-", "−": "-", "²": "2", "·": ".", "─": "-", "…": "...", "≥": ">="}
+)
 _SHOWN = (MEAN_POWER, AT_RATE, LATENCY, WAKE_UP)  # columns of the summary that a terminal has room for
 
 

@@ -106,7 +106,7 @@ def point_records(mode: Mode, rate_hz: float) -> list[KpiRecord]:
     if mode.is_event:
         found.append(record("energy_per_inference.per_event", at, physics.event_j, "J", captures=captures))
     if mode.is_event and (mode, rate_hz) != FAILED:
-        found.append(record("wake_up", at, sum(t for p, t, _ in physics.phases if p in {Phase.WAKE, Phase.LOAD}), "s", rel=3e-3))
+        found.append(record("wake_up.total", at, sum(t for p, t, _ in physics.phases if p in {Phase.WAKE, Phase.LOAD}), "s", rel=3e-3))
         found.append(record("wake_up.wake", at, 1.4e-3, "s", rel=6e-3))
     return found
 
@@ -273,7 +273,7 @@ def full_report() -> RunReport:
         ),
         phase_energies(), tuple(excerpt(mode) for mode in MODES), series(), notices,
         (
-            withheld("wake_up", reload_at, "s", "gap", "samples missing in the only capture"),
+            withheld("wake_up.total", reload_at, "s", "gap", "samples missing in the only capture"),
             withheld("power.peak[10 us]", point(Mode.EVENT_SLEEP, 10.0).key, "W", "not_resolved", "shorter than one record of 20.48 µs"),
         ),
     )  # fmt: skip

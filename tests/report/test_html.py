@@ -178,6 +178,22 @@ def test_an_ecdf_ends_at_one_at_the_largest_value() -> None:
     assert len(plot_ecdf.steps([float(k) for k in range(100_000)], x, y)) < 1000
 
 
+def test_one_quantity_a_mode_is_drawn_though_several_were_recorded() -> None:
+    host = tuple(dataclasses.replace(s, quantity="latency.host") for s in FULL.series if s.quantity == "latency.pin")
+    shown = plot_ecdf.curves(dataclasses.replace(FULL, series=(*host, *FULL.series)), "latency")
+    assert {s.quantity for row in shown.values() for _, s in row} == {"latency.pin"}
+    assert [p.rate_hz for p, _ in shown[Mode.EVENT_SLEEP]] == [0.5, 2.0, 5.0, 10.0, 20.0, 35.0]
+
+
+def test_two_curves_and_excerpts_of_one_mode_can_be_told_apart() -> None:
+    twin = dataclasses.replace(FULL.curves[1], key="event_sleep/v=3/snn")
+    report = dataclasses.replace(FULL, curves=(*FULL.curves, twin), excerpts=FULL.excerpts * 2)
+    page = tree(report)
+    assert [e for e in page.iter(f"{SVG}g") if e.attrib.get("class") == "m-event_sleep alt1"]
+    ids = [e.attrib["id"] for e in page.iter() if "id" in e.attrib]
+    assert len(ids) == len(set(ids))
+
+
 def test_an_unresolved_break_even_gives_words_and_no_line() -> None:
     lost = break_even(Mode.EVENT_SLEEP, Mode.ALWAYS_ON, Outcome.NOT_RESOLVED)
     lost = dataclasses.replace(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labd.records import Mode
+from labd.records import KpiRecord, Mode
 from labd.report import csv, json, markdown, tables, text, verdict
 from labd.report.catalogue import title
 from labd.report.data import Outcome, RunReport
@@ -135,6 +135,20 @@ def test_the_terminal_shows_each_mode_and_rate_with_its_u95() -> None:
     assert "5.500 ± 0.032 ms" in lines[start + 2]
     assert lines[start + 7].endswith("gap")
     assert max(map(len, lines)) <= text.WIDTH
+
+
+def test_a_lower_bound_of_the_wake_up_is_marked_and_used_only_where_there_is_no_better() -> None:
+    at = point(Mode.EVENT_SLEEP, 5.0).key
+    rise = record("wake_up.current_rise_to_ready", at, 1.1e-3, "s")
+    gone = dataclasses.replace(rise, id="wake_up.total", value=None, u=None, low=None, high=None, flags=("no common axis",))
+    others = tuple(r for r in FULL.kpis if not (r.at == at and r.id.startswith("wake_up")))
+
+    def shown(*more: KpiRecord) -> str:
+        return tables.summary(dataclasses.replace(FULL, kpis=(*others, *more)))["event-sleep"].rows[3][-1]
+
+    assert shown(rise) == shown(gone, rise) == "≥ 1.1000 ± 0.0086 ms"
+    assert shown(gone) == "no common axis"
+    assert shown(rise, dataclasses.replace(rise, id="wake_up.total")) == "1.1000 ± 0.0086 ms"
 
 
 def test_the_terminal_text_can_do_without_unicode() -> None:
