@@ -1,0 +1,264 @@
+"""All captures of a run in, what they say about the modes out: rate fits, closures, break-even, battery life."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labd.kpi import closure
+from labd.kpi.battery import battery_life
+from labd.kpi.break_even import BEYOND, EXTRAPOLATED, ModeLine, break_even, with_detector
+from labd.kpi.capture import CaptureResult
+from labd.kpi.draws import Draws
+from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
+from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
+from labd.kpi.rate_model import Line, NeedsRateZeroError, fit_line
+from labd.kpi.terms import Terms, Uncertain, unknown_terms
+from labd.records import KpiRecord, Mode, Provenance, Role
+
+NEEDS_RATE_ZERO = "needs rate 0"
+COMPOSED = "composed: floor + excess over the quiet level of the same capture"
+_CURVE_POINTS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class ModeFit:
+    """One mode's line with the points it rests on, for tables and plots.
+
+    rates_hz, powers_w, u_w: the points. curve: (rate, power, low, high) on a logarithmic grid up to r_max_hz. composed: see COMPOSED.
+    """
+
+    at: str
+    mode: Mode
+    rates_hz: tuple[float, ...]
+    powers_w: tuple[float, ...]
+    u_w: tuple[float, ...]
+    line: Line
+    r_max_hz: float | None
+    composed: bool
+    captures: tuple[str, ...]
+    curve: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """records: to publish. estimates: `id@at` -> value with its correlations. fits: one a mode that could be fitted. problems: a line each."""
+
+    records: tuple[KpiRecord, ...]
+    estimates: Mapping[str, Estimate]
+    fits: tuple[ModeFit, ...]
+    problems: tuple[str, ...]
+
+
+def analyse_sweep(
+    captures: Sequence[CaptureResult],
+    *,
+    detector: Detector,
+    battery: Battery | None,
+    seed: int,
+    analyzer: Sequence[AnalyzerReadings] = (),
+) -> SweepResult:
+    """Compare the modes of each combination of supply, model and settings among `captures`. The errors that captures share join by name,
+    whoever analysed them. Figures that cannot be had are withheld with the reason; nothing is raised for what was measured."""
+    terms, draws = Terms(), Draws(seed, "sweep")
+    records: list[KpiRecord] = []
+    fits: list[ModeFit] = []
+    estimates: dict[str, Estimate] = {}
+    groups = _groups(captures)
+    for name, members in groups.items():
+        suffix = f"/{name}" if len(groups) > 1 else ""
+        mine = _modes(members, suffix, terms=terms, draws=draws, records=records, estimates=estimates)
+        fits += mine
+        for first, second in itertools.combinations(sorted(mine, key=lambda f: list(Mode).index(f.mode)), 2):
+            records.append(_break_even(first, second, suffix, detector=detector, terms=terms, draws=draws, estimates=estimates))
+        if battery is not None:
+            records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
+    records += [closure.power_analyzer(captures, readings, terms=terms, draws=draws) for readings in analyzer]
+    problems = [f"{r.id} at {r.at}: {closure.DISAGREE}" for r in records if closure.DISAGREE in r.flags]
+    return SweepResult(tuple(records), estimates, tuple(fits), tuple(problems))
+
+
+def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]:
+    """Captures by everything of their operating point but mode and rate."""
+    out: dict[str, list[CaptureResult]] = {}
+    for c in captures:
+        settings = "".join(f"/{k}={v}" for k, v in sorted(c.point.settings.items()))
+        out.setdefault(f"v={c.point.supply_v:g}/{c.point.model}{settings}", []).append(c)
+    return out
+
+
+def _modes(
+    members: Sequence[CaptureResult],
+    suffix: str,
+    *,
+    terms: Terms,
+    draws: Draws,
+    records: list[KpiRecord],
+    estimates: dict[str, Estimate],
+) -> list[ModeFit]:
+    fits = []
+    for mode in Mode:
+        own = [c for c in members if c.point.mode == mode]
+        if not own:
+            continue
+        at = f"{mode}{suffix}"
+        fit = _fit(own, at, mode, terms=terms, draws=draws)
+        if isinstance(fit, str):
+            records += [
+                withheld(kpi, at, reason=fit, captures=[c.key for c in own]) for kpi in ("fit.floor_power", "fit.incremental_energy")
+            ]
+        else:
+            fits.append(fit)
+            _publish_fit(fit, draws=draws, records=records, estimates=estimates)
+            _close_slope(fit, own, terms=terms, draws=draws, records=records)
+        if mode.is_event:
+            records.append(closure.phases(own, at, mode, terms=terms, draws=draws))
+    return fits
+
+
+def _fit(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, draws: Draws) -> ModeFit | str:
+    """The fit of one mode, or the reason why there is none."""
+    floors = [c for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
+    means = [c for c in own if c.role == Role.MEAN and c.point.rate_hz > 0 and "power.mean" in c.estimates]
+    if not floors:
+        return NEEDS_RATE_ZERO
+    base = terms.adopt(floors[0].estimates["power.floor"].value)
+    composed = any(_must_compose(c, floors[0]) for c in means)
+    points: list[tuple[float, Uncertain]] = [(0.0, terms.adopt(c.estimates["power.floor"].value)) for c in floors]
+    points += [(_rate(c), _power(c, floors[0], base=base, terms=terms)) for c in means]
+    try:
+        line = fit_line([r for r, _ in points], [p for _, p in points])
+    except NeedsRateZeroError:
+        return NEEDS_RATE_ZERO
+    except ValueError:
+        return "needs two rates or more"
+    r_max = _largest_rate(own)
+    return ModeFit(
+        at=at,
+        mode=mode,
+        rates_hz=tuple(r for r, _ in points),
+        powers_w=tuple(float(p.nominal_value) for _, p in points),
+        u_w=tuple(Estimate("power", at, p, 1).u for _, p in points),
+        line=line,
+        r_max_hz=r_max,
+        composed=composed,
+        captures=tuple(c.key for c in (*floors, *means)),
+        curve=_curve(line, max(r for r, _ in points), r_max, draws=draws),
+    )
+
+
+def _must_compose(mean: CaptureResult, floor: CaptureResult) -> bool:
+    """A fixed range that holds the peak cannot see the floor: then the floor comes from its own capture."""
+    return (mean.instrument, mean.ranges_a) != (floor.instrument, floor.ranges_a) and "excess_power" in mean.estimates
+
+
+def _power(mean: CaptureResult, floor: CaptureResult, *, base: Uncertain, terms: Terms) -> Uncertain:
+    if _must_compose(mean, floor):
+        return base + terms.adopt(mean.estimates["excess_power"].value)
+    return terms.adopt(mean.estimates["power.mean"].value)
+
+
+def _rate(mean: CaptureResult) -> float:
+    """The achieved rate, not the asked one."""
+    found = mean.estimates.get("inference_rate")
+    return found.nominal if found else mean.point.rate_hz
+
+
+def _largest_rate(own: Sequence[CaptureResult]) -> float | None:
+    active = [c.estimates["active_time"].nominal for c in own if "active_time" in c.estimates]
+    return 1 / (sum(active) / len(active)) if active and sum(active) > 0 else None
+
+
+def _curve(line: Line, measured: float, r_max: float | None, *, draws: Draws) -> tuple[tuple[float, float, float, float], ...]:
+    out = []
+    for r in np.geomspace(measured / 1e3, r_max or measured, _CURVE_POINTS).tolist():
+        power = line.at(r)
+        half = draws.half_width(power)
+        out.append((r, float(power.nominal_value), float(power.nominal_value) - half, float(power.nominal_value) + half))
+    return tuple(out)
+
+
+def _publish_fit(fit: ModeFit, *, draws: Draws, records: list[KpiRecord], estimates: dict[str, Estimate]) -> None:
+    flags = (*fit.line.flags, *((COMPOSED,) if fit.composed else ()))
+    for kpi, value in (("fit.floor_power", fit.line.floor), ("fit.incremental_energy", fit.line.slope)):
+        estimate = Estimate(kpi, fit.at, value, len(fit.rates_hz), flags)
+        estimates[f"{kpi}@{fit.at}"] = estimate
+        records.append(published(estimate, draws=draws, captures=fit.captures, provenance=Provenance.COMPUTED))
+    if fit.line.chi2_per_dof is None:
+        records.append(withheld("fit.chi2_per_dof", fit.at, reason="no spare points", captures=fit.captures, n=len(fit.rates_hz)))
+        return
+    records.append(
+        KpiRecord(
+            id="fit.chi2_per_dof",
+            at=fit.at,
+            value=fit.line.chi2_per_dof,
+            unit="1",
+            u=None,
+            low=None,
+            high=None,
+            n=fit.line.dof,
+            provenance=Provenance.COMPUTED,
+            method="lack of fit",
+            captures=fit.captures,
+            flags=fit.line.flags,
+            note=f"{fit.line.dof} degrees of freedom",
+        )
+    )
+
+
+def _close_slope(fit: ModeFit, own: Sequence[CaptureResult], *, terms: Terms, draws: Draws, records: list[KpiRecord]) -> None:
+    window = closure.pooled(own, closure.window_energy(fit.mode), terms=terms)
+    kpi = "closure.slope_vs_window"
+    if window is None:
+        records.append(withheld(kpi, fit.at, reason="no window energy", captures=fit.captures))
+        return
+    value, n, keys = window
+    records.append(closure.difference(kpi, fit.at, fit.line.slope - value, n=n, captures=(*fit.captures, *keys), draws=draws))
+
+
+def _break_even(
+    first: ModeFit, second: ModeFit, suffix: str, *, detector: Detector, terms: Terms, draws: Draws, estimates: dict[str, Estimate]
+) -> KpiRecord:
+    at = f"{first.mode}|{second.mode}{suffix}"
+    pair = [ModeLine(f.mode, f.line, f.r_max_hz, max(f.rates_hz)) for f in (first, second)]
+    found = break_even(pair[0], pair[1], detector=detector, terms=terms, draws=draws)
+    captures = (*first.captures, *second.captures)
+    if found.value is None:
+        return withheld("break_even_rate", at, reason=found.flags[0], captures=captures, flags=found.flags[1:], note=found.note)
+    unknown = bool(unknown_terms(found.rate))
+    flags = (*found.flags, *((TERM_UNKNOWN,) if unknown else ()))
+    estimates[f"break_even_rate@{at}"] = Estimate("break_even_rate", at, found.rate, len(captures), flags)
+    return KpiRecord(
+        id="break_even_rate",
+        at=at,
+        value=found.value,
+        unit="Hz",
+        u=None if unknown else found.u,
+        low=None if unknown else found.low,
+        high=None if unknown else found.high,
+        n=len(captures),
+        provenance=Provenance.COMPUTED,
+        method="Fieller",
+        captures=captures,
+        budget=budget(found.rate),
+        flags=flags,
+        note=found.note,
+    )
+
+
+def _lives(fits: Sequence[ModeFit], battery: Battery, *, detector: Detector, terms: Terms, draws: Draws) -> list[KpiRecord]:
+    out = []
+    for fit in fits:
+        line = with_detector(fit.mode, fit.line, detector=detector, terms=terms)
+        for rate in battery.rates_hz:
+            flags = list(line.flags)
+            if rate > max(fit.rates_hz):
+                flags.append(EXTRAPOLATED)
+            if fit.r_max_hz is not None and rate > fit.r_max_hz:
+                flags.append(BEYOND)
+            at = f"{fit.at}/r={rate:g}"
+            out.append(battery_life(line.at(rate), battery=battery, at=at, captures=fit.captures, terms=terms, draws=draws, flags=flags))
+    return out
