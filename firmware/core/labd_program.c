@@ -65,7 +65,9 @@ static void restore_clocks(struct labd_device *device, bool slept) {
 
 static void start_program(struct labd_device *device) {
     labd_take_input(device);
-    labd_model_load(&device->model, &device->meter);
+    if (device->mode != LABD_MODE_EVENT_RELOAD) {
+        labd_model_load(&device->model, &device->meter);
+    }
     labd_laps_restart(device);
 }
 

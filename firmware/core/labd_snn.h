@@ -26,7 +26,7 @@ struct labd_snn_scratch {
     uint8_t events[LABD_SNN_HIDDEN_1];
 };
 
-#define LABD_SNN_SEED 0x5EEDu
+#define LABD_SNN_SEED 0x5E06u
 #define LABD_SNN_SCORE_SHIFT 1u /* two output spikes more double a score */
 
 #define LABD_SNN_LEAK_SHIFT 4u
