@@ -1,0 +1,43 @@
+"""Where a store lives on disk and what its files are called."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import platformdirs
+
+CATALOGUE = "catalogue.sqlite"
+
+
+def default_folder() -> Path:
+    """The user's data folder of labd (platformdirs); not created here."""
+    return Path(platformdirs.user_data_dir("labd", appauthor=False))
+
+
+def slug(name: str, *, longest: int = 24) -> str:
+    """Lower-case letters, digits and single hyphens; `run` when nothing of the name is left."""
+    text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return text[:longest].strip("-") or "run"
+
+
+def file_slug(name: str) -> str:
+    """Like `slug`, but two names never share one: a name that slug changes gets a short hash."""
+    text = slug(name)
+    return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def trace_name(run_id: str, order: int, role: str) -> str:
+    """Path of a capture's trace file relative to the store's folder, with forward slashes."""
+    return f"traces/{run_id}/{order:04d}-{slug(role)}.parquet"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new and renamed names in a folder survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,58 @@
+"""The bench lock: one process at a time drives a bench."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labd.errors import StoreError
+from labd.store.folder import file_slug
+
+
+class BenchBusy(StoreError):
+    """Another process holds the bench; the message names it and since when."""
+
+
+@contextmanager
+def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
+    """Hold the bench for the length of the `with`; raises BenchBusy at once when somebody else does.
+
+    flock beside the catalogue: it ends with the process, kill -9 included, so there are no stale locks. The file itself stays
+    (removing it would let two processes hold locks on two files of one name).
+    """
+    path = folder / f"bench-{file_slug(bench_name)}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(f"{path}: the bench lock cannot be opened: {error}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchBusy(f"bench {bench_name!r} is in use by {_holder(handle)} ({path})") from None
+        except OSError as error:
+            raise StoreError(f"{path}: the bench cannot be locked here: {error}") from error
+        _sign(handle, bench_name)
+        yield path
+    finally:
+        os.close(handle)
+
+
+def _sign(handle: int, bench_name: str) -> None:
+    text = json.dumps({"bench": bench_name, "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())})
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text.encode(), 0)
+
+
+def _holder(handle: int) -> str:
+    try:
+        facts = json.loads(os.pread(handle, 4096, 0))
+        return f"process {facts['pid']} since {facts['since']}"
+    except (ValueError, KeyError, TypeError):  # it has the lock and has not signed yet
+        return "another process"

@@ -1,0 +1,157 @@
+"""Minimum, maximum and mean of a trace over buckets of 256, 4096, 65536 ... samples, for views that cannot draw every sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labd.errors import NotFound, StoreError
+
+BASE = 256
+STEP = 16
+CHANNELS = ("current", "voltage", "marker")
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """One level, ascending by stretch and first index. size: samples a full bucket spans (buckets begin at multiples of it).
+
+    stretch int32 [n], first int64 [n], length int64 [n]; low, high float32 [n] and mean float64 [n] by channel, NaN where a bucket has
+    no valid sample.
+    """
+
+    size: int
+    stretch: NDArray[np.int32]
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    low: dict[str, NDArray[np.float32]]
+    high: dict[str, NDArray[np.float32]]
+    mean: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Mergeable form of a level; valid counts the samples that are neither null nor NaN, by channel."""
+
+    stretch: NDArray[np.int32]
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    valid: dict[str, NDArray[np.int64]]
+    total: dict[str, NDArray[np.float64]]
+    low: dict[str, NDArray[np.float32]]
+    high: dict[str, NDArray[np.float32]]
+
+
+class Pyramid:
+    """Collects batches in order and writes the levels; a bucket may come in several pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[_Sums] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        if len(batch):
+            self._pieces.append(_merged(_samples(batch), BASE))
+
+    def levels(self) -> list[Buckets]:
+        """From the finest on, up to the first level with one bucket a stretch."""
+        if not self._pieces:
+            return []
+        size = BASE
+        sums = _merged(_joined(self._pieces), size)
+        levels = [_buckets(sums, size)]
+        while np.any(sums.first > 0):
+            size *= STEP
+            sums = _merged(sums, size)
+            levels.append(_buckets(sums, size))
+        return levels
+
+    def write(self, path: Path) -> None:
+        """One Parquet table: size, stretch, first, length and <channel>_min, _max, _mean."""
+        tables = [_table(level) for level in self.levels()]
+        pq.write_table(pa.concat_tables(tables) if tables else _SCHEMA.empty_table(), path, compression="zstd")
+
+
+def read_pyramid(path: Path) -> list[Buckets]:
+    """All levels of the file `pyramid_path(trace)`, finest first. Raises NotFound, StoreError."""
+    if not path.exists():
+        raise NotFound(f"{path}: no such pyramid")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: {error}") from error
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    return [_level(columns, int(size)) for size in np.unique(columns["size"])]
+
+
+_SCHEMA = pa.schema(
+    [("size", pa.int64()), ("stretch", pa.int32()), ("first", pa.int64()), ("length", pa.int64())]
+    + [(f"{name}_{kind}", pa.float64() if kind == "mean" else pa.float32()) for name in CHANNELS for kind in ("min", "max", "mean")]
+)
+
+
+def _samples(batch: pa.RecordBatch) -> _Sums:
+    values = {name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False) for name in CHANNELS}
+    valid = {name: ~np.isnan(column) for name, column in values.items()}
+    return _Sums(
+        stretch=batch.column("stretch").to_numpy(),
+        first=batch.column("index").to_numpy(),
+        length=np.ones(len(batch), dtype=np.int64),
+        valid={name: mask.astype(np.int64) for name, mask in valid.items()},
+        total={name: np.where(valid[name], values[name], 0).astype(np.float64) for name in CHANNELS},
+        low=values,
+        high=values,
+    )
+
+
+def _joined(pieces: list[_Sums]) -> _Sums:
+    return _Sums(
+        stretch=np.concatenate([piece.stretch for piece in pieces]),
+        first=np.concatenate([piece.first for piece in pieces]),
+        length=np.concatenate([piece.length for piece in pieces]),
+        valid={name: np.concatenate([piece.valid[name] for piece in pieces]) for name in CHANNELS},
+        total={name: np.concatenate([piece.total[name] for piece in pieces]) for name in CHANNELS},
+        low={name: np.concatenate([piece.low[name] for piece in pieces]) for name in CHANNELS},
+        high={name: np.concatenate([piece.high[name] for piece in pieces]) for name in CHANNELS},
+    )
+
+
+def _merged(sums: _Sums, size: int) -> _Sums:
+    """Neighbours that fall into the same bucket of `size` become one."""
+    bucket = sums.first // size
+    new = (np.diff(bucket) != 0) | (np.diff(sums.stretch) != 0)
+    at = np.concatenate(([0], np.flatnonzero(new) + 1))
+    return _Sums(
+        stretch=sums.stretch[at],
+        first=bucket[at] * size,
+        length=np.add.reduceat(sums.length, at),
+        valid={name: np.add.reduceat(column, at) for name, column in sums.valid.items()},
+        total={name: np.add.reduceat(column, at) for name, column in sums.total.items()},
+        low={name: np.fmin.reduceat(column, at) for name, column in sums.low.items()},
+        high={name: np.fmax.reduceat(column, at) for name, column in sums.high.items()},
+    )
+
+
+def _buckets(sums: _Sums, size: int) -> Buckets:
+    mean = {name: np.full(len(sums.first), np.nan) for name in CHANNELS}
+    for name in CHANNELS:
+        np.divide(sums.total[name], sums.valid[name], out=mean[name], where=sums.valid[name] > 0)
+    return Buckets(size, sums.stretch, sums.first, sums.length, sums.low, sums.high, mean)
+
+
+def _table(level: Buckets) -> pa.Table:
+    columns = {"size": np.full(len(level.first), level.size), "stretch": level.stretch, "first": level.first, "length": level.length}
+    for name in CHANNELS:
+        columns |= {f"{name}_min": level.low[name], f"{name}_max": level.high[name], f"{name}_mean": level.mean[name]}
+    return pa.table({name: pa.array(columns[name], _SCHEMA.field(name).type) for name in _SCHEMA.names}, schema=_SCHEMA)
+
+
+def _level(columns: dict[str, NDArray[np.generic]], size: int) -> Buckets:
+    rows = columns["size"] == size
+    part = {name: column[rows] for name, column in columns.items()}
+    by_kind = {kind: {name: part[f"{name}_{kind}"] for name in CHANNELS} for kind in ("min", "max", "mean")}
+    return Buckets(size, part["stretch"], part["first"], part["length"], by_kind["min"], by_kind["max"], by_kind["mean"])

@@ -1,0 +1,156 @@
+"""The runs of a catalogue and their log of events."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from labd.errors import NotFound, StoreError
+from labd.records import CaptureState, Event
+from labd.store.database import Database
+from labd.store.jsonform import dump, from_json
+from labd.store.rows import NewRun, PlannedCapture, RunRow, RunState, new_run_id
+
+JSON_COLUMNS = ("bench_effective", "plan_expanded", "cards", "seeds", "versions", "environment", "instruments")
+PLAIN_COLUMNS = ("bench_name", "bench_text", "board_text", "plan_name", "plan_text", "firmware_sha256")
+
+
+class Runs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, new: NewRun, captures: Sequence[PlannedCapture], *, now_ns: int | None = None) -> RunRow:
+        """Store a run with its whole expansion in one transaction, state `running`. Raises StoreError for a key or order used twice."""
+        created_ns = time.time_ns() if now_ns is None else now_ns
+        run_id = new_run_id(new.bench_name, created_ns)
+        values: dict[str, object] = {
+            "id": run_id,
+            "state": RunState.RUNNING,
+            "created_ns": created_ns,
+            "bench_sha256": _sha256(new.bench_text),
+            "plan_sha256": _sha256(new.plan_text),
+            "error": "",
+        }
+        values |= {name: getattr(new, name) for name in PLAIN_COLUMNS}
+        values |= {name: dump(getattr(new, name)) for name in JSON_COLUMNS}
+        marks = ", ".join("?" * len(values))
+        with self._database.transaction():
+            self._database.execute(f"INSERT INTO runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+            self._plan(run_id, captures)
+        return self.get(run_id)
+
+    def get(self, run_id: str) -> RunRow:
+        """The run of this id, or of the only id that begins or ends with it; `latest` is the newest. Raises NotFound."""
+        ids = self._matching(run_id)
+        if len(ids) > 1:
+            raise NotFound(f"run {run_id!r} is ambiguous: {', '.join(ids[:5])}")
+        if not ids:
+            newest = self.newest(limit=3)
+            known = f"the newest are {', '.join(row.id for row in newest)}" if newest else "there are no runs yet"
+            raise NotFound(f"there is no run {run_id!r} in {self._database.path}; {known}")
+        return _run(self._database.query("SELECT * FROM runs WHERE id = ?", (ids[0],))[0], self._tags(ids[0]))
+
+    def newest(self, *, limit: int = 1000) -> list[RunRow]:
+        """Newest first."""
+        rows = self._database.query("SELECT * FROM runs ORDER BY created_ns DESC, id DESC LIMIT ?", (limit,))
+        return [_run(row, self._tags(row["id"])) for row in rows]
+
+    def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:
+        """Finish a running run. Captures still recording become interrupted. Raises StoreError when it is not running."""
+        if state is RunState.RUNNING:
+            raise ValueError("a run does not end in state running")
+        ended_ns = time.time_ns() if now_ns is None else now_ns
+        with self._database.transaction():
+            changed = self._database.execute(
+                "UPDATE runs SET state = ?, ended_ns = ?, error = ? WHERE id = ? AND state = ?",
+                (state, ended_ns, error, run_id, RunState.RUNNING),
+            )
+            if changed != 1:
+                raise StoreError(f"run {run_id} cannot become {state}: it is {self.get(run_id).state}")
+            self._database.execute(
+                "UPDATE captures SET state = ?, ended_ns = ?, error = ? WHERE run_id = ? AND state = ?",
+                (CaptureState.INTERRUPTED, ended_ns, error or "the run ended", run_id, CaptureState.RECORDING),
+            )
+
+    def learn(
+        self, run_id: str, *, instruments: Mapping[str, Any] | None = None, firmware_sha256: str | None = None, environment: Any = None
+    ) -> None:
+        """Replace facts that are known only once the bench is open."""
+        given = {"instruments": instruments, "environment": environment}
+        values: dict[str, object] = {name: dump(value) for name, value in given.items() if value is not None}
+        if firmware_sha256 is not None:
+            values["firmware_sha256"] = firmware_sha256
+        if values:
+            columns = ", ".join(f"{name} = ?" for name in values)
+            self._changed(run_id, self._database.execute(f"UPDATE runs SET {columns} WHERE id = ?", (*values.values(), run_id)))
+
+    def annotate(self, run_id: str, *, notes: str | None = None, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = ()) -> None:
+        """A person's own words about a run; they change no result."""
+        run_id = self.get(run_id).id
+        with self._database.transaction():
+            if notes is not None:
+                self._database.execute("UPDATE runs SET notes = ? WHERE id = ?", (notes, run_id))
+            self._database.execute_many("INSERT OR IGNORE INTO run_tags (run_id, tag) VALUES (?, ?)", [(run_id, tag) for tag in add_tags])
+            self._database.execute_many("DELETE FROM run_tags WHERE run_id = ? AND tag = ?", [(run_id, tag) for tag in remove_tags])
+
+    def interrupt_orphans(self, bench_name: str) -> list[str]:
+        """Runs of this bench left `running` by a process that died become `interrupted`. Call it only while holding the bench lock."""
+        rows = self._database.query("SELECT id FROM runs WHERE bench_name = ? AND state = ?", (bench_name, RunState.RUNNING))
+        for row in rows:
+            self.end(row["id"], RunState.INTERRUPTED, error="the process that ran it died")
+        return [str(row["id"]) for row in rows]
+
+    def log(self, run_id: str, event: Event) -> None:
+        """Append to the run's log."""
+        self._database.execute(
+            "INSERT INTO events (run_id, n, t_ns, kind, text, capture) "
+            "SELECT ?, (SELECT coalesce(max(n), -1) + 1 FROM events WHERE run_id = ?), ?, ?, ?, ?",
+            (run_id, run_id, event.t_ns, event.kind, event.text, event.capture),
+        )
+
+    def events(self, run_id: str) -> list[Event]:
+        """In the order they were logged."""
+        rows = self._database.query("SELECT * FROM events WHERE run_id = ? ORDER BY n", (run_id,))
+        return [Event(t_ns=row["t_ns"], kind=row["kind"], text=row["text"], capture=row["capture"]) for row in rows]
+
+    def _matching(self, run_id: str) -> list[str]:
+        if run_id == "latest":
+            return [row.id for row in self.newest(limit=1)]
+        rows = self._database.query(
+            "SELECT id FROM runs WHERE id = ?1 OR (?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)) "
+            "ORDER BY id",
+            (run_id,),
+        )
+        ids = [str(row["id"]) for row in rows]
+        return [run_id] if run_id in ids else ids
+
+    def _tags(self, run_id: str) -> tuple[str, ...]:
+        return tuple(row["tag"] for row in self._database.query("SELECT tag FROM run_tags WHERE run_id = ? ORDER BY tag", (run_id,)))
+
+    def _plan(self, run_id: str, captures: Sequence[PlannedCapture]) -> None:
+        rows = [(run_id, c.key, c.role, dump(c.point), c.order, c.repeat, dump(c.plan), CaptureState.PLANNED) for c in captures]
+        self._database.execute_many(
+            'INSERT INTO captures (run_id, key, role, point, "order", repeat, plan, state, '
+            "acquisition, trace, samples, stretches, flags, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{}', '', 0, 0, '[]', '')",
+            rows,
+        )
+
+    def _changed(self, run_id: str, count: int) -> None:
+        if count != 1:
+            raise NotFound(f"there is no run {run_id!r} in {self._database.path}")
+
+
+def _run(row: sqlite3.Row, tags: tuple[str, ...]) -> RunRow:
+    data: dict[str, Any] = {field.name: row[field.name] for field in fields(RunRow) if field.name != "tags"}
+    for name in JSON_COLUMNS:
+        data[name] = json.loads(data[name])
+    return from_json(RunRow, {**data, "tags": list(tags)})
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""The Arrow IPC stream a trace is recorded into: one self-describing record batch per block, readable up to the last whole one."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from labd.errors import StoreError
+from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, SCHEMA, FlagSpan, StretchFacts
+from labd_instruments.block import Block, BlockFlag
+
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow columnar format, "IPC streaming format"
+BLOCK_KEY = b"labd.block"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """What a batch says about itself. first: index in its stretch. crc: over its columns, against zeros left by a power cut."""
+
+    stretch: int
+    first: int
+    length: int
+    t0_ns: int
+    seq: int
+    flags: BlockFlag
+    crc: int
+    trigger: Mapping[str, Any] | None
+
+    def to_bytes(self) -> bytes:
+        data = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
+        return json.dumps({**data, "flags": int(self.flags), "crc": self.crc, "trigger": self.trigger}).encode()
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> BlockFacts:
+        data = json.loads(text)
+        return cls(**{**data, "flags": BlockFlag(data["flags"])})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    dt_ns: int
+    capture: Mapping[str, Any]
+    complete: bool
+
+
+def schema_with(dt_ns: int, capture_json: str) -> pa.Schema:
+    return SCHEMA.with_metadata({FORMAT_KEY: FORMAT, DT_KEY: str(dt_ns).encode(), CAPTURE_KEY: capture_json.encode()})
+
+
+def batch_of(block: Block, stretch: int, first: int) -> pa.RecordBatch:
+    n = len(block)
+    columns: list[pa.Array] = [
+        pa.array(np.full(n, stretch, dtype=np.int32)),
+        pa.array(np.arange(first, first + n, dtype=np.int64)),
+    ]
+    for name in CHANNELS:
+        values = getattr(block, name)
+        columns.append(pa.nulls(n, SCHEMA.field(name).type) if values is None else pa.array(values, SCHEMA.field(name).type))
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+def crc_of(batch: pa.RecordBatch) -> int:
+    """Over every column; a column of nulls counts as the word."""
+    crc = 0
+    for column in batch.columns:
+        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False).tobytes(), crc)
+    return crc
+
+
+def read_stream(path: Path) -> tuple[StreamHead, Iterator[tuple[BlockFacts, pa.RecordBatch]]]:
+    """The head, and the batches up to the last whole one. Raises StoreError where not even the head is whole."""
+    try:
+        reader = pa.ipc.open_stream(pa.memory_map(str(path)))
+        head = _head(reader.schema, complete=_ends_properly(path))
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise StoreError(f"{path}: not a readable trace of labd's: {error}") from error
+    return head, _batches(reader)
+
+
+def _head(schema: pa.Schema, *, complete: bool) -> StreamHead:
+    facts = schema.metadata or {}
+    if facts.get(FORMAT_KEY) != FORMAT or not schema.equals(SCHEMA):
+        raise ValueError(f"its format is {facts.get(FORMAT_KEY)!r}, this labd reads {FORMAT!r}")
+    return StreamHead(int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY]), complete=complete)
+
+
+def _batches(reader: Any) -> Iterator[tuple[BlockFacts, pa.RecordBatch]]:
+    """Ends at the torn tail of a killed recording, whatever it holds."""
+    while True:
+        try:
+            batch, metadata = reader.read_next_batch_with_custom_metadata()
+            facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+            if crc_of(batch) != facts.crc:
+                return
+        except (StopIteration, OSError, pa.ArrowException, KeyError, ValueError, TypeError):
+            return
+        yield facts, batch
+
+
+def _ends_properly(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - len(END_OF_STREAM)))
+        return file.read() == END_OF_STREAM
+
+
+def gather(facts: list[StretchFacts], block: BlockFacts) -> None:
+    """Account for one more block in the list of stretches."""
+    spans: tuple[FlagSpan, ...] = ()
+    if marks := block.flags & ~BlockFlag.GAP_BEFORE:
+        spans = (FlagSpan(block.first, block.first + block.length - 1, marks),)
+    if block.stretch == len(facts):
+        facts.append(StretchFacts(block.stretch, block.t0_ns, block.seq, block.length, block.flags, spans, block.trigger))
+        return
+    last = facts[-1]
+    facts[-1] = replace(last, length=last.length + block.length, flags=last.flags | block.flags, spans=_joined(last.spans, spans))
+
+
+def _joined(old: tuple[FlagSpan, ...], new: tuple[FlagSpan, ...]) -> tuple[FlagSpan, ...]:
+    if old and new and old[-1].flags == new[0].flags and old[-1].last + 1 == new[0].first:
+        return (*old[:-1], FlagSpan(old[-1].first, new[0].last, new[0].flags), *new[1:])
+    return old + new

@@ -1,0 +1,55 @@
+"""The bench lock: one holder, named to the second, gone with its process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labd.store.lock import BenchBusy, bench_lock
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys
+from pathlib import Path
+from labd.store.lock import bench_lock
+with bench_lock(Path(sys.argv[1]), "demo"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_holder_is_told_who_and_since_when(tmp_path: Path) -> None:
+    with bench_lock(tmp_path, "demo"):
+        with (
+            pytest.raises(BenchBusy, match=rf"'demo' is in use by process {os.getpid()} since \d{{4}}-\d\d-\d\d .* UTC"),
+            bench_lock(tmp_path, "demo"),
+        ):
+            pass
+        with bench_lock(tmp_path, "other"):
+            pass
+    with bench_lock(tmp_path, "demo"):
+        pass
+
+
+def test_names_that_look_alike_do_not_share_a_lock(tmp_path: Path) -> None:
+    with bench_lock(tmp_path, "Demo 1"), bench_lock(tmp_path, "demo-1"), bench_lock(tmp_path, "demo_1"):
+        assert len(list(tmp_path.glob("*.lock"))) == 3
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
+    env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'instruments'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(BenchBusy, match=f"process {child.pid}"), bench_lock(tmp_path, "demo"):
+            pass
+        child.kill()
+        child.wait(20)
+    with bench_lock(tmp_path, "demo"):
+        pass
