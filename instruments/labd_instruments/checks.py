@@ -28,8 +28,7 @@ def within(what: str, value: float, *, low: float, high: float, unit: str, limit
 
     Never clips: 1e-9 of slack only, for values that went through text.
     """
-    slack = 1e-9 * max(abs(low), abs(high))
-    if not low - slack <= value <= high + slack:
+    if not low - 1e-9 * abs(low) <= value <= high + 1e-9 * abs(high):
         raise OutOfRangeError(f"{what} is {value:g} {unit}, allowed is {low:g} to {high:g} {unit} ({limit})")
     return value
 

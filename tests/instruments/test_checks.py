@@ -27,6 +27,11 @@ def test_a_value_is_never_clipped(value: float) -> None:
         assert abs(value) > 1.0
 
 
+def test_a_small_lower_limit_beside_a_large_upper_one_still_holds() -> None:
+    with pytest.raises(OutOfRangeError):
+        within("interval", 5e-6, low=10e-6, high=40_000.0, unit="s", limit="test")
+
+
 def test_nan_is_outside_every_limit() -> None:
     with pytest.raises(OutOfRangeError):
         within("x", float("nan"), low=0.0, high=1.0, unit="", limit="test")

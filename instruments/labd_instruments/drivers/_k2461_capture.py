@@ -11,6 +11,7 @@ Pages as in `_k2461`. Two models:
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ HIGHEST_RATE_HZ = 1_000_000  # p. 6-71
 SMALLEST_BUFFER = 10
 LARGEST_BUFFER = 6_875_000  # p. 6-167, standard readings
 FIRE_PULSE_S = 100e-6
+SPARE = 0.01  # the firing model digitizes this share and ...
+SPARE_S = 1e-3  # ... this time longer than needed, into a buffer that has twice as much room to spare: overflowing is an error event
 RUNNING = ("RUNNING", "WAITING")  # p. 6-235
 ENDED = ("IDLE",)
 BROKEN = ("FAILED", "ABORTED", "ABORTING", "EMPTY", "BUILDING")
@@ -42,6 +45,7 @@ class _Capture:
     rate_hz: int
     points: int
     pretrigger: int
+    room: int
     range_a: float
     fire_dut: bool
     voltage: bool
@@ -66,12 +70,11 @@ class TriggeredDigitizer:
         self._refuse(setup)
         rate_hz = self._rate(setup.dt_s)
         within(self._what("points"), setup.points, low=SMALLEST_BUFFER, high=LARGEST_BUFFER, unit="readings", limit="p. 6-167")
-        position = self._position(setup)
-        pretrigger = setup.pretrigger_points if setup.fire_dut else setup.points * position // 100
+        position, points, pretrigger, room = self._layout(setup, rate_hz)
         self._smu.link.write(":ABOR")
         range_a = self._digitize_function(setup, rate_hz)
-        self._make_buffer(setup)
-        capture = _Capture(rate_hz, setup.points, pretrigger, range_a, setup.fire_dut, self._smu.options.voltage_readback)
+        capture = _Capture(rate_hz, points, pretrigger, room, range_a, setup.fire_dut, self._smu.options.voltage_readback)
+        self._make_buffer(capture)
         if setup.fire_dut:
             self._load_firing_model(capture)
         else:
@@ -101,10 +104,19 @@ class TriggeredDigitizer:
             raise OutOfRangeError(f"{self._what('sample rate')} is {rate_hz}/s, whose interval is no whole number of nanoseconds")
         return rate_hz
 
-    def _position(self, setup: CaptureSetup) -> int:
-        """Percent of the buffer before the trigger, rounded up so that no fewer readings than asked for come before it."""
+    def _layout(self, setup: CaptureSetup, rate_hz: int) -> tuple[int, int, int, int]:
+        """Position in percent, points, pre-trigger points, and room in the buffer.
+
+        The template takes whole percents only: the pre-trigger is rounded up to one, and the points to where it is a whole reading.
+        """
+        if setup.fire_dut:
+            extra = math.ceil(2 * (SPARE * setup.points + SPARE_S * rate_hz)) + SMALLEST_BUFFER
+            return 0, setup.points, setup.pretrigger_points, setup.points + extra
         percent = -(-100 * setup.pretrigger_points // setup.points)
-        return int(within(self._what("pre-trigger"), percent, low=0, high=99, unit="% of the points", limit="p. 6-230"))
+        within(self._what("pre-trigger"), percent, low=0, high=99, unit="% of the points", limit="p. 6-230")
+        step = 100 // math.gcd(percent, 100)
+        points = -(-setup.points // step) * step
+        return percent, points, points * percent // 100, points
 
     def _digitize_function(self, setup: CaptureSetup, rate_hz: int) -> float:
         link = self._smu.link
@@ -117,13 +129,13 @@ class TriggeredDigitizer:
         same(self._what("sample rate"), rate_hz, got, tolerance=0.5)
         return range_a
 
-    def _make_buffer(self, setup: CaptureSetup) -> None:
+    def _make_buffer(self, capture: _Capture) -> None:
         link = self._smu.link
         if self._capture is not None:
             link.write(f":TRAC:DEL {BUFFER}")  # [D]
-        link.write(f":TRAC:MAKE {BUFFER},{setup.points}")  # p. 6-167
-        # the template overwrites the oldest reading until the event; the firing model must stop when the buffer is full
-        link.write(f":TRAC:FILL:MODE {'ONCE' if setup.fire_dut else 'CONT'},{BUFFER}")  # [D] clears the buffer
+        link.write(f":TRAC:MAKE {BUFFER},{capture.room}")  # p. 6-167
+        # the template overwrites the oldest reading until the event; the firing model keeps the first ones
+        link.write(f":TRAC:FILL:MODE {'ONCE' if capture.fire_dut else 'CONT'},{BUFFER}")  # [D] clears the buffer
 
     def _load_template(self, position: int) -> None:
         link, options = self._smu.link, self._smu.options
@@ -138,7 +150,7 @@ class TriggeredDigitizer:
     def _load_firing_model(self, capture: _Capture) -> None:
         link, line = self._smu.link, self._smu.options.fire_line
         before_s = capture.pretrigger / capture.rate_hz
-        after_s = (capture.points - capture.pretrigger) / capture.rate_hz * 1.01 + 1e-3  # until the buffer is surely full
+        after_s = (capture.points * (1 + SPARE) - capture.pretrigger) / capture.rate_hz + SPARE_S
         link.write(f":DIG:LINE{line}:MODE TRIG,OUT")  # [D]
         link.write(f":TRIG:DIG{line}:OUT:STIM NOT1")  # [D]
         link.write(f":TRIG:DIG{line}:OUT:LOG POS")  # p. 6-230 names the command
@@ -170,6 +182,7 @@ class TriggeredDigitizer:
     def arm(self) -> None:
         """Raises LinkTimeoutError when the trigger model does not get to where it waits, RefusedError when it failed."""
         capture = self._captured()
+        self._smu.link.write(':SENS:DIG:FUNC "CURR"')  # a quick reading in between has selected a measure function
         self._smu.link.write(":INIT")
         self._until(lambda: self._state() in RUNNING, "the trigger model does not start")
         if not capture.fire_dut:
@@ -222,8 +235,10 @@ class TriggeredDigitizer:
         """Every reading, oldest first. The buffer is circular: its first reading need not stand at index 1."""
         first = round(self._smu.number(f":TRAC:ACT:STAR? {BUFFER}", "the buffer's start"))  # p. 6-158
         last = round(self._smu.number(f":TRAC:ACT:END? {BUFFER}", "the buffer's end"))  # p. 6-157
-        pieces = [(first, last)] if first <= last else [(first, capture.points), (1, last)]
+        pieces = [(first, last)] if first <= last else [(first, capture.room), (1, last)]
         held = sum(end - start + 1 for start, end in pieces) if last > 0 else 0
+        if capture.fire_dut and held > capture.points:
+            pieces, held = [(first, first + capture.points - 1)], capture.points
         require_points(self._smu.name, "the capture", expected=capture.points, received=held)
         elements, width = ("READ,SOUR", 2) if capture.voltage else ("READ", 1)
         self._smu.link.write(":FORM:DATA SRE")  # [D] single precision, `#0` block

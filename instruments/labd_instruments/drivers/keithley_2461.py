@@ -149,7 +149,8 @@ class K2461:
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         """Current limit as asked; over-voltage as the lowest step that lets `voltage_v` through; no trip.
 
-        The steps are coarse and a limit never switches the output off on this instrument: what is returned says so.
+        The steps are coarse: where the step is above `voltage_v` it is programmed all the same, but the voltage returned is None,
+        because nothing in the instrument holds that level. A limit never switches the output off on this instrument.
         """
         voltage_v = None if levels.voltage_v is None else self._overvoltage(levels.voltage_v)
         what = f"{self.name}: current limit"
@@ -159,18 +160,18 @@ class K2461:
         got = self._smu.number(":SOUR:VOLT:ILIM?", "the current limit")
         return ProtectionLevels(voltage_v, same(what, levels.current_a, got, tolerance=1e-3 * levels.current_a))
 
-    def _overvoltage(self, volt: float) -> float:
+    def _overvoltage(self, volt: float) -> float | None:
         steps = sorted(float(step) for step in self._smu.options.overvoltage_steps_v.split(","))
         step = next((s for s in steps if s >= volt), None)
         if step is None:
             raise OutOfRangeError(f"{self.name}: over-voltage protection is {volt:g} V, the highest step is {steps[-1]:g} V")
-        # the range that holds the level, fixed, so that a ramp crosses no range change
-        self._smu.link.write(f":SOUR:VOLT:RANG {scpi.number(volt)}")  # [Q]
         self._smu.link.write(f":SOUR:VOLT:PROT PROT{step:g}")  # p. 6-96 names the command; words as on the 2450 [-]
         got = scpi.unquoted(self._smu.link.query(":SOUR:VOLT:PROT?")).upper()
         if got != f"PROT{step:g}":
             raise ReadBackError(f"{self.name}: over-voltage protection was set to PROT{step:g} and reads back {got}")
-        return step
+        # the range that holds the level, fixed, so that a ramp crosses no range change
+        self._smu.link.write(f":SOUR:VOLT:RANG {scpi.number(volt)}")  # [Q]
+        return step if step <= volt * (1 + 1e-9) else None
 
     def set_remote_sense(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
         self._smu.link.write(f":SENS:CURR:RSEN {'ON' if on else 'OFF'}")  # [Q] set for each measure function
