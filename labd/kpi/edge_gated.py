@@ -1,4 +1,4 @@
-"""The estimate that fails: energy of the records in which the marker is high, with no correction, kept only to show why guard bands exist."""
+"""The estimate that fails: energy of the records with the marker high, uncorrected, kept only to show why guard bands exist."""
 
 from __future__ import annotations
 

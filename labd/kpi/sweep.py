@@ -45,7 +45,7 @@ class ModeFit:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """records: to publish. estimates: `id@at` -> value with its correlations. fits: one a mode that could be fitted. problems: a line each."""
+    """records: to publish. estimates: `id@at` -> value with its correlations. fits: one a mode. problems: one line each."""
 
     records: tuple[KpiRecord, ...]
     estimates: Mapping[str, Estimate]

@@ -47,6 +47,8 @@ def correlation_factor(rest: NDArray[np.float64], square: float) -> float:
         return 1.0
     r1 = float(rest[1:] @ rest[:-1]) / square
     rho = min(r1 + (1 + 3 * r1) / n, _LARGEST_RHO)
+    if rho < 1 / math.sqrt(n):
+        return 1.0  # within a standard error of none: inflating here only pads (97 instead of 96 % coverage of 12 white values)
     ar1 = (1 + rho) / (1 - rho)
     return max(1.0, min(max(ar1, _sokal(rest, square, r1)), n / 3))
 

@@ -62,7 +62,7 @@ def find_bursts(
     low = base + max(_SIGMAS * noise_smooth, _LOW_SHARE * step)
     high = base + max(2 * _SIGMAS * noise_smooth, _HIGH_SHARE * step)
     first, stop = _runs(smooth, low, high, breaks=breaks, merge=max(2, int(np.ceil(5 * tau_records))))
-    rise, fall = _edges(power, first, stop, base=base, tau_records=tau_records)
+    rise, fall = _edges(power, first, stop, base=base, tau_records=tau_records, most=1.0 + (smooth_records - 1) / 2)
     return Bursts(first, stop, rise, fall, base, noise)
 
 
@@ -96,13 +96,14 @@ def _runs(
 
 
 def _edges(
-    power: NDArray[np.float32], first: NDArray[np.intp], stop: NDArray[np.intp], *, base: float, tau_records: float
+    power: NDArray[np.float32], first: NDArray[np.intp], stop: NDArray[np.intp], *, base: float, tau_records: float, most: float
 ) -> tuple[EdgeSeries, EdgeSeries]:
-    """Place both edges by area: a first-order path delays the area of a step by exactly its time constant."""
+    """Place both edges by area: a first-order path delays the area of a step by exactly its time constant. A rise lies in the first record
+    that shows it (`most` records wide after smoothing), whatever the power does next."""
     reach = int(np.ceil(5 * tau_records)) + 1
     rises, falls = np.empty(len(first)), np.empty(len(first))
     for k, (a, b) in enumerate(zip(first.tolist(), stop.tolist(), strict=True)):
-        rises[k] = a + _missing_area(power[a : min(b, a + reach + 2)], base, reach) - tau_records
+        rises[k] = a + min(max(_missing_area(power[a : min(b, a + reach + 2)], base, reach) - tau_records, 0.0), most)
         falls[k] = b - _missing_area(power[max(a, b - reach - 2) : b][::-1], base, reach)
     falls = np.maximum(falls - tau_records, rises)
     u = np.full(len(first), QUANTISED_U)
