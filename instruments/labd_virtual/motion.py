@@ -70,10 +70,10 @@ def crossing_s(x: Triple, rates: tuple[float, float], threshold: float, *, risin
     gap, x1, x2 = sign * (threshold - x[0]), sign * x[1], sign * x[2]
     if gap < 0:
         return 0.0
-    if gap == 0:
-        return 0.0 if rates[0] * x1 + rates[1] * x2 > 0 else math.inf
+    if gap == 0 and rates[0] * x1 + rates[1] * x2 > 0:
+        return 0.0
     if x2 == 0:
-        return -math.log1p(-gap / x1) / rates[0] if x1 > gap else math.inf
+        return -math.log1p(-gap / x1) / rates[0] if x1 > gap > 0 else math.inf
     return _crossing_of_two(gap, (x1, x2), rates)
 
 
