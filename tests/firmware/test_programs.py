@@ -121,6 +121,28 @@ def test_periodic_inferences_start_a_whole_number_of_periods_after_the_start_lin
     assert done.t_ns >= timers[0].t_ns + 41 * 50_001_000, "the last period is cut short"
 
 
+def test_always_on_periodic_only_waits_and_infers(performance: FakeBoard) -> None:
+    performance.command("mode always_on busy_poll%")
+    _, ops = program(performance, "periodic 2 40000%")
+    assert story(ops) == [("wait0", IDLE), ("spend", INFER)] * 2 + [("wait0", IDLE)]
+
+
+def test_an_event_sleep_event_is_sleep_wake_infer_tail(performance: FakeBoard) -> None:
+    performance.command("mode event_sleep%")
+    _, ops = program(performance, "periodic 2 40000%")
+    event = [("wait3", SLEEP), ("spend", WAKE), ("spend", INFER), ("wait1", TAIL)]
+    assert story(ops) == [*event, *event, ("wait3", SLEEP), ("spend", WAKE)]
+    assert [op.c for op in ops if op.op == SPEND and op.phase == WAKE] == [64_000, 32_000] * 2 + [64_000]
+    assert [(op.wanted, op.c) for op in ops if op.op == WAIT and op.phase == TAIL] == [(EVENT_TIMER, 5_000)] * 2
+
+
+def test_an_event_reload_event_loads_between_wake_and_infer(performance: FakeBoard) -> None:
+    performance.command("mode event_reload%")
+    _, ops = program(performance, "periodic 2 40000%")
+    event = [("wait4", SLEEP), ("spend", WAKE), ("spend", LOAD), ("spend", WAKE), ("spend", INFER), ("wait1", TAIL)]
+    assert story(ops) == [*event, *event, ("wait4", SLEEP), ("spend", WAKE)]
+
+
 @pytest.mark.parametrize("workload", ["dnn", "snn"])
 def test_a_reloaded_model_infers_the_same(performance: FakeBoard, workload: str) -> None:
     performance.command(f"workload {workload} 20 9%")
@@ -209,6 +231,8 @@ def test_the_tail_follows_the_last_armed_inference_too(performance: FakeBoard) -
     performance.triggers_ns = [performance.t_ns + 50_000_000]
     _, ops = program(performance, "arm 1 100 pin%")
     assert story(ops) == [("wait3", SLEEP), ("spend", WAKE), ("spend", INFER), ("wait1", TAIL)]
+    tail = ops[-1]
+    assert (tail.op, tail.wanted, tail.c) == (WAIT, 0, 5_000)
 
 
 @pytest.mark.parametrize("mode", MODES)
