@@ -24,8 +24,9 @@ class Interpreter:
     A command error (-1xx) ends its message, since the parser has lost its place; after any other error the message goes on (IEEE 488.2
     6.1.6.1.1). Messages of one session run one after another; sessions do not wait for each other.
 
-    before: called ahead of every unit (lets an instrument catch up with board time). decorate: turns a reply into what is sent
-    (Yokogawa's headers). finished: awaited by *OPC?, *WAI and *OPC: returns when no operation is pending.
+    before: called ahead of every unit (lets an instrument catch up with board time). annotate: text of an error as it goes into the
+    queue. decorate: turns a reply into what is sent (Yokogawa's headers). finished: awaited by *OPC?, *WAI and *OPC: returns when no
+    operation is pending.
     """
 
     def __init__(self, identity: str, *, queue_capacity: int = 20) -> None:
@@ -37,6 +38,7 @@ class Interpreter:
         self.before: Callable[[], None] = _nothing
         self.reset: Callable[[], None] = _nothing
         self.trigger: Callable[[], None] = _nothing
+        self.annotate: Callable[[ScpiError], str] = lambda problem: problem.text
         self.decorate: Callable[[Command, str], str] = lambda _, text: text
         self.finished: Callable[[], Awaitable[None]] = _done
         self._identity = identity
@@ -50,7 +52,7 @@ class Interpreter:
 
     def fail(self, problem: ScpiError) -> None:
         """Queue an error and set its standard event bit."""
-        self.errors.push(problem.code, problem.text)
+        self.errors.push(problem.code, self.annotate(problem))
         self.status.note_error(problem.code)
 
     async def execute(self, message: str) -> bytes | None:

@@ -152,7 +152,7 @@ class Boolean:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the keywords, given as `INTernal|EXTernal`; the value is the short form in upper case. Codes: for a wrong word, number."""
+    """One of the keywords, given as `INTernal|EXTernal`; the value is the short form in upper case. unknown: code of a wrong word."""
 
     keywords: str
     optional: bool = False
@@ -162,8 +162,6 @@ class Choice:
         return argument.kind is Kind.WORD and any(keyword_matches(k, argument.text) for k in self.keywords.split("|"))
 
     def value(self, argument: Argument) -> str:
-        if argument.kind is Kind.NUMBER and any(k[0].isdigit() for k in self.keywords.split("|")):
-            argument = Argument(Kind.WORD, argument.text + argument.suffix)
         if argument.kind is not Kind.WORD:
             raise ScpiError(_WRONG_KIND[argument.kind])
         for keyword in self.keywords.split("|"):
@@ -216,6 +214,19 @@ class Word:
         if argument.kind is not Kind.WORD:
             raise ScpiError(_WRONG_KIND[argument.kind])
         return argument.text
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Anything; the value is the Argument, for commands whose parameters depend on each other."""
+
+    optional: bool = False
+
+    def accepts(self, argument: Argument) -> bool:
+        return argument.kind in Kind
+
+    def value(self, argument: Argument) -> Argument:
+        return argument
 
 
 @dataclass(frozen=True, slots=True)

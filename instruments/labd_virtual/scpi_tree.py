@@ -57,7 +57,7 @@ class _Keyword:
 
 @dataclass(slots=True)
 class _Node:
-    children: dict[str, tuple[_Keyword, _Node]] = field(default_factory=dict)
+    children: dict[str, list[tuple[_Keyword, _Node]]] = field(default_factory=dict)
     set_command: Command | None = None
     query_command: Command | None = None
 
@@ -115,38 +115,50 @@ class CommandTree:
                 node.set_command = command
 
     def find(self, nodes: Sequence[str], *, query: bool) -> Found:
-        """The command of a header given as mnemonics in upper case. Raises ScpiError(-113, -114)."""
-        node, suffixes = self._root, list[int]()
-        for name in nodes:
-            keyword, number, node = _step(node, name)
-            if keyword.numbered:
-                suffixes.append(number)
-        command = node.query_command if query else node.set_command
-        if command is None:
-            raise ScpiError(-113)
-        return Found(command, tuple(suffixes))
+        """The command of a header given as mnemonics in upper case. Raises ScpiError(-113, -114).
+
+        Two keywords may share a short form (the 2461's DIGital and, without SENSe, DIGitize): all readings are tried.
+        """
+        found, out_of_range = _search(self._root, tuple(nodes), (), query=query)
+        if found is None:
+            raise ScpiError(-114 if out_of_range else -113)
+        return found
 
 
 def _child(node: _Node, keyword: _Keyword) -> _Node:
-    short, long = short_form(keyword.name), keyword.name.upper()
-    known = node.children.get(long) or node.children.get(short)
-    if known is None:
-        known = (keyword, _Node())
-        node.children[short] = node.children[long] = known
-    elif known[0].name != keyword.name or (known[0].low, known[0].high, known[0].numbered) != (keyword.low, keyword.high, keyword.numbered):
-        raise ValueError(f"keyword {keyword.name!r} is declared in two ways: {known[0]} and {keyword}")
-    return known[1]
+    long = keyword.name.upper()
+    for known, below in node.children.get(long, []):
+        if known.name == keyword.name:
+            if (known.low, known.high, known.numbered) != (keyword.low, keyword.high, keyword.numbered):
+                raise ValueError(f"keyword {keyword.name!r} is declared in two ways: {known} and {keyword}")
+            return below
+    entry = (keyword, _Node())
+    for form in {short_form(keyword.name), long}:
+        node.children.setdefault(form, []).append(entry)
+    return entry[1]
 
 
-def _step(node: _Node, name: str) -> tuple[_Keyword, int, _Node]:
-    if name in node.children:
-        keyword, below = node.children[name]
-        return keyword, 1, below
+def _search(node: _Node, names: tuple[str, ...], suffixes: tuple[int, ...], *, query: bool) -> tuple[Found | None, bool]:
+    """The first command that fits, and whether a suffix out of range was why nothing did."""
+    if not names:
+        command = node.query_command if query else node.set_command
+        return (None if command is None else Found(command, suffixes)), False
+    out_of_range = False
+    for keyword, number, below in _steps(node, names[0]):
+        if not keyword.low <= number <= keyword.high:
+            out_of_range = True
+            continue
+        found, beyond = _search(below, names[1:], (*suffixes, number) if keyword.numbered else suffixes, query=query)
+        if found is not None:
+            return found, False
+        out_of_range |= beyond
+    return None, out_of_range
+
+
+def _steps(node: _Node, name: str) -> Iterator[tuple[_Keyword, int, _Node]]:
+    for keyword, below in node.children.get(name, []):
+        yield keyword, 1, below
     stem = name.rstrip("0123456789")
-    if stem == name or stem not in node.children:
-        raise ScpiError(-113)
-    keyword, below = node.children[stem]
-    number = int(name[len(stem) :])
-    if not keyword.low <= number <= keyword.high:
-        raise ScpiError(-114)
-    return keyword, number, below
+    if stem != name:
+        for keyword, below in node.children.get(stem, []):
+            yield keyword, int(name[len(stem) :]), below
