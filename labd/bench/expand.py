@@ -27,6 +27,7 @@ class CapturePlan:
     marks: MarkStyle
     instrument: str
     seed: int
+    idle_kind: str = "wfi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
     Every mode is measured at rate 0 at least twice, once in each half of the run, so that drift between them can be seen.
     """
     points = [
-        OperatingPoint(mode, rate, supply, model, _settings(mode, wanted.idle_kind))
+        OperatingPoint(mode, rate, supply, model)
         for supply in wanted.supplies_v
         for model in wanted.models
         for mode in wanted.modes
@@ -76,11 +77,7 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
             half.append(capture)
     shuffle.shuffle(early)
     shuffle.shuffle(late)
-    return [replace(capture, order=order) for order, capture in enumerate(early + late)]
-
-
-def _settings(mode: Mode, idle_kind: str) -> dict[str, str]:
-    return {"idle_kind": idle_kind} if mode is Mode.ALWAYS_ON else {}
+    return [replace(capture, order=order, idle_kind=wanted.idle_kind) for order, capture in enumerate(early + late)]
 
 
 def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:

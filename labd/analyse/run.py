@@ -1,0 +1,65 @@
+"""Analyses a stored run: traces in, figures out, the same ones each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labd.analyse.capture import capture_input
+from labd.analyse.setup import AnalysisSetup
+from labd.errors import StoreError
+from labd.kpi.capture import CaptureResult, analyse_capture
+from labd.kpi.sweep import SweepResult, analyse_sweep
+from labd.kpi.terms import Terms
+from labd.records import CaptureState, KpiRecord
+from labd.store.catalogue import Catalogue
+from labd.store.jsonform import from_json
+from labd.store.rows import CaptureRow, RunRow
+from labd.store.trace import Trace
+from labd.store.trace_reader import read_trace
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Figures of one run. records: of captures in the order they were planned, then of the sweep."""
+
+    run: RunRow
+    setup: AnalysisSetup
+    captures: tuple[CaptureResult, ...]
+    sweep: SweepResult
+    records: tuple[KpiRecord, ...]
+    problems: tuple[str, ...]
+
+
+def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
+    """Everything from the finished captures of a run. Raises StoreError when its traces or its setup cannot be read."""
+    run = catalogue.runs.get(run_id)
+    setup = setup_of(run)
+    terms = Terms()
+    results = []
+    for row in catalogue.captures.of(run.id):
+        if row.state is CaptureState.FINISHED:
+            results.append(analyse_stored(catalogue, run, row, setup=setup, terms=terms))
+    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed)
+    records = tuple(record for result in results for record in result.records) + sweep.records
+    problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
+    return Analysis(run, setup, tuple(results), sweep, records, problems)
+
+
+def analyse_stored(catalogue: Catalogue, run: RunRow, row: CaptureRow, *, setup: AnalysisSetup, terms: Terms) -> CaptureResult:
+    """Figures of one stored capture."""
+    instrument = run.instruments.get(str(row.plan.get("instrument", "")))
+    if instrument is None:
+        raise StoreError(f"run {run.id} does not say which instrument made capture {row.key}")
+    return analyse_capture(capture_input(row, trace_of(catalogue, row), instrument, setup), terms=terms)
+
+
+def trace_of(catalogue: Catalogue, row: CaptureRow) -> Trace:
+    return read_trace(catalogue.trace_path(row))
+
+
+def setup_of(run: RunRow) -> AnalysisSetup:
+    """What the run stored for its analysis. Raises StoreError where it did not."""
+    stored = run.plan_expanded.get("analysis")
+    if stored is None:
+        raise StoreError(f"run {run.id} holds no setup for its analysis")
+    return from_json(AnalysisSetup, stored)

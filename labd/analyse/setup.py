@@ -1,0 +1,34 @@
+"""What the analysis of a run needs besides its traces: stored with the run, so that `labd analyse` needs neither bench nor drivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labd.kpi.inputs import Battery, Detector
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSetup:
+    """SI units. time_constant_s with its standard uncertainty: source and cables into the board's decoupling. burst_bound_s: longest event.
+
+    lead_ohm, u_lead_ohm: between sense point and board, 0 with remote sense. fixture_leakage_a, trigger_latency_s: limits.
+    flags: what goes with each KPI (cold, overdue). widen: factor on the instruments' limits for such flags.
+    """
+
+    mains_hz: float
+    marker_high_v: float
+    time_constant_s: float
+    u_time_constant_s: float
+    burst_bound_s: float
+    lead_ohm: float = 0.0
+    u_lead_ohm: float = 0.0
+    fixture_leakage_a: float = 0.0
+    trigger_latency_s: float = 0.0
+    peak_tau_s: tuple[float, ...] = (1e-3,)
+    allow_gaps: bool = False
+    flags: tuple[str, ...] = ()
+    widen: float = 1.0
+    detector: Detector = Detector()
+    battery: Battery | None = None
+    seed: int = 1
+    r_max_hz: float = 0.0

@@ -1,0 +1,141 @@
+"""A bench file as what `labd.bench` and `labd.analyse` take: tools to open, limits, lines, and the setup of the analysis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from labd.analyse.setup import AnalysisSetup
+from labd.bench.acquire import BoardFacts
+from labd.bench.expand import Method, Wanted
+from labd.bench.interlock import Limits
+from labd.bench.station import ToolSpec
+from labd.bench_file.bench import Bench
+from labd.bench_file.plan import DetectorSection, Plan
+from labd.config.quantity import Uncertain
+from labd.kpi.inputs import Battery, Detector
+
+SECONDS_A_YEAR = 365.25 * 86400
+
+
+def tools(bench: Bench, resources: Mapping[str, str]) -> list[ToolSpec]:
+    """resources: where the virtual instruments are, by name."""
+    return [
+        ToolSpec(
+            name=name,
+            driver=section.driver,
+            resource=section.resource or resources[name],
+            roles=section.roles,
+            options=section.options,
+            declared=section.accuracy_rows(),
+            remote_sense=section.sense != "2-wire",
+        )
+        for name, section in bench.instruments.items()
+    ]
+
+
+def limits(bench: Bench) -> Limits:
+    section = bench.limits
+    return Limits(
+        voltage_v=section.voltage,
+        current_a=section.current,
+        power_w=section.power,
+        inrush_a=section.inrush,
+        inrush_s=section.inrush_time,
+        on_time_s=section.on_time,
+        off_voltage_v=section.off_voltage,
+        off_time_s=section.off_time,
+        sinking_off=section.off_mode == "sinking",
+        where=str(bench.path),
+    )
+
+
+def board_facts(bench: Bench) -> BoardFacts:
+    return BoardFacts(
+        longest_event_s=bench.board.longest_event,
+        peak_a=bench.board.peak_current,
+        sleep_a=bench.board.sleep_current,
+        time_constant_s=time_constant(bench).value,
+    )
+
+
+def wanted(plan: Plan) -> Wanted:
+    return Wanted(
+        modes=plan.modes,
+        rates_hz=sorted(plan.rates),
+        supplies_v=plan.supply,
+        models=plan.models,
+        events=plan.captures.events,
+        event_captures=plan.captures.event_captures,
+        floor_time_s=plan.captures.floor_time,
+        repeats=plan.repeats,
+        seed=plan.seed,
+        idle_kind=plan.idle_kind,
+        cross_check_time_s=plan.captures.cross_check_time,
+    )
+
+
+def method(bench: Bench, *, stream: bool) -> Method:
+    return Method(stream=stream, meter=bench.meter, cross_check=bench.cross_check)
+
+
+def time_constant(bench: Bench) -> Uncertain:
+    """R*C of source and cables into the board's decoupling, with the half-width both tolerances give; 0 where R is not declared."""
+    resistance = bench.instruments[bench.source].source_resistance
+    if resistance is None:
+        return Uncertain(0.0, 0.0)
+    capacitance = bench.board.decoupling
+    tau = resistance.value * capacitance.value
+    return Uncertain(tau, math.hypot(resistance.half_width * capacitance.value, resistance.value * capacitance.half_width))
+
+
+def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> AnalysisSetup:
+    """What the analysis needs of bench and plan. Cold or overdue instruments widen their limits by half and flag every KPI."""
+    source = bench.instruments[bench.source]
+    lead = source.lead_resistance or Uncertain(0.0, 0.0)
+    tau = time_constant(bench)
+    leakage = bench.fixture_leakage
+    return AnalysisSetup(
+        mains_hz=bench.mains,
+        marker_high_v=max((line.level for line in bench.lines.values() if not line.into_board), default=bench.board.supply),
+        time_constant_s=tau.value,
+        u_time_constant_s=tau.u,
+        burst_bound_s=bench.board.longest_event,
+        lead_ohm=2 * lead.value,
+        u_lead_ohm=2 * lead.u,
+        fixture_leakage_a=leakage.half_width if leakage else 0.0,
+        peak_tau_s=plan.captures.peak_tau,
+        allow_gaps=plan.allow_gaps,
+        flags=flags,
+        widen=1.5 if flags else 1.0,
+        detector=_detector(plan.detector),
+        battery=_battery(plan),
+        seed=plan.seed,
+        r_max_hz=bench.board.largest_rate_hz,
+    )
+
+
+def _detector(section: DetectorSection) -> Detector:
+    if section.kind == "host-triggered" or section.power is None or section.false_wake_rate is None:
+        return Detector()
+    return Detector(
+        kind=section.kind,
+        power_w=section.power.value,
+        power_half_width_w=section.power.half_width,
+        false_wake_hz=section.false_wake_rate.value,
+        false_wake_half_width_hz=section.false_wake_rate.half_width,
+    )
+
+
+def _battery(plan: Plan) -> Battery | None:
+    section = plan.battery
+    if section is None:
+        return None
+    return Battery(
+        capacity_ah=section.capacity.value / 3600,
+        voltage_v=section.voltage.value,
+        usable=section.usable.value,
+        usable_half_width=section.usable.half_width,
+        self_discharge_per_year=section.self_discharge.value * SECONDS_A_YEAR,
+        rates_hz=section.rates,
+    )

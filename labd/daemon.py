@@ -1,0 +1,288 @@
+"""The composition root: opens a bench, runs one plan on it, analyses and stores; everything that the command line does goes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import platform
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from labd import bench_file
+from labd.analyse.run import analyse_run
+from labd.bench.acquire import Rig
+from labd.bench.clock import BenchClock, WallClock
+from labd.bench.expand import CapturePlan, expand
+from labd.bench.interlock import IoLine
+from labd.bench.progress import Progress
+from labd.bench.runner import Work, run_captures
+from labd.bench.station import Station, Tool, open_station
+from labd.bench.virtual import Addresses, BoardTime, virtual_bench
+from labd.bench_file import Bench, Plan
+from labd.bench_file import station as translate
+from labd.bench_file.virtual import spec as virtual_spec
+from labd.dut.device import Device
+from labd.dut.serial_link import SerialLink
+from labd.errors import DutFailure, Interrupted
+from labd.records import KpiRecord, Mode
+from labd.store.catalogue import Catalogue
+from labd.store.jsonform import to_json
+from labd.store.lock import bench_lock
+from labd.store.rows import NewRun, PlannedCapture, RunState
+from labd_instruments import loader
+from labd_instruments.contract import Streams
+
+T = TypeVar("T")
+PACKAGES = ("labd", "numpy", "pyarrow", "pyvisa", "pyvisa-py", "uncertainties")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to. failed: captures that failed, one line each."""
+
+    run_id: str
+    store: Path
+    records: tuple[KpiRecord, ...]
+    failed: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class OpenBench:
+    """A bench with its instruments and, once powered, its board."""
+
+    bench: Bench
+    clock: BenchClock
+    station: Station
+    addresses: Addresses | None
+    lines: list[IoLine]
+    board: BoardLink
+
+
+class BoardLink:
+    """The serial link as an I/O line of the board: connected after the supply is on, away before it goes off."""
+
+    def __init__(self, port: str, bench: Bench) -> None:
+        self._port = port
+        self._link = next(iter(bench.links.values()))
+        self._bench = bench
+        self._stack: AsyncExitStack | None = None
+        self._device: Device | None = None
+
+    @property
+    def device(self) -> Device:
+        if self._device is None:
+            raise DutFailure(f"the link to the board on {self._port} is not open: its supply is off")
+        return self._device
+
+    def line(self) -> IoLine:
+        name = next(iter(self._bench.links))
+        return IoLine(name, self._link.io_level, self._link.isolation != "none", self._connect, self._disconnect)
+
+    async def _connect(self) -> None:
+        stack = AsyncExitStack()
+        link = await stack.enter_async_context(SerialLink(self._port, baud=self._link.baud))
+        device = Device(link)
+        self._stack, self._device = stack, device
+        await device.identify()
+
+    async def _disconnect(self) -> None:
+        stack, self._stack, self._device = self._stack, None, None
+        if stack is not None:
+            await stack.aclose()
+
+
+@asynccontextmanager
+async def open_bench(bench: Bench, *, seed: int = 1) -> AsyncIterator[OpenBench]:
+    """Every instrument open and reset, outputs off; leaving ends with outputs verified off."""
+    bench_file.check_drivers(bench, [info.name for info in loader.available()])
+    bench_file.check_options(bench, {info.name: [option.name for option in info.options] for info in loader.available()})
+    async with AsyncExitStack() as stack:
+        addresses, clock = await _place(bench, stack, seed)
+        tools = translate.tools(bench, addresses.instruments if addresses else {})
+        station = await stack.enter_async_context(open_station(tools, translate.limits(bench), clock))
+        source = station.source.driver
+        bench_file.check_against(bench, source.source_limits)  # type: ignore[attr-defined]  # open_station refuses a source that is none
+        link = next(iter(bench.links.values()))
+        board = BoardLink(link.port or (addresses.uart if addresses else ""), bench)
+        yield OpenBench(bench, clock, station, addresses, [board.line()], board)
+
+
+async def _place(bench: Bench, stack: AsyncExitStack, seed: int) -> tuple[Addresses | None, BenchClock]:
+    if not bench.is_virtual:
+        return None, WallClock()
+    addresses = await stack.enter_async_context(virtual_bench(virtual_spec(bench, seed=seed)))
+    clock = BoardTime(addresses.control, stepped=bench.clock == "stepped")
+    stack.callback(clock.close)
+    return addresses, clock
+
+
+async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, progress: Progress, stop: asyncio.Event) -> RunOutcome:
+    """Measure one plan on one bench and analyse it. `stop` ends it early: outputs off, Interrupted raised, what was captured is stored.
+
+    Raises LabdError of every kind; the run is in the catalogue from its first moment on.
+    """
+    bench = bench_file.load_bench(bench_path)
+    plan = bench_file.load_plan(plan_path)
+    bench_file.check_bench(bench)
+    bench_file.check_plan(bench, plan)
+    with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
+        catalogue.runs.interrupt_orphans(bench.name)
+        plans = expand(translate.wanted(plan), _method(bench), longest_event_s=bench.board.longest_event)
+        run = catalogue.runs.create(_new_run(bench, plan, plans), [_planned(p) for p in plans])
+        progress.run_started(run.id, plans)
+        try:
+            failed = await stoppable(_measure(bench, plan, plans, catalogue=catalogue, run_id=run.id, progress=progress), stop)
+        except BaseException as error:
+            interrupted = isinstance(error, Interrupted | asyncio.CancelledError | KeyboardInterrupt)
+            state = RunState.INTERRUPTED if interrupted else RunState.FAILED
+            catalogue.runs.end(run.id, state, error=str(error) or type(error).__name__)
+            raise
+        progress.note("analysing")
+        analysis = analyse_run(catalogue, run.id)
+        catalogue.kpis.put(run.id, analysis.records)
+        catalogue.runs.end(run.id, RunState.FAILED if failed else RunState.FINISHED, error="; ".join(failed))
+        return RunOutcome(run.id, catalogue.folder, analysis.records, tuple(failed))
+
+
+async def _measure(
+    bench: Bench, plan: Plan, plans: list[CapturePlan], *, catalogue: Catalogue, run_id: str, progress: Progress
+) -> list[str]:
+    async with open_bench(bench, seed=plan.seed) as opened:
+        catalogue.runs.learn(run_id, instruments=_instruments(opened))
+        station = opened.station
+        await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
+        _check_firmware(opened.board.device, plan)
+        rig = Rig(
+            station,
+            opened.board,
+            translate.board_facts(bench),
+            bench.mains,
+            plan.conditions.settle,
+            bench.floor.range,
+        )
+        work = Work(
+            rig,
+            catalogue,
+            run_id,
+            plans,
+            opened.lines,
+            activity=round(plan.activity * 100),
+            model_seed=plan.seed,
+            warm_up_inferences=plan.captures.warm_up_inferences,
+        )
+        failed = await run_captures(work, progress)
+        return failed
+
+
+async def stoppable(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
+    """Run `work` until it ends or `stop` is set; then it is cancelled, its way out is awaited, and Interrupted is raised."""
+    task = asyncio.create_task(work, name="run")
+    waiter = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait((task,))
+    finally:
+        waiter.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    if task.cancelled():
+        raise Interrupted("stopped by a signal; outputs are off, what was captured is stored")
+    return task.result()
+
+
+def _check_firmware(device: Device, plan: Plan) -> None:
+    if not device.extended and any(mode is not Mode.ALWAYS_ON for mode in plan.modes):
+        raise DutFailure("the board runs stock MLPerf Tiny firmware, which is always_on only; take the event modes out of the plan")
+
+
+def _method(bench: Bench) -> Any:
+    info = loader.info(bench.instruments[bench.meter].driver)
+    return translate.method(bench, stream="Streams" in info.capabilities)
+
+
+def _planned(plan: CapturePlan) -> PlannedCapture:
+    facts = {
+        "events": plan.events,
+        "duration_s": plan.duration_s,
+        "marks": str(plan.marks),
+        "instrument": plan.instrument,
+        "seed": plan.seed,
+        "idle_kind": plan.idle_kind,
+    }
+    return PlannedCapture(plan.key, plan.role, plan.point, plan.order, plan.repeat, facts)
+
+
+def _new_run(bench: Bench, plan: Plan, plans: list[CapturePlan]) -> NewRun:
+    flags = bench_file.flags(bench, datetime.datetime.now(datetime.UTC).date(), warm_up_s=plan.conditions.warm_up)
+    return NewRun(
+        bench_name=bench.name,
+        bench_text=bench.text,
+        board_text=bench.board.text,
+        plan_name=plan.name,
+        plan_text=plan.text,
+        bench_effective=bench_file.effective(bench),
+        plan_expanded={
+            "plan": bench_file.effective_plan(plan),
+            "order": [p.key for p in plans],
+            "analysis": to_json(translate.analysis_setup(bench, plan, flags)),
+        },
+        seeds={"plan": plan.seed},
+        versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        environment=_environment(),
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _environment() -> dict[str, Any]:
+    """What bit-for-bit reproduction depends on: machine type, CPU features, BLAS."""
+    config: Any = np.show_config(mode="dicts")
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "python": sys.version.split()[0],
+        "blas": config["Build Dependencies"]["blas"]["name"],
+        "simd": config["SIMD Extensions"].get("found", []),
+    }
+
+
+def _instruments(opened: OpenBench) -> dict[str, Any]:
+    return {name: _instrument(opened, tool) for name, tool in opened.station.tools.items()}
+
+
+def _instrument(opened: OpenBench, tool: Tool) -> dict[str, Any]:
+    section = opened.bench.instruments[tool.spec.name]
+    accuracy = tool.driver.accuracy()
+    if section.timebase is not None:
+        accuracy = replace(accuracy, timebase=section.timebase.limit, timebase_source=section.timebase.source)
+    return {
+        "name": tool.spec.name,
+        "driver": tool.spec.driver,
+        "resource": tool.spec.resource,
+        "roles": list(tool.spec.roles),
+        "identity": to_json(tool.identity),
+        "accuracy": to_json(accuracy),
+        "evidence": str(tool.driver.evidence),
+        "off_assurance": str(tool.driver.off_assurance),
+        "virtual": section.is_virtual,
+        "streams": isinstance(tool.driver, Streams),
+    }
+
+
