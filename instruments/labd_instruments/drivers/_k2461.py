@@ -58,8 +58,9 @@ class Smu:
         with scpi.explained(self.link, self.name, what, ":SYST:ERR?"):
             return self.link.query(query)
 
-    def remote_sense(self) -> bool:
-        return scpi.booleans(self.link.query(":SENS:CURR:RSEN?"), f"{self.name}: the sense mode")[0]  # [Q]
+    def remote_sense(self, root: str) -> bool:
+        """root: `:SENS:CURR` or `:SENS:DIG:CURR`; each function keeps its own sense mode."""
+        return scpi.booleans(self.ask(f"{root}:RSEN?", "the sense mode"), f"{self.name}: the sense mode")[0]  # [Q]
 
     def set_range(self, root: str, full_scale_a: float | None) -> float:
         """Fix a current range and return the one it reads back. Raises OutOfRangeError for seamless, or when none holds full_scale_a."""

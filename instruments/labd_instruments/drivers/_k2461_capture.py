@@ -173,7 +173,7 @@ class TriggeredDigitizer:
             aperture_s=capture.dt_ns * 1e-9,
             current_range_a=capture.range_a,
             voltage_range_v=setup.voltage_range_v if capture.voltage else None,
-            remote_sense=self._smu.remote_sense(),
+            remote_sense=self._smu.remote_sense(":SENS:DIG:CURR"),
             points=capture.points,
             pretrigger_points=capture.pretrigger,
             settings={"acquisition": "digitize", "trigger": trigger, "filter": "none", **self._smu.clamp_settings(capture.range_a)},

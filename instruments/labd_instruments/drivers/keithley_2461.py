@@ -174,8 +174,8 @@ class K2461:
         return step if step <= volt * (1 + 1e-9) else None
 
     def set_remote_sense(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        self._smu.link.write(f":SENS:CURR:RSEN {'ON' if on else 'OFF'}")  # [Q] set for each measure function
-        self._smu.link.write(f":SENS:VOLT:RSEN {'ON' if on else 'OFF'}")
+        for function in ("CURR", "VOLT", "DIG:CURR", "DIG:VOLT"):  # each keeps a sense mode of its own
+            self._smu.link.write(f":SENS:{function}:RSEN {'ON' if on else 'OFF'}")  # [Q]; for digitize [-]
         self.check_errors("remote sense")
 
     def set_off_mode(self, sinking: bool) -> None:  # noqa: FBT001 - the contract's signature
@@ -247,7 +247,7 @@ class K2461:
             aperture_s=setup.aperture_s,
             current_range_a=range_a,
             voltage_range_v=setup.voltage_range_v,
-            remote_sense=self._smu.remote_sense(),
+            remote_sense=self._smu.remote_sense(":SENS:CURR"),
             settings={
                 "acquisition": "measure",
                 "nplc": scpi.number(nplc),
