@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 from labd_virtual.bench import run_bench
@@ -27,6 +28,9 @@ def main() -> int:
         return _say(f"spec: {error}", 2)
     except (FirmwareError, OSError) as error:
         return _say(str(error), 1)
+    except Exception as error:  # noqa: BLE001 - the edge of the process: one line, with where it happened
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return _say(f"internal error: {error!r} at {Path(place.filename).name}:{place.lineno}", 1)
     return 0
 
 

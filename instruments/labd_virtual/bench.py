@@ -143,6 +143,8 @@ def _create(bench: BenchSpec, name: str, spec: InstrumentSpec, clock: BoardClock
     try:
         module = importlib.import_module(f"labd_virtual.instruments.{spec.persona}")
     except ModuleNotFoundError as error:
+        if error.name != f"labd_virtual.instruments.{spec.persona}":
+            raise
         raise SpecError(f"instruments.{name}.persona: there is no virtual {spec.persona!r}") from error
     setup = PersonaSetup(
         name=name,
@@ -160,5 +162,8 @@ def _create(bench: BenchSpec, name: str, spec: InstrumentSpec, clock: BoardClock
         fixture_leakage_a=spec.fixture_leakage_a,
         unkind=bench.unkind,
     )
-    persona: Persona = module.create(setup)
+    try:
+        persona: Persona = module.create(setup)
+    except (ValueError, TypeError, KeyError) as error:
+        raise SpecError(f"instruments.{name}: {error}") from error
     return persona

@@ -98,8 +98,7 @@ class Board:
         if self.supply.powered:
             self.silicon.power_on()
         else:
-            # Going down in operation is a reset whatever caused it; the instrument's side knows whether it was switched off.
-            self.silicon.power_off(brown_out=True)
+            self.silicon.power_off(brown_out=self.supply.fed)
         self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs)
 
     def _set_lines(self) -> None:

@@ -44,11 +44,14 @@ class Control:
         }
         self._open_truth = open_truth
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client, one request at a time."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A client came. The task is ours to cancel: one that the server makes complains when cancelled."""
+        task = asyncio.create_task(self._serve(reader, writer), name="control client")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request at a time."""
         try:
             while line := await reader.readline():
                 self._bench.clock.touch()
@@ -57,8 +60,6 @@ class Control:
         except (ConnectionError, ValueError):
             pass  # the client went away, or sent a line beyond the limit
         finally:
-            if task is not None:
-                self._tasks.discard(task)
             writer.close()
 
     async def close(self) -> None:
@@ -159,7 +160,7 @@ class Control:
 async def serve_control(bench: VirtualBench, *, open_truth: bool, quit_event: asyncio.Event) -> AsyncIterator[tuple[str, int]]:
     """The channel's address while it is open."""
     control = Control(bench, open_truth=open_truth, quit_event=quit_event)
-    server = await asyncio.start_server(control.serve, "127.0.0.1", 0, limit=_LINE_LIMIT)
+    server = await asyncio.start_server(control.connected, "127.0.0.1", 0, limit=_LINE_LIMIT)
     host, port = server.sockets[0].getsockname()[:2]
     try:
         yield host, port

@@ -55,6 +55,7 @@ class Silicon:
         self.on_doing: Callable[[Doing], None] = lambda _doing: None
         self.doing = Doing(State.UNPOWERED, Phase.OFF)
         self.counts = Counts()
+        self.clock_rate, self._own_ns, self._own_since_ns = 1.0, 0.0, 0
         self._timer: Timer | None = None
         self._deepen: Timer | None = None
         self._wait: Wait | None = None
@@ -64,9 +65,15 @@ class Silicon:
 
     def redraw(self, rng: np.random.Generator) -> None:
         """Another specimen of the same chip."""
+        now = self._clock.now_ns()
+        self._own_ns, self._own_since_ns = self.own_ns(), now
         self._dispersion = Dispersion(self.spec, rng)
         self.clock_rate = 1 + self._dispersion.clock_error
         self._factors = (1.0, 1.0)
+
+    def own_ns(self) -> float:
+        """The chip's own free-running counter, with its frequency error."""
+        return self._own_ns + (self._clock.now_ns() - self._own_since_ns) * self.clock_rate
 
     # --- supply
 
@@ -166,7 +173,7 @@ class Silicon:
         """Answer now; time is frozen until the next request."""
         self._clock.freeze(_OWNER)
         assert self._firmware is not None
-        self._firmware.reply(Reply(round(self._clock.now_ns() * self.clock_rate), events, value, payload))
+        self._firmware.reply(Reply(round(self.own_ns()), events, value, payload))
 
     def _spend(self, request: Request) -> None:
         if self._fresh_event:

@@ -160,7 +160,7 @@ class BenchSpec:
     unkind: Mapping[str, Any] = field(default_factory=dict)
     firmware: FirmwareSpec = FirmwareSpec()
     horizon_s: float = _within(60.0, 0.0, 1e6)
-    patience_s: float = _within(0.5, 0.01, 60.0)
+    patience_s: float = _within(1.0, 0.01, 60.0)
 
     def __post_init__(self) -> None:
         if self.supply and self.supply not in self.instruments:

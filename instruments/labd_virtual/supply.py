@@ -64,6 +64,7 @@ class Supply:
         self._emf = 0.0
         self._clamped_since: int | None = None
         self._timer: Timer | None = None
+        self._fell = False  # browned out since the source was last set
         self._motion: Motion
         self._segment: Segment
         self.powered = False
@@ -79,6 +80,7 @@ class Supply:
         self._clock.touch()
         now = self._close()
         self._source = Source(emf_v, resistance_ohm, clamp_a, connected)
+        self._fell = False
         self._open(now)
 
     def integrals(self, t_ns: NDArray[np.int64]) -> Integrals:
@@ -164,13 +166,13 @@ class Supply:
         self._note(self._segment.at(self._segment.v, now), self._emf - self._drop)
         return now
 
-    def _open(self, now: int) -> None:
-        """Begin a segment with the present sources."""
+    def _open(self, now: int, *, may_switch: bool = False) -> None:
+        """Begin a segment with the present sources. may_switch: the supervisor may act (it must not in the middle of a change of load)."""
         emf = self._emf_with_ripple(now)
         self._drop += emf - self._emf
         self._bulk_drop += emf - self._emf
         self._emf = emf
-        changed = self._switch_power()
+        changed = may_switch and self._switch_power()
         clamp = self._clamp()
         self._clamped_since = None if clamp == 0 else now if self._clamped_since is None else self._clamped_since
         self._motion = solve(self._circuit(clamp), self._drop, self._bulk_drop)
@@ -188,6 +190,7 @@ class Supply:
         self.powered = node >= (self._spec.supply_min_v if was else self._spec.power_on_v)
         if was and not self.powered:
             self._load = Load()
+            self._fell = True
         return was != self.powered
 
     def _emf_with_ripple(self, now: int) -> float:
@@ -259,9 +262,18 @@ class Supply:
             flip = (now // self._half_ripple_ns() + 1) * self._half_ripple_ns()
             due = flip if due is None else min(due, flip)
         if due is not None:
-            # A supply on its way up makes time pass: the board is about to boot.
-            rising = self._source.connected and not self.powered and self._emf > self._spec.power_on_v
-            self._timer = self._clock.call_at(due, self._pass, urgency=Urgency.ACTIVE if rising else Urgency.PASSIVE)
+            self._timer = self._clock.call_at(due, self._pass, urgency=self._urgency(ahead=first < _FAR_S))
+
+    def _urgency(self, *, ahead: bool) -> Urgency:
+        """A supply on its way up makes time pass: the board is about to boot. Not so one that a clamp lets fall again and again."""
+        if not (ahead and self.fed and not self.powered):
+            return Urgency.PASSIVE
+        return Urgency.PATIENT if self._fell else Urgency.ACTIVE
+
+    @property
+    def fed(self) -> bool:
+        """The source is meant to keep the board running."""
+        return self._source.connected and self._source.emf_v > self._spec.power_on_v
 
     def _thresholds(self, clamp: int) -> list[tuple[float, bool]]:
         """Drops at which the circuit changes, each with the direction (True: rising drop)."""
@@ -280,7 +292,7 @@ class Supply:
 
     def _pass(self) -> None:
         self._timer = None
-        self._open(self._close())
+        self._open(self._close(), may_switch=True)
 
     def _note(self, terminal_v: float, node_v: float) -> None:
         worst = self.worst

@@ -94,6 +94,22 @@ async def test_sigterm_ends_it() -> None:
         assert await child.wait() == 0
 
 
+async def test_it_ends_quietly_with_clients_still_connected_and_one_of_them_waiting() -> None:
+    async with process(spec='{"time":"real"}') as child:
+        found = await addresses(child)
+        async with control(found) as ask:
+            assert (await ask(op="now"))["ok"]
+            _, writer = await asyncio.open_connection(*found["control"])
+            writer.write(b'{"op":"sleep","ns":1000000000000}\n')
+            await writer.drain()
+            assert (await ask(op="now"))["ok"]
+            child.send_signal(signal.SIGTERM)
+            _, err = await child.communicate()
+            writer.close()
+    assert child.returncode == 0
+    assert err == b""
+
+
 async def test_a_detached_process_outlives_its_stdin_and_ends_on_quit() -> None:
     async with process("--detach") as child:
         found = await addresses(child)

@@ -197,6 +197,26 @@ async def test_a_load_beyond_the_clamp_browns_the_board_out_and_it_boots_again()
         assert events(bench) == []
 
 
+async def test_a_clamp_that_lets_the_board_fall_again_and_again_does_not_run_away_with_the_time() -> None:
+    async with powered(periodic(100), patience_s=30.0) as (bench, _):
+        await pass_until(bench, 20 * MS)
+        bench.board.supply.drive(emf_v=3.0, resistance_ohm=0.01, clamp_a=1e-4, connected=True)
+        await pass_until(bench, 60 * MS)
+        assert not bench.board.supply.powered
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert bench.clock.now_ns() == 60 * MS
+
+
+async def test_another_specimen_does_not_set_the_devices_counter_back() -> None:
+    async with powered(periodic(100), BoardSpec()) as (bench, firmware):
+        for seed in range(20):
+            await pass_until(bench, (seed + 1) * 100 * MS)
+            bench.redraw(seed)
+        own = [r.t_ns for r in firmware.replies]
+    assert own == sorted(own)
+
+
 async def test_switching_off_kills_the_firmware_and_empties_the_board() -> None:
     async with powered(periodic(100)) as (bench, firmware):
         await pass_until(bench, 120 * MS)
@@ -206,6 +226,7 @@ async def test_switching_off_kills_the_firmware_and_empties_the_board() -> None:
         look = bench.board.look()
     assert (before, firmware.running) == (True, False)
     assert look["state"] == "unpowered"
+    assert look["resets"] == 0
     assert look["voltage_v"] < 1e-3
 
 
