@@ -16,6 +16,7 @@ import pytest
 
 from labd_virtual.bench import run_bench
 from labd_virtual.firmware_build import FirmwareError, build
+from labd_virtual.firmware_process import FirmwareProcess
 from labd_virtual.spec import BenchSpec, FirmwareSpec, SpecError, read_spec
 
 MS = 1_000_000
@@ -251,3 +252,14 @@ async def test_a_clock_that_fails_ends_the_bench() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await run()
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize(("body", "words"), [("return 0;", "ended"), ("for (;;) { }", "has computed for")])
+async def test_a_firmware_that_ends_or_hangs_does_not_stop_the_bench(tiny: Path, body: str, words: str) -> None:
+    (tiny / "firmware" / "host" / "main.c").write_text(f"int main(void) {{ {body} }}\n")
+    executable = await build(tiny / "firmware", energy_mode=False, cache=tiny / "cache")
+    async with run_bench(BenchSpec(), firmware=FirmwareProcess(executable, stuck_s=0.05)) as bench, asyncio.timeout(20):
+        bench.board.supply.drive(emf_v=3.0, resistance_ohm=0.01, clamp_a=0.1, connected=True)
+        await bench.clock.sleep_until(100 * MS)
+        assert words in bench.board.look()["crashed"]
