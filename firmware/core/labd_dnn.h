@@ -43,7 +43,7 @@ struct labd_dnn_scratch {
     int8_t pong[LABD_DNN_PLACES * LABD_DNN_WIDE];
 };
 
-#define LABD_DNN_SEED 0x0D3Bu
+#define LABD_DNN_SEED 0x0D28u
 #define LABD_DNN_SCORE_SHIFT 11u
 
 void labd_dnn_load(struct labd_dnn_parameters *parameters);

@@ -29,9 +29,15 @@ void labd_task_generate(int8_t input[LABD_INPUT_SIZE], uint32_t activity_percent
     }
 }
 
+/* 2^(SCORE_BITS - below_best / 2^shift), straight lines between whole powers. */
 static uint32_t share(int32_t below_best, unsigned shift) {
     const uint32_t halvings = (uint32_t)below_best >> shift;
-    return halvings > SCORE_BITS ? 0u : UINT32_C(1) << (SCORE_BITS - halvings);
+    const uint32_t rest = (uint32_t)below_best & ((UINT32_C(1) << shift) - 1u);
+    if (halvings > SCORE_BITS) {
+        return 0u;
+    }
+    const uint32_t power = UINT32_C(1) << (SCORE_BITS - halvings);
+    return power - ((power / 2u * rest) >> shift);
 }
 
 void labd_task_scores(const int32_t logits[LABD_CLASSES], unsigned shift, uint16_t scores[LABD_CLASSES]) {
