@@ -18,6 +18,7 @@ BUFFER = '"labd"'
 DEFAULT_BUFFER = '"defbuffer1"'
 LIMITS = SourceLimits(voltage_v=105.0, current_a=7.35)  # p. 6-94: largest programmable limits
 LOWEST_LIMIT_A = 1e-6  # p. 6-94
+OVERVOLTAGE_STEPS_V = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # 2 V is the lowest, 40 V one of them (p. 8-189); others [-]
 RANGE_CLAMP = 1.05
 """A fixed measure range limits the output to 105 % of itself: the reset limit of 105 uA goes with the 100 uA range (p. 6-94)."""
 
@@ -35,7 +36,6 @@ class Options:
         "fill the voltage column of captures from the source read-back (the manual does not say at which rates it keeps up)",
     )
     high_capacitance: bool = option(False, "source mode for DUTs with large decoupling capacitance")
-    overvoltage_steps_v: str = option("2,5,10,20,40,60,80,100", "over-voltage protection levels the instrument offers")
     timeout_s: float = option(2.0, "time-out of one exchange in seconds", low=0.1, high=10.0)
 
 

@@ -19,7 +19,7 @@ from labd_instruments.contract import (
     ProtectionLevels,
     Reading,
 )
-from labd_instruments.drivers._k2461 import DEFAULT_BUFFER, LIMITS, LOWEST_LIMIT_A, Options, Smu
+from labd_instruments.drivers._k2461 import DEFAULT_BUFFER, LIMITS, LOWEST_LIMIT_A, OVERVOLTAGE_STEPS_V, Options, Smu
 from labd_instruments.drivers._k2461_capture import TriggeredDigitizer
 from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
 from labd_instruments.links.link import Link
@@ -161,10 +161,9 @@ class K2461:
         return ProtectionLevels(voltage_v, same(what, levels.current_a, got, tolerance=1e-3 * levels.current_a))
 
     def _overvoltage(self, volt: float) -> float | None:
-        steps = sorted(float(step) for step in self._smu.options.overvoltage_steps_v.split(","))
-        step = next((s for s in steps if s >= volt), None)
+        step = next((s for s in OVERVOLTAGE_STEPS_V if s >= volt), None)
         if step is None:
-            raise OutOfRangeError(f"{self.name}: over-voltage protection is {volt:g} V, the highest step is {steps[-1]:g} V")
+            raise OutOfRangeError(f"{self.name}: over-voltage protection is {volt:g} V, the highest step is {OVERVOLTAGE_STEPS_V[-1]:g} V")
         self._smu.link.write(f":SOUR:VOLT:PROT PROT{step:g}")  # p. 6-96 names the command; words as on the 2450 [-]
         got = scpi.unquoted(self._smu.link.query(":SOUR:VOLT:PROT?")).upper()
         if got != f"PROT{step:g}":
