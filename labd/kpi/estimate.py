@@ -102,8 +102,10 @@ def published(
 
 
 def budget(value: Uncertain) -> tuple[BudgetLine, ...]:
-    """Lines of the budget, largest first; unknown terms are in the flags, not here."""
+    """Lines of the budget, largest first, without what rounding left of a cancelled term; unknown terms are in the flags, not here."""
     lines = [_line(v.tag, c) for v, c in parts(value) if v.tag.distribution != "unknown"]
+    least = 1e-7 * max((abs(line.u) for line in lines), default=0.0)
+    lines = [line for line in lines if abs(line.u) > least]
     return tuple(sorted(lines, key=lambda line: (-abs(line.u), line.name)))
 
 

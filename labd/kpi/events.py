@@ -99,7 +99,7 @@ def _from_bursts(capture: CaptureInput, bursts: Bursts, problems: list[str]) -> 
     """No marker: device counters inside the bursts, else the whole burst only."""
     always_on = not capture.point.mode.is_event
     marks, clock = None, None
-    if capture.laps:
+    if capture.laps and len(capture.stretches) == 1:  # separate stretches share no axis with the device's counter
         try:
             marks, clock = place_laps(bursts, lap_array(capture), always_on=always_on)
         except SegmentError as error:

@@ -28,6 +28,7 @@ class Term:
 
     @property
     def unit_u(self) -> float:
+        """Standard uncertainty of the unit variable; 0 for an unknown term, which no figure may take for a known one."""
         return {"rectangular": 1 / math.sqrt(3), "unknown": 0.0}.get(self.distribution, 1.0)
 
 
@@ -39,7 +40,7 @@ class Terms:
 
     def unit(self, term: Term) -> Any:
         """The variable of a term; the same object for the same name. Raises ValueError when a name is used for two different terms."""
-        found = self._variables.setdefault(term.name, ufloat(0.0, term.unit_u, tag=term))
+        found = self._variables.setdefault(term.name, ufloat(0.0, term.unit_u or 1.0, tag=term))
         if found.tag != term:
             raise ValueError(f"{term.name} is {found.tag}, it cannot also be {term}")
         return found

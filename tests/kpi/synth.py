@@ -133,7 +133,7 @@ def stretch(
     """Record a board whose events (wake, or inference in always_on) begin at `begins`."""
     n = int(length_s / bench.dt_s)
     clock = 1 + bench.errors.get("timebase", 0.0) * (bench.terms.timebase or 0.0)
-    edges: Float = (t0_s + np.arange(n + 1) * bench.dt_s) * clock  # the instrument counts its own records back from the trigger
+    edges: Float = (t0_s + np.arange(n + 1, dtype=np.float64) * bench.dt_s) * clock  # counted back from the trigger on its own clock
     breaks, levels = [min(edges[0], begins[0] if len(begins) else edges[0]) - 1.0], [dut.rest_a]
     on: list[float] = []
     off: list[float] = []
@@ -156,9 +156,8 @@ def stretch(
     e, terms = bench.errors, bench.terms
     r = terms.current[-1]
     i = (i - e.get("offset", 0) * (r.offset_a or 0.0)) / (1 + e.get("gain", 0) * (r.gain or 0.0)) + bench.noise_a * rng.standard_normal(n)
-    v: Float | float = (dut.volt - e.get("v_offset", 0) * (terms.voltage_offset_v or 0.0)) / (
-        1 + e.get("v_gain", 0) * (terms.voltage_gain or 0.0)
-    )
+    v_gain = 1 + e.get("v_gain", 0) * (terms.voltage_gain or 0.0)
+    v: Float | float = (dut.volt - e.get("v_offset", 0) * (terms.voltage_offset_v or 0.0)) / v_gain
     volt = v + bench.noise_v * rng.standard_normal(n)
     marker = 3.0 * gate_means(np.array(on), np.array(off), edges) if on else np.zeros(n)
     marker = marker + bench.marker_noise_v * rng.standard_normal(n)
