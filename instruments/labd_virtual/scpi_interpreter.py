@@ -60,7 +60,7 @@ class Interpreter:
         replies: list[bytes] = []
         path: tuple[str, ...] = ()
         try:
-            for text in split(message.strip("\r\n"), ";"):
+            for text in split(message.removesuffix("\n"), ";"):
                 if not text.strip():
                     continue
                 unit = parse_unit(text)

@@ -12,7 +12,8 @@ from labd_virtual.scpi_errors import ScpiError
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z%/]*)\Z")
 _RADIX = re.compile(r"#([HQB])([0-9A-F]+)\Z", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-_HEADER = re.compile(r"(\*[A-Za-z]+|:?[A-Za-z][A-Za-z0-9_]*(?::[A-Za-z][A-Za-z0-9_]*)*)(\?)?")
+_HEADER = re.compile(r"(:?\*[A-Za-z]+|:?[A-Za-z][A-Za-z0-9_]*(?::[A-Za-z][A-Za-z0-9_]*)*)(\?)?")
+_BLANKS = " \t\r\n"
 _RADIX_BASE = {"H": 16, "Q": 8, "B": 2}
 
 
@@ -114,7 +115,7 @@ def split(text: str, separator: str) -> Iterator[str]:
 
 def parse_unit(text: str) -> Unit:
     """One unit without its separator. Raises ScpiError(-101, -102, -103, ...)."""
-    text = text.strip(" \t\r\n")
+    text = text.lstrip(_BLANKS)
     found = _HEADER.match(text)
     if found is None:
         raise ScpiError(-101 if text and not text[0].isascii() else -102)
@@ -122,7 +123,7 @@ def parse_unit(text: str) -> Unit:
     if any(len(node) > 24 for node in header.split(":")):
         raise ScpiError(-112)
     rest = text[found.end() :]
-    if rest and rest[0] not in " \t":
+    if rest and rest[0] not in _BLANKS:
         raise ScpiError(-102 if rest[0] == ":" else -103)
     arguments = tuple(parse_argument(part) for part in split(rest, ",")) if rest.strip() else ()
     # ":*CLS" is strictly illegal; real instruments take it.
@@ -137,7 +138,10 @@ def parse_unit(text: str) -> Unit:
 
 def parse_argument(text: str) -> Argument:
     """Raises ScpiError when the text is no legal program data element."""
-    text = text.strip(" \t\r\n")
+    text = text.lstrip(_BLANKS)
+    if text[:1] == "#" and text[1:2].isdigit():
+        return _block(text)  # blanks at its end may be data
+    text = text.rstrip(_BLANKS)
     if not text:
         raise ScpiError(-109)
     first = text[0]
@@ -145,8 +149,6 @@ def parse_argument(text: str) -> Argument:
         return _string(text)
     if first == "(":
         return _expression(text)
-    if first == "#" and text[1:2].isdigit():
-        return _block(text)
     radix = _RADIX.match(text)
     if radix:
         try:
@@ -181,9 +183,10 @@ def _block(text: str) -> Argument:
     if text[1] == "0":
         return Argument(Kind.BLOCK, text[2:])
     start = 2 + int(text[1])
-    if not text[2:start].isdigit() or len(text) != start + int(text[2:start]):
+    end = start + int(text[2:start]) if text[2:start].isdigit() else 0
+    if not start <= end <= len(text) or text[end:].strip(_BLANKS):
         raise ScpiError(-161)
-    return Argument(Kind.BLOCK, text[start:])
+    return Argument(Kind.BLOCK, text[start:end])
 
 
 def definite_block(data: bytes) -> bytes:

@@ -74,7 +74,7 @@ class LoadNode:
         assert len(t_ns) == 0 or t_ns.max() <= self._clock.now_ns(), "asked for the future"
         assert np.all(np.diff(t_ns) >= 0), "instants must ascend"
         charge, square = self._integral(t_ns, 1), self._integral(t_ns, 2)
-        return Integrals(charge, square, self.volts * t_ns * 1e-9, self.volts * charge)
+        return Integrals(charge, square, self.volts * t_ns.astype(np.float64) * 1e-9, self.volts * charge)
 
     def clamped_since(self) -> int | None:
         return self.clamped_ns
