@@ -46,6 +46,11 @@ class Captures:
         )
         return self.get(run_id, key)
 
+    def learn(self, run_id: str, key: str, *, acquisition: object) -> None:
+        """Replace what is known of a capture under way. Raises NotFound."""
+        row = self.get(run_id, key)
+        self._database.execute("UPDATE captures SET acquisition = ? WHERE run_id = ? AND key = ?", (dump(acquisition), run_id, row.key))
+
     def finish(self, run_id: str, key: str, *, samples: int, stretches: int, flags: Iterable[str] = (), now_ns: int | None = None) -> None:
         """recording -> finished."""
         self._move(self.get(run_id, key), CaptureState.FINISHED, (CaptureState.RECORDING,))

@@ -75,6 +75,10 @@ def _value(hint: Any, data: Any, where: str) -> Any:
         return data
     if origin is typing.Union or origin is types.UnionType:
         return _optional(hint, data, where)
+    if origin is typing.Literal:
+        if data not in typing.get_args(hint):
+            raise StoreError(f"{where} is {data!r}, one of {', '.join(map(repr, typing.get_args(hint)))} is meant")
+        return data
     if origin is tuple:
         return tuple(_value(typing.get_args(hint)[0], item, f"{where}[{k}]") for k, item in enumerate(_expect(list, data, where)))
     if origin is not None and issubclass(origin, Mapping):

@@ -112,9 +112,11 @@ def test_a_capture_goes_planned_recording_finished(tmp_path: Path) -> None:
         assert begun.state is CaptureState.RECORDING
         assert from_json(Acquisition, begun.acquisition) == acquisition
         assert catalogue.trace_path(begun) == tmp_path / "traces" / run.id / "0000-mean.parquet"
+        catalogue.captures.learn(run.id, "a", acquisition={"records": 1000})
         catalogue.captures.finish(run.id, "a", samples=1000, stretches=2, flags=("gap", "clipped", "gap"))
         done = catalogue.captures.get(run.id, "a")
     assert (done.state, done.samples, done.stretches, done.flags) == (CaptureState.FINISHED, 1000, 2, ("clipped", "gap"))
+    assert done.acquisition == {"records": 1000}
     assert done.started_ns is not None
     assert done.ended_ns is not None
 

@@ -1,0 +1,63 @@
+"""Opens a serial port with pyserial and hands out its file descriptor, unblocked and exclusive."""
+
+from __future__ import annotations
+
+import termios
+from contextlib import suppress
+from dataclasses import dataclass
+
+import serial
+
+from labd.dut.errors import PortFailure
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """port: a device path. baud: 115200 for most performance builds, 921600 for ad01, 9600 for stock energy builds.
+
+    dtr, rts: their level from the first moment on; opening a port otherwise toggles them, which resets many boards.
+    """
+
+    port: str
+    baud: int = 115200
+    dtr: bool = True
+    rts: bool = True
+
+
+def open_port(settings: PortSettings) -> serial.Serial:
+    """8N1, no flow control. Works on a pseudo-terminal too, which has no modem lines. Raises PortFailure."""
+    if not settings.port:
+        raise PortFailure("no serial port is given: links.<name>.port in the bench file, for example /dev/ttyACM0")
+    port = serial.Serial()
+    port.port = settings.port
+    port.baudrate = settings.baud
+    port.exclusive = True
+    port.dtr = settings.dtr
+    port.rts = settings.rts
+    try:
+        port.open()
+    except serial.SerialException as error:
+        raise PortFailure(f"{settings.port}: {_why(error)}") from error
+    except (OSError, ValueError) as error:
+        raise PortFailure(f"{settings.port}: cannot be opened at {settings.baud} baud: {error}") from error
+    _keep_lines_on_close(port.fileno())
+    return port
+
+
+def _keep_lines_on_close(fd: int) -> None:
+    """Without HUPCL, closing the port leaves DTR alone, so that it does not reset the board."""
+    with suppress(termios.error):
+        attributes = termios.tcgetattr(fd)
+        attributes[2] &= ~termios.HUPCL
+        termios.tcsetattr(fd, termios.TCSANOW, attributes)
+
+
+def _why(error: serial.SerialException) -> str:
+    text = str(error)
+    if "lock" in text:
+        return "is in use by another program"
+    if "No such file" in text:
+        return "there is no such port; is the board plugged in?"
+    if "Permission denied" in text:
+        return "permission denied; add yourself to the group that owns it (dialout on Debian)"
+    return f"cannot be opened: {text}"
