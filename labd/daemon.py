@@ -7,7 +7,7 @@ import contextlib
 import datetime
 import platform
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -19,6 +19,7 @@ import numpy as np
 from labd import bench_file
 from labd.analyse.run import analyse_run
 from labd.bench.acquire import Rig
+from labd.bench.check import Finding, check_station
 from labd.bench.clock import BenchClock, WallClock
 from labd.bench.expand import CapturePlan, expand
 from labd.bench.interlock import IoLine
@@ -152,6 +153,33 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
         return RunOutcome(run.id, catalogue.folder, analysis.records, tuple(failed))
 
 
+async def check_bench(path: Path, *, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
+    """Test a bench, telling each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`."""
+    bench = bench_file.load_bench(path)
+    bench_file.check_bench(bench)
+    findings: list[Finding] = []
+
+    async def work() -> None:
+        async with open_bench(bench) as opened:
+            for name, resource in (opened.addresses.instruments if opened.addresses else {}).items():
+                show(Finding(name, True, f"virtual, any VISA client can open {resource}"))
+            async for finding in check_station(_rig(opened, settle_s=0.2), opened.lines, bench.board.supply):
+                findings.append(finding)
+                show(finding)
+            if hold:
+                await stop.wait()
+
+    with Catalogue.open(None) as catalogue, bench_lock(catalogue.folder, bench.name):
+        await stoppable(work(), asyncio.Event() if hold else stop)
+    show(Finding("outputs", True, "off, verified"))
+    return all(finding.ok is not False for finding in findings)
+
+
+def _rig(opened: OpenBench, *, settle_s: float) -> Rig:
+    bench = opened.bench
+    return Rig(opened.station, opened.board, translate.board_facts(bench), bench.mains, settle_s, bench.floor.range)
+
+
 async def _measure(
     bench: Bench, plan: Plan, plans: list[CapturePlan], *, catalogue: Catalogue, run_id: str, progress: Progress
 ) -> list[str]:
@@ -160,14 +188,7 @@ async def _measure(
         station = opened.station
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
         _check_firmware(opened.board.device, plan)
-        rig = Rig(
-            station,
-            opened.board,
-            translate.board_facts(bench),
-            bench.mains,
-            plan.conditions.settle,
-            bench.floor.range,
-        )
+        rig = _rig(opened, settle_s=plan.conditions.settle)
         work = Work(
             rig,
             catalogue,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from labd.bench.clock import in_steps
 from labd.bench.expand import CapturePlan
 from labd.bench.ranges import floor_range, peak_range
 from labd.bench.station import Station, Tool
@@ -22,6 +23,7 @@ from labd_instruments.contract import Acquisition, Captures, CaptureSetup, Measu
 from labd_instruments.errors import InstrumentError, LostSamplesError
 
 READ_S = 4.0  # one read of a stream: the link's time-out is 2 s, plus a busy host
+REST_STEP_S = 0.02
 IDLE_MARGIN_S = 5.0  # what set-up and tear-down of a floor capture may take in real time
 REST_LEAST_S = 0.02  # between triggered events, besides the longest event: the supply recovers and the board sleeps
 EVENT_DT_S = 20.48e-6
@@ -31,6 +33,14 @@ POLL_S = 0.002
 
 class Sink(Protocol):
     """Where blocks go. `stretch` counts contiguous stretches from 0; `trigger` tells that time 0 of the block's axis is a trigger."""
+
+    async def begin(self, acquisition: Acquisition) -> None: ...
+
+    async def write(self, block: Block, *, stretch: int, trigger: bool) -> None: ...
+
+
+class Discarded:
+    """A sink that keeps nothing."""
 
     async def begin(self, acquisition: Acquisition) -> None: ...
 
@@ -113,15 +123,22 @@ async def prepare(rig: Rig, plan: CapturePlan) -> None:
 async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     meter = rig.station.meter
     setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=_rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
-    async with rig.device.resting(rig.settle_s + plan.duration_s + IDLE_MARGIN_S):
-        await rig.station.clock.sleep(rig.settle_s)
-        async with rig.station.clock.frozen():
+    clock = rig.station.clock
+    async with AsyncExitStack() as stack:
+        async with clock.frozen():
+            await _enter_rest(rig, stack, rig.settle_s + plan.duration_s + IDLE_MARGIN_S)
+            await clock.sleep(rig.settle_s)
             acquisition = await meter.call(_streams(meter).configure_stream, setup)
             await sink.begin(acquisition)
             async with _recording(meter, sink) as recording:
-                await rig.station.clock.sleep(plan.duration_s)
+                await clock.sleep(plan.duration_s)
             end = recording.end
     return Taken(acquisition, end.records, served=0, end=end)
+
+
+async def _enter_rest(rig: Rig, stack: AsyncExitStack, seconds: float) -> None:
+    """Send the board to rest and stop the clock there: a stepped bench would otherwise have rested to the end before labd acts."""
+    await in_steps(rig.station.clock, stack.enter_async_context(rig.device.resting(seconds)), REST_STEP_S)
 
 
 async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
@@ -131,12 +148,15 @@ async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     if not isinstance(driver, Measures):
         raise InstrumentFailure(f"{meter.spec.name}: {meter.spec.driver} can neither log nor read steady means; it cannot measure a floor")
     setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=_rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
-    async with rig.device.resting(rig.settle_s + 2 * plan.duration_s + IDLE_MARGIN_S):
-        await rig.station.clock.sleep(rig.settle_s)
-        acquisition = await meter.call(driver.configure_mean, setup)
-        await meter.call(driver.zero)
+    clock = rig.station.clock
+    async with AsyncExitStack() as stack, clock.frozen():
+        await _enter_rest(rig, stack, rig.settle_s + 2 * plan.duration_s + IDLE_MARGIN_S)
+        await clock.sleep(rig.settle_s)
+        acquisition = await in_steps(clock, meter.call(driver.configure_mean, setup), setup.aperture_s)
+        await in_steps(clock, meter.call(driver.zero), setup.aperture_s)
         await sink.begin(acquisition)
-        readings = [await _next_reading(rig, meter, driver) for _ in range(max(8, round(plan.duration_s * rig.mains_hz)))]
+        count = max(8, round(plan.duration_s * rig.mains_hz))
+        readings = [await in_steps(clock, _next_reading(rig, meter, driver), setup.aperture_s) for _ in range(count)]
         await meter.call(meter.driver.check_errors, "steady readings")
     await sink.write(_as_block(readings, acquisition), stretch=0, trigger=False)
     return Taken(acquisition, len(readings), served=0)
@@ -167,9 +187,26 @@ async def _mean(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     period_us = round(1e6 / plan.point.rate_hz)
     async with _recording(meter, sink) as recording:
         done = await rig.device.periodic(plan.events, period_us)
-    laps = await rig.device.laps()
+    laps = await _laps(rig)
     counters = await rig.device.counters()
-    return Taken(acquisition, recording.end.records, served=done.served, missed=done.missed, laps=laps, end=recording.end, counters=counters)
+    flags: list[str] = []
+    if done.missed:
+        flags.append(f"{done.missed} deadlines missed")
+    return Taken(
+        acquisition,
+        recording.end.records,
+        served=done.served,
+        missed=done.missed,
+        laps=laps,
+        end=recording.end,
+        flags=tuple(flags),
+        counters=counters,
+    )
+
+
+async def _laps(rig: Rig) -> tuple[tuple[float, ...], ...]:
+    """The DUT's own account of each event: event, awake, ready, start, end in us of its counter."""
+    return tuple((lap.event_us, lap.awake_us, lap.ready_us, lap.start_us, lap.end_us) for lap in await rig.device.laps())
 
 
 async def _events(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
@@ -183,14 +220,17 @@ async def _events(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     await sink.begin(acquisition)
     rest_s = rig.board.longest_event_s + REST_LEAST_S
     records = 0
-    async with rig.device.armed(plan.events, timeout_s=10 * rest_s + IDLE_MARGIN_S) as armed:
+    async with rig.device.armed(plan.events + 1, timeout_s=10 * rest_s + IDLE_MARGIN_S) as armed:
         for event in range(plan.events):
             await rig.station.clock.sleep(rest_s)
             records += await _one_event(rig, meter, driver, sink, event)
-    if armed.served != plan.events:
-        raise DataLost(f"{plan.key}: {plan.events} triggers were fired, the board served {armed.served}; check the trigger line")
-    laps = await rig.device.laps()
-    return Taken(acquisition, records, served=armed.served, laps=laps, counters=await rig.device.counters())
+        # the board does not go to rest after the last event of a program: one more, which is not kept
+        await rig.station.clock.sleep(rest_s)
+        await _one_event(rig, meter, driver, Discarded(), plan.events)
+    if armed.served != plan.events + 1:
+        raise DataLost(f"{plan.key}: {plan.events + 1} triggers were fired, the board served {armed.served}; check the trigger line")
+    laps = (await _laps(rig))[: plan.events]
+    return Taken(acquisition, records, served=plan.events, laps=laps, counters=await rig.device.counters())
 
 
 async def _one_event(rig: Rig, meter: Tool, driver: Captures, sink: Sink, event: int) -> int:

@@ -66,7 +66,7 @@ class Interlock:
     """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified."""
 
     def __init__(self, source: Sources, session: Caller, limits: Limits, *, clock: BenchClock, remote_sense: bool) -> None:
-        self._source = source
+        self.source = source
         self._session = session
         self._limits = limits
         self._clock = clock
@@ -106,7 +106,7 @@ class Interlock:
         """A new supply voltage while on; refused outside the limits or below a connected line's level."""
         self.check_voltage(volt)
         self.check_lines(self._lines, volt)
-        await self._do(self._source.set_voltage, volt)
+        await self._do(self.source.set_voltage, volt)
 
     async def connect_lines(self, lines: list[IoLine]) -> None:
         """Drive lines into the DUT. Raises SafetyRefusal while its supply is off: it would be fed through its pins."""
@@ -115,7 +115,7 @@ class Interlock:
         await self._connect(lines)
 
     async def tripped(self) -> str | None:
-        return await self._do(self._source.tripped)
+        return await self._do(self.source.tripped)
 
     async def power_down(self) -> None:
         """Lines high-Z, output off, verified: state off and DUT below off_voltage within off_time. Raises OutputNotVerifiedOff."""
@@ -123,8 +123,8 @@ class Interlock:
             await line.disconnect()
         self._lines = []
         self.state = Power.UNKNOWN
-        await self._do(self._source.set_output, False)
-        if await self._do(self._source.output_is_on):
+        await self._do(self.source.set_output, False)
+        if await self._do(self.source.output_is_on):
             raise OutputNotVerifiedOff("the source still reports its output on after it was switched off: cut the supply by hand")
         await self._wait_discharged()
         self.state = Power.OFF
@@ -133,7 +133,7 @@ class Interlock:
         waited = 0.0
         step = self._limits.off_time_s / 40
         while True:
-            reading = await self._do(self._source.measure_output)
+            reading = await self._do(self.source.measure_output)
             if abs(reading.voltage_v) < self._limits.off_voltage_v:
                 return
             if waited >= self._limits.off_time_s:
@@ -146,20 +146,20 @@ class Interlock:
             waited += step
 
     async def _prepare(self) -> None:
-        await self._do(self._source.set_voltage, 0.0)
-        await self._do(self._source.set_off_mode, self._limits.sinking_off)
-        await self._do(self._source.set_remote_sense, self._remote_sense)
+        await self._do(self.source.set_voltage, 0.0)
+        await self._do(self.source.set_off_mode, self._limits.sinking_off)
+        await self._do(self.source.set_remote_sense, self._remote_sense)
 
     async def _sense_test(self) -> None:
         """At a voltage that no board notices: does the source measure what it sets? An open or swapped sense lead does not."""
         self.check_voltage(SENSE_TEST_V)
         await self._protect(min(SENSE_TEST_OVP_V, self._limits.voltage_v))
-        await self._do(self._source.set_voltage, SENSE_TEST_V)
-        await self._do(self._source.set_output, True)
+        await self._do(self.source.set_voltage, SENSE_TEST_V)
+        await self._do(self.source.set_output, True)
         await self._clock.sleep(RAMP_S)
-        reading = await self._do(self._source.measure_output)
-        trip = await self._do(self._source.tripped)
-        on = await self._do(self._source.output_is_on)
+        reading = await self._do(self.source.measure_output)
+        trip = await self._do(self.source.tripped)
+        on = await self._do(self.source.output_is_on)
         if trip is None and on and abs(reading.voltage_v - SENSE_TEST_V) <= SENSE_TEST_TOLERANCE_V:
             return
         await self.power_down()
@@ -173,14 +173,14 @@ class Interlock:
         await self._protect(self._limits.voltage_v)
         start = SENSE_TEST_V
         for step in range(1, RAMP_STEPS + 1):
-            await self._do(self._source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
+            await self._do(self.source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
             await self._clock.sleep(RAMP_S / RAMP_STEPS)
         await self._clock.sleep(RAMP_S)
         await self._check_held(supply_v)
 
     async def _check_held(self, supply_v: float) -> None:
-        reading: Reading = await self._do(self._source.measure_output)
-        trip = await self._do(self._source.tripped)
+        reading: Reading = await self._do(self.source.measure_output)
+        trip = await self._do(self.source.tripped)
         if trip is None and abs(reading.voltage_v - supply_v) <= 0.05 * supply_v:
             return
         await self.power_down()
@@ -192,7 +192,7 @@ class Interlock:
 
     async def _protect(self, ovp_v: float) -> None:
         asked = ProtectionLevels(voltage_v=ovp_v, current_a=min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v))
-        got = await self._do(self._source.protect, asked)
+        got = await self._do(self.source.protect, asked)
         if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
 

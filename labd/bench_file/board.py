@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from labd.bench_file.text import amperes, volts
 from labd.config.document import Source, parse_section, read_source
 from labd.config.section import Section, Wrong
-from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, Volts, Words
+from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
 
 
 class Board(Section):
@@ -25,6 +25,9 @@ class Board(Section):
     supply_max: Volts = Field(description="absolute maximum at the supply pins")
     clock: Hertz = Field(description="core clock")
     decoupling: UncertainFarads = Field(description="capacitance inside the boundary plane; the half width may be a percentage")
+    series_resistance: UncertainOhms | None = Field(
+        default=None, description="between the supply terminals and the decoupling (a supply filter); left out: none"
+    )
     regulator: Text = Field(default="none", description="regulator, and on which side of the boundary plane")
     peak_current: Amperes = Field(description="the most it draws in any phase; ranges must hold it")
     sleep_current: Amperes = Field(description="an upper bound asleep; chooses the floor range")

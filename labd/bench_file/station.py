@@ -80,10 +80,10 @@ def method(bench: Bench, *, stream: bool) -> Method:
 
 
 def time_constant(bench: Bench) -> Uncertain:
-    """R*C of source and cables into the board's decoupling, with the half-width both tolerances give; 0 where R is not declared."""
-    resistance = bench.instruments[bench.source].source_resistance
-    if resistance is None:
-        return Uncertain(0.0, 0.0)
+    """R*C of source, cables and supply filter into the board's decoupling, with the half-width both tolerances give."""
+    parts = (bench.instruments[bench.source].source_resistance, bench.board.series_resistance)
+    known = [part for part in parts if part is not None]
+    resistance = Uncertain(sum(part.value for part in known), sum(part.half_width for part in known))
     capacitance = bench.board.decoupling
     tau = resistance.value * capacitance.value
     return Uncertain(tau, math.hypot(resistance.half_width * capacitance.value, resistance.value * capacitance.half_width))

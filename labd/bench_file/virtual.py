@@ -17,6 +17,7 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
         "power_on_v": min(board.supply_min * 1.09, board.supply),
         "supply_max_v": board.supply_max,
         "capacitance_f": board.decoupling.value,
+        "series_ohm": board.series_resistance.value if board.series_resistance else 0.0,
         "clock_hz": board.clock,
         "ambient_c": bench.ambient.value,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from labd import resources
 from labd.errors import FileError
@@ -41,3 +43,18 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
     except OSError as error:
         raise FileError(str(target), "", f"cannot be written: {error.strerror or error}") from error
+
+
+def register(app: typer.Typer) -> None:
+    app.command("init")(init)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the files into; made when missing.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Write commented bench, board and plan files to start from: one set for a virtual bench, one for your own."""
+    for path in write_templates(folder, force):
+        print(path)
+    print(f"\ntry: labd check {folder / 'benches/demo.toml'}")
+    print(f"     labd run {folder / 'benches/demo.toml'} {folder / 'plans/demo.toml'}")

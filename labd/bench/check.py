@@ -1,0 +1,129 @@
+"""`labd check`: does every instrument, lead and line of a bench do what the bench file says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from labd.bench.acquire import Rig, acquire
+from labd.bench.expand import CapturePlan
+from labd.bench.interlock import IoLine
+from labd.bench.station import Tool
+from labd.errors import InstrumentFailure, LabdError
+from labd.records import MarkStyle, Mode, OperatingPoint, Role
+from labd_instruments.block import Block
+from labd_instruments.contract import Acquisition, Captures, Streams
+
+REST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tested. ok None: could not be tested here, and why."""
+
+    what: str
+    ok: bool | None
+    text: str
+
+
+class Samples:
+    """A sink that keeps what a check looks at."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.acquisition: Acquisition | None = None
+
+    async def begin(self, acquisition: Acquisition) -> None:
+        self.acquisition = acquisition
+
+    async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:
+        self.blocks.append(block)
+
+    def column(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        """All samples of one column, float32 [n]."""
+        return np.concatenate([getattr(block, name) for block in self.blocks])
+
+
+async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> AsyncIterator[Finding]:
+    """Test by test, the harmless ones first; what a failure makes impossible is left out."""
+    for tool in rig.station.tools.values():
+        yield _instrument(tool)
+    yield await _tested("discharged", lambda: _unpowered(rig))
+    powered = await _tested("sense leads and supply", lambda: _powered(rig, lines, supply_v))
+    yield powered
+    if powered.ok is False:
+        return
+    yield await _tested("board", lambda: _board(rig))
+    if not rig.device.extended:
+        yield Finding("back-feed asleep", None, "stock firmware has no sleep mode to test it in")
+        return
+    yield await _tested("back-feed asleep", lambda: _back_feed(rig, supply_v))
+    yield await _tested("trigger and marker lines", lambda: _lines(rig, supply_v))
+
+
+async def _tested(what: str, test: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(what, True, await test())
+    except LabdError as error:
+        return Finding(what, False, str(error))
+
+
+def _instrument(tool: Tool) -> Finding:
+    who = tool.identity
+    known = sorted(row.full_scale for row in tool.driver.accuracy().rows if row.quantity in ("current", "power"))
+    rows = f"accuracy known on {len(known)} ranges" if known else "accuracy unknown: its figures will carry no interval"
+    return Finding(
+        tool.spec.name, True, f"{who.maker} {who.model}, serial {who.serial}, at {tool.spec.resource}; {tool.driver.evidence}; {rows}"
+    )
+
+
+async def _unpowered(rig: Rig) -> str:
+    """Rail off, lines attached: nothing may feed the board."""
+    await rig.station.interlock.power_down()
+    reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
+    return f"{reading.voltage_v * 1e3:.1f} mV at the board with its supply off"
+
+
+async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str:
+    await rig.station.interlock.power_up(supply_v, lines)
+    reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
+    return f"{reading.voltage_v:.4g} V and {reading.current_a * 1e3:.3g} mA at the board"
+
+
+async def _board(rig: Rig) -> str:
+    device = rig.device
+    kind = "labd's firmware" if device.extended else "stock MLPerf Tiny firmware (always_on only)"
+    return f"{device.identity.vendor}, {device.identity.model}, {kind}, {device.identity.build} build"
+
+
+async def _back_feed(rig: Rig, supply_v: float) -> str:
+    """Asleep, with the link attached as in a run: current out of the supply pins means that something else feeds the board."""
+    samples = Samples()
+    await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.FLOOR, events=0), samples)
+    current = samples.column("current")
+    mean, u = float(np.nanmean(current)), float(np.nanstd(current) / np.sqrt(len(current)))
+    if mean < -2 * u:
+        raise InstrumentFailure(f"back_feed: {mean * 1e6:.3g} uA asleep flows out of the supply pins; a line feeds the board, isolate it")
+    return f"{mean * 1e6:.3g} uA asleep, into the supply pins"
+
+
+async def _lines(rig: Rig, supply_v: float) -> str:
+    driver = rig.station.meter.driver
+    if not isinstance(driver, Captures):
+        return "this meter has no trigger"
+    samples = Samples()
+    await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.EVENT, events=1), samples)
+    if not isinstance(driver, Streams):
+        return "a trigger wakes the board"
+    marker = samples.column("marker")
+    if float(marker.max()) < 0.5 * supply_v:
+        raise InstrumentFailure(f"the marker line stays at {float(marker.max()):.3g} V during an inference; check its wire and level")
+    return f"a trigger wakes the board, the marker shows {float(marker.max()):.3g} V"
+
+
+def _plan(rig: Rig, supply_v: float, mode: Mode, role: Role, *, events: int) -> CapturePlan:
+    marks = MarkStyle.PHASES if role is Role.EVENT else MarkStyle.GATE
+    point = OperatingPoint(mode, 0.0, supply_v, "dnn")
+    return CapturePlan(f"check/{role}", point, role, 0, 0, events, REST_S, marks, rig.station.meter.spec.name, 0)

@@ -1,0 +1,36 @@
+"""`labd check BENCH`: what works on a bench and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from labd.bench.check import Finding
+from labd.cli.run import with_signals
+from labd.daemon import check_bench
+
+SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check")(check)
+
+
+def check(
+    bench: Annotated[Path, typer.Argument(help="Bench file.")],
+    hold: Annotated[bool, typer.Option("--hold", help="Keep the instruments open for other VISA clients until Ctrl-C.")] = False,
+) -> int:
+    """Open every instrument and link of BENCH, test sense leads, back-feed and lines, and say what works."""
+    console = Console(highlight=False)
+
+    def show(finding: Finding) -> None:
+        console.print(f"{SIGNS[finding.ok]} {finding.what}: {finding.text}", soft_wrap=True)
+
+    async def work(stop: asyncio.Event) -> bool:
+        return await check_bench(bench, show=show, stop=stop, hold=hold)
+
+    return 0 if with_signals(work) else 5

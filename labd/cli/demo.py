@@ -1,0 +1,28 @@
+"""`labd demo`: the main job on a virtual bench, from nothing to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labd import resources
+from labd.cli.report import write_report
+from labd.cli.run import measured
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the store and the report.")] = Path("labd-demo"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+) -> int:
+    """Sweep a virtual board over inference rates in three modes: real drivers, real sockets, real firmware, no hardware."""
+    fixtures = resources.path("fixtures")
+    outcome = measured(fixtures / "benches/demo.toml", fixtures / "plans/demo.toml", store=out / "store", quiet=quiet)
+    for path in write_report(outcome.store, outcome.run_id, out / "report"):
+        print(path)
+    return 4 if outcome.failed else 0
