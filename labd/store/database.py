@@ -44,10 +44,11 @@ class Database:
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.execute("COMMIT")
         except BaseException:
-            self.execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite ends some by itself, for example on a full disk
+                self.execute("ROLLBACK")
             raise
-        self.execute("COMMIT")
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -124,15 +125,22 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     error: sqlite3.Error | None = None
     for mode in ("mode=ro", "mode=ro&immutable=1"):
         try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        except sqlite3.DatabaseError as failed:
+            return _readable(f"{path.resolve().as_uri()}?{mode}")
+        except sqlite3.Error as failed:
             error = failed
-            if path.with_name(f"{path.name}-wal").exists():
-                break  # immutable would overlook what is in the log
-        else:
-            return connection
+        if path.with_name(f"{path.name}-wal").exists():
+            break  # immutable would overlook what is in the log
     raise StoreError(f"{path}: cannot be read as a catalogue: {error}") from error
+
+
+def _readable(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _migrated_copy(database: Database) -> Database:

@@ -151,11 +151,13 @@ class TraceWriter:
         assert self._stream is not None
         assert self._sync is not None
         assert self._file is not None
-        if not self._broken:  # nothing whole can follow a torn batch
-            self._stream.close()
-        self._sync.stop()
-        os.fdatasync(self._file.fileno())
-        self._file.close()
+        try:
+            if not self._broken:  # nothing whole can follow a torn batch
+                self._stream.close()
+        finally:
+            self._sync.stop()
+            with self._file:
+                os.fdatasync(self._file.fileno())
 
 
 class _Syncer:
