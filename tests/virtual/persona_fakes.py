@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,22 +17,44 @@ from labd_virtual.contract import Edge, Integrals
 from labd_virtual.persona import ErrorRow, Persona, PersonaSetup
 
 T = TypeVar("T")
+_PATIENCE = 5  # turns of the event loop in which a woken task may ask for an earlier instant than the next one
 Load = tuple[tuple[int, float], ...]  # (from board time in ns, ampere), ascending
 
 
 class SteppedClock:
-    """Jumps to what is awaited, one sleeper after the other in order of their instants."""
+    """Jumps to the earliest awaited instant once everybody had a chance to ask for an earlier one."""
 
     def __init__(self) -> None:
         self._now = 0
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._serial = itertools.count()
+        self._turning = False
         self.limits: dict[str, int] = {}
 
     def now_ns(self) -> int:
         return self._now
 
     async def sleep_until(self, t_ns: int) -> None:
-        await asyncio.sleep(0)
-        self._now = max(self._now, t_ns)
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._sleepers, (t_ns, next(self._serial), woken))
+        if not self._turning:
+            self._turning = True
+            loop.call_soon(self._turn, _PATIENCE)
+        await woken
+
+    def _turn(self, loops_left: int) -> None:
+        loop = asyncio.get_running_loop()
+        if loops_left:
+            loop.call_soon(self._turn, loops_left - 1)
+            return
+        t_ns, _, woken = heapq.heappop(self._sleepers)
+        if not woken.cancelled():
+            self._now = max(self._now, t_ns)
+            woken.set_result(None)
+        self._turning = bool(self._sleepers)
+        if self._turning:
+            loop.call_soon(self._turn, _PATIENCE)
 
     def set_limit(self, owner: str, t_ns: int | None) -> None:
         if t_ns is None:

@@ -50,7 +50,7 @@ async def test_source_settings_read_back_in_any_spelling() -> None:
         assert float(r.query("CURRent:LIMit:POSitive:IMMediate:AMPLitude? (@1)")) == 0.15
         assert r.query("OUTP? (@1:2);:VOLT:SENS:SOUR? (@1);:OUTP:TMOD? (@1)") == "1,0;EXT;LOWZ"
         r.write("OUTP OFF,(@1)")
-        assert r.query("OUTP? (@1);:SYST:ERR?") == f"0;{NO_ERROR}"
+        assert r.query("OUTP? (@1);:SYST:ERR?;*OPC?") == f"0;{NO_ERROR};1"
 
     await converse(smu(bench), talk)
     connected = [drive[4] for drive in bench.node.drives]

@@ -56,7 +56,7 @@ class N6705C(ScpiPersona):
         main = int(setup.options.get("channel", 1))
         marker = setup.options.get("marker_channel")
         numbers = [main] if marker is None else sorted({main, int(marker)})
-        self.channels = {n: Channel(setup, n, feeds=n == main) for n in numbers}
+        self.channels = {n: Channel(setup, n, feeds=n == main, background=self.background) for n in numbers}
         self.elogs = {n: Elog(setup.clock, c) for n, c in self.channels.items()}
         self.sweeps = {n: Acquisition(setup.clock, setup.pins, c) for n, c in self.channels.items()}
         self._main = self.channels[main]
@@ -128,8 +128,9 @@ class N6705C(ScpiPersona):
             await self.clock.sleep_until(until)
 
     def _busy_until(self) -> int:
+        filling = [a.armed_until_ns for a in self.sweeps.values() if a.state is State.ARMED]
         running = [a.last_ns for a in self.sweeps.values() if a.state is State.RUNNING]
-        return max([c.output.settled_ns for c in self.channels.values()] + running)
+        return max([c.output.settled_ns for c in self.channels.values()] + filling + running)
 
     # --- triggers
 

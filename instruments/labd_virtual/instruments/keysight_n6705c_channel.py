@@ -20,7 +20,7 @@ from labd_virtual.front_end import (
     pin_means,
     wired,
 )
-from labd_virtual.instruments.keysight_n6705c_output import Output
+from labd_virtual.instruments.keysight_n6705c_output import Background, Output
 from labd_virtual.persona import PersonaSetup
 
 TICK_NS = 5120  # converter interval of the N678x: 5.12 us
@@ -95,9 +95,9 @@ class _Nowhere:
 class Channel:
     """One module. feeds: it is the one connected to the node; any other measures the board pin wired to it, and its output goes nowhere."""
 
-    def __init__(self, setup: PersonaSetup, number: int, *, feeds: bool) -> None:
+    def __init__(self, setup: PersonaSetup, number: int, *, feeds: bool, background: Background) -> None:
         self.setup, self.number, self.feeds = setup, number, feeds
-        self.output = Output(setup if feeds else replace(setup, node=_Nowhere()))
+        self.output = Output(setup if feeds else replace(setup, node=_Nowhere()), background)
         self._amps = Converter(
             setup,
             "current",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import numpy as np
 
 from labd_virtual.front_end import row_for
@@ -10,6 +13,7 @@ from labd_virtual.persona import PersonaSetup
 # Questionable and operation bits: "Keysight N6705C Operating and Service Guide", p. 350.
 OV, OC, LIMIT = 1, 2, 128
 CV, CC, OFF = 1, 2, 4
+Background = Callable[[Coroutine[Any, Any, None], str], None]
 
 VOLTAGE_MAX, CURRENT_MAX, PROTECTION_MAX = 20.4, 3.06, 22.0
 ON_DELAY_S, OFF_DELAY_S = 0.040, 0.022  # "Series N6700 User's Guide", p. 77: 35 to 50 ms on, 20 to 25 ms off
@@ -27,8 +31,8 @@ class Output:
     are 1.5 V above the sense point (N6700C guide, p. 304); a procedure that is safe here is safe there.
     """
 
-    def __init__(self, setup: PersonaSetup) -> None:
-        self._setup, self._node, self._clock = setup, setup.node, setup.clock
+    def __init__(self, setup: PersonaSetup, background: Background) -> None:
+        self._setup, self._node, self._clock, self._background = setup, setup.node, setup.clock, background
         self._gain = self._offset = 0.0
         self.wanted = False
         self.reset()
@@ -53,7 +57,8 @@ class Output:
         return self._settled_ns
 
     async def switch(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
-        """OUTPut[:STATe]; takes as long as the relays do."""
+        """OUTPut[:STATe]. On takes as long as the relays do; off acts at once and the relays open behind it, so that nothing that holds
+        board time back can delay it."""
         was_on, self.wanted = self.on, on
         if on and not was_on and not self.tripped:
             await self._sleep(ON_DELAY_S)
@@ -63,9 +68,13 @@ class Output:
                 self._node.drive(emf_v=0.0, resistance_ohm=_SINK_OHM, clamp_a=CURRENT_MAX, connected=True)
             else:
                 self._disconnect()
-            await self._sleep(OFF_DELAY_S)
-            if not self.on:
-                self._disconnect()
+            self._settled_ns = self._clock.now_ns() + round(OFF_DELAY_S * 1e9)
+            self._background(self._open_relays(self._settled_ns), "relays")
+
+    async def _open_relays(self, t_ns: int) -> None:
+        await self._clock.sleep_until(t_ns)
+        if not self.on:
+            self._disconnect()
 
     async def apply(self) -> None:
         """Bring the present settings to the terminals."""

@@ -1,0 +1,314 @@
+"""The 2461 over a real socket with stock PyVISA: transcripts, the trigger model and its traps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pyvisa.resources import MessageBasedResource
+
+from labd_virtual.contract import Edge
+from labd_virtual.instruments import keithley_2461
+from labd_virtual.instruments.keithley_2461_buffers import Buffer, Readings
+from labd_virtual.persona import Persona
+from tests.virtual.persona_fakes import Bench, converse
+
+NO_ERROR = '0,"No error;0;0 0"'
+WIRES = {"marker": "MARK", "fire": "TRIG"}
+OPTIONS = {"trigger_line": 1, "fire_line": 2}
+SOURCE = ":SOUR:FUNC VOLT;:SOUR:VOLT:RANG 20;:SOUR:VOLT 3;:SOUR:VOLT:ILIM 0.1;:SOUR:VOLT:PROT PROT5"
+
+
+def smu(bench: Bench, **changes: Any) -> Persona:
+    return keithley_2461.create(bench.setup(options=OPTIONS, wires=WIRES, **changes))
+
+
+def digitize(r: MessageBasedResource, rate_hz: float = 1e5, points: int = 1000, fill: str = "CONT") -> None:
+    r.write(f':SENS:DIG:FUNC "CURR";:SENS:DIG:CURR:RANG 0.1;SRAT {rate_hz:g};APER AUTO')
+    r.write(f':TRAC:MAKE "b",{points};:TRAC:FILL:MODE {fill},"b";:DIG:LINE1:MODE TRIG,IN;:TRIG:DIG1:IN:EDGE RIS')
+    assert r.query("SYST:ERR?") == NO_ERROR
+
+
+def rows(r: MessageBasedResource, elements: str = "READ,REL", width: int = 2) -> np.ndarray:
+    """The buffer in order of time."""
+    count = int(r.query(':TRAC:ACT? "b"'))
+    r.write(":FORM:DATA SRE")
+    data = r.query_binary_values(f':TRAC:DATA? 1,{count},"b",{elements}', datatype="f", data_points=width * count)
+    table = np.array(data).reshape(count, width)
+    return table[np.argsort(table[:, 1], kind="stable")]
+
+
+async def test_stock_settings_in_any_spelling() -> None:
+    bench = Bench()
+    persona = smu(bench)
+
+    def talk(r: MessageBasedResource) -> None:
+        assert r.query("*IDN?").startswith("KEITHLEY INSTRUMENTS,MODEL 2461,")
+        assert r.query("*LANG?") == "SCPI"
+        assert r.query(":SYST:LFR?") == "50"
+        r.write(SOURCE + ';:SENS:FUNC "CURR";:SENS:CURR:RANG 0.08;NPLC 1;RSEN ON;AZER OFF')
+        assert r.query(":SENS:FUNC?;:SENS:DIG:FUNC?") == '"CURR:DC";"NONE"'
+        assert r.query(":SENSe1:CURRent:DC:RANGe:UPPer?;:CURR:RANG:AUTO?;:SENS:CURR:RSEN?") == "0.1;0;1"
+        assert r.query(":SOURce1:VOLTage:LEVel:IMMediate:AMPLitude?;:SOUR:VOLT:ILIM?;:SOUR:VOLT:PROT?") == "3;0.1;PROT5"
+        r.write(":OUTP ON")
+        assert r.query(":OUTP?;:OUTP:VOLT:SMOD?;*OPC?") == "1;NORM;1"
+        assert r.query("SYST:ERR?;:SYST:EVEN:COUN? ERR") == f"{NO_ERROR};0"
+
+    await converse(persona, talk)
+    assert persona.output_on()
+    assert bench.node.drives[-1][1:] == (3.0, 0.005, 0.1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (":FOO 1", -113),
+        (":SOUR:VOLT 200", -222),
+        (":SOUR:VOLT:RANG 2;:SOUR:VOLT 3", -222),
+        (":SENS:CURR:NPLC 11", -222),
+        (":SOUR:VOLT:PROT PROT3", -224),
+        (':SENS:FUNC "TEMP"', -224),
+        (":OUTP", -109),
+        (":OUTP ON,OFF", -108),
+        (":DIG:LINE7:MODE TRIG,IN", -114),
+        (":INIT", -221),
+        (':TRIG:LOAD "Nothing"', -224),
+        (':TRIG:BLOC:DIG 1,"nobody"', -224),
+        (":TRIG:BLOC:BUFF:CLE 2", -221),
+        (":SENS:DIG:CURR:SRAT 1e6;APER 1e-5", -222),
+        (':TRAC:MAKE "x",5', -222),
+        (':TRAC:DEL "defbuffer1"', -221),
+        ("*LANG TSP", -224),
+    ],
+)
+async def test_it_rejects_with_the_real_code(command: str, code: int) -> None:
+    def talk(r: MessageBasedResource) -> str:
+        r.write(command)
+        return r.query("SYST:ERR?")
+
+    reply = await converse(smu(Bench()), talk)
+    assert reply.split(",")[0] == str(code)
+    assert reply.endswith(';1;2026/01/01 00:00:00.000"'), "severity and time stand inside the quotes"
+
+
+@pytest.mark.parametrize(
+    ("sense", "clamp"),
+    [
+        (':SENS:FUNC "CURR";:SENS:CURR:RANG:AUTO ON', 0.1),
+        (':SENS:FUNC "CURR";:SENS:CURR:RANG 1e-4', 1.05e-4),
+        (':SENS:FUNC "CURR";:SENS:CURR:RANG 1', 0.1),
+        (':SENS:DIG:FUNC "CURR";:SENS:DIG:CURR:RANG 1e-3', 1.05e-3),
+        (':SENS:CURR:RANG 1e-4;:SENS:FUNC "VOLT"', 0.1),
+    ],
+)
+async def test_a_fixed_low_measure_range_limits_the_output_current(sense: str, clamp: float) -> None:
+    bench = Bench()
+    await converse(
+        smu(bench), lambda r: r.write(SOURCE + ";:OUTP ON;" + (sense if sense.startswith(":") else f":{sense}")) and r.query("*OPC?")
+    )
+    assert bench.node.drives[-1][3] == pytest.approx(clamp)
+
+
+@pytest.mark.parametrize(("state", "connected"), [("NORM", True), ("HIMP", False), ("ZERO", True), ("GUAR", False)])
+async def test_output_off_states(state: str, connected: bool) -> None:
+    bench = Bench()
+    await converse(smu(bench), lambda r: r.write(f"{SOURCE};:OUTP:VOLT:SMOD {state};:OUTP ON;:OUTP OFF") and r.query("*OPC?"))
+    assert bench.node.drives[-1][4] is connected
+    assert bench.node.drives[-1][1] == 0.0
+
+
+async def test_open_sense_leads_take_the_output_to_the_protection_level() -> None:
+    bench = Bench()
+
+    def talk(r: MessageBasedResource) -> str:
+        r.write(":SOUR:VOLT 0.2;:SOUR:VOLT:ILIM 0.1;:SOUR:VOLT:PROT PROT2;:SENS:CURR:RSEN ON;:OUTP ON")
+        return r.query(":SOUR:VOLT:PROT:TRIP?;:OUTP?")
+
+    assert await converse(smu(bench, sense_fault="open"), talk) == "1;1"
+    assert bench.node.drives[-1][1] == 2.0
+
+
+async def test_read_integrates_over_its_power_line_cycles_and_takes_board_time() -> None:
+    bench = Bench(((0, 5e-3),))
+
+    def talk(r: MessageBasedResource) -> None:
+        r.write(SOURCE + ';:SENS:FUNC "CURR";:SENS:CURR:RANG 0.01;AZER OFF;NPLC 10;:OUTP ON')
+        r.query("*OPC?")
+        before = bench.clock.now_ns()
+        assert [float(v) for v in r.query(':READ? "defbuffer1",READ,SOUR').split(",")] == [5e-3, 3.0]
+        assert bench.clock.now_ns() - before == pytest.approx(200e6, rel=0.01)
+        assert float(r.query(":FETC?")) == 5e-3
+        assert float(r.query(':MEAS:VOLT? "defbuffer1"')) == 3.0
+        assert r.query(":SENS:FUNC?") == '"VOLT:DC"'
+
+    await converse(smu(bench), talk)
+
+
+async def test_mains_hum_shows_below_one_power_line_cycle_only() -> None:
+    bench = Bench()
+    unkind = {"hum_a": 0.2e-6, "noise": 0.0, "drift": 0.0}
+
+    def talk(r: MessageBasedResource) -> tuple[float, float]:
+        r.write(":SENS:CURR:RANG 1e-5;AZER OFF;NPLC 1")
+        whole = float(r.query("READ?"))
+        r.write(":SENS:CURR:NPLC 0.25;:SENS:COUN 4")
+        r.query("READ?")
+        r.write(":FORM:ASC:PREC 9")
+        parts = [float(v) for v in r.query(':TRAC:DATA? 2,5,"defbuffer1"').split(",")]
+        return whole, max(map(abs, parts))
+
+    whole, part = await converse(smu(bench, unkind=unkind), talk)
+    assert abs(whole) < 1e-11
+    assert part > 5e-8
+
+
+async def test_loop_until_event_keeps_the_share_before_the_event() -> None:
+    bench = Bench(((0, 1e-3), (2_000_000_000, 20e-3)))
+    bench.pins.scripted["MARK"] = [Edge(2_000_000_000, 1)]
+
+    def talk(r: MessageBasedResource) -> None:
+        digitize(r)
+        r.write(':TRIG:LOAD "LoopUntilEvent",DIG1,25,ENT,0,"b";:INIT')
+        assert r.query(":TRIG:STAT?").startswith("RUNNING;RUNNING;")
+        bench.clock.pass_s(2.5)
+        assert r.query("*OPC?;:TRIG:STAT?") == "1;IDLE;IDLE;2"
+        table = rows(r)
+        assert len(table) == 1000
+        assert (table[:, 0] < 2e-3).sum() == pytest.approx(250, abs=1)
+        assert np.diff(table[:, 1]) == pytest.approx(np.full(999, 1e-5), abs=1e-6)
+        start, end = (int(r.query(f':TRAC:ACT:{which}? "b"')) for which in ("STAR", "END"))
+        assert end == start - 1, "the ring has turned"
+
+    await converse(smu(bench), talk)
+
+
+async def test_a_once_buffer_discards_what_follows_and_says_so_in_the_event_log_only() -> None:
+    bench = Bench(((0, 1e-3), (2_000_000_000, 20e-3)))
+    bench.pins.scripted["MARK"] = [Edge(2_000_000_000, 1)]
+
+    def talk(r: MessageBasedResource) -> None:
+        digitize(r, fill="ONCE")
+        r.write(':STAT:OPER:MAP 0,4917,4916;:TRIG:LOAD "LoopUntilEvent",DIG1,25,ENT,0,"b";:INIT')
+        r.query(":TRIG:STAT?")
+        bench.clock.pass_s(2.5)
+        r.query("*OPC?")
+        assert rows(r)[:, 0].max() == pytest.approx(1e-3)
+        assert r.query("SYST:ERR?") == NO_ERROR
+        assert r.query(":SYST:EVEN:NEXT? WARN").startswith("4915,")
+        assert r.query(":STAT:OPER:COND?") == "1"
+
+    await converse(smu(bench), talk)
+
+
+@pytest.mark.parametrize(("clear", "state"), [("", "IDLE"), (",NEV", "IDLE"), (",ENT", "RUNNING")])
+async def test_an_edge_before_a_wait_block_satisfies_it_unless_it_clears_on_entering(clear: str, state: str) -> None:
+    """Edges are remembered from the start of the model; the wait is reached 10 ms later."""
+    bench = Bench()
+
+    def talk(r: MessageBasedResource) -> str:
+        digitize(r, points=100)
+        r.write(f':TRIG:LOAD "Empty";:TRIG:BLOC:DEL:CONS 1,0.01;:TRIG:BLOC:WAIT 2,DIG1{clear};:TRIG:BLOC:DIG 3,"b",10')
+        r.query("*OPC?")
+        bench.pins.scripted["MARK"] = [Edge(bench.clock.now_ns() + 1_000_000, 1)]
+        r.write(":INIT")
+        r.query(":TRIG:STAT?")
+        bench.clock.pass_s(0.05)
+        return r.query(":TRIG:STAT?").split(";")[0]
+
+    assert await converse(smu(bench), talk) == state
+
+
+async def test_the_instrument_fires_the_board_a_known_time_after_its_readings_begin() -> None:
+    bench = Bench()
+
+    def talk(r: MessageBasedResource) -> int:
+        digitize(r, points=1000, fill="ONCE")
+        r.write(":DIG:LINE2:MODE TRIG,OUT;:TRIG:DIG2:OUT:STIM NOT1;LOG POS;PULS 1e-4")
+        r.write(':TRIG:LOAD "Empty";:TRIG:BLOC:BUFF:CLE 1,"b";:TRIG:BLOC:WAIT 2,COMM,ENT;:TRIG:BLOC:DIG 3,"b",INF')
+        r.write(':TRIG:BLOC:DEL:CONS 4,0.002;:TRIG:BLOC:NOT 5,1;:TRIG:BLOC:DEL:CONS 6,0.004;:TRIG:BLOC:DIG 7,"b",0')
+        r.write(":INIT")
+        assert r.query(":TRIG:STAT?") == "RUNNING;RUNNING;2"
+        began = bench.clock.now_ns()
+        r.write("*TRG")
+        assert r.query('*OPC?;:TRIG:STAT?;:TRAC:ACT? "b"') == "1;IDLE;IDLE;7;600"
+        assert r.query("SYST:ERR?") == NO_ERROR
+        return began
+
+    began = await converse(smu(bench), talk)
+    pulses = [(t - began, level) for t, pin, level in bench.pins.driven if pin == "TRIG"][-2:]
+    assert pulses == [(2_000_000, 1), (2_100_000, 0)]
+
+
+async def test_a_branch_counter_repeats_and_abort_stops() -> None:
+    bench = Bench()
+
+    def talk(r: MessageBasedResource) -> None:
+        digitize(r, points=100)
+        r.write(':TRIG:LOAD "Empty";:TRIG:BLOC:BUFF:CLE 1,"b";:TRIG:BLOC:DIG 2,"b",5;:TRIG:BLOC:DEL:CONS 3,0.01;:TRIG:BLOC:BRAN:COUN 4,3,2')
+        r.write(":INIT;*WAI")
+        assert r.query(':TRAC:ACT? "b";:TRIG:STAT?') == "15;IDLE;IDLE;4"
+        gaps = np.diff(rows(r)[:, 1])
+        assert (gaps > 5e-3).sum() == 2
+        r.write(":TRIG:BLOC:WAIT 5,COMM,ENT;:INIT;:ABOR")
+        assert r.query(":TRIG:STAT?").startswith("ABORTED;ABORTED")
+        r.write(":TRIG:BLOC:MEAS 6")
+        assert r.query("SYST:ERR?").startswith("-221"), "measure and digitize in one model"
+
+    await converse(smu(bench), talk)
+
+
+async def test_a_digitize_model_needs_a_digitize_function() -> None:
+    def talk(r: MessageBasedResource) -> str:
+        r.write(':SENS:FUNC "CURR";:TRIG:LOAD "Empty";:TRIG:BLOC:DIG 1;:INIT')
+        return r.query("SYST:ERR?")
+
+    assert (await converse(smu(Bench()), talk)).startswith("-221")
+
+
+async def test_binary_data_is_an_indefinite_little_endian_block_with_few_legal_elements() -> None:
+    bench = Bench(((0, 5e-3),))
+
+    def talk(r: MessageBasedResource) -> None:
+        r.write(":SENS:CURR:RANG 0.01;:SENS:COUN 3")
+        r.query("READ?")
+        r.write(":FORM:DATA SRE;:FORM:BORD?")
+        assert r.read() == "SWAP"
+        r.write(":TRAC:DATA? 1,3")
+        assert r.read_bytes(2 + 12 + 1) == b"#0" + np.full(3, 5e-3, "<f4").tobytes() + b"\n"
+        r.write(':TRAC:DATA? 1,3,"defbuffer1",READ,STAT')
+        assert r.query("SYST:ERR?").startswith('1133,"Parameter 4, Syntax error, expected valid name parameters;')
+        r.write(':FORM:DATA ASC;:TRAC:DATA? 1,2,"defbuffer1",READ,STAT,UNIT')
+        assert r.read() == "5.000000E-03,256,Amp DC,5.000000E-03,0,Amp DC"
+        r.write(":TRAC:DATA? 1,4")
+        assert r.query("SYST:ERR?").startswith("-222")
+
+    await converse(smu(bench), talk)
+
+
+async def test_a_short_digitize_aperture_leaves_gaps() -> None:
+    load = tuple((k * 10_000 + shift, amps) for k in range(400) for shift, amps in ((0, 1e-3), (1_000, 9e-3)))
+    bench = Bench(load)
+
+    def talk(r: MessageBasedResource) -> None:
+        digitize(r, points=100, fill="ONCE")
+        r.write(':SENS:DIG:CURR:APER 1e-6;:TRIG:LOAD "Empty";:TRIG:BLOC:DIG 1,"b",100;:INIT;*WAI')
+        assert r.query("SYST:ERR?") == NO_ERROR
+        assert rows(r)[:, 0] == pytest.approx(np.full(100, 1e-3))
+
+    await converse(smu(bench), talk)
+
+
+def test_a_ring_that_turned_many_times_holds_the_newest_readings() -> None:
+    def ramp(first: int, count: int) -> Readings:
+        values = np.arange(first, first + count, dtype=float)
+        return Readings(values, values, values, values)
+
+    ring = Buffer("b", 10, once=False)
+    for first in range(0, 100, 7):
+        ring.add_readings(ramp(first, 7))
+    newest = ring.read(1, 10).values
+    assert sorted(newest) == list(range(95, 105))
+    assert newest[ring.last_index - 1] == 104
+    assert newest[ring.first_index - 1] == 95
+    assert ring.origin_s() == 0.0
