@@ -110,6 +110,14 @@ async def test_a_fixed_low_measure_range_limits_the_output_current(sense: str, c
     assert bench.node.drives[-1][3] == pytest.approx(clamp)
 
 
+async def test_settings_read_back_after_a_reset() -> None:
+    def talk(r: MessageBasedResource) -> str:
+        r.write(":SENS:CURR:RANG 1;:SENS:DIG:CURR:RANG 1e-3;*RST;:SENS:CURR:RANG 1e-2;:SENS:DIG:CURR:RANG 1e-5")
+        return r.query(":SENS:CURR:RANG?;:SENS:DIG:CURR:RANG?;:SENS:CURR:RANG:AUTO?")
+
+    assert await converse(smu(Bench()), talk) == "0.01;1E-05;0"
+
+
 @pytest.mark.parametrize(("state", "connected"), [("NORM", True), ("HIMP", False), ("ZERO", True), ("GUAR", False)])
 async def test_output_off_states(state: str, connected: bool) -> None:
     bench = Bench()

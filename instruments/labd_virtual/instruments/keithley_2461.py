@@ -237,11 +237,10 @@ class K2461(ScpiPersona):
     def _declare_sense(self, function: str) -> None:
         name, ranges, unit = ("CURRent", CURRENT_RANGES, "A") if function == "CURR" else ("VOLTage", VOLTAGE_RANGES, "V")
         base = f"[SENSe[1]:]{name}[:DC]"
-        get = self.meter.measure
         self._number(
             f"{base}:RANGe[:UPPer]",
             Number(unit, 0, ranges[-1]),
-            lambda: get[function].range,
+            lambda: self.meter.measure[function].range,
             lambda v: self._set(function, range=_reaching(ranges, v), auto_range=False),
         )
         self._switch(f"{base}:RANGe:AUTO", lambda: self.meter.measure[function].auto_range, lambda v: self._set(function, auto_range=v))
