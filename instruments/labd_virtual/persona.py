@@ -33,7 +33,7 @@ class PersonaSetup:
 
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
-    lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient`, `emc` (factors, default 1),
+    lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
     `hum_a` (ampere, default 0.2e-6).
     """
 
