@@ -88,6 +88,13 @@ def chi2_tail(x: float, dof: float) -> float:
     return front * total
 
 
+def f_tail(f: float, dof1: float, *, dof2: float) -> float:
+    """Probability that Fisher's F with dof1 and dof2 degrees of freedom exceeds f (Abramowitz and Stegun 26.6.2)."""
+    if f <= 0:
+        return 1.0
+    return chi2_tail(f * dof1, dof1) if math.isinf(dof2) else incomplete_beta(dof2 / 2, dof1 / 2, x=dof2 / (dof2 + dof1 * f))
+
+
 def binomial_cdf(k: int, n: int, *, p: float) -> float:
     """Probability of at most k successes in n."""
     if k < 0:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.kpi.distributions import chi2_tail
+from labd.kpi.distributions import f_tail
 from labd.kpi.terms import Uncertain, parts
 
 _BIRGE_FROM = 2.0  # chi-squared per degree of freedom from which the scatter is taken at its word
+_UNLIKELY = 0.05  # chance of a lack of fit under which it is
 _IMPROBABLE = 0.002  # chance of a lack of fit under which the line is called not linear
 NOT_LINEAR = "not linear"
 INFLATED = "inflated by Birge ratio"
@@ -56,9 +57,11 @@ def fit_line(rates: Sequence[float], powers: Sequence[Uncertain]) -> Line:
     flags: list[str] = []
     birge = 1.0
     if per_dof is not None and per_dof > _BIRGE_FROM:
-        birge = float(np.sqrt(per_dof))
-        flags.append(INFLATED)
-        if chi2_tail(chi2, dof) < _IMPROBABLE:
+        chance = f_tail(per_dof, dof, dof2=_typical_dof(powers))
+        if chance < _UNLIKELY:
+            birge = float(np.sqrt(per_dof))
+            flags.append(INFLATED)
+        if chance < _IMPROBABLE:
             flags.append(NOT_LINEAR)
     scaled = [_random_times(p, birge) for p in powers]
     floor, slope = (sum(float(h) * p for h, p in zip(row, scaled, strict=True)) for row in estimator)
@@ -95,6 +98,12 @@ def _lack_of_fit(
     values, vectors = np.linalg.eigh(spread)
     kept = slice(2, None)
     return float(np.sum((vectors[:, kept].T @ rest) ** 2 / np.maximum(values[kept], 1e-12)))
+
+
+def _typical_dof(powers: Sequence[Uncertain]) -> float:
+    """Harmonic mean of the degrees of freedom of the points' Type A errors: their variances are estimates too."""
+    inverse = [1 / float(v.tag.dof) for p in powers for v, _ in parts(p) if v.tag.kind == "A"]
+    return len(inverse) / sum(inverse) if inverse else float("inf")
 
 
 def _random_times(power: Uncertain, factor: float) -> Uncertain:

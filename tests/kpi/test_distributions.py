@@ -9,6 +9,7 @@ from scipy import stats
 from labd.kpi.distributions import (
     binomial_cdf,
     chi2_tail,
+    f_tail,
     incomplete_beta,
     order_statistic_ranks,
     smallest_n_for_quantile,
@@ -26,6 +27,12 @@ def test_student_quantiles_agree_with_scipy(p: float, dof: float) -> None:
 @given(st.floats(0.01, 200), st.floats(1, 60))
 def test_chi_squared_tails_agree_with_scipy(x: float, dof: float) -> None:
     assert chi2_tail(x, dof) == pytest.approx(stats.chi2.sf(x, dof), rel=1e-8, abs=1e-13)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.01, 50), st.integers(1, 12), st.floats(2, 300))
+def test_f_tails_agree_with_scipy(f: float, dof1: int, dof2: float) -> None:
+    assert f_tail(f, dof1, dof2=dof2) == pytest.approx(stats.f.sf(f, dof1, dof2), rel=1e-7, abs=1e-13)
 
 
 @settings(max_examples=80, deadline=None)
