@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from labd.bench.clock import BenchClock
@@ -55,6 +56,24 @@ class Caller(Protocol):
     async def call(self, function: Callable[..., T], /, *args: object) -> T: ...
 
 
+async def wait_discharged(measure: Callable[[], Awaitable[Reading]], limits: Limits, *, clock: BenchClock) -> None:
+    """Return once the DUT is below off_voltage. Raises OutputNotVerifiedOff (not discharged) when off_time passes before."""
+    waited = 0.0
+    step = limits.off_time_s / 40
+    while True:
+        reading = await measure()
+        if abs(reading.voltage_v) < limits.off_voltage_v:
+            return
+        if waited >= limits.off_time_s:
+            raise OutputNotVerifiedOff(
+                f"not discharged: {reading.voltage_v:.3g} V at the DUT {waited:.2g} s after the output went off, "
+                f"off means below {limits.off_voltage_v:g} V ({limits.where}: limits.off_voltage, limits.off_time); "
+                "either something feeds it back through another line or the output does not sink"
+            )
+        await clock.sleep(step)
+        waited += step
+
+
 class Power(enum.Enum):
     OFF = "off"
     SUPPLY = "supply on, lines high-Z"
@@ -84,7 +103,8 @@ class Interlock:
     def check_lines(self, lines: list[IoLine], supply_v: float) -> None:
         """Raises SafetyRefusal for a line that would feed the DUT through its pins."""
         for line in lines:
-            if not line.isolated and supply_v < line.level_v - IO_ABOVE_SUPPLY_V:
+            # 1 nV: 3.6 - 0.3 is a little more than 3.3
+            if not line.isolated and supply_v < line.level_v - IO_ABOVE_SUPPLY_V - 1e-9:
                 raise SafetyRefusal(
                     f"supply {supply_v:g} V refused: line {line.name!r} drives {line.level_v:g} V into the DUT, more than "
                     f"{IO_ABOVE_SUPPLY_V:g} V above its supply; add a level shifter and declare it ({self._limits.where}: isolation)"
@@ -96,6 +116,7 @@ class Interlock:
         self.check_lines(lines, supply_v)
         if self.state is not Power.OFF:
             await self.power_down()
+        self.state = Power.UNKNOWN
         await self._prepare()
         await self._sense_test()
         await self._ramp(supply_v)
@@ -119,31 +140,18 @@ class Interlock:
 
     async def power_down(self) -> None:
         """Lines high-Z, output off, verified: state off and DUT below off_voltage within off_time. Raises OutputNotVerifiedOff."""
-        for line in reversed(self._lines):
-            await line.disconnect()
-        self._lines = []
-        self.state = Power.UNKNOWN
+        await self.release_lines()
         await self._do(self.source.set_output, False)
         if await self._do(self.source.output_is_on):
             raise OutputNotVerifiedOff("the source still reports its output on after it was switched off: cut the supply by hand")
-        await self._wait_discharged()
+        await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
         self.state = Power.OFF
 
-    async def _wait_discharged(self) -> None:
-        waited = 0.0
-        step = self._limits.off_time_s / 40
-        while True:
-            reading = await self._do(self.source.measure_output)
-            if abs(reading.voltage_v) < self._limits.off_voltage_v:
-                return
-            if waited >= self._limits.off_time_s:
-                raise OutputNotVerifiedOff(
-                    f"not discharged: {reading.voltage_v:.3g} V at the DUT {waited:.2g} s after the output went off, "
-                    f"off means below {self._limits.off_voltage_v:g} V ({self._limits.where}: limits.off_voltage, limits.off_time); "
-                    "either something feeds it back through another line or the output does not sink"
-                )
-            await self._clock.sleep(step)
-            waited += step
+    async def release_lines(self) -> None:
+        """Every line high-Z, the last one connected first."""
+        self.state = Power.UNKNOWN
+        while self._lines:
+            await self._lines.pop().disconnect()
 
     async def _prepare(self) -> None:
         await self._do(self.source.set_voltage, 0.0)

@@ -1,4 +1,4 @@
-"""An opened bench: every instrument behind its own thread, the interlock in front of the source, and the way out that always ends with outputs off."""
+"""An opened bench: every instrument behind its own thread, the interlock before the source, and a way out that ends with outputs off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from labd.bench.clock import BenchClock
-from labd.bench.interlock import Interlock, Limits
+from labd.bench.interlock import Interlock, Limits, wait_discharged
 from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 
 CALL_S = 20.0  # one call into a driver; a driver's own exchanges have shorter time-outs
 SAFE_S = 3.0  # switching off in the measuring session, before a second session does it
-PANIC_S = 5.0
+STUCK_S = 0.1  # the same where that session is known to be stuck
+PANIC_S = 3.0
+LINES_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,41 +80,45 @@ async def open_station(specs: list[ToolSpec], limits: Limits, clock: BenchClock)
     """
     async with AsyncExitStack() as stack:
         tools: dict[str, Tool] = {}
-        for spec in specs:
-            tools[spec.name] = await _open_tool(spec, clock, stack)
-        source = _with_role(tools, "source")
-        source_driver = source.driver
-        if not isinstance(source_driver, Sources):
-            raise InstrumentFailure(
-                f"{source.spec.name}: {source.spec.driver} cannot feed a board; give another instrument the role source"
-            )
-        interlock = Interlock(source_driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense)
-        station = Station(
-            clock,
-            tools,
-            source,
-            _with_role(tools, "meter"),
-            next((t for t in tools.values() if "cross_check" in t.spec.roles), None),
-            interlock,
-            limits,
-        )
+        try:
+            for spec in specs:
+                tools[spec.name] = await _open_tool(spec, clock, stack)
+            station = _station(tools, limits, clock)
+        except BaseException as error:
+            await _uninterrupted(_leave(tools, error))
+            raise
         try:
             yield station
-        finally:
-            await _uninterrupted(_leave(station))
+        except BaseException as error:
+            await _uninterrupted(_leave(tools, error, station))
+            raise
+        await _uninterrupted(_leave(tools, None, station))
+
+
+def _station(tools: Mapping[str, Tool], limits: Limits, clock: BenchClock) -> Station:
+    source = _with_role(tools, "source")
+    driver = source.driver
+    if not isinstance(driver, Sources):
+        raise InstrumentFailure(f"{source.spec.name}: {source.spec.driver} cannot feed a board; give another instrument the role source")
+    interlock = Interlock(driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense)
+    cross_check = next((tool for tool in tools.values() if "cross_check" in tool.spec.roles), None)
+    return Station(clock, tools, source, _with_role(tools, "meter"), cross_check, interlock, limits)
 
 
 async def _open_tool(spec: ToolSpec, clock: BenchClock, stack: AsyncExitStack) -> Tool:
     session = await stack.enter_async_context(InstrumentSession(spec.name))
-    opening = partial(loader.open_driver, spec.driver, spec.name, spec.resource, spec.options, spec.declared, clock=clock.for_drivers)
     try:
-        driver = await session.call(opening, deadline_s=CALL_S)
+        driver = await session.call(_opening(spec, clock), deadline_s=CALL_S)
         stack.push_async_callback(_close, session, driver)
         identity = await session.call(driver.identify, deadline_s=CALL_S)
         await session.call(driver.reset, deadline_s=CALL_S)
     except InstrumentError as error:
         raise InstrumentFailure(_with_place(spec, str(error))) from error
     return Tool(spec, driver, session, identity)
+
+
+def _opening(spec: ToolSpec, clock: BenchClock) -> Callable[[], Instrument]:
+    return partial(loader.open_driver, spec.driver, spec.name, spec.resource, spec.options, spec.declared, clock=clock.for_drivers)
 
 
 def _with_place(spec: ToolSpec, text: str) -> str:
@@ -134,27 +140,56 @@ def _with_role(tools: Mapping[str, Tool], role: str) -> Tool:
     return found
 
 
-async def _leave(station: Station) -> None:
-    """Outputs off in the sessions that work, by a second session where one hangs; raises OutputNotVerifiedOff at the very end."""
-    failures: list[str] = []
-    for tool in station.tools.values():
+async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: Station | None = None) -> None:
+    """Lines high-Z, outputs off in the sessions that work and by a second session where one hangs, then the board below off_voltage.
+
+    All instruments at once: one that hangs does not delay another. why: what ended the bench's use, for the message; station None: the
+    bench never came so far that anything was switched on. Raises OutputNotVerifiedOff.
+    """
+    if station is not None:
+        await _release_lines(station)
+    ends = await asyncio.gather(*(_make_safe(tool) for tool in tools.values()), return_exceptions=True)
+    failures = [end for end in ends if isinstance(end, BaseException)]
+    if station is not None and not failures:
         try:
-            await _make_safe(tool)
+            await _verify_discharged(station)
         except LabdError as error:
-            failures.append(str(error))
-    if not failures and not station.source.session.stuck:
-        try:
-            await station.interlock.power_down()
-        except LabdError as error:
-            failures.append(str(error))
+            failures.append(error)
     if failures:
-        raise OutputNotVerifiedOff("; ".join(failures))
+        after = f" (after: {why})" if isinstance(why, LabdError) else ""
+        text = "; ".join(map(str, failures))
+        raise OutputNotVerifiedOff(f"{text}: the board may still be powered or charged, cut its supply by hand{after}") from why
+
+
+async def _release_lines(station: Station) -> None:
+    """A line that cannot be let go does not keep the supply on: what it feeds back shows in the voltage after switching off."""
+    try:
+        async with asyncio.timeout(LINES_S):
+            await station.interlock.release_lines()
+    except (LabdError, OSError, TimeoutError) as error:
+        log.warning("a line to the board could not be released: %s", error or "it takes too long")
+
+
+async def _verify_discharged(station: Station) -> None:
+    """Through a session of its own where the first one hangs. Raises LabdError."""
+    tool = station.source
+    if not tool.session.abandoned:
+        await station.interlock.power_down()
+        return
+    async with InstrumentSession(f"{tool.spec.name} check") as second:
+        try:
+            driver = await second.call(_opening(tool.spec, station.clock), deadline_s=PANIC_S)
+            measure = driver.measure_output  # type: ignore[attr-defined]  # a station's source is one
+            await wait_discharged(partial(second.call, measure, deadline_s=PANIC_S), station.limits, clock=station.clock)
+            await second.call(driver.close, deadline_s=PANIC_S)
+        except InstrumentError as error:
+            raise OutputNotVerifiedOff(f"{tool.spec.name} is off, but whether the board is discharged cannot be seen: {error}") from error
 
 
 async def _make_safe(tool: Tool) -> None:
     """Raises OutputNotVerifiedOff."""
     try:
-        await tool.session.call(tool.driver.make_safe, deadline_s=0.1 if tool.session.stuck else SAFE_S)
+        await tool.session.call(tool.driver.make_safe, deadline_s=STUCK_S if tool.session.stuck else SAFE_S)
         return
     except (InstrumentFailure, InstrumentError) as error:
         if not isinstance(tool.driver, Sources):
