@@ -11,6 +11,7 @@ from rich.console import Console
 
 from labd.bench.check import Finding
 from labd.cli.run import with_signals
+from labd.cli.store_option import Store
 from labd.daemon import check_bench
 
 SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     bench: Annotated[Path, typer.Argument(help="Bench file.")],
+    store: Store = None,
     hold: Annotated[bool, typer.Option("--hold", help="Keep the instruments open for other VISA clients until Ctrl-C.")] = False,
 ) -> int:
     """Open every instrument and link of BENCH, test sense leads, back-feed and lines, and say what works."""
@@ -31,6 +33,6 @@ def check(
         console.print(f"{SIGNS[finding.ok]} {finding.what}: {finding.text}", soft_wrap=True)
 
     async def work(stop: asyncio.Event) -> bool:
-        return await check_bench(bench, show=show, stop=stop, hold=hold)
+        return await check_bench(bench, store=store, show=show, stop=stop, hold=hold)
 
     return 0 if with_signals(work) else 5

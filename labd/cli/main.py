@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
 
 import click
 import typer
@@ -22,9 +27,14 @@ for module in (demo, init, check, run, runs, show, report, export, analyse, driv
     module.register(app)
 
 
+@app.callback()
+def options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False) -> None:
+    logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; never returns. Exit codes: see docs/reference/exit-codes.md."""
-    logging.basicConfig(level=logging.WARNING, format="labd: %(levelname)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.ERROR, format="labd: %(levelname)s: %(message)s", stream=sys.stderr)
     sys.exit(run_command(argv))
 
 
@@ -35,18 +45,33 @@ def run_command(argv: list[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as wrong_usage:
-        wrong_usage.show()
-        return wrong_usage.exit_code
+        return _complain([_usage(wrong_usage)], wrong_usage.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        print("labd: interrupted", file=sys.stderr)
-        return Interrupted.exit_code
+        return _complain(["interrupted"], Interrupted.exit_code)
+    except BrokenPipeError:  # `labd runs | head`: nobody reads on
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  the interpreter flushes it at its end
+        return 0
     except LabdError as error:
-        for line in _lines(error):
-            print(f"labd: error: {line}", file=sys.stderr)
-        return error.exit_code
+        return _complain(getattr(error, "problems", ()) or (str(error),), error.exit_code)
+    except Exception as error:  # the process's edge: a user sees one line, the stack only when asked for
+        logging.getLogger(__name__).info("the stack of this error", exc_info=error)
+        return _complain([_own_fault(error)], LabdError.exit_code)
     return answer if isinstance(answer, int) else 0
 
 
-def _lines(error: LabdError) -> tuple[str, ...]:
-    problems = getattr(error, "problems", ())
-    return tuple(problems) if problems else (str(error),)
+def _complain(lines: Iterable[str], exit_code: int) -> int:
+    for line in lines:
+        print(f"labd: error: {' '.join(line.split())}", file=sys.stderr)
+    return exit_code
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{error.format_message()} (see {context.command_path if context else 'labd'} --help)"
+
+
+def _own_fault(error: Exception) -> str:
+    """Where in labd it happened, in a line: enough for a report."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return f"a fault of labd's own, please report it: {type(error).__name__}: {error} at {where} (labd --verbose shows more)"

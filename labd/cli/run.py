@@ -53,12 +53,12 @@ def measured(bench: Path, plan: Path, *, store: Path | None, quiet: bool) -> Run
 
 
 def with_signals(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` in an event loop; SIGINT and SIGTERM set its event, ordinary code does the stopping."""
+    """Run `work` in an event loop; SIGINT, SIGTERM and SIGHUP (a terminal that closes) set its event, ordinary code does the stopping."""
 
     async def main() -> T:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         return await work(stop)
 
