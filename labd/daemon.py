@@ -153,11 +153,12 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
         return RunOutcome(run.id, catalogue.folder, analysis.records, tuple(failed))
 
 
-async def check_bench(path: Path, *, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
+async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
     """Test a bench, telling each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`."""
     bench = bench_file.load_bench(path)
     bench_file.check_bench(bench)
     findings: list[Finding] = []
+    tested = asyncio.Event()
 
     async def work() -> None:
         async with open_bench(bench) as opened:
@@ -166,11 +167,16 @@ async def check_bench(path: Path, *, show: Callable[[Finding], None], stop: asyn
             async for finding in check_station(_rig(opened, settle_s=0.2), opened.lines, bench.board.supply):
                 findings.append(finding)
                 show(finding)
+            tested.set()
             if hold:
                 await stop.wait()
 
-    with Catalogue.open(None) as catalogue, bench_lock(catalogue.folder, bench.name):
-        await stoppable(work(), asyncio.Event() if hold else stop)
+    with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
+        try:
+            await stoppable(work(), stop)
+        except Interrupted:
+            if not tested.is_set():
+                raise
     show(Finding("outputs", True, "off, verified"))
     return all(finding.ok is not False for finding in findings)
 
