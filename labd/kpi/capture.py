@@ -13,6 +13,7 @@ from labd.kpi.energy import energies
 from labd.kpi.estimate import Estimate
 from labd.kpi.events import Events, find_events, windows
 from labd.kpi.guard import Guard, guard, guard_records
+from labd.kpi.hum import find_hum
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.latency import latencies, wake_ups
 from labd.kpi.peak import peaks
@@ -51,15 +52,18 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
     trace = build(capture.stretches, full_scales_a=[r.full_scale_a for r in capture.meter.current], lead_ohm=capture.meter.lead_ohm)
     found = Findings()
     events = _no_events() if capture.role == Role.FLOOR else find_events(capture, trace)
+    mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
+    bands = _guard(capture, trace, events, mains)
     ctx = Context(
         capture=capture,
         trace=trace,
         events=events,
-        guard=_guard(capture, trace, events),
+        guard=bands,
         terms=terms or Terms(),
         draws=Draws(capture.seed, capture.key),
         found=found,
         flags=_flags(capture, trace, events),
+        hum=None if bands is None else find_hum(trace, bands, mains_records=mains),
     )
     _figures(ctx)
     problems = list(events.problems)
@@ -111,10 +115,9 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
     return tuple(flags)
 
 
-def _guard(capture: CaptureInput, trace: Trace, events: Events) -> Guard | None:
+def _guard(capture: CaptureInput, trace: Trace, events: Events, mains: float) -> Guard | None:
     if not len(events):
         return None
-    mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
     margin = guard_records(trace.dt_s, capture.meter.time_constant_s)
     return guard(trace, events.rise.x, events.fall.x, others=events.lone, margin=margin, mains_records=mains)
 

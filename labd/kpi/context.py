@@ -10,6 +10,7 @@ from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate, published, withheld
 from labd.kpi.events import Events
 from labd.kpi.guard import Guard
+from labd.kpi.hum import Hum
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.terms import Terms, Uncertain, charge_like, power_like
 from labd.kpi.trace import Trace, moments
@@ -31,7 +32,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One capture under analysis. flags: go into every record."""
+    """One capture under analysis. flags: go into every record. hum: mains hum around the events where it stands out."""
 
     capture: CaptureInput
     trace: Trace
@@ -41,6 +42,7 @@ class Context:
     draws: Draws
     found: Findings
     flags: tuple[str, ...]
+    hum: Hum | None = None
 
     @property
     def at(self) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 
 from labd.kpi.context import Context
 from labd.kpi.distributions import normal_quantile, order_statistic_ranks, smallest_n_for_quantile
-from labd.kpi.energy import locked_half_width
 from labd.kpi.estimate import Estimate
 from labd.kpi.events import lap_array
+from labd.kpi.split import locked_half_width
 from labd.kpi.terms import Uncertain, latency, parts, timebase
 from labd.records import KpiRecord, Provenance
 from labd.segment.edges import EdgeSeries, FloatArray

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labd.kpi.context import Context
+from labd.kpi.energy import settling
 from labd.kpi.estimate import Estimate
 from labd.kpi.terms import Uncertain, latency, timebase
 from labd.kpi.type_a import evaluate
@@ -28,9 +29,9 @@ def quiet(ctx: Context) -> None:
         ctx.withhold(kpi, "no quiet gap between events")
         return
     vectors = ctx.guard.quiet[ctx.guard.usable]
-    series = ctx.watt(vectors)
-    value = ctx.of_power(vectors.mean(axis=0), timed=False)
-    ctx.add(kpi, value, series=series, flags=_back_feed(ctx, vectors))
+    hum = np.zeros(len(vectors)) if ctx.hum is None else ctx.hum.quiet_w(ctx.guard, ctx.guard.usable)
+    value = ctx.of_power(vectors.mean(axis=0), timed=False) - float(hum.mean())
+    ctx.add(kpi, value, series=ctx.watt(vectors) - hum, flags=(*_back_feed(ctx, vectors), *settling(ctx)))
 
 
 def floor(ctx: Context) -> None:

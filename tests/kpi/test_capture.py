@@ -288,6 +288,33 @@ def test_hum_is_averaged_out_of_a_floor() -> None:
     assert value(result, "power.floor") == pytest.approx(board.volt * board.rest_a, abs=1e-6)
 
 
+@pytest.mark.parametrize("mode", [Mode.ALWAYS_ON, Mode.EVENT_SLEEP])
+def test_hum_that_is_locked_to_the_events_is_taken_off(mode: Mode) -> None:
+    board = dut(mode, **STEADY)
+    kind = "net_of_sleep" if mode.is_event else "net_of_idle"
+    errors = {True: [], False: []}  # type: dict[bool, list[float]]
+    for seed in range(12):
+        capture = synth.periodic(board, Bench(hum_a=40e-6), np.random.default_rng(seed), rate=10, events=12)
+        for taken in (True, False):
+            result = analyse_capture(dataclasses.replace(capture, mains_hz=50.0 if taken else 0.0))
+            errors[taken].append(value(result, f"energy_per_inference.{kind}") / board.truth[kind] - 1)
+    assert np.std(errors[True]) < 0.35 * np.std(errors[False])
+    assert get(analyse_capture(capture), f"energy_per_inference.{kind}").note == "mains hum taken off"
+    still = analyse_capture(synth.periodic(board, Bench(), np.random.default_rng(1), rate=10, events=12))
+    assert get(still, f"energy_per_inference.{kind}").note == ""
+
+
+@pytest.mark.parametrize(("dt", "actual"), [(204.8e-6, 120e-6), (20e-6, 50e-6)])
+def test_a_wrong_time_constant_is_seen_in_the_trace(dt: float, actual: float) -> None:
+    flag = "time constant disagrees with the trace"
+    board = dut(Mode.EVENT_SLEEP)
+    for tau, expected in ((10e-6, False), (actual, True)):
+        bench = Bench(dt_s=dt, tau_s=tau)
+        result = analyse_capture(synth.triggered(board, bench, np.random.default_rng(1), events=10))
+        assert (flag in get(result, "phase_energy.infer").flags) == expected
+        assert flag not in get(result, "energy_per_inference.net_of_sleep").flags
+
+
 def test_peak_power_is_a_boxcar_without_the_bias_of_a_largest_value() -> None:
     board = dut(Mode.ALWAYS_ON, **STEADY)
     bench = dataclasses.replace(Bench(), noise_a=1e-4)

@@ -14,7 +14,7 @@ from labd.records import MarkStyle, Mode
 from tests.kpi import synth
 from tests.kpi.synth import Bench, Dut
 
-TRIALS = 250
+TRIALS = 200
 
 
 def count(make: object, truths: dict[str, float], seed: int) -> dict[str, int]:

@@ -1,0 +1,171 @@
+"""Splits inside a burst: the inference and the phases around it, by the edge model of a first-order path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd.kpi.context import Context
+from labd.kpi.estimate import NOT_RESOLVED
+from labd.kpi.terms import Uncertain, latency
+from labd.kpi.type_a import evaluate
+from labd.records import Mode
+from labd.segment.edges import QUANTISED_U, EdgeSeries, FloatArray
+
+FEWEST_RECORDS = 10.0  # of a phase that is split inside a burst
+FEWEST_EDGES = 5.0  # standard uncertainties of its edges
+TAU_DISAGREES = "time constant disagrees with the trace"
+HUM_OFF = "mains hum taken off"
+_LEVEL_S = 100e-6  # stretch before an edge in which its level is taken
+_MOST_LEVEL_RECORDS = 8.0
+_MATERIAL = 1.5e-3  # share of the inference's energy that a wrong time constant must move to be worth a flag
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One kind of edge in all usable events. sums: running sums on the load's side up to it; level: mean of one record at it; both
+    float64 [n, columns]. step_w: mean step of power there."""
+
+    name: str
+    edge: EdgeSeries
+    sums: FloatArray
+    level: FloatArray
+    level_w: float
+    step_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One phase: its sums [n, columns], what it lies between (the first span decides whether it is resolved) and the cuts that bound it,
+    each with +1 where the phase ends there and -1 where it begins."""
+
+    kpi: str
+    sums: FloatArray
+    spans: tuple[tuple[EdgeSeries, EdgeSeries], ...]
+    cuts: tuple[tuple[Cut, float], ...]
+
+
+def split(ctx: Context) -> None:
+    """Publish `gross` and the phases of an event mode, or why they are not resolved."""
+    if ctx.events.marks is None or ctx.guard is None:
+        ctx.withhold("energy_per_inference.gross", NOT_RESOLVED, note="no mark shows where the inference lies inside the burst")
+        return
+    ok = ctx.guard.usable
+    cuts = _cuts(ctx, ok)
+    flags = (TAU_DISAGREES,) if _tau_disagrees(ctx, cuts["start"], cuts["end"], ctx.events.fall.take(ok)) else ()
+    for part in _parts(ctx, cuts, ok):
+        _publish(ctx, part, ok, flags=flags)
+
+
+def locked_half_width(ctx: Context) -> float:
+    """Half a record where edges are known to a record only and the trigger locks the DUT to the sampler: each event is rounded alike."""
+    marks = ctx.events.marks
+    if marks is None:
+        return 0.0
+    rounded = bool(len(marks)) and float(np.median(marks.start.u)) > 0.9 * QUANTISED_U
+    return ctx.trace.dt_s / 2 if rounded and ctx.capture.trigger_fires_dut else 0.0
+
+
+def _cuts(ctx: Context, ok: NDArray[np.bool_]) -> dict[str, Cut]:
+    marks = ctx.events.marks
+    assert marks is not None
+    named = (("awake", marks.awake), ("ready", marks.ready), ("start", marks.start), ("end", marks.end))
+    return {name: _cut(ctx, name, edge.take(ok)) for name, edge in named if edge is not None}
+
+
+def _cut(ctx: Context, name: str, edge: EdgeSeries) -> Cut:
+    """The integral of the load up to t is that of the record plus tau times the output AT t (not next to it). The records before the edge
+    carry that value, so the record that holds the edge is divided with it."""
+    trace = ctx.trace
+    tau = ctx.capture.meter.time_constant_s / trace.dt_s
+    whole = np.floor(edge.x)
+    back = float(np.clip(np.floor(_LEVEL_S / trace.dt_s), 1, _MOST_LEVEL_RECORDS))
+    first = np.maximum(whole - back, trace.bounds[trace.stretch_of(edge.x)])
+    later = np.minimum(whole + np.ceil(5 * tau) + 1, trace.records - 1.0)
+    sums = trace.at(np.concatenate((whole, first, later, later + 1))).reshape(4, len(whole), -1)
+    level = (sums[0] - sums[1]) / np.maximum(whole - first, 1)[:, None]
+    level_w = float(ctx.watt(level).mean())
+    step_w = float(ctx.watt(sums[3] - sums[2]).mean()) - level_w
+    return Cut(name, edge, sums[0] + (edge.x - whole + tau)[:, None] * level, level, level_w, step_w)
+
+
+def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list[Part]:
+    """The inference and, with the quiet level taken off outside the burst, what is before and after it."""
+    assert ctx.guard is not None
+    start, end = cuts["start"], cuts["end"]
+    rise, fall, quiet = ctx.events.rise.take(ok), ctx.events.fall.take(ok), ctx.guard.quiet[ok]
+    region = ctx.trace.at(np.concatenate((ctx.guard.start[ok], ctx.guard.stop[ok]))).reshape(2, int(ok.sum()), -1)
+    ahead = region[0] + (rise.x - ctx.guard.start[ok])[:, None] * quiet
+    behind = region[1] - (ctx.guard.stop[ok] - fall.x)[:, None] * quiet
+    infer = Part("phase_energy.infer", end.sums - start.sums, ((start.edge, end.edge),), ((start, -1.0), (end, 1.0)))
+    gross = Part("energy_per_inference.gross", infer.sums, infer.spans, infer.cuts)
+    tail = Part("phase_energy.tail", behind - end.sums, ((end.edge, fall),), ((end, -1.0),))
+    if ctx.capture.point.mode != Mode.EVENT_RELOAD or not {"awake", "ready"} <= cuts.keys():
+        wake = Part("phase_energy.wake", start.sums - ahead, ((rise, start.edge),), ((start, 1.0),))
+        return [gross, infer, tail, wake]
+    awake, ready = cuts["awake"], cuts["ready"]
+    load = Part("phase_energy.load", ready.sums - awake.sums, ((awake.edge, ready.edge),), ((awake, -1.0), (ready, 1.0)))
+    wake = Part(
+        "phase_energy.wake",
+        awake.sums - ahead + start.sums - ready.sums,
+        ((rise, awake.edge), (ready.edge, start.edge)),
+        ((awake, 1.0), (ready, -1.0), (start, 1.0)),
+    )
+    return [gross, infer, tail, wake, load]
+
+
+def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[str, ...]) -> None:
+    first, last = part.spans[0]
+    length = float(np.mean(last.x - first.x))
+    u_edge = float(np.sqrt(np.mean(first.u**2) + np.mean(last.u**2)))
+    if length < FEWEST_RECORDS or length < FEWEST_EDGES * u_edge:
+        note = f"{length:.1f} records long, edges known to {u_edge:.2g} records"
+        ctx.withhold(part.kpi, NOT_RESOLVED, n=len(part.sums), note=note)
+        return
+    share = 1 / ctx.capture.inferences_per_event
+    vectors = part.sums * (ctx.trace.dt_s * share)
+    hum = np.zeros(len(vectors))
+    if ctx.hum is not None:
+        hum = share * np.sum([ctx.hum.energy(a.x, b.x, ok) for a, b in part.spans], axis=0)
+    moved = sum(_displaced(ctx, cut, sign) for cut, sign in part.cuts)
+    tau_w = sum(sign * cut.level_w for cut, sign in part.cuts)
+    moved = moved + tau_w * ctx.terms.standard(f"{ctx.capture.meter.instrument}:time_constant", ctx.capture.meter.u_time_constant_s)
+    value = ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + share * moved
+    series = ctx.watt(vectors) - hum
+    ctx.add(part.kpi, value, series=series, flags=flags, note="" if ctx.hum is None else HUM_OFF)
+    ctx.found.per_event[part.kpi] = tuple(series.tolist())
+
+
+def _displaced(ctx: Context, cut: Cut, sign: float) -> Uncertain:
+    """Energy that a systematic displacement of an edge moves into or out of a phase: the step there times the displacement. The neighbour
+    gets the opposite sign of the same variable."""
+    meter, terms, step = ctx.capture.meter, ctx.terms, sign * cut.step_w
+    value: Uncertain = step * latency(terms, meter, cut.name) if ctx.events.pinned else 0.0
+    value = value + step * terms.limit(f"{meter.instrument}:record.{cut.name}", locked_half_width(ctx))
+    if ctx.events.clock is None or ctx.events.pinned:
+        return value
+    u_s = ctx.events.clock.u_x * ctx.trace.dt_s  # all text marks of a capture are displaced together
+    return value + step * terms.standard(f"{ctx.capture.key}:placement", u_s)
+
+
+def _tau_disagrees(ctx: Context, start: Cut, end: Cut, fall: EdgeSeries) -> bool:
+    """The area under the step down at the end of the inference over its height is the time constant that the trace itself shows."""
+    meter, dt = ctx.capture.meter, ctx.trace.dt_s
+    tau = meter.time_constant_s / dt
+    width = float(np.ceil(max(3.0, 10 * tau)))
+    if not ctx.events.pinned or len(fall) < 3 or float(np.min(fall.x - end.edge.x)) < 2 * width + 2:
+        return False
+    sums = ctx.trace.at(np.concatenate((end.edge.x + width, end.edge.x + 2 * width))).reshape(2, len(fall), -1)
+    after = ctx.watt(sums[1] - sums[0]) / width
+    height = ctx.watt(end.level) - after
+    area = ctx.watt(sums[0] - end.sums) + tau * ctx.watt(end.level) - width * after
+    if float(np.mean(height)) <= 0:
+        return False
+    seen = evaluate(area / float(np.mean(height)))
+    systematic = (meter.u_time_constant_s**2 + (meter.trigger_latency_s**2 + locked_half_width(ctx) ** 2) / 3) / dt**2
+    apart = abs(seen.mean - tau)
+    energy = end.level_w * float(np.mean(end.edge.x - start.edge.x))
+    return bool(apart > 4 * np.sqrt(seen.u**2 + systematic) and apart * float(np.mean(height)) > _MATERIAL * energy)
