@@ -59,6 +59,8 @@ class BoardClock:
         self._limits: dict[str, int] = {}
         self._held = 0
         self._frozen: set[str] = set()
+        self._unless_awaited: set[str] = set()
+        self._sleepers = 0
         self._kick = asyncio.Event()
         self._touched = 0
         self._lenient_until = -1
@@ -66,7 +68,7 @@ class BoardClock:
         self._firing = False
 
     def now_ns(self) -> int:
-        if not self.stepped and not self._frozen and not self._firing:
+        if not self.stepped and not self._stands_still() and not self._firing:
             reached = time.monotonic_ns() - self._origin
             timer = self._next()
             if timer is not None:
@@ -81,9 +83,12 @@ class BoardClock:
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.call_at(t_ns, lambda: self._wake(woken), urgency=Urgency.ACTIVE)
+        self._sleepers += 1
         try:
             await woken
         finally:
+            if not woken.done() or woken.cancelled():
+                self._sleepers -= 1
             timer.cancel()
 
     def call_at(self, t_ns: int, action: Callable[[], None], *, urgency: Urgency = Urgency.PASSIVE) -> Timer:
@@ -112,15 +117,20 @@ class BoardClock:
         self._held -= 1
         self._kick.set()
 
-    def freeze(self, owner: str) -> None:
+    def freeze(self, owner: str, *, unless_awaited: bool = False) -> None:
         """Time stands still, real time too, until `thaw`: what the owner does next happens at this very instant. Real time catches
-        up afterwards, so this costs no time either."""
+        up afterwards, so this costs no time either. unless_awaited: but passes as long as somebody is in `sleep_until`, and stops at
+        the very instant that was awaited."""
         self.now_ns()
-        self._frozen.add(owner)
+        (self._unless_awaited if unless_awaited else self._frozen).add(owner)
 
     def thaw(self, owner: str) -> None:
         self._frozen.discard(owner)
+        self._unless_awaited.discard(owner)
         self._kick.set()
+
+    def _stands_still(self) -> bool:
+        return bool(self._frozen) or (bool(self._unless_awaited) and not self._sleepers)
 
     def touch(self) -> None:
         """The host did something: PATIENT timers wait anew."""
@@ -138,6 +148,7 @@ class BoardClock:
 
     def _wake(self, woken: asyncio.Future[None]) -> None:
         self._woken = True
+        self._sleepers -= 1
         if not woken.done():
             woken.set_result(None)
 
@@ -154,7 +165,7 @@ class BoardClock:
         """Fire the next timer if its time may come now."""
         self._woken = False
         timer = self._next()
-        if timer is None or self._frozen or not (self._may_step(timer) if self.stepped else self._is_due(timer)):
+        if timer is None or self._stands_still() or not (self._may_step(timer) if self.stepped else self._is_due(timer)):
             return False
         heapq.heappop(self._heap)
         self._now = max(self._now, timer.t_ns)
@@ -194,7 +205,7 @@ class BoardClock:
     def _wait_s(self) -> float | None:
         """How long nothing can happen unless somebody calls; None: for ever."""
         timer = self._next()
-        if timer is None or self._frozen:
+        if timer is None or self._stands_still():
             return None
         if not self.stepped:
             return max(0.0, (timer.t_ns + self._origin - time.monotonic_ns()) * 1e-9)

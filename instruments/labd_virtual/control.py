@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from labd_virtual.bench import VirtualBench
-from labd_virtual.clock import Urgency
 from labd_virtual.spec import SpecError
 
 Answer = dict[str, Any]
@@ -24,7 +23,8 @@ class ControlError(Exception):
 class Control:
     """Serves `now`, `sleep`, `freeze`, `thaw`, `quit`, and with `open_truth` also truth, redraw, hang, board, output, set.
 
-    `freeze` stops stepped time for a host that thinks; a `sleep` inside lets it pass and stops it again at the very instant asked for.
+    `freeze` stops stepped time for a host that thinks: it passes only while a `sleep`, or an instrument with work under way,
+    awaits an instant, and stops again there.
     """
 
     def __init__(self, bench: VirtualBench, *, open_truth: bool, quit_event: asyncio.Event) -> None:
@@ -33,7 +33,6 @@ class Control:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: dict[str, Callable[[Answer], Awaitable[Answer]]] = {"now": self._now, "quit": self._end}
         self._open |= {"sleep": self._sleep, "freeze": self._freeze, "thaw": self._thaw}
-        self._host_frozen = False
         self._closed: dict[str, Callable[[Answer], Answer]] = {
             "truth": self._truth,
             "redraw": self._redraw,
@@ -91,37 +90,14 @@ class Control:
 
     async def _sleep(self, request: Answer) -> Answer:
         clock = self._bench.clock
-        until_ns = clock.now_ns() + max(0, int(request["ns"]))
-        if not self._host_frozen:
-            await clock.sleep_until(until_ns)
-            return {"t_ns": clock.now_ns()}
-        await self._sleep_frozen(until_ns)
-        return {"t_ns": until_ns}
-
-    async def _sleep_frozen(self, until_ns: int) -> None:
-        """Time passes to until_ns and stands still again before anything else can happen at or after it."""
-        clock = self._bench.clock
-        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def stop() -> None:
-            clock.freeze(_HOST)
-            if not reached.done():
-                reached.set_result(None)
-
-        timer = clock.call_at(until_ns, stop, urgency=Urgency.ACTIVE)
-        clock.thaw(_HOST)
-        try:
-            await reached
-        finally:
-            timer.cancel()
+        await clock.sleep_until(clock.now_ns() + max(0, int(request["ns"])))
+        return {"t_ns": clock.now_ns()}
 
     async def _freeze(self, _request: Answer) -> Answer:
-        self._host_frozen = True
-        self._bench.clock.freeze(_HOST)
+        self._bench.clock.freeze(_HOST, unless_awaited=True)
         return {"t_ns": self._bench.clock.now_ns()}
 
     async def _thaw(self, _request: Answer) -> Answer:
-        self._host_frozen = False
         self._bench.clock.thaw(_HOST)
         return {}
 

@@ -161,6 +161,37 @@ async def test_real_time_waits_for_a_frozen_clock_and_catches_up() -> None:
         assert clock.now_ns() >= at + MS
 
 
+async def test_time_frozen_unless_awaited_passes_for_a_sleeper_only_and_stops_at_its_instant() -> None:
+    fired: list[int] = []
+    async with moving() as clock, asyncio.timeout(5):
+        clock.freeze("host", unless_awaited=True)
+        for t in (MS, 2 * MS, 3 * MS):
+            clock.call_at(t, lambda: fired.append(clock.now_ns()), urgency=Urgency.ACTIVE)
+        await rounds()
+        assert fired == []
+        await clock.sleep_until(2 * MS + 1)
+        await rounds()
+        assert fired == [MS, 2 * MS]
+        assert clock.now_ns() == 2 * MS + 1
+        clock.thaw("host")
+        await clock.sleep_until(3 * MS)
+    assert fired == [MS, 2 * MS, 3 * MS]
+
+
+async def test_a_sleeper_that_gives_up_no_longer_lets_frozen_time_pass() -> None:
+    async with moving() as clock, asyncio.timeout(5):
+        clock.freeze("host", unless_awaited=True)
+        clock.freeze("firmware")
+        sleeper = asyncio.create_task(clock.sleep_until(5 * MS))
+        await rounds()
+        sleeper.cancel()
+        await asyncio.gather(sleeper, return_exceptions=True)
+        clock.call_at(MS, lambda: None, urgency=Urgency.ACTIVE)
+        clock.thaw("firmware")
+        await rounds()
+        assert clock.now_ns() == 0
+
+
 async def test_a_past_instant_returns_at_once() -> None:
     async with moving() as clock:
         async with asyncio.timeout(5):
