@@ -198,6 +198,13 @@ class Sources(Protocol):
 
 
 @runtime_checkable
+class LimitsByRange(Protocol):
+    """Feeds the DUT through its own meter: a fixed current range limits the output to `range_clamp` times its full scale."""
+
+    range_clamp: float
+
+
+@runtime_checkable
 class Streams(Protocol):
     """Logs without gaps while the host drains it."""
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from labd.bench.clock import in_steps
 from labd.bench.expand import CapturePlan
-from labd.bench.ranges import floor_range, peak_range
+from labd.bench.ranges import amperes, floor_range, peak_range, range_clamp
 from labd.bench.station import Station, Tool
 from labd.dut.device import Device
-from labd.errors import DataLost, InstrumentFailure
+from labd.errors import DataLost, DutFailure, InstrumentFailure
 from labd.records import Mode, Role
 from labd.stream.pump import Pump, pumping
 from labd_instruments.block import Block
-from labd_instruments.contract import Acquisition, Captures, CaptureSetup, Measures, MeanSetup, Reading, StreamEnd, Streams, StreamSetup
+from labd_instruments.contract import Acquisition, Captures, CaptureSetup, MeanSetup, Measures, Reading, StreamEnd, Streams, StreamSetup
 from labd_instruments.errors import InstrumentError, LostSamplesError
 
 READ_S = 4.0  # one read of a stream: the link's time-out is 2 s, plus a busy host
@@ -27,8 +27,15 @@ REST_STEP_S = 0.02
 IDLE_MARGIN_S = 5.0  # what set-up and tear-down of a floor capture may take in real time
 REST_LEAST_S = 0.02  # between triggered events, besides the longest event: the supply recovers and the board sleeps
 EVENT_DT_S = 20.48e-6
+TRIGGERED_DT_S = 10e-6  # of a meter that digitizes around a trigger only
 STREAM_DT_S = 307.2e-6  # three parameters of an N6705C's log; a driver that needs more refuses
 POLL_S = 0.002
+LEAST_READINGS = 8
+READINGS_SHARE = 2  # steady readings may take this many times their apertures
+
+
+class BrownOut(DutFailure):
+    """The source limited its output while the board needed more: the board lost its supply."""
 
 
 class Sink(Protocol):
@@ -92,6 +99,7 @@ class Rig:
     mains_hz: float
     settle_s: float
     floor_range_a: float | None = None
+    largest_u95: float = 0.2
 
     @property
     def device(self) -> Device:
@@ -100,7 +108,7 @@ class Rig:
 
 
 async def acquire(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
-    """Make one capture. Raises InstrumentFailure, DutFailure, DataLost; whatever it raises, acquisitions are stopped by the station's way out."""
+    """Make one capture. Raises InstrumentFailure, DutFailure, DataLost; the station's way out stops what it leaves under way."""
     await prepare(rig, plan)
     meter = rig.station.meter.driver
     if plan.role is Role.FLOOR:
@@ -122,17 +130,16 @@ async def prepare(rig: Rig, plan: CapturePlan) -> None:
 
 async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     meter = rig.station.meter
-    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=_rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
+    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
     clock = rig.station.clock
-    async with AsyncExitStack() as stack:
-        async with clock.frozen():
-            await _enter_rest(rig, stack, rig.settle_s + plan.duration_s + IDLE_MARGIN_S)
-            await clock.sleep(rig.settle_s)
-            acquisition = await meter.call(_streams(meter).configure_stream, setup)
-            await sink.begin(acquisition)
-            async with _recording(meter, sink) as recording:
-                await clock.sleep(plan.duration_s)
-            end = recording.end
+    async with AsyncExitStack() as stack, clock.frozen():
+        await _enter_rest(rig, stack, rig.settle_s + plan.duration_s + IDLE_MARGIN_S)
+        await clock.sleep(rig.settle_s)
+        acquisition = await meter.call(_streams(meter).configure_stream, setup)
+        await sink.begin(acquisition)
+        async with _recording(meter, sink) as recording:
+            await clock.sleep(plan.duration_s)
+        end = recording.end
     return Taken(acquisition, end.records, served=0, end=end)
 
 
@@ -142,24 +149,54 @@ async def _enter_rest(rig: Rig, stack: AsyncExitStack, seconds: float) -> None:
 
 
 async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
-    """A meter that cannot log: steady readings, each over whole mains periods."""
+    """A meter that cannot log: steady readings, each over whole mains periods, on a range that the board must not wake up on."""
     meter = rig.station.meter
+    driver = _measures(meter)
+    setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
+    clock = rig.station.clock
+    count = max(LEAST_READINGS, round(plan.duration_s * rig.mains_hz))
+    async with AsyncExitStack() as stack, clock.frozen():
+        await _enter_rest(rig, stack, rig.settle_s + READINGS_SHARE * count * setup.aperture_s + IDLE_MARGIN_S)
+        await clock.sleep(rig.settle_s)
+        acquisition = await meter.call(driver.configure_mean, setup)
+        await sink.begin(acquisition)
+        try:
+            await meter.call(driver.zero)
+            readings = [await _next_reading(rig, meter, driver) for _ in range(count)]
+            await meter.call(meter.driver.check_errors, "steady readings")
+        except InstrumentFailure as error:
+            await _refuse_fallen_supply(rig, acquisition, cause=error)
+            raise
+        await _refuse_fallen_supply(rig, acquisition)
+        # the rest ends: the board must find a range that lets it draw what it needs
+        await meter.call(driver.configure_mean, replace(setup, current_range_a=peak_range(meter, rig.board.peak_a)))
+    await sink.write(as_block(readings, acquisition), stretch=0, trigger=False)
+    return Taken(acquisition, len(readings), served=0)
+
+
+async def _refuse_fallen_supply(rig: Rig, acquisition: Acquisition, *, cause: InstrumentFailure | None = None) -> None:
+    """Raises BrownOut when the source limits: the board was not at its supply voltage, whatever was read."""
+    trip = await rig.station.interlock.tripped()
+    if trip is not None:
+        raise BrownOut(
+            f"brown-out: {trip} is active {on_range(rig.station.meter, acquisition.current_range_a)}; the board lost its supply"
+        ) from cause
+
+
+def on_range(meter: Tool, range_a: float | None) -> str:
+    """The range in words, with what it does to the output."""
+    if range_a is None:
+        return f"on {meter.spec.name}"
+    factor = range_clamp(meter)
+    clamps = "" if factor is None else f", which limits the output to {amperes(factor * range_a)}"
+    return f"on the {amperes(range_a)} range of {meter.spec.name}{clamps}"
+
+
+def _measures(meter: Tool) -> Measures:
     driver = meter.driver
     if not isinstance(driver, Measures):
         raise InstrumentFailure(f"{meter.spec.name}: {meter.spec.driver} can neither log nor read steady means; it cannot measure a floor")
-    setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=_rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
-    clock = rig.station.clock
-    async with AsyncExitStack() as stack, clock.frozen():
-        await _enter_rest(rig, stack, rig.settle_s + 2 * plan.duration_s + IDLE_MARGIN_S)
-        await clock.sleep(rig.settle_s)
-        acquisition = await in_steps(clock, meter.call(driver.configure_mean, setup), setup.aperture_s)
-        await in_steps(clock, meter.call(driver.zero), setup.aperture_s)
-        await sink.begin(acquisition)
-        count = max(8, round(plan.duration_s * rig.mains_hz))
-        readings = [await in_steps(clock, _next_reading(rig, meter, driver), setup.aperture_s) for _ in range(count)]
-        await meter.call(meter.driver.check_errors, "steady readings")
-    await sink.write(_as_block(readings, acquisition), stretch=0, trigger=False)
-    return Taken(acquisition, len(readings), served=0)
+    return driver
 
 
 async def _next_reading(rig: Rig, meter: Tool, driver: Measures) -> Reading:
@@ -168,7 +205,7 @@ async def _next_reading(rig: Rig, meter: Tool, driver: Measures) -> Reading:
     return reading
 
 
-def _as_block(readings: Sequence[Reading], acquisition: Acquisition) -> Block:
+def as_block(readings: Sequence[Reading], acquisition: Acquisition) -> Block:
     return Block(
         seq=0,
         t0_ns=0,
@@ -248,10 +285,11 @@ def _event_setup(rig: Rig, plan: CapturePlan, meter: Tool) -> CaptureSetup:
     before_s = max(5 * rig.board.time_constant_s, 0.008)
     after_s = rig.board.longest_event_s + max(10 * rig.board.time_constant_s, 0.008)
     seamless = isinstance(meter.driver, Streams)
+    dt_s = EVENT_DT_S if seamless else TRIGGERED_DT_S
     return CaptureSetup(
-        dt_s=EVENT_DT_S if seamless else 10e-6,
-        points=round((before_s + after_s) / EVENT_DT_S) if seamless else round((before_s + after_s) / 10e-6),
-        pretrigger_points=round(before_s / (EVENT_DT_S if seamless else 10e-6)),
+        dt_s=dt_s,
+        points=round((before_s + after_s) / dt_s),
+        pretrigger_points=round(before_s / dt_s),
         current_range_a=None if seamless else peak_range(meter, rig.board.peak_a),
         voltage_range_v=_voltage_range(meter, plan),
         fire_dut=True,
@@ -310,7 +348,8 @@ def _streams(meter: Tool) -> Streams:
     return driver
 
 
-def _rest_range(rig: Rig, plan: CapturePlan) -> float | None:
+def rest_range(rig: Rig, plan: CapturePlan) -> float:
+    """Range of a floor capture: the bench file's, else the lowest that holds what the board draws at rest."""
     if rig.floor_range_a is not None:
         return rig.floor_range_a
     if plan.point.mode is Mode.ALWAYS_ON:

@@ -1,9 +1,34 @@
-"""Which current range a capture is made on."""
+"""Which current range a capture is made on, and which ranges are refused for it."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from labd.bench.station import Tool
-from labd.errors import InstrumentFailure
+from labd.config.quantity import CURRENT, write_quantity
+from labd.errors import FileError, InstrumentFailure
+from labd_instruments.contract import LimitsByRange
+
+COVERAGE = 1.96  # GUM G.1.2, large degrees of freedom
+LEAST_STEP = 1e-9  # relative: 1.05 * 100e-6 is not exactly 105e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a capture asks of its range. resolve_a: the current of the phase it must resolve, None where no file declares one.
+
+    draws_a: the most the board may draw while the range is fixed. largest_share: U95 over resolve_a from which on a range is refused.
+    file, key: where a wrong range is put right.
+    """
+
+    phase: str
+    resolve_a: float | None
+    draws_a: float
+    aperture_s: float
+    largest_share: float
+    file: str
+    key: str
 
 
 def peak_range(meter: Tool, peak_a: float) -> float:
@@ -16,13 +41,84 @@ def floor_range(meter: Tool, sleep_a: float) -> float:
     return _lowest(meter, sleep_a, "the board's sleep_current")
 
 
+def check_range(meter: Tool, range_a: float, need: Need) -> str | None:
+    """A flag in words where nothing can be said of the range, None where it will do.
+
+    Raises FileError for a range that resolves the phase too badly, or that limits the output below what the board draws.
+    """
+    clamp = range_clamp(meter)
+    if clamp is not None and clamp * range_a < need.draws_a * (1 - LEAST_STEP):
+        raise FileError(
+            need.file,
+            need.key,
+            f"{amperes(range_a)} range of {meter.spec.name} refused: fixed, it limits the output to {amperes(clamp * range_a)}, "
+            f"and the board may draw {amperes(need.draws_a)}; {_right(meter, need)}",
+        )
+    return None if need.resolve_a is None else _check_u95(meter, range_a, need, resolve_a=need.resolve_a)
+
+
+def _check_u95(meter: Tool, range_a: float, need: Need, *, resolve_a: float) -> str | None:
+    u95 = range_u95(meter, range_a, ampere=resolve_a, aperture_s=need.aperture_s)
+    if u95 is None:
+        return f"accuracy unknown: {amperes(range_a)} range of {meter.spec.name}, so nothing says whether it resolves {need.phase}"
+    if u95 > need.largest_share * resolve_a:
+        raise FileError(
+            need.file,
+            need.key,
+            f"{amperes(range_a)} range of {meter.spec.name} refused: its U95 is {amperes(u95)}, {u95 / resolve_a:.0%} of {need.phase}, "
+            f"{amperes(resolve_a)}; at most {need.largest_share:.0%} is allowed (floor.largest_u95); {_right(meter, need)}",
+        )
+    return None
+
+
+def range_u95(meter: Tool, range_a: float, *, ampere: float, aperture_s: float) -> float | None:
+    """U95 of a reading of `ampere` from the limits of gain and offset (rectangular, GUM 4.3.7), None where no document gives them."""
+    limit = meter.driver.accuracy().limit("current", range_a, aperture_s)
+    if limit is None:
+        return None
+    # a single rectangular term never errs by more than its limit
+    return min(COVERAGE / math.sqrt(3) * math.hypot(limit.gain * ampere, limit.offset), limit.gain * ampere + limit.offset)
+
+
+def _right(meter: Tool, need: Need) -> str:
+    """The ranges that would do, in words."""
+    good = [amperes(scale) for scale in _scales(meter) if _will_do(meter, scale, need)]
+    return f"what would do: {', '.join(good)}" if good else f"none of its known ranges would do ({', '.join(map(amperes, _scales(meter)))})"
+
+
+def _will_do(meter: Tool, scale: float, need: Need) -> bool:
+    clamp = range_clamp(meter)
+    if scale < (need.resolve_a or 0.0) or (clamp is not None and clamp * scale < need.draws_a * (1 - LEAST_STEP)):
+        return False
+    if need.resolve_a is None:
+        return True
+    u95 = range_u95(meter, scale, ampere=need.resolve_a, aperture_s=need.aperture_s)
+    return u95 is not None and u95 <= need.largest_share * need.resolve_a
+
+
+def _scales(meter: Tool) -> list[float]:
+    return sorted(row.full_scale for row in meter.driver.accuracy().rows if row.quantity == "current")
+
+
+def range_clamp(meter: Tool) -> float | None:
+    """How many times its full scale a fixed current range lets the output deliver; None where ranges do not limit the output."""
+    driver = meter.driver
+    return driver.range_clamp if isinstance(driver, LimitsByRange) else None
+
+
+def amperes(value: float) -> str:
+    """`100 uA`, as people write it."""
+    return write_quantity(float(f"{value:.4g}"), CURRENT)
+
+
 def _lowest(meter: Tool, ampere: float, what: str) -> float:
-    scales = sorted(row.full_scale for row in meter.driver.accuracy().rows if row.quantity == "current")
+    scales = _scales(meter)
     if not scales:
         raise InstrumentFailure(
-            f"{meter.spec.name}: no current range is known; declare its accuracy rows in the bench file ([[instruments.{meter.spec.name}.accuracy]])"
+            f"{meter.spec.name}: no current range is known; declare its accuracy rows in the bench file "
+            f"([[instruments.{meter.spec.name}.accuracy]])"
         )
     for scale in scales:
         if scale >= ampere:
             return scale
-    raise InstrumentFailure(f"{meter.spec.name}: {what} of {ampere:g} A is above its largest known range, {scales[-1]:g} A")
+    raise InstrumentFailure(f"{meter.spec.name}: {what} of {amperes(ampere)} is above its largest known range, {amperes(scales[-1])}")

@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labd.bench.acquire import Rig, Taken, acquire
+from labd.bench.acquire import BrownOut, Rig, Taken, acquire, on_range, rest_range
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IoLine
 from labd.bench.progress import Progress
 from labd.bench.recorder import recorder
 from labd.dut.serial_link import DutRebooted
 from labd.errors import DutFailure
-from labd.records import Event
+from labd.records import Event, Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 
@@ -86,21 +86,21 @@ async def _one(work: Work, plan: CapturePlan) -> Taken:
         work.catalogue.captures.fail(work.run_id, plan.key, why, interrupted=interrupted, samples=samples)
         raise
     work.catalogue.captures.learn(work.run_id, plan.key, acquisition=to_json(taken))
-    work.catalogue.captures.finish(
-        work.run_id, plan.key, samples=samples, stretches=sink.stretches, flags=(*sink.flags, *taken.flags)
-    )
+    work.catalogue.captures.finish(work.run_id, plan.key, samples=samples, stretches=sink.stretches, flags=(*sink.flags, *taken.flags))
     return taken
 
 
 async def _explained(work: Work, plan: CapturePlan, error: DutFailure) -> str:
     """Why the DUT failed, as far as the supply can tell: a limit that is active when the board reboots is a brown-out."""
     text = str(error)
+    if isinstance(error, BrownOut):
+        return text
     trip = await work.rig.station.interlock.tripped()
-    if isinstance(error, DutRebooted) or trip:
-        range_a = work.rig.floor_range_a
-        clamp = f" on the {range_a:g} A range, which limits the output to its own full scale" if range_a and trip else ""
-        text = f"brown-out: {text}" + (f"; {trip}{clamp}" if trip else "")
-    return text
+    if not isinstance(error, DutRebooted) and trip is None:
+        return text
+    meter = work.rig.station.meter
+    range_a = rest_range(work.rig, plan) if plan.role is Role.FLOOR else None
+    return f"brown-out: {text}; {f'{trip} is active, ' if trip else ''}the capture was {on_range(meter, range_a)}"
 
 
 async def _restart(work: Work, plan: CapturePlan) -> None:
@@ -113,4 +113,3 @@ async def _restart(work: Work, plan: CapturePlan) -> None:
 
 def _note(work: Work, plan: CapturePlan, text: str) -> None:
     work.catalogue.runs.log(work.run_id, Event(time.time_ns(), "capture_failed", text, plan.key))
-

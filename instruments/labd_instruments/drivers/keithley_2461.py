@@ -19,7 +19,7 @@ from labd_instruments.contract import (
     ProtectionLevels,
     Reading,
 )
-from labd_instruments.drivers._k2461 import DEFAULT_BUFFER, LIMITS, LOWEST_LIMIT_A, OVERVOLTAGE_STEPS_V, Options, Smu
+from labd_instruments.drivers._k2461 import DEFAULT_BUFFER, LIMITS, LOWEST_LIMIT_A, OVERVOLTAGE_STEPS_V, RANGE_CLAMP, Options, Smu
 from labd_instruments.drivers._k2461_capture import TriggeredDigitizer
 from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
 from labd_instruments.links.link import Link
@@ -86,6 +86,7 @@ class K2461:
     off_assurance = OFF_ASSURANCE
     evidence = EVIDENCE
     source_limits = LIMITS
+    range_clamp = RANGE_CLAMP
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...]) -> None:
         self.name = name
