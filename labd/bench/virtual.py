@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -103,8 +103,10 @@ class BoardTime:
 
 
 @asynccontextmanager
-async def virtual_bench(spec: Mapping[str, object]) -> AsyncIterator[Addresses]:
+async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] = ()) -> AsyncIterator[Addresses]:
     """A bench process for the length of the `async with`; it ends with its standard input, so it never outlives labd.
+
+    arguments: further ones of `python -m labd_virtual`, such as --truth for evidence code.
 
     It gets a process group of its own: Ctrl-C in a terminal reaches labd, which switches the virtual outputs off before it ends the bench.
     Raises InstrumentFailure with the bench's own line when it does not start (no C compiler, bad physics).
@@ -113,6 +115,7 @@ async def virtual_bench(spec: Mapping[str, object]) -> AsyncIterator[Addresses]:
         sys.executable,
         "-m",
         "labd_virtual",
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
