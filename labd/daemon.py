@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import platform
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from labd.bench.clock import BenchClock, WallClock
 from labd.bench.expand import CapturePlan, expand
 from labd.bench.interlock import IoLine
 from labd.bench.progress import Progress
+from labd.bench.range_rules import check_ranges
 from labd.bench.runner import Work, run_captures
 from labd.bench.station import Station, Tool, open_station
 from labd.bench.virtual import Addresses, BoardTime, virtual_bench
@@ -33,7 +35,7 @@ from labd.bench_file.virtual import spec as virtual_spec
 from labd.dut.device import Device
 from labd.dut.serial_link import SerialLink
 from labd.errors import DutFailure, Interrupted
-from labd.records import KpiRecord, Mode
+from labd.records import Event, KpiRecord, Mode
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from labd.store.lock import bench_lock
@@ -183,7 +185,9 @@ async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding
 
 def _rig(opened: OpenBench, *, settle_s: float) -> Rig:
     bench = opened.bench
-    return Rig(opened.station, opened.board, translate.board_facts(bench), bench.mains, settle_s, bench.floor.range)
+    return Rig(
+        opened.station, opened.board, translate.board_facts(bench), bench.mains, settle_s, bench.floor.range, bench.floor.largest_u95
+    )
 
 
 async def _measure(
@@ -192,9 +196,13 @@ async def _measure(
     async with open_bench(bench, seed=plan.seed) as opened:
         catalogue.runs.learn(run_id, instruments=_instruments(opened))
         station = opened.station
+        rig = _rig(opened, settle_s=plan.conditions.settle)
+        notices = check_ranges(rig, plans)
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
         _check_firmware(opened.board.device, plan)
-        rig = _rig(opened, settle_s=plan.conditions.settle)
+        for text in (*notices, *station.interlock.notices):
+            catalogue.runs.log(run_id, Event(time.time_ns(), "notice", text))
+            progress.note(text)
         work = Work(
             rig,
             catalogue,
@@ -205,8 +213,7 @@ async def _measure(
             model_seed=plan.seed,
             warm_up_inferences=plan.captures.warm_up_inferences,
         )
-        failed = await run_captures(work, progress)
-        return failed
+        return await run_captures(work, progress)
 
 
 async def stoppable(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
@@ -311,5 +318,3 @@ def _instrument(opened: OpenBench, tool: Tool) -> dict[str, Any]:
         "virtual": section.is_virtual,
         "streams": isinstance(tool.driver, Streams),
     }
-
-

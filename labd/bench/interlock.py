@@ -92,6 +92,7 @@ class Interlock:
         self._remote_sense = remote_sense
         self._lines: list[IoLine] = []
         self.state = Power.UNKNOWN
+        self.notices: list[str] = []  # what a run must tell of its protection
 
     def check_voltage(self, volt: float) -> None:
         """Raises SafetyRefusal naming value, limit and where the limit is set."""
@@ -178,7 +179,8 @@ class Interlock:
         )
 
     async def _ramp(self, supply_v: float) -> None:
-        await self._protect(self._limits.voltage_v)
+        held = await self._protect(self._limits.voltage_v)
+        self._tell_coarse(held)
         start = SENSE_TEST_V
         for step in range(1, RAMP_STEPS + 1):
             await self._do(self.source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
@@ -198,11 +200,23 @@ class Interlock:
             + "; outputs are off"
         )
 
-    async def _protect(self, ovp_v: float) -> None:
+    def _tell_coarse(self, held: ProtectionLevels) -> None:
+        """A protection whose steps are too coarse acts above the limit: then only labd's own check holds it, and the run says so."""
+        limit = f"{self._limits.voltage_v:g} V ({self._limits.where}: limits.voltage)"
+        text = (
+            f"the source's over-voltage protection has no step at {limit} and is set to its next one above; "
+            "only labd's check of each command holds the limit"
+        )
+        if held.voltage_v is None and text not in self.notices:
+            self.notices.append(text)
+
+    async def _protect(self, ovp_v: float) -> ProtectionLevels:
+        """What the source holds now; its voltage is None where it cannot hold a level as low as ovp_v."""
         asked = ProtectionLevels(voltage_v=ovp_v, current_a=min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v))
         got = await self._do(self.source.protect, asked)
         if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
+        return got
 
     async def _connect(self, lines: list[IoLine]) -> None:
         for line in lines:
