@@ -63,7 +63,8 @@ def fit_line(rates: Sequence[float], powers: Sequence[Uncertain]) -> Line:
             flags.append(INFLATED)
         if chance < _IMPROBABLE:
             flags.append(NOT_LINEAR)
-    scaled = [_random_times(p, birge) for p in powers]
+    leverage = np.einsum("kp,pk->k", design, estimator).tolist()
+    scaled = [_random_times(p, birge * _weight_factor(p, h)) for p, h in zip(powers, leverage, strict=True)]
     floor, slope = (sum(float(h) * p for h, p in zip(row, scaled, strict=True)) for row in estimator)
     return Line(floor, slope, per_dof, dof, tuple(flags))
 
@@ -98,6 +99,12 @@ def _lack_of_fit(
     values, vectors = np.linalg.eigh(spread)
     kept = slice(2, None)
     return float(np.sum((vectors[:, kept].T @ rest) ** 2 / np.maximum(values[kept], 1e-12)))
+
+
+def _weight_factor(power: Uncertain, leverage: float) -> float:
+    """Weights are estimates: a point whose scatter came out small by chance weighs too much and is believed too much. Meier 1953
+    (Biometrics 9, 59) for weighted means, with the leverage in place of the share of the weight."""
+    return float(np.sqrt(1 + 4 * max(0.0, 1 - leverage) / _typical_dof([power])))
 
 
 def _typical_dof(powers: Sequence[Uncertain]) -> float:
