@@ -1,0 +1,207 @@
+"""A stored run as the report's data: what was measured, on what, with what, and every figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from labd.analyse import facts
+from labd.analyse.curves import Figures, break_evens, curves, keys
+from labd.analyse.disclosure import disclosure
+from labd.analyse.excerpt import current_range, excerpt, representative
+from labd.analyse.instruments import acquisition_of
+from labd.analyse.run import Analysis, analyse_run, setup_of, trace_of
+from labd.analyse.setup import AnalysisSetup
+from labd.analyse.wording import quantity_text, section
+from labd.errors import NotFound, StoreError
+from labd.kpi.capture import CaptureResult
+from labd.kpi.estimate import unit_of
+from labd.kpi.inputs import Detector
+from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Provenance, Role
+from labd.report import data
+from labd.report.data import CaptureFacts, Excerpt, InferenceSeries, Notice, PhaseEnergy, RunReport, curve_key
+from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow, RunRow, RunState
+from labd_instruments.contract import Acquisition
+
+PHASES = (Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL)
+SERIES = ("energy_per_inference", "latency")
+VIRTUAL = "virtual instrument: no figure of this report says anything about real silicon"
+_LOST = (CaptureState.FAILED, CaptureState.INTERRUPTED)
+
+
+def report_of(store: Path | None, run_id: str) -> RunReport:
+    """The report of a run, by its id or any short form that `Runs.get` takes; store None is the user's data folder.
+
+    Works for failed and interrupted runs with what there is. Raises NotFound without such a run, StoreError for a broken catalogue.
+    """
+    with Catalogue.open_read_only(store) as catalogue:
+        return stored_report(catalogue, run_id)
+
+
+def stored_report(catalogue: Catalogue, run_id: str) -> RunReport:
+    """The same from a catalogue that is open. Traces that are gone cost the plots and are told, the stored figures stay."""
+    run = catalogue.runs.get(run_id)
+    rows = catalogue.captures.of(run.id)
+    stored = catalogue.kpis.of(run.id)
+    try:
+        analysis = analyse_run(catalogue, run.id)
+        shown = excerpts(catalogue, rows, analysis)
+    except (NotFound, StoreError) as error:
+        report = build(run, rows, stored, analysis=None)
+        lost = Notice("warning", "traces", f"the stored traces could not be analysed again: {error}")
+        return replace(report, notices=(*report.notices, lost))
+    return build(run, rows, stored, analysis=analysis, shown=shown)
+
+
+def excerpts(catalogue: Catalogue, rows: Iterable[CaptureRow], analysis: Analysis) -> tuple[Excerpt, ...]:
+    """One period of each mode."""
+    by_key = {row.key: row for row in rows}
+    found = []
+    for result in representative(analysis.captures).values():
+        row = by_key[result.key]
+        taken = acquisition_of(row)
+        found.append(excerpt(result, trace_of(catalogue, row), marker_high_v=analysis.setup.marker_high_v, acquisition=taken))
+    return tuple(item for item in found if item is not None)
+
+
+def build(
+    run: RunRow,
+    rows: Sequence[CaptureRow],
+    stored: Sequence[KpiRecord],
+    *,
+    analysis: Analysis | None,
+    shown: tuple[Excerpt, ...] = (),
+) -> RunReport:
+    """Pure. stored: the KPI records of the run; where there are none (it ended before they were stored) those of the analysis.
+
+    analysis None: no band of a fit, no excerpt, no series.
+    """
+    records = list(stored) or list(analysis.records if analysis else ())
+    figures = Figures.of(records)
+    points = ordered(row.point for row in rows)
+    setup = _setup(run)
+    comparisons = break_evens(points, figures, setup.detector if setup else Detector())
+    compared = {id(item.record) for item in comparisons}
+    kpis = tuple(record for record in figures.every() if id(record) not in compared)
+    return RunReport(
+        run=facts.run_facts(run, rows),
+        plan=facts.plan_facts(run),
+        bench=facts.bench_facts(run, rows),
+        board=facts.board_facts(run),
+        conditions=facts.conditions(run),
+        points=points,
+        captures=tuple(capture_facts(row) for row in rows),
+        kpis=kpis,
+        curves=tuple(curves(points, figures, analysis.sweep.fits if analysis else ())),
+        break_evens=tuple(comparisons),
+        detector=detector(setup.detector if setup else Detector()),
+        disclosure=disclosure(run),
+        phase_energies=tuple(phase_energies(points, records, rows)),
+        excerpts=shown,
+        series=series(analysis.captures) if analysis else (),
+        notices=tuple(notices(run, rows, analysis, setup)),
+        edge_cases=tuple(record for record in kpis if record.value is None),
+    )
+
+
+def _setup(run: RunRow) -> AnalysisSetup | None:
+    try:
+        return setup_of(run)
+    except StoreError:
+        return None
+
+
+def ordered(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+    """Each once: by mode, supply, model and settings, then ascending in rate."""
+    found = {point.key: point for point in points}
+    return tuple(sorted(found.values(), key=lambda p: (list(Mode).index(p.mode), curve_key(p), p.rate_hz)))
+
+
+def capture_facts(row: CaptureRow) -> CaptureFacts:
+    taken = acquisition_of(row)
+    triggered = row.role is Role.EVENT
+    return CaptureFacts(
+        key=row.key,
+        point=row.point.key,
+        role=row.role,
+        state=row.state,
+        samples=row.samples,
+        gaps=int("gap_before" in row.flags) if triggered else max(row.stretches - 1, 0),
+        events=int(row.acquisition.get("served") or 0),
+        dt_s=taken.dt_ns * 1e-9 if taken else None,
+        settings=settings(taken) if taken else {},
+        flags=row.flags,
+    )
+
+
+def settings(taken: Acquisition) -> dict[str, str]:
+    """What the instrument was set to, as it read back."""
+    found = {
+        "range": current_range(taken),
+        "voltage range": "" if taken.voltage_range_v is None else quantity_text(taken.voltage_range_v, "V"),
+        "aperture": quantity_text(taken.aperture_s, "s"),
+        "sense": "4-wire" if taken.remote_sense else "2-wire",
+        "records before the trigger": str(taken.pretrigger_points) if taken.pretrigger_points else "",
+    }
+    return {name: text for name, text in (found | dict(taken.settings)).items() if text}
+
+
+def detector(found: Detector) -> data.Detector:
+    """What decides that an event happened, with its share of the figures where it has one."""
+    if found.kind.startswith("none"):
+        return data.Detector("host-triggered", found.kind)
+    by = Provenance.MEASURED if found.kind == "measured" else Provenance.DECLARED
+    power = _within("detector.power", found.power_w, "W", half_width=found.power_half_width_w, by=by)
+    rate = _within("detector.false_wake_rate", found.false_wake_hz, "Hz", half_width=found.false_wake_half_width_hz, by=by)
+    return data.Detector(found.kind, found.kind, power, rate)
+
+
+def _within(kpi: str, value: float, unit: str, *, half_width: float, by: Provenance) -> KpiRecord:
+    """A figure known to lie within limits, all values in between alike likely (JCGM 100:2008, 4.3.7): 95 % of them are the interval."""
+    half = 0.95 * half_width
+    u = half_width / math.sqrt(3)
+    return KpiRecord(kpi, "detector", value, unit, u, value - half, value + half, 1, by, "limits given in the plan")
+
+
+def phase_energies(points: Sequence[OperatingPoint], records: Sequence[KpiRecord], rows: Sequence[CaptureRow]) -> list[PhaseEnergy]:
+    """Of each curve and phase one figure: from the triggered captures where they resolved it, since they have the finest records."""
+    by_key, place = keys(points), {p.key: p for p in points}
+    roles = {row.key: row.role for row in rows}
+    found = []
+    for key in dict.fromkeys(by_key.values()):
+        for phase in PHASES:
+            own = [r for r in records if r.id == f"phase_energy.{phase}" and by_key.get(r.at) == key]
+            own.sort(key=lambda r: (r.value is None, not any(roles.get(c) is Role.EVENT for c in r.captures)))
+            found += [PhaseEnergy(key, place[r.at].mode, phase, r) for r in own[:1]]
+    return found
+
+
+def series(results: Iterable[CaptureResult]) -> tuple[InferenceSeries, ...]:
+    """One value an inference; repeats of an operating point one after the other."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for result in results:
+        for kpi, values in result.per_event.items():
+            if kpi.startswith(SERIES):
+                found.setdefault((result.point.key, kpi), []).extend(values)
+    return tuple(InferenceSeries(at, kpi, unit_of(kpi), tuple(values)) for (at, kpi), values in found.items())
+
+
+def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, setup: AnalysisSetup | None) -> list[Notice]:
+    """What a reader must know, errors first."""
+    failed = [Notice("error", row.key, row.error or str(row.state)) for row in rows if row.state in _LOST]
+    missing = sum(row.state in (CaptureState.PLANNED, CaptureState.RECORDING) for row in rows)
+    found = [Notice("error", "", f"the run was {run.state}: {run.error}")] if run.error and not failed else []
+    found += failed
+    if missing:
+        found.append(Notice("warning", "", f"{missing} of {len(rows)} captures were not made"))
+    if run.state is RunState.RUNNING:
+        found.append(Notice("warning", "", "the run is still going on, or the process that ran it died"))
+    if setup is not None:
+        found += [Notice("warning", "instruments", f"{flag}; limits of error are widened by {setup.widen:g}") for flag in setup.flags]
+    if analysis is not None:
+        found += [Notice("warning", result.key, text) for result in analysis.captures for text in result.problems]
+        found += [Notice("warning", "sweep", text) for text in analysis.sweep.problems]
+    return found + [Notice("info", name, VIRTUAL) for name, item in run.instruments.items() if section(item).get("virtual")]
