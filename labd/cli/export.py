@@ -1,0 +1,79 @@
+"""`labd export RUN`: traces and figures as files that other programs open."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from labd.analyse.report import stored_report
+from labd.analyse.run import trace_of
+from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, write_trace
+from labd.cli.report import Format, write
+from labd.cli.run_argument import Run
+from labd.cli.store_option import Store
+from labd.errors import NotFound, StoreError
+from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow
+
+
+def register(app: typer.Typer) -> None:
+    app.command("export")(export)
+
+
+def export(
+    run: Run,
+    store: Store = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write; left out, one named after the run.")] = None,
+    format: Annotated[TraceFormat, typer.Option("--format", help="Of the traces.")] = TraceFormat.PARQUET,  # noqa: A002 # the option's name
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds files already.")] = False,
+) -> None:
+    """Write the traces of a run with a time column, its figures (kpis.csv, result.json) and a README that names columns and units."""
+    with Catalogue.open_read_only(store) as catalogue:
+        found = catalogue.runs.get(run)
+        folder = out or Path(f"{found.id}-export")
+        make(folder, force=force)
+        rows = [row for row in catalogue.captures.of(found.id) if row.trace]
+        kept = write_traces(catalogue, rows, folder / "traces", format)
+        write(stored_report(catalogue, found.id), folder, (Format.CSV, Format.JSON))
+    put(folder / "captures.csv", index_csv(kept, format))
+    put(folder / "README.md", readme(found.id, format))
+    print(f"{folder}: {len(kept)} traces, captures.csv, kpis.csv, result.json, README.md")
+
+
+def make(folder: Path, *, force: bool) -> None:
+    """Raises StoreError for a folder that holds something, unless forced, and where none can be made."""
+    try:
+        if folder.exists() and any(folder.iterdir()) and not force:
+            raise StoreError(f"{folder} holds files already and is left as it is; give another --out, or --force to write into it")
+        (folder / "traces").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def write_traces(catalogue: Catalogue, rows: Iterable[CaptureRow], folder: Path, kind: TraceFormat) -> list[CaptureRow]:
+    """One file a capture; returns those that had a trace. A capture that failed before its first sample has none."""
+    kept = []
+    console = Console(stderr=True)
+    for row in track(list(rows), "exporting traces", console=console, transient=True, disable=not console.is_terminal):
+        try:
+            trace = trace_of(catalogue, row)
+        except NotFound as error:
+            if row.samples:
+                print(f"labd: warning: {error}", file=sys.stderr)
+            continue
+        write_trace(trace, folder / exported_name(row, kind), kind)
+        kept.append(row)
+    return kept
+
+
+def put(path: Path, content: str) -> None:
+    try:
+        path.write_bytes(content.encode("utf-8"))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
