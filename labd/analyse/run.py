@@ -39,7 +39,7 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     for row in catalogue.captures.of(run.id):
         if row.state is CaptureState.FINISHED:
             results.append(analyse_stored(catalogue, run, row, setup=setup, terms=terms))
-    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed)
+    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, rates_hz=setup.rates_hz)
     records = tuple(record for result in results for record in result.records) + sweep.records
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
     return Analysis(run, setup, tuple(results), sweep, records, problems)

@@ -12,6 +12,7 @@ class AnalysisSetup:
     """SI units. time_constant_s with its standard uncertainty: source and cables into the board's decoupling. burst_bound_s: longest event.
 
     lead_ohm, u_lead_ohm: between sense point and board, 0 with remote sense. fixture_leakage_a, trigger_latency_s: limits.
+    rates_hz: of the plan. analyzer_shunt_ohm, analyzer_voltmeter_ohm: inputs of the instrument that cross-checks, None where not declared.
     flags: what goes with each KPI (cold, overdue). widen: factor on the instruments' limits for such flags.
     """
 
@@ -32,3 +33,6 @@ class AnalysisSetup:
     battery: Battery | None = None
     seed: int = 1
     r_max_hz: float = 0.0
+    rates_hz: tuple[float, ...] = ()
+    analyzer_shunt_ohm: float | None = None
+    analyzer_voltmeter_ohm: float | None = None

@@ -112,7 +112,16 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         battery=_battery(plan),
         seed=plan.seed,
         r_max_hz=bench.board.largest_rate_hz,
+        rates_hz=tuple(sorted(plan.rates)),
+        analyzer_shunt_ohm=_ohms(bench, "shunt"),
+        analyzer_voltmeter_ohm=_ohms(bench, "voltmeter"),
     )
+
+
+def _ohms(bench: Bench, key: str) -> float | None:
+    """Of the instrument that cross-checks."""
+    declared = None if bench.cross_check is None else getattr(bench.instruments[bench.cross_check], key)
+    return None if declared is None else float(declared.value)
 
 
 def _detector(section: DetectorSection) -> Detector:

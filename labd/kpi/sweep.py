@@ -12,6 +12,7 @@ from labd.kpi import closure
 from labd.kpi.battery import battery_life
 from labd.kpi.break_even import BEYOND, EXTRAPOLATED, ModeLine, break_even, with_detector
 from labd.kpi.capture import CaptureResult
+from labd.kpi.composed import COMPOSED_OF_EVENTS, Composition, at_rates, compose
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
@@ -28,7 +29,8 @@ _CURVE_POINTS = 48
 class ModeFit:
     """One mode's line with the points it rests on, for tables and plots.
 
-    rates_hz, powers_w, u_w: the points. curve: (rate, power, low, high) on a logarithmic grid up to r_max_hz. composed: see COMPOSED.
+    rates_hz, powers_w, u_w: the points. curve: (rate, power, low, high) on a logarithmic grid up to r_max_hz. composed: see COMPOSED,
+    or COMPOSED_OF_EVENTS among the flags of the line.
     """
 
     at: str
@@ -60,9 +62,12 @@ def analyse_sweep(
     battery: Battery | None,
     seed: int,
     analyzer: Sequence[AnalyzerReadings] = (),
+    rates_hz: Sequence[float] = (),
 ) -> SweepResult:
     """Compare the modes of each combination of supply, model and settings among `captures`. The errors that captures share join by name,
-    whoever analysed them. Figures that cannot be had are withheld with the reason; nothing is raised for what was measured."""
+    whoever analysed them. rates_hz: what the plan asks for; a mode without captures at rates is composed there from floor and events.
+
+    Figures that cannot be had are withheld with the reason; nothing is raised for what was measured."""
     terms, draws = Terms(), Draws(seed, "sweep")
     records: list[KpiRecord] = []
     fits: list[ModeFit] = []
@@ -70,7 +75,7 @@ def analyse_sweep(
     groups = _groups(captures)
     for name, members in groups.items():
         suffix = f"/{name}" if len(groups) > 1 else ""
-        mine = _modes(members, suffix, terms=terms, draws=draws, records=records, estimates=estimates)
+        mine = _modes(members, suffix, rates_hz, terms=terms, draws=draws, records=records, estimates=estimates)
         fits += mine
         for first, second in itertools.combinations(sorted(mine, key=lambda f: list(Mode).index(f.mode)), 2):
             records.append(_break_even(first, second, suffix, detector=detector, terms=terms, draws=draws, estimates=estimates))
@@ -93,6 +98,7 @@ def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]
 def _modes(
     members: Sequence[CaptureResult],
     suffix: str,
+    rates_hz: Sequence[float],
     *,
     terms: Terms,
     draws: Draws,
@@ -105,7 +111,12 @@ def _modes(
         if not own:
             continue
         at = f"{mode}{suffix}"
-        fit = _fit(own, at, mode, terms=terms, draws=draws)
+        found = None if _measured_at_rates(own) else compose(own, mode, terms=terms)
+        if isinstance(found, Composition):
+            fit: ModeFit | str = _composed(found, own, at, rates_hz, mode=mode, terms=terms, draws=draws)
+            records += at_rates(found, own, rates_hz, draws=draws)
+        else:
+            fit = found or _fit(own, at, mode, terms=terms, draws=draws)
         if isinstance(fit, str):
             records += [
                 withheld(kpi, at, reason=fit, captures=[c.key for c in own]) for kpi in ("fit.floor_power", "fit.incremental_energy")
@@ -150,6 +161,32 @@ def _fit(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, dra
     )
 
 
+def _measured_at_rates(own: Sequence[CaptureResult]) -> bool:
+    return any(c.role == Role.MEAN and c.point.rate_hz > 0 for c in own)
+
+
+def _composed(
+    found: Composition, own: Sequence[CaptureResult], at: str, rates_hz: Sequence[float], *, mode: Mode, terms: Terms, draws: Draws
+) -> ModeFit:
+    """Its points: the floors as measured, and the plan's rates as composed."""
+    floors = [terms.adopt(c.estimates["power.floor"].value) for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
+    above = sorted(r for r in rates_hz if r > 0)
+    points = [*((0.0, p) for p in floors), *((r, found.line.at(r)) for r in above)]
+    r_max = _largest_rate(own)
+    return ModeFit(
+        at=at,
+        mode=mode,
+        rates_hz=tuple(r for r, _ in points),
+        powers_w=tuple(float(p.nominal_value) for _, p in points),
+        u_w=tuple(Estimate("power", at, p, 1).u for _, p in points),
+        line=found.line,
+        r_max_hz=r_max,
+        composed=True,
+        captures=found.captures,
+        curve=_curve(found.line, above[-1], r_max, draws=draws) if above else (),
+    )
+
+
 def _must_compose(mean: CaptureResult, floor: CaptureResult) -> bool:
     """A fixed range that holds the peak cannot see the floor: then the floor comes from its own capture."""
     return (mean.instrument, mean.ranges_a) != (floor.instrument, floor.ranges_a) and "excess_power" in mean.estimates
@@ -182,7 +219,8 @@ def _curve(line: Line, measured: float, r_max: float | None, *, draws: Draws) ->
 
 
 def _publish_fit(fit: ModeFit, *, draws: Draws, records: list[KpiRecord], estimates: dict[str, Estimate]) -> None:
-    flags = (*fit.line.flags, *((COMPOSED,) if fit.composed else ()))
+    own_words = COMPOSED_OF_EVENTS in fit.line.flags
+    flags = (*fit.line.flags, *((COMPOSED,) if fit.composed and not own_words else ()))
     for kpi, value in (("fit.floor_power", fit.line.floor), ("fit.incremental_energy", fit.line.slope)):
         estimate = Estimate(kpi, fit.at, value, len(fit.rates_hz), flags)
         estimates[f"{kpi}@{fit.at}"] = estimate
@@ -212,6 +250,9 @@ def _publish_fit(fit: ModeFit, *, draws: Draws, records: list[KpiRecord], estima
 def _close_slope(fit: ModeFit, own: Sequence[CaptureResult], *, terms: Terms, draws: Draws, records: list[KpiRecord]) -> None:
     window = closure.pooled(own, closure.window_energy(fit.mode), terms=terms)
     kpi = "closure.slope_vs_window"
+    if COMPOSED_OF_EVENTS in fit.line.flags:
+        records.append(withheld(kpi, fit.at, reason="the slope is the window energy", captures=fit.captures))
+        return
     if window is None:
         records.append(withheld(kpi, fit.at, reason="no window energy", captures=fit.captures))
         return
