@@ -49,10 +49,11 @@ class Made:
     events: int
 
 
-def captures(rates: tuple[float, ...] = RATES) -> list[Made]:
+def captures(rates: tuple[float, ...] = RATES, modes: tuple[Mode, ...] = tuple(DUTS)) -> list[Made]:
     rng = np.random.default_rng(7)
     found: list[Made] = []
-    for mode, dut in DUTS.items():
+    for mode in modes:
+        dut = DUTS[mode]
         coarse, fine = Bench(noise_a=2e-8, dt_s=204.8e-6), Bench(noise_a=2e-7, dt_s=20.48e-6)
         for repeat in range(2):
             floor = synth.floor(dut, coarse, rng, length_s=1.0).stretches
@@ -154,10 +155,9 @@ def record(catalogue: Catalogue, run_id: str, made: Made) -> None:
     catalogue.captures.finish(run_id, key, samples=samples, stretches=stretches)
 
 
-def make_run(folder: Path, *, now_ns: int = NOW_NS) -> str:
+def make_run(folder: Path, made: list[Made], *, now_ns: int = NOW_NS) -> str:
     """Store a whole run with its figures; returns its id."""
     with Catalogue.open(folder) as catalogue:
-        made = captures()
         run = catalogue.runs.create(new_run(), [m.planned for m in made], now_ns=now_ns)
         for one in made:
             record(catalogue, run.id, one)
@@ -167,14 +167,15 @@ def make_run(folder: Path, *, now_ns: int = NOW_NS) -> str:
 
 
 @functools.cache
-def _made_once() -> tuple[tempfile.TemporaryDirectory[str], str]:
-    """Making a run takes seconds; every test gets a copy."""
+def _made_once(small: bool) -> tuple[tempfile.TemporaryDirectory[str], str]:
+    """Making a run takes a second or more; every test gets a copy."""
     folder = tempfile.TemporaryDirectory(prefix="labd-run-")
-    return folder, make_run(Path(folder.name))
+    made = captures((10.0, 25.0), (Mode.ALWAYS_ON, Mode.EVENT_SLEEP)) if small else captures()
+    return folder, make_run(Path(folder.name), made)
 
 
-def copy_of_a_run(folder: Path) -> str:
-    """A finished run in the store `folder`; returns its id."""
-    made, run_id = _made_once()
+def copy_of_a_run(folder: Path, *, small: bool = True) -> str:
+    """A finished run in the store `folder`; returns its id. small: two modes at two rates, for tests of what is around the figures."""
+    made, run_id = _made_once(small)
     shutil.copytree(made.name, folder, dirs_exist_ok=True)
     return run_id

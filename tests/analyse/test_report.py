@@ -26,7 +26,7 @@ from tests.analyse.stored_run import DUTS, EVENTS, NOW_NS, RATES, TRIGGERED, cap
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    copy_of_a_run(folder)
+    copy_of_a_run(folder, small=False)
     return folder
 
 

@@ -65,7 +65,6 @@ def test_a_result_is_stored_only_when_asked(tmp_path: Path, capsys: pytest.Captu
     copy_of_a_run(tmp_path)
     _change(tmp_path, value=99.0)
     assert _analyse(tmp_path, capsys).code == 1
-    assert _analyse(tmp_path, capsys).code == 1
     assert _analyse(tmp_path, capsys, "--store-result").code == 1
     assert _analyse(tmp_path, capsys).code == 0
 

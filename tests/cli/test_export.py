@@ -70,7 +70,7 @@ def test_an_export_explains_itself(tmp_path: Path, capsys: pytest.CaptureFixture
     told = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert run_id in told
     assert all(f"`{name}`" in told for name in ("stretch", "t_ns", "current", "voltage", "marker", "digital"))
-    assert "17 traces" in answer.out
+    assert "9 traces" in answer.out
 
 
 def test_a_folder_with_files_is_left_alone_unless_forced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

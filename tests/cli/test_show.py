@@ -16,7 +16,7 @@ def test_a_run_is_found_by_a_short_form_and_its_table_is_printed(tmp_path: Path,
     run_id = copy_of_a_run(tmp_path)
     answer = Commands(capsys, show)("show", run_id[-4:] if short == "suffix" else short, "--store", tmp_path)
     assert answer.code == 0
-    assert "event-reload" in answer.out
+    assert "always-on" in answer.out
     assert "Event-sleep needs less power than always-on below" in answer.out
     assert all(len(line) <= 100 for line in answer.out.splitlines())
 
