@@ -143,10 +143,18 @@ class Device:
 
     async def periodic(self, count: int, period_us: int) -> PeriodicDone:
         """`count` inferences paced by the device, the first one period after the start, one period of rest after the last."""
-        lasting_s = (count + 1) * period_us * 1e-6
-        async with self._running(f"periodic {count} {period_us}", f"m-periodic-start-{count}", lasting_s=1.5 * lasting_s) as ended:
+        async with self.paced(count, period_us) as done:
             pass
-        return replies.parse_periodic_done(ended[0])
+        return done[0]
+
+    @asynccontextmanager
+    async def paced(self, count: int, period_us: int) -> AsyncIterator[list[PeriodicDone]]:
+        """`periodic` from its start on; leaving waits for its end, and the list then holds what it did."""
+        lasting_s = (count + 1) * period_us * 1e-6
+        done: list[PeriodicDone] = []
+        async with self._running(f"periodic {count} {period_us}", f"m-periodic-start-{count}", lasting_s=1.5 * lasting_s) as ended:
+            yield done
+        done.append(replies.parse_periodic_done(ended[0]))
 
     @asynccontextmanager
     async def armed(self, count: int, *, timeout_s: float, wake: str = "pin") -> AsyncIterator[Armed]:
