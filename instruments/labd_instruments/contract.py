@@ -237,6 +237,15 @@ class Captures(Protocol):
 
 
 @runtime_checkable
+class ListsRanges(Protocol):
+    """Fixed ranges, ascending; a range holds peaks up to `crest_factor` times itself."""
+
+    voltage_ranges_v: tuple[float, ...]
+    current_ranges_a: tuple[float, ...]
+    crest_factor: float
+
+
+@runtime_checkable
 class Measures(Protocol):
     """Steady means."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labd.analyse.analyzer import analyzer_readings, is_cross_check
 from labd.analyse.capture import capture_input
 from labd.analyse.setup import AnalysisSetup
 from labd.errors import StoreError
 from labd.kpi.capture import CaptureResult, analyse_capture
+from labd.kpi.inputs import AnalyzerReadings
 from labd.kpi.sweep import SweepResult, analyse_sweep
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord
@@ -35,11 +37,18 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     run = catalogue.runs.get(run_id)
     setup = setup_of(run)
     terms = Terms()
-    results = []
+    results: list[CaptureResult] = []
+    checks: list[AnalyzerReadings] = []
     for row in catalogue.captures.of(run.id):
-        if row.state is CaptureState.FINISHED:
+        if row.state is not CaptureState.FINISHED:
+            continue
+        if is_cross_check(run, row):
+            checks.append(analyzer_readings(run, row, setup))
+        else:
             results.append(analyse_stored(catalogue, run, row, setup=setup, terms=terms))
-    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, rates_hz=setup.rates_hz)
+    sweep = analyse_sweep(
+        results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=checks, rates_hz=setup.rates_hz
+    )
     records = tuple(record for result in results for record in result.records) + sweep.records
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
     return Analysis(run, setup, tuple(results), sweep, records, problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -133,7 +133,7 @@ async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
     clock = rig.station.clock
     async with AsyncExitStack() as stack, clock.frozen():
-        await _enter_rest(rig, stack, rig.settle_s + plan.duration_s + IDLE_MARGIN_S)
+        await enter(rig, stack, rig.device.resting(rig.settle_s + plan.duration_s + IDLE_MARGIN_S))
         await clock.sleep(rig.settle_s)
         acquisition = await meter.call(_streams(meter).configure_stream, setup)
         await sink.begin(acquisition)
@@ -143,9 +143,9 @@ async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     return Taken(acquisition, end.records, served=0, end=end)
 
 
-async def _enter_rest(rig: Rig, stack: AsyncExitStack, seconds: float) -> None:
-    """Send the board to rest and stop the clock there: a stepped bench would otherwise have rested to the end before labd acts."""
-    await in_steps(rig.station.clock, stack.enter_async_context(rig.device.resting(seconds)), REST_STEP_S)
+async def enter(rig: Rig, stack: AsyncExitStack, program: AbstractAsyncContextManager[object]) -> None:
+    """Start a program of the board and stop the clock there: a stepped bench would otherwise have run it to its end before labd acts."""
+    await in_steps(rig.station.clock, stack.enter_async_context(program), REST_STEP_S)
 
 
 async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
@@ -156,7 +156,7 @@ async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     clock = rig.station.clock
     count = max(LEAST_READINGS, round(plan.duration_s * rig.mains_hz))
     async with AsyncExitStack() as stack, clock.frozen():
-        await _enter_rest(rig, stack, rig.settle_s + READINGS_SHARE * count * setup.aperture_s + IDLE_MARGIN_S)
+        await enter(rig, stack, rig.device.resting(rig.settle_s + READINGS_SHARE * count * setup.aperture_s + IDLE_MARGIN_S))
         await clock.sleep(rig.settle_s)
         acquisition = await meter.call(driver.configure_mean, setup)
         await sink.begin(acquisition)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 
+UPDATE_S = 0.1  # of a power analyzer
+LOCKED_WITHIN = 1e-3  # of a period, per update
+
 
 @dataclass(frozen=True, slots=True)
 class CapturePlan:
@@ -77,7 +80,29 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
             half.append(capture)
     shuffle.shuffle(early)
     shuffle.shuffle(late)
-    return [replace(capture, order=order, idle_kind=wanted.idle_kind) for order, capture in enumerate(early + late)]
+    last = [] if method.cross_check is None else [_cross_check(points, wanted, method.cross_check, stream=method.stream)]
+    return [replace(capture, order=order, idle_kind=wanted.idle_kind) for order, capture in enumerate(early + late + last)]
+
+
+def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, instrument: str, *, stream: bool) -> CapturePlan:
+    """One steady plateau: the first mode (always_on, where it is among them) at the highest rate that the meter measures too and whose
+    period the 100 ms update does not lock to; at rate 0 where the meter measures no means."""
+    mode = Mode.ALWAYS_ON if Mode.ALWAYS_ON in wanted.modes else wanted.modes[0]
+    mine = [p for p in points if p.mode is mode and p.supply_v == wanted.supplies_v[0] and p.model == wanted.models[0]]
+    moving = sorted((p for p in mine if p.rate_hz > 0 and stream), key=lambda p: p.rate_hz)
+    free = [p for p in moving if not locked(p.rate_hz)]
+    point = (free or moving or [p for p in mine if p.rate_hz == 0])[-1]
+    key = f"{point.key}/cross_check/0"
+    events = round(wanted.cross_check_time_s * point.rate_hz)
+    duration = events / point.rate_hz if events else wanted.cross_check_time_s
+    return CapturePlan(key, point, Role.MEAN, 0, 0, events, duration, MarkStyle.GATE, instrument, _seed(key))
+
+
+def locked(rate_hz: float) -> bool:
+    """Whether whole periods fit an update of the power analyzer: then every update sees the same part of the period, and the
+    mean over many is no better than over one."""
+    periods = rate_hz * UPDATE_S
+    return abs(periods - round(periods)) < LOCKED_WITHIN * max(1.0, periods)
 
 
 def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labd.bench.acquire import BrownOut, Rig, Taken, acquire, on_range, rest_range
+from labd.bench.cross_check import cross_check
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IoLine
 from labd.bench.progress import Progress
@@ -77,7 +78,8 @@ async def _one(work: Work, plan: CapturePlan) -> Taken:
     try:
         async with recorder(work.catalogue.trace_path(row), facts) as sink:
             try:
-                taken = await acquire(work.rig, plan, sink)
+                measure = acquire if plan.instrument == work.rig.station.meter.spec.name else cross_check
+                taken = await measure(work.rig, plan, sink)
             finally:
                 samples = sink.samples
     except BaseException as error:

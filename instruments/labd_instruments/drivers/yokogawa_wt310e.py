@@ -99,6 +99,9 @@ class WT310E:
 
     off_assurance = OFF_ASSURANCE
     evidence = EVIDENCE
+    voltage_ranges_v = VOLTAGE_RANGES_V
+    current_ranges_a = CURRENT_RANGES_A
+    crest_factor = 3.0  # IM WT310E-01EN p. 2-17: the default, the largest peak in multiples of the range
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...]) -> None:
         self.name = name
