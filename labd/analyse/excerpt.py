@@ -19,6 +19,8 @@ POINTS = 2000
 RATE_HZ = 10.0  # at which one period shows both rest and work
 BEFORE = 0.22  # share of the period that is shown ahead of the event
 
+UNSPLIT = "; the marker shows the inference only: the load of the model is part of what is drawn as wake"
+
 Float = NDArray[np.float64]
 
 
@@ -57,8 +59,12 @@ def excerpt(result: CaptureResult, trace: Trace, *, marker_high_v: float, acquis
         high_w=tuple(high.tolist()),
         spans=spans(near, begin, begin + (last - first) * dt_s, rest=rest),
         marker=marker_changes(stretch, slice(first, last), marker_high_v),
-        note=note(dt_s, acquisition),
+        note=note(dt_s, acquisition) + (UNSPLIT if _unsplit(result) else ""),
     )
+
+
+def _unsplit(result: CaptureResult) -> bool:
+    return result.point.mode is Mode.EVENT_RELOAD and not any(w.phase is Phase.LOAD for w in result.windows)
 
 
 def _middle(windows: Sequence[Window]) -> list[Window]:
