@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labd.kpi.context import Context
 from labd.kpi.distributions import normal_quantile
 from labd.kpi.estimate import NOT_RESOLVED, Estimate
-from labd.segment.bursts import quiet_level
 from labd.segment.edges import FloatArray
 
 _NEAR_SIGMAS = 6.0
 _PER_LENGTH = 3.5  # sliding means over m boxcar lengths have the largest value of about 3.5 m independent ones (simulated, m = 2..100)
 _SPREAD = 0.6  # standard deviation of that largest value, in standard deviations of one mean (simulated: 0.75..0.4)
 _CHUNK = 1 << 18
+_HIGH_SHARE = 0.7  # of the peak: records that count as near it
 
 
 def tau_label(tau_s: float) -> str:
@@ -42,7 +43,7 @@ def _peak(ctx: Context, kpi: str, width: float) -> None:
     """The largest of n noisy means is high by the expected largest of n normals: taken off for the means close to the largest."""
     means = _boxcars(ctx, width)
     at = int(np.nanargmax(means))
-    _, noise = quiet_level(ctx.trace.power)
+    noise = _noise_w(ctx.trace.power, means[at])
     sigma = noise / math.sqrt(width)
     near = 1 + _PER_LENGTH * max(0.0, (float(np.sum(means > means[at] - _NEAR_SIGMAS * sigma)) - 1) / width)
     bias = sigma * normal_quantile((near - 0.375) / (near + 0.25))
@@ -51,6 +52,14 @@ def _peak(ctx: Context, kpi: str, width: float) -> None:
     value = ctx.of_power(vector, timed=False) - bias
     value = value + ctx.terms.random(f"A:{ctx.capture.key}:{kpi}", _SPREAD * sigma, dof=1e6)
     ctx.put(Estimate(kpi, ctx.at, value, len(ctx.events) or 1, ctx.flags, note=f"noise bias {bias:.2g} W taken off"))
+
+
+def _noise_w(power: NDArray[np.float32], peak_w: float) -> float:
+    """Standard deviation of one record near the peak: noise belongs to the range, and a sleeping level is on another one. From the
+    differences of neighbours (their median is blind to the few steps between layers)."""
+    high = power > _HIGH_SHARE * peak_w
+    steps = np.diff(power)[high[1:] & high[:-1]].astype(np.float64)
+    return float(np.median(np.abs(steps))) / (0.6745 * math.sqrt(2)) if len(steps) else 0.0
 
 
 def _boxcars(ctx: Context, width: float) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ def split(ctx: Context) -> None:
     ok = ctx.guard.usable
     cuts = _cuts(ctx, ok)
     flags = (TAU_DISAGREES,) if _tau_disagrees(ctx, cuts["start"], cuts["end"], ctx.events.fall.take(ok)) else ()
+    cuts["end"] = _cut_from_after(ctx, cuts["end"])
     for part in _parts(ctx, cuts, ok):
         _publish(ctx, part, ok, flags=flags)
 
@@ -90,6 +91,18 @@ def _cut(ctx: Context, name: str, edge: EdgeSeries) -> Cut:
     level_w = float(ctx.watt(level).mean())
     step_w = float(ctx.watt(sums[3] - sums[2]).mean()) - level_w
     return Cut(name, edge, sums[0] + (edge.x - whole + tau)[:, None] * level, level, level_w, step_w)
+
+
+def _cut_from_after(ctx: Context, cut: Cut) -> Cut:
+    """The same edge, divided with the level that follows once the supply has settled: better at the end of an inference, whose last
+    layers are shorter than a record and level with nothing, while the tail is flat."""
+    trace, x = ctx.trace, cut.edge.x
+    tau = ctx.capture.meter.time_constant_s / trace.dt_s
+    settled = np.minimum(np.floor(x) + 1 + np.ceil(5 * tau), trace.records - 1.0)
+    last = np.minimum(settled + np.clip(np.floor(_LEVEL_S / trace.dt_s), 2, _MOST_LEVEL_RECORDS), float(trace.records))
+    sums = trace.at(np.concatenate((settled, last))).reshape(2, len(x), -1)
+    level = (sums[1] - sums[0]) / np.maximum(last - settled, 1)[:, None]
+    return replace(cut, sums=sums[0] + (x - settled + tau)[:, None] * level, level=level, level_w=float(ctx.watt(level).mean()))
 
 
 def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list[Part]:
