@@ -49,6 +49,11 @@ def report(
         print(path)
 
 
+def write_report(store: Path | None, run_id: str, folder: Path) -> list[Path]:
+    """Every file of a run's report into `folder`; returns their paths, report.html first."""
+    return write(report_of(store, run_id), folder, FILES)
+
+
 def write(found: RunReport, folder: Path, formats: Iterable[Format]) -> list[Path]:
     """Write the files into `folder`, made when missing; returns their paths. Raises StoreError when the disk refuses."""
     paths = []
