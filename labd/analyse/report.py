@@ -29,6 +29,7 @@ from labd_instruments.contract import Acquisition
 PHASES = (Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL)
 SERIES = ("energy_per_inference", "latency")
 VIRTUAL = "virtual instrument: no figure of this report says anything about real silicon"
+_NAMED = 3  # captures named in one notice
 _LOST = (CaptureState.FAILED, CaptureState.INTERRUPTED)
 
 
@@ -202,6 +203,22 @@ def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, 
     if setup is not None:
         found += [Notice("warning", "instruments", f"{flag}; limits of error are widened by {setup.widen:g}") for flag in setup.flags]
     if analysis is not None:
-        found += [Notice("warning", result.key, text) for result in analysis.captures for text in result.problems]
+        found += problems(analysis.captures)
         found += [Notice("warning", "sweep", text) for text in analysis.sweep.problems]
     return found + [Notice("info", name, VIRTUAL) for name, item in run.instruments.items() if section(item).get("virtual")]
+
+
+def problems(results: Iterable[CaptureResult]) -> list[Notice]:
+    """What the analysis found odd; the same thing in several captures is said once."""
+    where: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.problems:
+            where.setdefault(text, []).append(result.key)
+    return [_problem(text, keys_of) for text, keys_of in where.items()]
+
+
+def _problem(text: str, captures: Sequence[str]) -> Notice:
+    if len(captures) == 1:
+        return Notice("warning", captures[0], text)
+    named = ", ".join(captures[:_NAMED]) + (" ..." if len(captures) > _NAMED else "")
+    return Notice("warning", f"{len(captures)} captures", f"{text} ({named})")

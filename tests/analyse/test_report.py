@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from labd.analyse.report import build, report_of
+from labd.analyse.report import build, problems, report_of
 from labd.analyse.run import analyse_run
 from labd.errors import NotFound
 from labd.kpi.inputs import Detector
@@ -288,3 +288,14 @@ def test_problems_of_a_capture_become_notices_at_that_capture(tmp_path: Path) ->
     told = [n for n in report.notices if n.where == "event_sleep/r=10/v=3/dnn/mean/0"]
     assert told
     assert "7" in told[0].text
+
+
+def test_what_is_odd_in_many_captures_is_said_once(store: Path) -> None:
+    with Catalogue.open_read_only(store) as catalogue:
+        results = analyse_run(catalogue, "latest").captures
+    odd = [replace(r, problems=("a burst without a mark",)) for r in results[:5]] + [replace(results[5], problems=("hum",))]
+    first, second = problems(odd)
+    assert first.where == "5 captures"
+    assert first.text.startswith(f"a burst without a mark ({results[0].key}, ")
+    assert first.text.endswith(" ...)")
+    assert (second.where, second.text) == (results[5].key, "hum")
