@@ -50,7 +50,10 @@ async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> Async
     """Test by test, the harmless ones first; what a failure makes impossible is left out."""
     for tool in rig.station.tools.values():
         yield _instrument(tool)
-    yield await _tested("discharged", lambda: _unpowered(rig))
+    discharged = await _tested("discharged", lambda: _unpowered(rig))
+    yield discharged
+    if discharged.ok is False:
+        return
     powered = await _tested("sense leads and supply", lambda: _powered(rig, lines, supply_v))
     yield powered
     if powered.ok is False:
@@ -103,7 +106,13 @@ async def _back_feed(rig: Rig, supply_v: float) -> str:
     samples = Samples()
     await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.FLOOR, events=0), samples)
     current = samples.column("current")
-    mean, u = float(np.nanmean(current)), float(np.nanstd(current) / np.sqrt(len(current)))
+    if np.isnan(current).any():
+        holds = samples.acquisition.current_range_a if samples.acquisition else None
+        raise InstrumentFailure(
+            f"the current asleep is beyond the {holds or 0:g} A range, either way: a line feeds the board, it does not sleep, or its "
+            "sleep_current in the board file is too low"
+        )
+    mean, u = float(np.mean(current)), float(np.std(current) / np.sqrt(len(current)))
     if mean < -2 * u:
         raise InstrumentFailure(f"back_feed: {mean * 1e6:.3g} uA asleep flows out of the supply pins; a line feeds the board, isolate it")
     return f"{mean * 1e6:.3g} uA asleep, into the supply pins"

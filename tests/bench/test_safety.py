@@ -1,0 +1,93 @@
+"""The safety rules against a virtual bench: what is refused, and the worst that the board's pins ever saw."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from labd.bench.check import Finding, check_station
+from labd.errors import OutputNotVerifiedOff, SafetyRefusal
+from tests.bench.virtual_station import Watched, watched
+
+pytestmark = pytest.mark.compiler
+
+LIMIT_V = 3.6
+SUPPLY_V = 3.0
+
+
+async def findings(bench: Watched) -> dict[str, Finding]:
+    return {finding.what: finding async for finding in check_station(bench.rig, bench.lines, SUPPLY_V)}
+
+
+async def test_a_healthy_bench_passes_every_test_with_its_pins_within_limits(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        found = await findings(bench)
+        assert [finding for finding in found.values() if not finding.ok] == []
+        board = bench.board()
+        assert SUPPLY_V * 0.99 < board["worst_pin_v"] <= LIMIT_V
+        assert board["worst_io_over_supply_v"] <= 0.3
+        assert board["boots"] == 1
+
+
+async def test_lines_before_the_supply_are_refused_and_nothing_reaches_a_pin(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        with pytest.raises(SafetyRefusal, match="power up the supply first"):
+            await bench.station.interlock.connect_lines(bench.lines)
+        assert bench.board()["worst_pin_v"] == 0
+
+
+async def test_a_supply_above_the_limit_never_leaves_labd(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        with pytest.raises(SafetyRefusal, match=r"3\.7 V refused.*limits\.voltage"):
+            await bench.station.interlock.power_up(3.7, bench.lines)
+        assert bench.board()["worst_pin_v"] == 0
+        await bench.station.interlock.power_up(SUPPLY_V, bench.lines)
+        with pytest.raises(SafetyRefusal, match=r"3\.7 V refused"):
+            await bench.station.interlock.set_voltage(3.7)
+        assert bench.board()["worst_pin_v"] <= SUPPLY_V * 1.01
+
+
+async def test_a_supply_below_the_level_of_a_line_is_refused_before_and_after_it_is_connected(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        with pytest.raises(SafetyRefusal, match="level shifter"):
+            await bench.station.interlock.power_up(2.6, bench.lines)
+        assert bench.board()["worst_pin_v"] == 0
+        await bench.station.interlock.power_up(2.75, bench.lines)
+        with pytest.raises(SafetyRefusal, match="level shifter"):
+            await bench.station.interlock.set_voltage(2.6)
+        assert bench.board()["worst_io_over_supply_v"] <= 0.3
+
+
+async def test_a_line_that_feeds_the_board_while_its_supply_is_off_is_found_before_power_up(tmp_path: Path) -> None:
+    async def checked() -> None:
+        async with watched(tmp_path, uart={"driven": True}) as bench:
+            found = await findings(bench)
+            assert [finding.what for finding in found.values() if finding.ok is False] == ["discharged"]
+            assert "feeds it back" in found["discharged"].text
+            assert not bench.control.ask(op="output", instrument="smu")["on"]
+
+    with pytest.raises(OutputNotVerifiedOff, match="not discharged"):
+        await checked()
+
+
+@pytest.mark.parametrize(("fed_a", "told"), [(12e-6, r"back_feed: -\S+ uA asleep"), (50e-6, "beyond the 1e-05 A range")])
+async def test_a_line_that_feeds_the_sleeping_board_fails_the_check(tmp_path: Path, fed_a: float, told: str) -> None:
+    # 0.35 V is too little to charge the board through its clamp diode, so that only the sleeping board shows it
+    async with watched(tmp_path, board={"backfeed_a": fed_a}, uart={"driven": True, "io_level_v": 0.35}) as bench:
+        found = await findings(bench)
+        assert found["discharged"].ok
+        assert found["back-feed asleep"].ok is False
+        assert re.match(told, found["back-feed asleep"].text) or told in found["back-feed asleep"].text
+
+
+async def test_a_board_that_keeps_its_charge_is_not_called_off(tmp_path: Path) -> None:
+    slow = {"capacitance_f": 1e-3, "off_ohm": 1e9, "bleed_ohm": 1e9}
+
+    async def powered() -> None:
+        async with watched(tmp_path, board=slow, limits={"sinking_off": False, "off_time_s": 0.5}) as bench:
+            await bench.station.interlock.power_up(SUPPLY_V, bench.lines)
+
+    with pytest.raises(OutputNotVerifiedOff, match=r"not discharged: .*limits\.off_voltage"):
+        await powered()

@@ -1,0 +1,122 @@
+"""A whole run on a virtual bench in stepped time, beside its board's own account of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labd import daemon, resources
+from labd.bench.progress import Silent
+from labd.bench.virtual import Addresses, ControlChannel, virtual_bench
+from labd.daemon import RunOutcome
+from labd.records import KpiRecord
+from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow
+from labd.store.trace import Trace
+from labd.store.trace_reader import read_trace
+
+FIXTURES = resources.path("fixtures")
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends."""
+
+    file: Path
+    board: dict[str, Any] = field(default_factory=dict)
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+    @asynccontextmanager
+    async def bench(self, spec: Mapping[str, object]) -> AsyncIterator[Addresses]:
+        """In place of `virtual_bench`, with truth."""
+        async with virtual_bench(spec, arguments=("--truth", str(self.file))) as addresses:
+            try:
+                yield addresses
+            finally:
+                channel = ControlChannel(addresses.control)
+                self.board = channel.ask(op="board")
+                channel.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A run that has ended."""
+
+    outcome: RunOutcome
+    watch: Watch
+
+    def get(self, kpi: str, at: str) -> KpiRecord:
+        (found,) = (record for record in self.outcome.records if (record.id, record.at) == (kpi, at))
+        return found
+
+    def all(self, kpi: str, at: str) -> list[KpiRecord]:
+        return [record for record in self.outcome.records if (record.id, record.at) == (kpi, at)]
+
+    def captures(self) -> list[CaptureRow]:
+        with Catalogue.open(self.outcome.store) as catalogue:
+            return catalogue.captures.of(self.outcome.run_id)
+
+    def capture(self, key: str) -> CaptureRow:
+        (found,) = (row for row in self.captures() if row.key == key)
+        return found
+
+    def trace(self, key: str) -> Trace:
+        with Catalogue.open(self.outcome.store) as catalogue:
+            return read_trace(catalogue.trace_path(self.capture(key)))
+
+    def notices(self) -> list[str]:
+        with Catalogue.open(self.outcome.store) as catalogue:
+            return [event.text for event in catalogue.runs.events(self.outcome.run_id) if event.kind == "notice"]
+
+
+def changed(folder: Path, kind: str, name: str, change: Callable[[str], str]) -> Path:
+    """A fixture file with changes, beside the boards it names."""
+    target = folder / kind / f"{name}.toml"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(change((FIXTURES / kind / f"{name}.toml").read_text(encoding="utf-8")), encoding="utf-8")
+    boards = folder / "boards"
+    boards.mkdir(exist_ok=True)
+    for board in (FIXTURES / "boards").glob("*.toml"):
+        (boards / board.name).write_text(board.read_text(encoding="utf-8"), encoding="utf-8")
+    return target
+
+
+def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
+    """A change of a file's text; each old text must be there, once."""
+
+    def change(text: str) -> str:
+        for old, new in pairs:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        return text
+
+    return change
+
+
+@asynccontextmanager
+async def _time_limit() -> AsyncIterator[None]:
+    async with asyncio.timeout(60):
+        yield
+
+
+def whole_run(folder: Path, bench: Path, plan: Path) -> Whole:
+    """Run a plan from first to last in an event loop of its own."""
+    watch = Watch(folder / "truth.jsonl")
+
+    async def main() -> RunOutcome:
+        async with _time_limit():
+            return await daemon.run_plan(bench, plan, store=folder / "store", progress=Silent(), stop=asyncio.Event())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(daemon, "virtual_bench", watch.bench)
+        return Whole(asyncio.run(main()), watch)
