@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from labd import resources
-from labd.cli.report import write_report
+from labd.analyse.report import report_of
+from labd.cli.report import FILES, write
 from labd.cli.run import measured
 
 
@@ -23,6 +24,6 @@ def demo(
     """Sweep a virtual board over inference rates in three modes: real drivers, real sockets, real firmware, no hardware."""
     fixtures = resources.path("fixtures")
     outcome = measured(fixtures / "benches/demo.toml", fixtures / "plans/demo.toml", store=out / "store", quiet=quiet)
-    for path in write_report(outcome.store, outcome.run_id, out / "report"):
+    for path in write(report_of(outcome.store, outcome.run_id), out / "report", tuple(FILES)):
         print(path)
     return 4 if outcome.failed else 0

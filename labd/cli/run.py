@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from labd.analyse.report import report_of
 from labd.bench.expand import CapturePlan
@@ -36,8 +37,6 @@ def run(
 ) -> int:
     """Measure what PLAN asks for on BENCH. Ctrl-C or SIGTERM ends it safely: outputs off, captures so far kept."""
     outcome = measured(bench, plan, store=store, quiet=quiet)
-    for line in outcome.failed:
-        print(f"labd: failed: {line}", file=sys.stderr)
     return 4 if outcome.failed else 0
 
 
@@ -98,7 +97,7 @@ class Watching:
 
     def capture_ended(self, plan: CapturePlan, error: str) -> None:
         if error:
-            self._bar.console.print(f"[red]failed[/] {plan.key}: {error}", highlight=False)
+            self._bar.console.print(Text(f"labd: failed: {plan.key}: {error}"), soft_wrap=True)
         if self._left is not None:
             self._left.ended(plan)
         if self._task is not None:
