@@ -19,6 +19,7 @@ from labd.errors import NotFound, StoreError
 from labd.kpi.capture import CaptureResult
 from labd.kpi.estimate import unit_of
 from labd.kpi.inputs import Detector
+from labd.kpi.rate_model import NOT_LINEAR
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Provenance, Role
 from labd.report import data
 from labd.report.data import CaptureFacts, Excerpt, InferenceSeries, Notice, PhaseEnergy, RunReport, curve_key
@@ -103,7 +104,7 @@ def build(
         phase_energies=tuple(phase_energies(points, records, rows)),
         excerpts=shown,
         series=series(analysis.captures) if analysis else (),
-        notices=tuple(notices(run, rows, analysis, setup)),
+        notices=(*notices(run, rows, analysis, setup), *bent(figures)),
         edge_cases=tuple(record for record in kpis if record.value is None),
     )
 
@@ -206,6 +207,18 @@ def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, 
         found += problems(analysis.captures)
         found += [Notice("warning", "sweep", text) for text in analysis.sweep.problems]
     return found + [Notice("info", name, VIRTUAL) for name, item in run.instruments.items() if section(item).get("virtual")]
+
+
+def bent(figures: Figures) -> list[Notice]:
+    """Modes whose mean power does not lie on a straight line over the rate: their two figures are averages over the rates measured."""
+    found = []
+    for (kpi, at), record in figures.first.items():
+        if kpi == "fit.floor_power" and NOT_LINEAR in record.flags:
+            lack = figures.get("fit.chi2_per_dof", at)
+            how = f" (chi²/dof {lack.value:.3g})" if lack is not None and lack.value is not None else ""
+            text = f"mean power is not on a straight line over the rate{how}; floor and incremental energy are widened accordingly"
+            found.append(Notice("warning", at, text))
+    return found
 
 
 def problems(results: Iterable[CaptureResult]) -> list[Notice]:

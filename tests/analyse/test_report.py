@@ -10,7 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from labd.analyse.report import build, problems, report_of
+from labd.analyse.curves import Figures
+from labd.analyse.report import bent, build, problems, report_of
 from labd.analyse.run import analyse_run
 from labd.errors import NotFound
 from labd.kpi.inputs import Detector
@@ -288,6 +289,16 @@ def test_problems_of_a_capture_become_notices_at_that_capture(tmp_path: Path) ->
     told = [n for n in report.notices if n.where == "event_sleep/r=10/v=3/dnn/mean/0"]
     assert told
     assert "7" in told[0].text
+
+
+def test_a_mode_that_is_not_on_a_straight_line_is_told(store: Path) -> None:
+    with Catalogue.open_read_only(store) as catalogue:
+        run = catalogue.runs.get("latest")
+        stored = catalogue.kpis.of(run.id)
+    assert bent(Figures.of(stored)) == []
+    flagged = [replace(r, flags=("not linear",)) if (r.id, r.at) == ("fit.floor_power", "event_sleep") else r for r in stored]
+    told = build(run, [], flagged, analysis=None).notices
+    assert [n.where for n in told if "straight line" in n.text and "chi²/dof" in n.text] == ["event_sleep"]
 
 
 def test_what_is_odd_in_many_captures_is_said_once(store: Path) -> None:
