@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from labd.kpi.draws import Draws
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
 from labd.kpi.rate_model import Line, NeedsRateZeroError, fit_line
-from labd.kpi.terms import Terms, Uncertain, unknown_terms
+from labd.kpi.terms import Terms, Uncertain, parts, unknown_terms
 from labd.records import KpiRecord, Mode, Provenance, Role
 
 NEEDS_RATE_ZERO = "needs rate 0"
@@ -136,9 +137,9 @@ def _fit(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, dra
     means = [c for c in own if c.role == Role.MEAN and c.point.rate_hz > 0 and "power.mean" in c.estimates]
     if not floors:
         return NEEDS_RATE_ZERO
-    base = terms.adopt(floors[0].estimates["power.floor"].value)
+    base = _bracketed(floors, at, terms=terms)
     composed = any(_must_compose(c, floors[0]) for c in means)
-    points: list[tuple[float, Uncertain]] = [(0.0, terms.adopt(c.estimates["power.floor"].value)) for c in floors]
+    points: list[tuple[float, Uncertain]] = [(0.0, base)]
     points += [(_rate(c), _power(c, floors[0], base=base, terms=terms)) for c in means]
     try:
         line = fit_line([r for r, _ in points], [p for _, p in points])
@@ -159,6 +160,21 @@ def _fit(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, dra
         captures=tuple(c.key for c in (*floors, *means)),
         curve=_curve(line, max(r for r, _ in points), r_max, draws=draws),
     )
+
+
+def _bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
+    """The floor from its repeats. Repeats that differ by more than their scatter bracket a drift (temperature, zero): between them it can
+    have been anywhere, a rectangular error of half their range. Their own Type A errors, far smaller, know nothing of it."""
+    values = [terms.adopt(c.estimates["power.floor"].value) for c in floors]
+    mean: Uncertain = sum(values) / len(values)
+    nominal = [float(v.nominal_value) for v in values]
+    scatter = math.hypot(*(_random_u(v) for v in values))
+    half_range = (max(nominal) - min(nominal)) / 2
+    return mean + terms.limit(f"{at}:floor drift", half_range) if half_range > scatter else mean
+
+
+def _random_u(value: Uncertain) -> float:
+    return math.hypot(*(c * v.tag.unit_u for v, c in parts(value) if v.tag.kind == "A"))
 
 
 def _measured_at_rates(own: Sequence[CaptureResult]) -> bool:
