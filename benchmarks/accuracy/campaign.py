@@ -86,7 +86,7 @@ async def single_captures(lab: Lab, sizes: Sizes, seed: int, expected: Mapping[M
     rates = np.random.default_rng(seed).uniform(6.0, 30.0, sizes.means)
     plans: list[tuple[Mode, float, Role, int]] = [(MODES[k % 3], float(r), Role.MEAN, EVENTS) for k, r in enumerate(rates)]
     plans += [(MODES[k % 3], 0.0, Role.FLOOR, 0) for k in range(sizes.floors)]
-    plans += [(MODES[1 + k % 2], 0.0, Role.EVENT, 30) for k in range(sizes.events)]
+    plans += [(MODES[1 + k % 2], 0.0, Role.EVENT, 60) for k in range(sizes.events)]
     for number, (mode, rate, role, events) in enumerate(plans):
         lab.redraw(seed + number + 1)
         if role is Role.FLOOR:

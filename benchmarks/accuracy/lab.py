@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition
 
 TruthRecord = dict[str, Any]
+FLOOR_MARK = "floor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,25 @@ class Measured:
 
 
 class Sink:
-    """Keeps stretches in memory: a campaign writes no traces."""
+    """Keeps stretches in memory: a campaign writes no traces. mark: called at the start of the capture and at each block; in stepped time
+    the last block comes while the clock stands still at the capture's end, so that the marks bound just what was measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: Callable[[], object] | None) -> None:
         self.runs: list[list[Block]] = []
         self.triggered = False
+        self._mark = mark
 
-    async def begin(self, acquisition: Acquisition) -> None: ...
+    async def begin(self, acquisition: Acquisition) -> None:
+        if self._mark is not None:
+            self._mark()
 
     async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:
         if trigger or not self.runs:
             self.runs.append([])
         self.triggered |= trigger
         self.runs[-1].append(block)
+        if self._mark is not None:
+            self._mark()
 
     def stretches(self, supply_v: float) -> tuple[Stretch, ...]:
         return tuple(self._stretch(blocks, supply_v) for blocks in self.runs)
@@ -122,7 +129,7 @@ class Lab:
         marks = MarkStyle.PHASES if role is Role.EVENT else MarkStyle.GATE
         plan = CapturePlan(f"{point.key}/{role}/{self._count}", point, role, 0, 0, events, duration_s, marks, "smu", self._count)
         self._records()
-        sink = Sink()
+        sink = Sink((lambda: self._control.ask(op="truth", label=FLOOR_MARK)) if role is Role.FLOOR else None)
         taken = await acquire(self._rig, plan, sink)
         truth = self._records()
         capture = self._input(plan, taken, sink)

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.lab import Lab, Measured, TruthRecord, open_lab, point
+from benchmarks.accuracy.lab import FLOOR_MARK, Lab, Measured, TruthRecord, open_lab, point
 from labd.records import Mode, Role
 
 QUIET = {"noise": 1e-3, "drift": 0.0, "range_transient": 0.0, "hum_a": 0.0}
 STILL = {"cycle_dispersion": 0.0, "power_dispersion": 0.0, "oscillator_dispersion": 0.0}
-LONG_REST_NS = 3_000_000_000  # the rest that a floor capture looks at; the last one
 CLOCK_ERROR = {"clock_error": 12e-6}  # one board: its clock is off by as much throughout
 
 
@@ -67,8 +66,9 @@ def truth_of(measured: Measured, expected: Expected) -> dict[str, float]:
     """KPI id to its true value, for the ids that this capture can be judged by."""
     role, mode = measured.result.role, measured.result.point.mode
     if role is Role.FLOOR:
-        rest = [r for r in measured.truth if r["kind"] == "rest" and r["end_ns"] - r["start_ns"] > LONG_REST_NS][-1]
-        return {"power.floor": rest["energy_j"] / ((rest["end_ns"] - rest["start_ns"]) * 1e-9)}
+        marks = [r for r in measured.truth if r["kind"] == "mark" and r["label"] == FLOOR_MARK]
+        energy_j = marks[-1]["cum_energy_j"] - marks[0]["cum_energy_j"]
+        return {"power.floor": energy_j / ((marks[-1]["t_ns"] - marks[0]["t_ns"]) * 1e-9)}
     events = events_of(measured.truth)
     supply_v = _mean(e["energy_j"] / e["charge_c"] for e in events)
     scale = supply_v / expected.supply_v

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -100,4 +101,5 @@ def power_analyzer(captures: Sequence[CaptureResult], readings: AnalyzerReadings
     other = pooled(same, "power.mean", terms=terms) or pooled(same, "power.floor", terms=terms)
     if other is None:
         return withheld(kpi, at, reason="no mean power to compare with", captures=(readings.key,), n=found.n, flags=readings.flags)
-    return difference(kpi, at, value - other[0], n=found.n, captures=(readings.key, *other[2]), draws=draws)
+    record = difference(kpi, at, value - other[0], n=found.n, captures=(readings.key, *other[2]), draws=draws)
+    return replace(record, flags=tuple(dict.fromkeys((*record.flags, *readings.flags))))

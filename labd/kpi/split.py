@@ -56,8 +56,7 @@ def split(ctx: Context) -> None:
     ok = ctx.guard.usable
     cuts = _cuts(ctx, ok)
     flags = (TAU_DISAGREES,) if _tau_disagrees(ctx, cuts["start"], cuts["end"], ctx.events.fall.take(ok)) else ()
-    cuts["end"] = _cut_from_after(ctx, cuts["end"])
-    for part in _parts(ctx, cuts, ok):
+    for part in _parts(ctx, {name: _flatter(ctx, cut) for name, cut in cuts.items()}, ok):
         _publish(ctx, part, ok, flags=flags)
 
 
@@ -93,16 +92,26 @@ def _cut(ctx: Context, name: str, edge: EdgeSeries) -> Cut:
     return Cut(name, edge, sums[0] + (edge.x - whole + tau)[:, None] * level, level, level_w, step_w)
 
 
-def _cut_from_after(ctx: Context, cut: Cut) -> Cut:
-    """The same edge, divided with the level that follows once the supply has settled: better at the end of an inference, whose last
-    layers are shorter than a record and level with nothing, while the tail is flat."""
+def _flatter(ctx: Context, cut: Cut) -> Cut:
+    """The same edge, divided with the level on the side where it is a level: a phase shorter than a few records has none. After the edge
+    means after the supply has settled."""
     trace, x = ctx.trace, cut.edge.x
     tau = ctx.capture.meter.time_constant_s / trace.dt_s
-    settled = np.minimum(np.floor(x) + 1 + np.ceil(5 * tau), trace.records - 1.0)
-    last = np.minimum(settled + np.clip(np.floor(_LEVEL_S / trace.dt_s), 2, _MOST_LEVEL_RECORDS), float(trace.records))
-    sums = trace.at(np.concatenate((settled, last))).reshape(2, len(x), -1)
-    level = (sums[1] - sums[0]) / np.maximum(last - settled, 1)[:, None]
-    return replace(cut, sums=sums[0] + (x - settled + tau)[:, None] * level, level=level, level_w=float(ctx.watt(level).mean()))
+    width = float(np.clip(np.floor(_LEVEL_S / trace.dt_s), 1, _MOST_LEVEL_RECORDS))
+    settled = np.floor(x) + 1 + np.ceil(5 * tau)
+    before, after = _levels(ctx, np.floor(x) - 2 * width, width), _levels(ctx, settled, width)
+    if abs(float(np.mean(ctx.watt(before[1] - before[0])))) <= abs(float(np.mean(ctx.watt(after[1] - after[0])))):
+        return cut
+    level = after[0]
+    sums = trace.at(np.minimum(settled, float(trace.records))) + (x - settled + tau)[:, None] * level
+    return replace(cut, sums=sums, level=level, level_w=float(ctx.watt(level).mean()))
+
+
+def _levels(ctx: Context, start: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
+    """Mean of one record over two neighbouring stretches of `width` records from `start` on, float64 [n, columns] each."""
+    edges = np.clip(start + width * np.arange(3)[:, None], 0.0, float(ctx.trace.records))
+    sums = ctx.trace.at(edges.ravel()).reshape(3, len(start), -1)
+    return (sums[1] - sums[0]) / width, (sums[2] - sums[1]) / width
 
 
 def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list[Part]:

@@ -118,9 +118,6 @@ async def test_a_low_range_says_what_it_clamps_and_flags_what_it_clips(k2461: Ri
     assert block.flags & (BlockFlag.CLIPPED | BlockFlag.OVER_RANGE)
 
 
-@pytest.mark.xfail(
-    reason="the virtual 2461 answers :SENS:CURR:RANG? with the range from before *RST (keithley_2461.py, _declare_sense: get)"
-)
 async def test_a_mean_over_whole_line_cycles(k2461: Rig) -> None:
     driver = k2461.driver
     await power_on(k2461)

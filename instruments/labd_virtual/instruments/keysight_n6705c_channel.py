@@ -43,6 +43,8 @@ CURRENT_RANGES = (
 VOLTAGE_RANGES = (MeterRange(20.0, _NOISE_20V),)
 Column = tuple[str, str]  # quantity "I" or "V", statistic "AVG", "MIN" or "MAX"
 
+SEAMLESS_FROM_A = 1e-3
+
 
 @dataclass(slots=True)
 class Settings:
@@ -138,7 +140,8 @@ class Channel:
             return self._voltmeter(starts, ends)
         means = node_means(self.setup, starts, ends)
         if settings.seamless:
-            chosen = self._amps.seamless(means.current_rms)
+            # the 10 uA range is only ever fixed: seamless ranging moves between 1 mA, 100 mA and 3 A
+            chosen = np.maximum(self._amps.seamless(means.current_rms), self._amps.index(SEAMLESS_FROM_A))
             level = means.current_rms
         else:
             chosen = np.full(len(starts), self._amps.index(settings.current_range))
