@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from labd.errors import SafetyRefusal
 from labd.kpi.composed import COMPOSED_OF_EVENTS
 from labd.records import CaptureState, Mode, Provenance, Role
-from tests.bench.whole_run import Whole, changed, replaced, whole_run
+from tests.bench.whole_run import Watch, Whole, changed, replaced, whole_run
 
 pytestmark = pytest.mark.compiler
 
@@ -56,7 +58,7 @@ def test_a_floor_is_read_on_the_low_range_only_where_waking_is_impossible(whole:
 
 def test_floors_hold_the_truth(whole: Whole) -> None:
     rests = [r for r in whole.watch.records("rest") if r["end_ns"] - r["start_ns"] > REST_NS]
-    true = {}
+    true: dict[str, list[float]] = {}
     for rest in rests:
         true.setdefault(rest["phase"] + str(rest["state"]), []).append(rest["energy_j"] / (rest["end_ns"] - rest["start_ns"]) * 1e9)
     powers = sorted(float(np.mean(values)) for values in true.values())
@@ -64,22 +66,25 @@ def test_floors_hold_the_truth(whole: Whole) -> None:
     for mode, power in zip(("event_reload", "event_sleep", "always_on"), powers, strict=True):
         for record in whole.all("power.floor", f"{mode}/r=0/v=3/dnn"):
             assert record.u is not None
+            assert record.value is not None
             assert abs(record.value - power) < 3 * record.u + 5e-3 * power  # the rest as a whole holds its entry too
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_power_at_a_rate_is_composed_and_says_so(whole: Whole, mode: str) -> None:
-    floor, slope = whole.get("fit.floor_power", mode), whole.get("fit.incremental_energy", mode)
+    slope = whole.get("fit.incremental_energy", mode)
+    floor_w, slope_j = whole.value("fit.floor_power", mode), whole.value("fit.incremental_energy", mode)
     assert COMPOSED_OF_EVENTS in slope.flags
     assert slope.provenance is Provenance.COMPUTED
     assert slope.u is not None
     for rate in RATES:
         power = whole.get("power.mean", f"{mode}/r={rate:g}/v=3/dnn")
-        assert power.value == pytest.approx(floor.value + rate * slope.value, rel=1e-9)
+        assert power.value == pytest.approx(floor_w + rate * slope_j, rel=1e-9)
         assert power.provenance is Provenance.COMPUTED
         assert COMPOSED_OF_EVENTS in power.flags
         assert power.low is not None
-        assert whole.get("energy_per_inference.at_rate", power.at).value == pytest.approx(power.value / rate, rel=1e-9)
+        assert power.value is not None
+        assert whole.value("energy_per_inference.at_rate", power.at) == pytest.approx(power.value / rate, rel=1e-9)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -88,10 +93,10 @@ def test_the_incremental_energy_holds_the_truth(whole: Whole, mode: str) -> None
     events = _events(whole, Mode(mode))
     true = [e["energy_j"] - e["rest"]["settled_power_w"] * (e["recovered_ns"] - e["from_ns"]) * 1e-9 for e in events]
     assert slope.u is not None
-    assert abs(slope.value - np.mean(true)) < 3 * slope.u
+    assert abs(whole.value("fit.incremental_energy", mode) - np.mean(true)) < 3 * slope.u
 
 
-def _events(whole: Whole, mode: Mode) -> list[dict[str, object]]:
+def _events(whole: Whole, mode: Mode) -> list[dict[str, Any]]:
     """The board's account of the events that a mode's event capture kept: they are fired in the captures' order, one more each time."""
     order = [row.point.mode for row in sorted(whole.captures(), key=lambda r: r.order) if row.role is Role.EVENT]
     fired = [e for e in whole.watch.records("event") if e["cause"] == "trig"]
@@ -121,21 +126,10 @@ def test_the_run_says_that_the_coarse_protection_acts_above_the_limit(whole: Who
     assert "limits.voltage" in notice
 
 
-def test_an_open_sense_lead_is_found_below_the_lowest_protection_step(tmp_path: Path) -> None:
-    from labd.errors import SafetyRefusal
-
-    bench = changed(tmp_path, "benches", "virtual-2461", str)
-    plan = changed(tmp_path, "plans", "demo", str)
-    with pytest.MonkeyPatch.context() as patch:
-        from labd.bench_file import virtual
-
-        plain = virtual.spec
-
-        def open_lead(*args: object, **kwargs: object) -> dict[str, object]:
-            spec = plain(*args, **kwargs)  # type: ignore[arg-type]
-            spec["instruments"]["smu"]["sense_fault"] = "open"
-            return spec
-
-        patch.setattr("labd.daemon.virtual_spec", open_lead)
-        with pytest.raises(SafetyRefusal, match="remote-sense test failed"):
-            whole_run(tmp_path, bench, plan)
+def test_an_open_sense_lead_is_found_below_what_starts_a_board_although_the_lowest_protection_step_is_2_v(tmp_path: Path) -> None:
+    bench, plan = changed(tmp_path, "benches", "virtual-2461", str), changed(tmp_path, "plans", "demo", str)
+    watch = Watch(tmp_path / "truth.jsonl", open_lead="smu")
+    with pytest.raises(SafetyRefusal, match="remote-sense test failed"):
+        whole_run(tmp_path, bench, plan, watch)
+    assert 0.1 < watch.board["worst_pin_v"] < 2.2
+    assert watch.board["boots"] == 0

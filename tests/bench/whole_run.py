@@ -27,9 +27,10 @@ FIXTURES = resources.path("fixtures")
 
 @dataclass(slots=True)
 class Watch:
-    """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends."""
+    """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends. open_lead: of an instrument."""
 
     file: Path
+    open_lead: str = ""
     board: dict[str, Any] = field(default_factory=dict)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -37,9 +38,12 @@ class Watch:
         return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
     @asynccontextmanager
-    async def bench(self, spec: Mapping[str, object]) -> AsyncIterator[Addresses]:
+    async def bench(self, spec: Mapping[str, Any]) -> AsyncIterator[Addresses]:
         """In place of `virtual_bench`, with truth."""
-        async with virtual_bench(spec, arguments=("--truth", str(self.file))) as addresses:
+        instruments = {name: dict(one) for name, one in spec["instruments"].items()}
+        if self.open_lead:
+            instruments[self.open_lead]["sense_fault"] = "open"
+        async with virtual_bench({**spec, "instruments": instruments}, arguments=("--truth", str(self.file))) as addresses:
             try:
                 yield addresses
             finally:
@@ -57,6 +61,11 @@ class Whole:
 
     def get(self, kpi: str, at: str) -> KpiRecord:
         (found,) = (record for record in self.outcome.records if (record.id, record.at) == (kpi, at))
+        return found
+
+    def value(self, kpi: str, at: str) -> float:
+        found = self.get(kpi, at).value
+        assert found is not None
         return found
 
     def all(self, kpi: str, at: str) -> list[KpiRecord]:
@@ -103,18 +112,12 @@ def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
     return change
 
 
-@asynccontextmanager
-async def _time_limit() -> AsyncIterator[None]:
-    async with asyncio.timeout(60):
-        yield
-
-
-def whole_run(folder: Path, bench: Path, plan: Path) -> Whole:
+def whole_run(folder: Path, bench: Path, plan: Path, watch: Watch | None = None) -> Whole:
     """Run a plan from first to last in an event loop of its own."""
-    watch = Watch(folder / "truth.jsonl")
+    watch = watch or Watch(folder / "truth.jsonl")
 
     async def main() -> RunOutcome:
-        async with _time_limit():
+        async with asyncio.timeout(60):
             return await daemon.run_plan(bench, plan, store=folder / "store", progress=Silent(), stop=asyncio.Event())
 
     with pytest.MonkeyPatch.context() as patch:

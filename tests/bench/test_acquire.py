@@ -1,0 +1,239 @@
+"""One capture against simple fakes: what is asked of meter and board, in which order, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labd.bench.acquire import BoardFacts, BrownOut, Rig, acquire
+from labd.bench.expand import CapturePlan
+from labd.bench.station import Tool, ToolSpec
+from labd.errors import DataLost, InstrumentFailure
+from labd.records import MarkStyle, Mode, OperatingPoint, Role
+from labd_instruments.accuracy import AccuracyRow, AccuracyTable
+from labd_instruments.block import Block
+from labd_instruments.contract import Acquisition, CaptureSetup, Identity, MeanSetup, Reading
+from labd_instruments.errors import SentinelError
+
+BOARD = BoardFacts(longest_event_s=0.028, peak_a=0.04, sleep_a=9e-6, time_constant_s=22e-6)
+ROWS = (
+    AccuracyRow("current", 1e-4, 3e-4, 20e-9, 0.0, "test"),
+    AccuracyRow("current", 0.1, 3e-4, 20e-6, 0.0, "test"),
+    AccuracyRow("voltage", 20.0, 1e-4, 2e-3, 0.0, "test"),
+)
+
+
+class Session:
+    async def call(self, function: Callable[[], Any], *, deadline_s: float) -> Any:
+        return function()
+
+
+@dataclass
+class Meter:
+    """A meter that reads and captures but cannot log. said: what happened, in order, shared with the board."""
+
+    said: list[str]
+    range_clamp: float = 1.05
+    broken: bool = False
+    name: str = "smu"
+    pending: list[int] = field(default_factory=list)
+
+    def accuracy(self) -> AccuracyTable:
+        return AccuracyTable(ROWS)
+
+    def check_errors(self, doing: str) -> None: ...
+
+    def configure_mean(self, setup: MeanSetup) -> Acquisition:
+        self.said.append(f"range {setup.current_range_a:g}")
+        return Acquisition(round(setup.aperture_s * 1e9), ("current", "voltage"), setup.aperture_s, setup.current_range_a, 20.0)
+
+    def zero(self) -> None:
+        self.said.append("zero")
+
+    def read_mean(self) -> Reading | None:
+        if self.broken:
+            raise SentinelError("overflow")
+        return Reading(5e-6, 3.0)
+
+    def configure_capture(self, setup: CaptureSetup) -> Acquisition:
+        self.said.append(f"capture {setup.current_range_a:g}")
+        self.setup = setup
+        return Acquisition(round(setup.dt_s * 1e9), ("current",), setup.dt_s, setup.current_range_a, None)
+
+    def arm(self) -> None: ...
+
+    def fire(self) -> None:
+        self.pending.append(1)
+
+    def captured(self) -> bool:
+        return True
+
+    def fetch(self) -> tuple[Block, ...]:
+        return (Block(0, -100, 10, np.full(20, 1e-3, np.float32), None),)
+
+
+class Still:
+    """A clock on which nothing happens by itself."""
+
+    stepped = False
+    for_drivers = None
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        yield
+
+
+@dataclass
+class Armed:
+    served: int = 0
+
+
+@dataclass
+class Device:
+    said: list[str]
+    meter: Meter
+    deaf: int = 0
+
+    async def set_mode(self, mode: Mode, *, idle_kind: str | None = None) -> None:
+        self.said.append(f"{mode}")
+
+    async def set_marks(self, style: MarkStyle) -> None: ...
+
+    @asynccontextmanager
+    async def resting(self, seconds: float) -> AsyncIterator[None]:
+        self.said.append("rests")
+        yield
+        self.said.append("wakes")
+
+    @asynccontextmanager
+    async def armed(self, count: int, *, timeout_s: float) -> AsyncIterator[Armed]:
+        armed = Armed()
+        yield armed
+        armed.served = len(self.meter.pending) - self.deaf
+
+    async def laps(self) -> tuple[Any, ...]:
+        return ()
+
+    async def counters(self) -> dict[str, int]:
+        return {}
+
+
+@dataclass
+class Interlock:
+    trips: list[str | None] = field(default_factory=list)
+
+    async def tripped(self) -> str | None:
+        return self.trips.pop(0) if self.trips else None
+
+
+@dataclass
+class Station:
+    meter: Tool
+    source: Tool
+    interlock: Interlock
+    clock: Still = field(default_factory=Still)
+
+
+@dataclass
+class Sink:
+    began: Acquisition | None = None
+    blocks: list[tuple[Block, int, bool]] = field(default_factory=list)
+
+    async def begin(self, acquisition: Acquisition) -> None:
+        self.began = acquisition
+
+    async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:
+        self.blocks.append((block, stretch, trigger))
+
+
+@dataclass
+class Lab:
+    """A rig of fakes with what happened on it."""
+
+    deaf: int = 0
+    broken: bool = False
+    trips: list[str | None] = field(default_factory=list)
+    floor_range_a: float | None = None
+    said: list[str] = field(default_factory=list)
+    sink: Sink = field(default_factory=Sink)
+
+    @property
+    def device(self) -> Any:
+        return self._device
+
+    async def take(self, role: Role, mode: Mode = Mode.EVENT_SLEEP, *, events: int = 0) -> Any:
+        self.meter = Meter(self.said, broken=self.broken)
+        self._device = Device(self.said, self.meter, self.deaf)
+        spec = ToolSpec("smu", "fake", "nowhere", ("source", "meter"))
+        tool = Tool(spec, self.meter, Session(), Identity("", "", "", ""))  # type: ignore[arg-type]
+        station = Station(tool, tool, Interlock(self.trips))
+        rig = Rig(station, self, BOARD, 50.0, 0.1, self.floor_range_a)  # type: ignore[arg-type]
+        plan = CapturePlan("k", OperatingPoint(mode, 0.0, 3.0, "dnn"), role, 0, 0, events, 0.2, MarkStyle.GATE, "smu", 1)
+        return await acquire(rig, plan, self.sink)
+
+
+async def test_a_floor_leaves_its_low_range_before_the_board_wakes() -> None:
+    lab = Lab()
+    taken = await lab.take(Role.FLOOR)
+    assert lab.said == ["event_sleep", "rests", "range 0.0001", "zero", "range 0.1", "wakes"]
+    assert taken.acquisition.current_range_a == 1e-4
+    (block, stretch, trigger) = lab.sink.blocks[0]
+    assert (len(block), block.dt_ns, stretch, trigger) == (10, 20_000_000, 0, False)
+    assert lab.sink.began == taken.acquisition
+
+
+async def test_a_board_that_stays_awake_is_read_on_the_range_of_its_peak() -> None:
+    lab = Lab()
+    await lab.take(Role.FLOOR, Mode.ALWAYS_ON)
+    assert "range 0.0001" not in lab.said
+
+
+async def test_a_limit_that_is_active_after_the_readings_is_a_brown_out() -> None:
+    lab = Lab(trips=[None, "current limit"], floor_range_a=1e-4)
+    with pytest.raises(BrownOut, match=r"brown-out: current limit is active on the 100 uA range of smu, which limits the output to 105 uA"):
+        await lab.take(Role.FLOOR, Mode.ALWAYS_ON)
+    assert lab.sink.blocks == []
+
+
+async def test_a_reading_that_fails_is_a_brown_out_only_with_an_active_limit() -> None:
+    with pytest.raises(BrownOut):
+        await Lab(trips=[None, "current limit"], broken=True).take(Role.FLOOR)
+    with pytest.raises(InstrumentFailure, match="overflow"):
+        await Lab(broken=True).take(Role.FLOOR)
+
+
+async def test_a_tripped_supply_is_found_before_anything_is_measured() -> None:
+    lab = Lab(trips=["over-voltage protection"])
+    with pytest.raises(InstrumentFailure, match="over-voltage protection is active"):
+        await lab.take(Role.EVENT, events=2)
+    assert lab.said == ["event_sleep"]
+
+
+async def test_one_trigger_an_event_and_one_more_that_is_not_kept() -> None:
+    lab = Lab()
+    taken = await lab.take(Role.EVENT, events=3)
+    assert len(lab.meter.pending) == 4
+    assert [(stretch, trigger) for _, stretch, trigger in lab.sink.blocks] == [(0, True), (1, True), (2, True)]
+    assert (taken.served, taken.records) == (3, 60)
+
+
+async def test_events_are_captured_on_a_range_that_holds_the_peak_with_rest_before_and_after() -> None:
+    lab = Lab()
+    await lab.take(Role.EVENT, events=1)
+    setup = lab.meter.setup
+    assert (setup.current_range_a, setup.fire_dut) == (0.1, True)
+    before_s = setup.pretrigger_points * setup.dt_s
+    assert before_s >= max(5 * BOARD.time_constant_s, 0.008) * (1 - 1e-9)
+    assert setup.points * setup.dt_s - before_s >= (BOARD.longest_event_s + 10 * BOARD.time_constant_s) * (1 - 1e-9)
+
+
+async def test_a_trigger_that_the_board_missed_is_data_lost() -> None:
+    with pytest.raises(DataLost, match="4 triggers were fired, the board served 3; check the trigger line"):
+        await Lab(deaf=1).take(Role.EVENT, events=3)

@@ -1,0 +1,109 @@
+"""What holds for every expansion of every plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labd.bench.expand import CapturePlan, Method, Wanted, expand, locked
+from labd.records import Mode, Role
+
+LONGEST_S = 0.028
+MODES = (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
+wants = st.builds(
+    Wanted,
+    modes=st.lists(st.sampled_from(MODES), min_size=1, max_size=3, unique=True),
+    rates_hz=st.lists(st.sampled_from((0.5, 2.0, 7.0, 20.0, 35.0)), max_size=4, unique=True).map(lambda rates: [0.0, *rates]),
+    supplies_v=st.lists(st.sampled_from((2.7, 3.0, 3.3)), min_size=1, max_size=2, unique=True),
+    models=st.lists(st.sampled_from(("dnn", "snn")), min_size=1, max_size=2, unique=True),
+    events=st.integers(2, 30),
+    event_captures=st.integers(0, 12),
+    floor_time_s=st.floats(0.1, 10),
+    repeats=st.integers(1, 3),
+    seed=st.integers(0, 2**32 - 1),
+    idle_kind=st.sampled_from(("wfi", "busy_poll", "clock_gated")),
+)
+methods = st.builds(Method, stream=st.booleans(), meter=st.just("smu"), cross_check=st.sampled_from((None, "analyzer")))
+
+
+def plans(wanted: Wanted, method: Method) -> list[CapturePlan]:
+    return expand(wanted, method, longest_event_s=LONGEST_S)
+
+
+@given(wants, methods)
+def test_the_same_plan_and_seed_give_the_same_captures_in_the_same_order(wanted: Wanted, method: Method) -> None:
+    assert plans(wanted, method) == plans(wanted, method)
+
+
+@given(wants, methods, st.integers(0, 2**32 - 1))
+def test_another_seed_changes_the_order_and_nothing_else(wanted: Wanted, method: Method, seed: int) -> None:
+    one, other = plans(wanted, method), plans(replace(wanted, seed=seed), method)
+    assert sorted((replace(p, order=0) for p in one), key=lambda p: p.key) == sorted(
+        (replace(p, order=0) for p in other), key=lambda p: p.key
+    )
+
+
+@given(wants, methods)
+def test_keys_are_unique_name_their_point_and_orders_are_a_permutation(wanted: Wanted, method: Method) -> None:
+    found = plans(wanted, method)
+    assert len({p.key for p in found}) == len(found)
+    assert all(p.key.startswith(p.point.key + "/") for p in found)
+    assert [p.order for p in found] == list(range(len(found)))
+    assert len({p.seed for p in found}) == len(found)
+    assert {p.idle_kind for p in found} == {wanted.idle_kind}
+
+
+@given(wants, methods)
+def test_a_key_stays_when_other_modes_and_rates_come_or_go(wanted: Wanted, method: Method) -> None:
+    fewer = replace(wanted, modes=wanted.modes[:1], rates_hz=wanted.rates_hz[:2])
+    measured = {p.key: p for p in plans(wanted, method) if p.instrument == "smu"}
+    for plan in plans(fewer, method):
+        if plan.instrument == "smu":
+            assert replace(measured[plan.key], order=0) == replace(plan, order=0)
+
+
+@given(wants, methods)
+def test_every_mode_has_a_floor_in_each_half_of_the_run(wanted: Wanted, method: Method) -> None:
+    found = [p for p in plans(wanted, method) if p.instrument == "smu"]
+    floors = [p for p in found if p.role is Role.FLOOR]
+    each = Counter((p.point.key, p.repeat % 2) for p in floors)
+    points = len(wanted.modes) * len(wanted.supplies_v) * len(wanted.models)
+    assert len(each) == 2 * points
+    assert set(each.values()) == {wanted.repeats}
+    late = {id(p) for p in floors if p.repeat % 2}
+    assert max(p.order for p in floors if id(p) not in late) < min(p.order for p in floors if id(p) in late)
+
+
+@given(wants, methods)
+def test_only_a_meter_that_logs_measures_at_rates(wanted: Wanted, method: Method) -> None:
+    means = [p for p in plans(wanted, method) if p.role is Role.MEAN and p.instrument == "smu"]
+    if not method.stream:
+        assert means == []
+    assert {p.point.rate_hz for p in means} == (set(wanted.rates_hz) - {0.0} if method.stream else set())
+
+
+@given(wants, methods)
+def test_without_a_log_every_mode_has_its_events_triggered(wanted: Wanted, method: Method) -> None:
+    events = {p.point.mode for p in plans(wanted, method) if p.role is Role.EVENT}
+    if wanted.event_captures == 0:
+        assert events == set()
+    else:
+        assert events == {m for m in wanted.modes if m.is_event or not method.stream}
+
+
+@given(wants, methods)
+def test_a_cross_check_is_the_last_capture_and_on_a_point_that_the_meter_measures(wanted: Wanted, method: Method) -> None:
+    found = plans(wanted, method)
+    checks = [p for p in found if p.instrument == "analyzer"]
+    assert len(checks) == (method.cross_check is not None)
+    for check in checks:
+        assert check is found[-1]
+        assert any(p.point == check.point for p in found if p.instrument == "smu")
+        assert check.duration_s * check.point.rate_hz == round(check.duration_s * check.point.rate_hz, 6)
+
+
+def test_rates_of_which_whole_periods_fit_an_update_are_locked() -> None:
+    assert [rate for rate in (1.0, 10.0, 20.0, 30.0, 35.0, 33.3, 0.5) if locked(rate)] == [10.0, 20.0, 30.0]
