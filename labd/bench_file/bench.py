@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -164,7 +165,7 @@ def read_bench(path: Path) -> Bench:
 def _board_of(bench: Bench) -> Board:
     """A board file that cannot be read is a mistake in the bench file, which names it."""
     try:
-        source = read_source(bench.path.parent / bench.board_file)
+        source = read_source(Path(os.path.normpath(bench.path.parent / bench.board_file)))
     except FileError as error:
         raise file_error(str(bench.path), [Wrong("board", f"the board's file {error}")]) from error
     return board_from(source)

@@ -6,16 +6,21 @@ from labd.config import quantity
 
 
 def volts(volt: float) -> str:
-    return quantity.write_quantity(volt, quantity.VOLTAGE)
+    return quantity.write_quantity(_short(volt), quantity.VOLTAGE)
 
 
 def amperes(ampere: float) -> str:
-    return quantity.write_quantity(ampere, quantity.CURRENT)
+    return quantity.write_quantity(_short(ampere), quantity.CURRENT)
 
 
 def seconds(second: float) -> str:
-    return quantity.write_quantity(second, quantity.TIME)
+    return quantity.write_quantity(_short(second), quantity.TIME)
 
 
 def rate(per_second: float) -> str:
-    return quantity.write_quantity(per_second, quantity.RATE)
+    return quantity.write_quantity(_short(per_second), quantity.RATE)
+
+
+def _short(value: float) -> float:
+    """Six digits: a person reads a limit, not its last bit."""
+    return float(f"{value:.6g}")

@@ -88,7 +88,7 @@ BAD = [
         BENCH,
         'board = "../boards/virtual-m4.toml"',
         'board = "../boards/m5.toml"',
-        "benches/demo.toml: board: the board's file benches/../boards/m5.toml: cannot be read: No such",
+        "benches/demo.toml: board: the board's file boards/m5.toml: cannot be read: No such",
     ),
     (BENCH, "[limits]", "[limits", "benches/demo.toml: is not TOML: "),
     (
