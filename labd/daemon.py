@@ -34,7 +34,7 @@ from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec
 from labd.dut.device import Device
 from labd.dut.serial_link import SerialLink
-from labd.errors import DutFailure, Interrupted
+from labd.errors import DutFailure, FileError, Interrupted
 from labd.records import Event, KpiRecord, Mode
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
@@ -42,6 +42,7 @@ from labd.store.lock import bench_lock
 from labd.store.rows import NewRun, PlannedCapture, RunState
 from labd_instruments import loader
 from labd_instruments.contract import Streams
+from labd_instruments.errors import OutOfRangeError
 
 T = TypeVar("T")
 PACKAGES = ("labd", "numpy", "pyarrow", "pyvisa", "pyvisa-py", "uncertainties")
@@ -105,8 +106,6 @@ class BoardLink:
 @asynccontextmanager
 async def open_bench(bench: Bench, *, seed: int = 1) -> AsyncIterator[OpenBench]:
     """Every instrument open and reset, outputs off; leaving ends with outputs verified off."""
-    bench_file.check_drivers(bench, [info.name for info in loader.available()])
-    bench_file.check_options(bench, {info.name: [option.name for option in info.options] for info in loader.available()})
     async with AsyncExitStack() as stack:
         addresses, clock = await _place(bench, stack, seed)
         tools = translate.tools(bench, addresses.instruments if addresses else {})
@@ -127,14 +126,27 @@ async def _place(bench: Bench, stack: AsyncExitStack, seed: int) -> tuple[Addres
     return addresses, clock
 
 
+def _load_bench(path: Path) -> Bench:
+    """A bench file that fits its board and the drivers there are. Raises FileError."""
+    bench = bench_file.load_bench(path)
+    drivers = {info.name: [option.name for option in info.options] for info in loader.available()}
+    bench_file.check_drivers(bench, drivers, drivers)  # a virtual instrument is called like the driver it is for
+    bench_file.check_options(bench, drivers)
+    for name, section in bench.instruments.items():
+        try:
+            loader.check_options(section.driver, name, section.options)
+        except OutOfRangeError as error:
+            raise FileError(str(bench.path), f"instruments.{name}.options", str(error)) from error
+    return bench
+
+
 async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, progress: Progress, stop: asyncio.Event) -> RunOutcome:
     """Measure one plan on one bench and analyse it. `stop` ends it early: outputs off, Interrupted raised, what was captured is stored.
 
     Raises LabdError of every kind; the run is in the catalogue from its first moment on.
     """
-    bench = bench_file.load_bench(bench_path)
+    bench = _load_bench(bench_path)
     plan = bench_file.load_plan(plan_path)
-    bench_file.check_bench(bench)
     bench_file.check_plan(bench, plan)
     with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
         catalogue.runs.interrupt_orphans(bench.name)
@@ -157,20 +169,20 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
 
 async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
     """Test a bench, telling each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`."""
-    bench = bench_file.load_bench(path)
-    bench_file.check_bench(bench)
+    bench = _load_bench(path)
     findings: list[Finding] = []
     tested = asyncio.Event()
 
     async def work() -> None:
         async with open_bench(bench) as opened:
             for name, resource in (opened.addresses.instruments if opened.addresses else {}).items():
-                show(Finding(name, True, f"virtual, any VISA client can open {resource}"))
+                show(Finding(name, True, f"virtual; while labd check runs (--hold keeps it), any VISA client can open {resource}"))
             async for finding in check_station(_rig(opened, settle_s=0.2), opened.lines, bench.board.supply):
                 findings.append(finding)
                 show(finding)
             tested.set()
             if hold:
+                show(Finding("holding", True, "the bench stays open until Ctrl-C"))
                 await stop.wait()
 
     with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):

@@ -69,6 +69,11 @@ def open_driver(
     return opened
 
 
+def check_options(driver: str, name: str, options: Mapping[str, object]) -> None:
+    """Whether a driver would take these options. Raises OutOfRangeError naming the one that is wrong and what would be right."""
+    driver_options.read(_module(driver).Options, options, name)
+
+
 def panic_off(driver: str, resource: str) -> None:
     """Switch off by a session of its own, whatever other sessions are stuck in. Raises OutputNotOffError."""
     _module(driver).panic_off(resource)
