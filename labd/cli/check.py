@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from labd.bench.check import Finding
 from labd.cli.run import with_signals
@@ -30,7 +31,7 @@ def check(
     console = Console(highlight=False)
 
     def show(finding: Finding) -> None:
-        console.print(f"{SIGNS[finding.ok]} {finding.what}: {finding.text}", soft_wrap=True)
+        console.print(f"{SIGNS[finding.ok]} {escape(f'{finding.what}: {finding.text}')}", soft_wrap=True)
 
     async def work(stop: asyncio.Event) -> bool:
         return await check_bench(bench, store=store, show=show, stop=stop, hold=hold)

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from labd.cli import analyse, check, demo, drivers, export, init, report, run, runs, show
-from labd.errors import Interrupted, LabdError
+from labd.errors import FileError, Interrupted, LabdError
+
+# typer brings click's classes along under its own name since 0.16, and click's own before
+WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="labd",
@@ -42,11 +44,11 @@ def run_command(argv: list[str] | None = None) -> int:
     """The command line as a function: prints what a user sees and returns the exit code."""
     try:
         answer = app(args=argv, standalone_mode=False)
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.ClickException as wrong_usage:
-        return _complain([_usage(wrong_usage)], wrong_usage.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except WrongUsage as error:
+        return _complain([_usage(error)], FileError.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
         return _complain(["interrupted"], Interrupted.exit_code)
     except BrokenPipeError:  # `labd runs | head`: nobody reads on
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  the interpreter flushes it at its end
@@ -65,9 +67,10 @@ def _complain(lines: Iterable[str], exit_code: int) -> int:
     return exit_code
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    return f"{error.format_message()} (see {context.command_path if context else 'labd'} --help)"
+    text = error.format_message()  # type: ignore[attr-defined]  # every ClickException has it
+    return f"{text.rstrip('.')} (see {context.command_path if context else 'labd'} --help)"
 
 
 def _own_fault(error: Exception) -> str:

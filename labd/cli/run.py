@@ -75,17 +75,17 @@ class Watching:
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,
         )
         self._task: TaskID | None = None
         self._left: TimeLeft | None = None
 
     def __enter__(self) -> Watching:
-        self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        if self._task is not None:
+            self._bar.stop()
 
     def run_started(self, run_id: str, plans: list[CapturePlan]) -> None:
         self._task = self._bar.add_task(run_id, total=len(plans), left="")
@@ -93,6 +93,7 @@ class Watching:
 
     def capture_started(self, plan: CapturePlan) -> None:
         if self._task is not None:
+            self._bar.start()  # not before: what fails until here is one line
             self._bar.update(self._task, description=plan.key)
 
     def capture_ended(self, plan: CapturePlan, error: str) -> None:
