@@ -13,6 +13,7 @@ from labd.records import OperatingPoint
 from labd_instruments.contract import ListsRanges, MeanSetup, Measures, Reading
 
 MARGIN_S = 5.0
+LOOKS = 4  # an update
 MISSED_UPDATES = 20  # without a new reading: the analyzer does not update
 
 
@@ -43,8 +44,10 @@ async def cross_check(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
 
 async def _next(rig: Rig, tool: Tool, driver: Measures) -> Reading:
     """The reading of the next update."""
-    for _ in range(MISSED_UPDATES):
-        await rig.station.clock.sleep(UPDATE_S)
+    clock = rig.station.clock
+    looks = 1 if clock.stepped else LOOKS  # in real time a look takes time itself: one an update would soon miss some
+    for _ in range(MISSED_UPDATES * looks):
+        await clock.sleep(UPDATE_S / looks)
         reading = await tool.call(driver.read_mean)
         if reading is not None:
             return reading
