@@ -52,10 +52,16 @@ def stored_report(catalogue: Catalogue, run_id: str) -> RunReport:
         analysis = analyse_run(catalogue, run.id)
         shown = excerpts(catalogue, rows, analysis)
     except (NotFound, StoreError) as error:
-        report = build(run, rows, stored, analysis=None)
+        report = _told(build(run, rows, stored, analysis=None), catalogue, run)
         lost = Notice("warning", "traces", f"the stored traces could not be analysed again: {error}")
         return replace(report, notices=(*report.notices, lost))
-    return build(run, rows, stored, analysis=analysis, shown=shown)
+    return _told(build(run, rows, stored, analysis=analysis, shown=shown), catalogue, run)
+
+
+def _told(report: RunReport, catalogue: Catalogue, run: RunRow) -> RunReport:
+    """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives."""
+    told = [Notice("warning", "bench", event.text) for event in catalogue.runs.events(run.id) if event.kind == "notice"]
+    return replace(report, notices=(*report.notices, *told))
 
 
 def excerpts(catalogue: Catalogue, rows: Iterable[CaptureRow], analysis: Analysis) -> tuple[Excerpt, ...]:
@@ -83,8 +89,9 @@ def build(
     """
     records = list(stored) or list(analysis.records if analysis else ())
     figures = Figures.of(records)
-    points = ordered(row.point for row in rows)
     setup = _setup(run)
+    captured = [row.point for row in rows]
+    points = ordered([*captured, *composed(captured, figures, setup.rates_hz if setup else ())])
     comparisons = break_evens(points, figures, setup.detector if setup else Detector())
     compared = {id(item.record) for item in comparisons}
     kpis = tuple(record for record in figures.every() if id(record) not in compared)
@@ -120,6 +127,12 @@ def ordered(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
     """Each once: by mode, supply, model and settings, then ascending in rate."""
     found = {point.key: point for point in points}
     return tuple(sorted(found.values(), key=lambda p: (list(Mode).index(p.mode), curve_key(p), p.rate_hz)))
+
+
+def composed(captured: Sequence[OperatingPoint], figures: Figures, rates_hz: Sequence[float]) -> list[OperatingPoint]:
+    """Operating points that were asked for and not captured, because their power is composed from the floor and single events."""
+    at = [replace(point, rate_hz=rate) for point in captured if point.rate_hz == 0 for rate in rates_hz]
+    return [point for point in at if figures.get("power.mean", point.key) is not None]
 
 
 def capture_facts(row: CaptureRow) -> CaptureFacts:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from labd.analyse.report import report_of
 from labd.errors import SafetyRefusal
 from labd.kpi.composed import COMPOSED_OF_EVENTS
 from labd.records import CaptureState, Mode, Provenance, Role
@@ -124,6 +125,13 @@ def test_the_run_says_that_the_coarse_protection_acts_above_the_limit(whole: Who
     (notice,) = whole.notices()
     assert "3.6 V" in notice
     assert "limits.voltage" in notice
+
+
+def test_the_report_has_a_row_for_every_rate_and_the_notice(whole: Whole) -> None:
+    report = report_of(whole.outcome.store, whole.outcome.run_id)
+    assert [p.rate_hz for p in report.points if p.mode is Mode.ALWAYS_ON] == [0.0, *RATES]
+    assert [len(curve.points) for curve in report.curves] == [2 + len(RATES)] * len(MODES)
+    assert any("limits.voltage" in notice.text for notice in report.notices)
 
 
 def test_an_open_sense_lead_is_found_below_what_starts_a_board_although_the_lowest_protection_step_is_2_v(tmp_path: Path) -> None:
