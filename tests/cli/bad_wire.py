@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from contextlib import contextmanager
 
 
 class BadWire:
-    """Relays lines to an instrument. `swallow`: commands containing this text never arrive. `cut`: sessions end, new ones work."""
+    """Relays lines to an instrument. `swallow`: commands containing this text never arrive. `rewrite`: what stands in them for what.
+
+    `cut`: sessions end, new ones work.
+    """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -19,6 +23,7 @@ class BadWire:
         self._threads: list[threading.Thread] = []
         self.swallow: bytes | None = None
         self.swallowed = 0
+        self.rewrite: tuple[re.Pattern[bytes], bytes] | None = None
 
     @property
     def resource(self) -> str:
@@ -59,7 +64,7 @@ class BadWire:
                 if self.swallow is not None and self.swallow in line:
                     self.swallowed += 1
                 else:
-                    sink.sendall(line)
+                    sink.sendall(line if self.rewrite is None else self.rewrite[0].sub(self.rewrite[1], line))
             sink.shutdown(socket.SHUT_RDWR)
 
     def _answers(self, source: socket.socket, sink: socket.socket) -> None:
