@@ -82,14 +82,27 @@ class Power(enum.Enum):
 
 
 class Interlock:
-    """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified."""
+    """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified.
 
-    def __init__(self, source: Sources, session: Caller, limits: Limits, *, clock: BenchClock, remote_sense: bool) -> None:
+    powered: told True before the supply is switched on, and False once it is verified off.
+    """
+
+    def __init__(
+        self,
+        source: Sources,
+        session: Caller,
+        limits: Limits,
+        *,
+        clock: BenchClock,
+        remote_sense: bool,
+        powered: Callable[[bool], None] = lambda _on: None,
+    ) -> None:
         self.source = source
         self._session = session
         self._limits = limits
         self._clock = clock
         self._remote_sense = remote_sense
+        self._powered = powered
         self._lines: list[IoLine] = []
         self.state = Power.UNKNOWN
         self.notices: list[str] = []  # what a run must tell of its protection
@@ -147,6 +160,7 @@ class Interlock:
             raise OutputNotVerifiedOff("the source still reports its output on after it was switched off: cut the supply by hand")
         await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
         self.state = Power.OFF
+        self._powered(False)
 
     async def release_lines(self) -> None:
         """Every line high-Z, the last one connected first."""
@@ -180,6 +194,7 @@ class Interlock:
 
     async def _switch_on(self) -> None:
         """A protection that trips at once makes the state read back off: that is for the test to tell, not a failure of the instrument."""
+        self._powered(True)
         try:
             await self._do(self.source.set_output, True)
         except InstrumentFailure:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from labd.bench.clock import BenchClock
 from labd.bench.interlock import Interlock, Limits, wait_discharged
-from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
+from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff, SafetyRefusal
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow
@@ -83,24 +83,54 @@ async def open_station(specs: list[ToolSpec], limits: Limits, clock: BenchClock)
         try:
             for spec in specs:
                 tools[spec.name] = await _open_tool(spec, clock, stack)
-            station = _station(tools, limits, clock)
+            on_time = OnTime(limits)
+            station = _station(tools, limits, clock, on_time.powered)
         except BaseException as error:
             await _uninterrupted(_leave(tools, error))
             raise
         try:
-            yield station
+            async with on_time.watched():
+                yield station
         except BaseException as error:
             await _uninterrupted(_leave(tools, error, station))
             raise
         await _uninterrupted(_leave(tools, None, station))
 
 
-def _station(tools: Mapping[str, Tool], limits: Limits, clock: BenchClock) -> Station:
+class OnTime:
+    """Ends what runs when the supply has been on for limits.on_time, by the host's clock."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._deadline = asyncio.timeout(None)
+        self._watching = False
+
+    def powered(self, on: bool) -> None:  # noqa: FBT001 - the interlock's callback
+        if self._watching and not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.on_time_s if on else None)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Raises SafetyRefusal in the place of whatever the body was doing."""
+        try:
+            async with self._deadline:
+                self._watching = True
+                try:
+                    yield
+                finally:
+                    self._watching = False  # the way out has its own time
+        except TimeoutError as error:
+            if not self._deadline.expired():
+                raise
+            raise SafetyRefusal(f"the supply was on for {self._limits.on_time_s:g} s ({self._limits.where}: limits.on_time)") from error
+
+
+def _station(tools: Mapping[str, Tool], limits: Limits, clock: BenchClock, powered: Callable[[bool], None]) -> Station:
     source = _with_role(tools, "source")
     driver = source.driver
     if not isinstance(driver, Sources):
         raise InstrumentFailure(f"{source.spec.name}: {source.spec.driver} cannot feed a board; give another instrument the role source")
-    interlock = Interlock(driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense)
+    interlock = Interlock(driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense, powered=powered)
     cross_check = next((tool for tool in tools.values() if "cross_check" in tool.spec.roles), None)
     return Station(clock, tools, source, _with_role(tools, "meter"), cross_check, interlock, limits)
 

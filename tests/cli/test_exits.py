@@ -155,6 +155,18 @@ def test_an_output_that_ignores_off_is_told_with_its_own_exit_code(bench: Bench,
     assert not bench.output_on()
 
 
+def test_a_supply_that_was_on_for_its_longest_time_is_switched_off(bench: Bench, tmp_path: Path) -> None:
+    file = bench.file_with(tmp_path / "bench.toml", 'on_time = "4 h"', 'on_time = "1 s"')
+    with measuring(file, write_plan(tmp_path / "plan.toml"), tmp_path / "store") as run:
+        run.until_recording()
+        ended = run.ended()
+        assert ended.code == 5, ended.err
+        assert_one_line(ended)
+        assert "limits.on_time" in ended.err
+        assert_off(bench)
+        assert_kept(run, at_least=1, state=CaptureState.INTERRUPTED, run_state=RunState.FAILED)
+
+
 def test_a_board_that_browns_out_fails_its_capture_by_name_and_is_started_again(bench: Bench, tmp_path: Path) -> None:
     with measuring(bench.file, write_plan(tmp_path / "plan.toml", floor_time="1 s"), tmp_path / "store") as run:
         run.until_recording()
