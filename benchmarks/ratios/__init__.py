@@ -1,0 +1,1 @@
+"""How fast labd is, as ratios: each against a named peer or limit that is measured in the same run."""

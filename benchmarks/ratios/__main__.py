@@ -1,0 +1,63 @@
+"""`make bench`: measure every ratio, print them as a table and write them to a JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ratios.blocks import block_reads
+from benchmarks.ratios.board_time import board_time
+from benchmarks.ratios.figures import Ratio
+from benchmarks.ratios.trace_writes import trace_writes
+from benchmarks.ratios.window_sums import window_sums
+
+VERSIONS = ("labd", "numpy", "pyarrow", "pyvisa", "pyvisa-py")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/bench.json"), help="the JSON file")
+    out: Path = parser.parse_args().out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    ratios = block_reads() + window_sums()
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:  # the disk that a store beside it would have
+        ratios += trace_writes(Path(folder))
+    ratios += asyncio.run(board_time())
+    Console(width=None if sys.stdout.isatty() else 140).print(table(ratios))
+    out.write_text(json.dumps(document(ratios), indent=2) + "\n", encoding="utf-8")
+    print(f"{out} (docs/performance.md says what each line means)")
+    return 0
+
+
+def table(ratios: Sequence[Ratio]) -> Table:
+    made = Table("what", "against", "", "times as fast", "smallest to largest", box=box.SIMPLE)
+    part = ""
+    for r in ratios:
+        if r.part != part:
+            made.add_row(f"[bold]{r.part}")
+            part = r.part
+        made.add_row(f"  {r.what}", r.against, r.kind, f"{r.ratio:.3g}", f"{r.low:.3g} to {r.high:.3g} ({r.repeats})")
+    return made
+
+
+def document(ratios: Sequence[Ratio]) -> dict[str, object]:
+    """The JSON file. ratio: how many times as fast as `against`; low, high: of `repeats` repeats."""
+    machine = {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()}
+    versions = {name: version(name) for name in VERSIONS}
+    return {"machine": machine, "versions": versions, "ratios": [dataclasses.asdict(r) for r in ratios]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
