@@ -13,6 +13,7 @@ from labd.kpi.events import lap_array
 from labd.kpi.split import locked_half_width
 from labd.kpi.terms import Uncertain, latency, parts, timebase
 from labd.records import KpiRecord, Provenance
+from labd.records import Role
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.laps import unwrap_rows
 
@@ -34,6 +35,8 @@ def wake_ups(ctx: Context) -> None:
     rise to ready, which is a lower bound."""
     marks = ctx.events.marks
     if marks is None or marks.awake is None or marks.ready is None or not ctx.events.pinned or not len(marks):
+        if ctx.capture.role is Role.EVENT and ctx.capture.point.mode.is_event:
+            ctx.withhold("wake_up.total", "ready is not on the sample axis", note="a marker line recorded with the samples would show it")
         return
     event = _triggers(ctx, marks.start.x)
     if event is not None:
