@@ -12,8 +12,7 @@ from labd.kpi.estimate import Estimate
 from labd.kpi.events import lap_array
 from labd.kpi.split import locked_half_width
 from labd.kpi.terms import Uncertain, latency, parts, timebase
-from labd.records import KpiRecord, Provenance
-from labd.records import Role
+from labd.records import KpiRecord, Provenance, Role
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.laps import unwrap_rows
 
