@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from benchmarks.accuracy.campaign import FULL, QUICK, Findings, campaign, say
-from benchmarks.accuracy.verdict import Tally
+from benchmarks.accuracy.verdict import FAMILY, Tally, binomial_cdf
 
 SEED = 20261123
 LARGEST_MEDIAN_ERROR = 0.005  # of the gross energy of a guarded burst
@@ -67,11 +67,12 @@ def shortcomings(found: Findings) -> list[str]:
     covered, total = found.real
     if covered < REAL_TIME_SHARE * total:
         problems.append(f"in real time {covered} of {total} intervals cover")
-    for name, case in found.unknown.items():
-        if case.covered < UNKNOWN_SHARE * case.intervals and case.good < UNSURE_SHARE * case.captures:
+    threshold = FAMILY / max(1, len(found.unknown))
+    for (case, name), tally in found.unknown.items():
+        fewer = binomial_cdf(tally.covered, tally.total, UNKNOWN_SHARE) < threshold
+        if fewer and tally.good < UNSURE_SHARE * tally.total:
             problems.append(
-                f"{name}: {case.covered} of {case.intervals} intervals cover and only {case.good} of {case.captures} captures "
-                "cover whole or say that they are not sure"
+                f"{case}, {name}: {tally.covered} of {tally.total} cover and only {tally.good} cover or say that they are not sure"
             )
     return problems
 

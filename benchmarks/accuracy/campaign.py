@@ -21,6 +21,7 @@ MODES = (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
 COOL_S = 120.0  # six thermal time constants: the rest power of a floor is then that of a cold board
 EVENTS = 100
 RATES = (2.3, 9.7, 31.1)  # of a sweep: not locked to mains, records or each other
+RATES_UNKNOWN = (5.3, 11.9, 23.7)
 JUDGED_UNKNOWN = ("energy_per_inference.gross", "energy_per_inference.net_of_idle", "energy_per_inference.net_of_sleep", "power.mean")
 
 
@@ -34,18 +35,17 @@ class Sizes:
     real: int
 
 
-FULL = Sizes(means=300, floors=100, events=100, sweeps=40, unknown=24, real=20)
+FULL = Sizes(means=300, floors=100, events=100, sweeps=40, unknown=30, real=20)
 QUICK = Sizes(means=60, floors=30, events=30, sweeps=6, unknown=8, real=4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Disturbed:
-    """A case that the analysis is not told of. good: captures all of whose figures cover, are flagged or withheld."""
+    """One figure in a case that the analysis is not told of. good: intervals that cover, figures that are flagged or withheld."""
 
-    good: int
-    captures: int
-    covered: int
-    intervals: int
+    good: int = 0
+    covered: int = 0
+    total: int = 0
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Findings:
     captures: int = 0
     real_captures: int = 0
     real: tuple[int, int] = (0, 0)
-    unknown: dict[str, Disturbed] = field(default_factory=dict)
+    unknown: dict[tuple[str, str], Disturbed] = field(default_factory=dict)
 
 
 def say(text: str) -> None:
@@ -208,24 +208,24 @@ async def unknown_case(case: Unknown, captures: int, seed: int, found: Findings)
     """Each capture covers, or says that it is not sure."""
     board = CLOCK_ERROR | dict(case.board)
     expected = await expectations(board)
-    good = covered = intervals = 0
     async with open_lab(seed=seed, board=board, changes=case.changes) as lab:
         lab.disturb(case.after)
         for number in range(captures):
             lab.redraw(seed + number)
             mode = MODES[number % 3]
-            measured = await lab.measure(point(mode, (5.3, 11.9, 23.7)[number % 3 - number // 3 % 3]), Role.MEAN, events=EVENTS // 2)
+            measured = await lab.measure(point(mode, RATES_UNKNOWN[number // 3 % 3]), Role.MEAN, events=EVENTS // 2)
             records = records_by_id(measured.result.records)
             true = truth_of(measured, expected[mode])
-            names = [name for name in JUDGED_UNKNOWN if name in true]
-            sure = [name for name in names if not unsure(records.get(name))]
-            inside = [name for name in sure if _covers(records[name], true[name])]
-            good += len(inside) == len(sure)
-            covered += sum(_covers(records.get(name), true[name]) for name in names)
-            intervals += len(names)
+            for name in (name for name in JUDGED_UNKNOWN if name in true):
+                tally = found.unknown.setdefault((case.name, name), Disturbed())
+                inside = _covers(records.get(name), true[name])
+                tally.total += 1
+                tally.covered += inside
+                tally.good += inside or unsure(records.get(name))
             found.captures += 1
-    found.unknown[case.name] = Disturbed(good, captures, covered, intervals)
-    say(f"{case.name}: {covered} of {intervals} intervals cover; {good} of {captures} captures cover whole or say that they are not sure")
+        lab.disturb(dict.fromkeys(case.after, False))
+    mine = {name: tally for (of, name), tally in found.unknown.items() if of == case.name}
+    say(f"{case.name}: " + ", ".join(f"{n.rpartition('.')[2]} {t.covered}/{t.total} cover, {t.good} or say so" for n, t in mine.items()))
 
 
 def _covers(record: Any, value: float) -> bool:
