@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from labd_instruments.loader import available
@@ -11,7 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command("drivers")(drivers)
 
 
-def drivers(options: bool = typer.Option(False, "--options", help="Also list each driver's options.")) -> None:
+def drivers(options: Annotated[bool, typer.Option("--options", help="Also list each driver's options.")] = False) -> None:
     """List the drivers with what they can do and how well their commands are evidenced."""
     for info in available():
         print(f"{info.name}: {info.title}")
