@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import platform
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
 
 from labd import bench_file
 from labd.analyse.run import analyse_run
@@ -27,25 +21,23 @@ from labd.bench.interlock import IoLine
 from labd.bench.progress import Progress
 from labd.bench.range_rules import check_ranges
 from labd.bench.runner import Work, run_captures
-from labd.bench.station import Station, Tool, open_station
+from labd.bench.station import Station, open_station
 from labd.bench.virtual import Addresses, BoardTime, virtual_bench
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
+from labd.bench_file.run_facts import instruments, new_run, planned
 from labd.bench_file.virtual import spec as virtual_spec
 from labd.dut.device import Device
 from labd.dut.serial_link import SerialLink
 from labd.errors import DutFailure, FileError, Interrupted
 from labd.records import Event, KpiRecord, Mode
 from labd.store.catalogue import Catalogue
-from labd.store.jsonform import to_json
 from labd.store.lock import bench_lock
-from labd.store.rows import NewRun, PlannedCapture, RunState
+from labd.store.rows import RunState
 from labd_instruments import loader
-from labd_instruments.contract import Streams
 from labd_instruments.errors import OutOfRangeError
 
 T = TypeVar("T")
-PACKAGES = ("labd", "numpy", "pyarrow", "pyvisa", "pyvisa-py", "uncertainties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +143,7 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
     with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
         catalogue.runs.interrupt_orphans(bench.name)
         plans = expand(translate.wanted(plan), _method(bench), longest_event_s=bench.board.longest_event)
-        run = catalogue.runs.create(_new_run(bench, plan, plans), [_planned(p) for p in plans])
+        run = catalogue.runs.create(new_run(bench, plan, plans), [planned(p) for p in plans])
         progress.run_started(run.id, plans)
         try:
             failed = await stoppable(_measure(bench, plan, plans, catalogue=catalogue, run_id=run.id, progress=progress), stop)
@@ -206,7 +198,7 @@ async def _measure(
     bench: Bench, plan: Plan, plans: list[CapturePlan], *, catalogue: Catalogue, run_id: str, progress: Progress
 ) -> list[str]:
     async with open_bench(bench, seed=plan.seed) as opened:
-        catalogue.runs.learn(run_id, instruments=_instruments(opened))
+        catalogue.runs.learn(run_id, instruments=instruments(bench, opened.station.tools))
         station = opened.station
         rig = _rig(opened, settle_s=plan.conditions.settle)
         notices = check_ranges(rig, plans)
@@ -249,84 +241,17 @@ async def stoppable(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
 
 
 def _check_firmware(device: Device, plan: Plan) -> None:
-    if not device.extended and any(mode is not Mode.ALWAYS_ON for mode in plan.modes):
-        raise DutFailure("the board runs stock MLPerf Tiny firmware, which is always_on only; take the event modes out of the plan")
+    if device.extended:
+        return
+    event = [str(mode) for mode in plan.modes if mode is not Mode.ALWAYS_ON]
+    if event:
+        raise DutFailure(f"the board runs stock MLPerf Tiny firmware, which is always_on only; take {', '.join(event)} out of the plan")
+    raise DutFailure(
+        "the board runs stock MLPerf Tiny firmware, which cannot pace its inferences; "
+        "this version of labd sweeps rates with its own firmware (folder firmware/) only"
+    )
 
 
 def _method(bench: Bench) -> Any:
     info = loader.info(bench.instruments[bench.meter].driver)
     return translate.method(bench, stream="Streams" in info.capabilities)
-
-
-def _planned(plan: CapturePlan) -> PlannedCapture:
-    facts = {
-        "events": plan.events,
-        "duration_s": plan.duration_s,
-        "marks": str(plan.marks),
-        "instrument": plan.instrument,
-        "seed": plan.seed,
-        "idle_kind": plan.idle_kind,
-    }
-    return PlannedCapture(plan.key, plan.role, plan.point, plan.order, plan.repeat, facts)
-
-
-def _new_run(bench: Bench, plan: Plan, plans: list[CapturePlan]) -> NewRun:
-    flags = bench_file.flags(bench, datetime.datetime.now(datetime.UTC).date(), warm_up_s=plan.conditions.warm_up)
-    return NewRun(
-        bench_name=bench.name,
-        bench_text=bench.text,
-        board_text=bench.board.text,
-        plan_name=plan.name,
-        plan_text=plan.text,
-        bench_effective=bench_file.effective(bench),
-        plan_expanded={
-            "plan": bench_file.effective_plan(plan),
-            "order": [p.key for p in plans],
-            "analysis": to_json(translate.analysis_setup(bench, plan, flags)),
-        },
-        seeds={"plan": plan.seed},
-        versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        environment=_environment(),
-    )
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _environment() -> dict[str, Any]:
-    """What bit-for-bit reproduction depends on: machine type, CPU features, BLAS."""
-    config: Any = np.show_config(mode="dicts")
-    return {
-        "machine": platform.machine(),
-        "system": platform.platform(),
-        "python": sys.version.split()[0],
-        "blas": config["Build Dependencies"]["blas"]["name"],
-        "simd": config["SIMD Extensions"].get("found", []),
-    }
-
-
-def _instruments(opened: OpenBench) -> dict[str, Any]:
-    return {name: _instrument(opened, tool) for name, tool in opened.station.tools.items()}
-
-
-def _instrument(opened: OpenBench, tool: Tool) -> dict[str, Any]:
-    section = opened.bench.instruments[tool.spec.name]
-    accuracy = tool.driver.accuracy()
-    if section.timebase is not None:
-        accuracy = replace(accuracy, timebase=section.timebase.limit, timebase_source=section.timebase.source)
-    return {
-        "name": tool.spec.name,
-        "driver": tool.spec.driver,
-        "resource": tool.spec.resource,
-        "roles": list(tool.spec.roles),
-        "identity": to_json(tool.identity),
-        "accuracy": to_json(accuracy),
-        "evidence": str(tool.driver.evidence),
-        "off_assurance": str(tool.driver.off_assurance),
-        "virtual": section.is_virtual,
-        "streams": isinstance(tool.driver, Streams),
-    }

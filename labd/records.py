@@ -119,7 +119,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One term of an uncertainty budget: name shared by every KPI that the same error moves; u in the KPI's unit (signed sensitivity x u)."""
+    """One term of a budget: name shared by every KPI that the same error moves; u in the KPI's unit (signed sensitivity x u)."""
 
     name: str
     u: float
@@ -134,7 +134,7 @@ class KpiRecord:
 
     unit: UCUM code. u: standard uncertainty, None when a term of the budget is unknown (then low and high are None and `flags`
     say which). low, high: 95 % coverage interval. n: inferences or blocks behind it. captures: keys of the captures it came from.
-    quantity: what is measured in words, e.g. `energy_per_inference.gross`. at: the operating point's key or a pair of modes.
+    id: what is measured, e.g. `energy_per_inference.gross`. at: the operating point's key, a mode or a pair of modes.
     """
 
     id: str

@@ -86,16 +86,17 @@ class Tallies:
         return found
 
     def table(self) -> str:
-        lines = [f"{'figure':42} {'n':>5} {'covered':>8} {'p':>8} {'median |error|':>15} {'median U95':>11} {'bias/U95':>9}"]
-        for t in self.all():
-            lines.append(
-                f"{t.name:42} {t.total:5d} {100 * t.coverage:7.1f}% {t.p_value():8.3f} {100 * t.median_error:14.4f}% {100 * t.median_width:10.4f}% {t.bias:9.2f}"
-                + (f"  withheld {t.withheld}" if t.withheld else "")
-            )
-        return "\n".join(lines)
+        head = f"{'figure':44} {'n':>5} {'covered':>8} {'p':>8} {'median |error|':>15} {'median U95':>11} {'bias/U95':>9}"
+        return "\n".join([head, *(_row(tally) for tally in self.all())])
 
     def line(self) -> str:
         return ", ".join(f"{t.name} {100 * t.coverage:.1f}%" for t in self.all())
+
+
+def _row(t: Tally) -> str:
+    spread = f"{100 * t.median_error:14.4f}% {100 * t.median_width:10.4f}% {t.bias:9.2f}" if t.errors else ""
+    withheld = f"  withheld {t.withheld}" if t.withheld else ""
+    return f"{t.name:44} {t.total:5d} {100 * t.coverage:7.1f}% {t.p_value():8.3f} {spread}{withheld}"
 
 
 def binomial_cdf(k: int, n: int, p: float) -> float:

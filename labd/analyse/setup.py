@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labd.kpi.inputs import Battery, Detector
 
@@ -29,7 +29,7 @@ class AnalysisSetup:
     allow_gaps: bool = False
     flags: tuple[str, ...] = ()
     widen: float = 1.0
-    detector: Detector = Detector()
+    detector: Detector = field(default_factory=Detector)
     battery: Battery | None = None
     seed: int = 1
     r_max_hz: float = 0.0

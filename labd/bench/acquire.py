@@ -12,7 +12,7 @@ import numpy as np
 
 from labd.bench.clock import in_steps
 from labd.bench.expand import CapturePlan
-from labd.bench.ranges import amperes, floor_range, peak_range, range_clamp
+from labd.bench.ranges import amperes, floor_range, peak_range, range_clamp, voltage_range
 from labd.bench.station import Station, Tool
 from labd.dut.device import Device
 from labd.errors import DataLost, DutFailure, InstrumentFailure
@@ -130,7 +130,7 @@ async def prepare(rig: Rig, plan: CapturePlan) -> None:
 
 async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     meter = rig.station.meter
-    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
+    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=rest_range(rig, plan), voltage_range_v=voltage_range(meter, plan.point.supply_v))
     clock = rig.station.clock
     async with AsyncExitStack() as stack, clock.frozen():
         await enter(rig, stack, rig.device.resting(rig.settle_s + plan.duration_s + IDLE_MARGIN_S))
@@ -152,7 +152,9 @@ async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """A meter that cannot log: steady readings, each over whole mains periods, on a range that the board must not wake up on."""
     meter = rig.station.meter
     driver = _measures(meter)
-    setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=rest_range(rig, plan), voltage_range_v=_voltage_range(meter, plan))
+    setup = MeanSetup(
+        aperture_s=1 / rig.mains_hz, current_range_a=rest_range(rig, plan), voltage_range_v=voltage_range(meter, plan.point.supply_v)
+    )
     clock = rig.station.clock
     count = max(LEAST_READINGS, round(plan.duration_s * rig.mains_hz))
     async with AsyncExitStack() as stack, clock.frozen():
@@ -162,7 +164,7 @@ async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
         await sink.begin(acquisition)
         try:
             await meter.call(driver.zero)
-            readings = [await _next_reading(rig, meter, driver) for _ in range(count)]
+            readings = [await next_reading(rig, meter, driver) for _ in range(count)]
             await meter.call(meter.driver.check_errors, "steady readings")
         except InstrumentFailure as error:
             await _refuse_fallen_supply(rig, acquisition, cause=error)
@@ -199,7 +201,8 @@ def _measures(meter: Tool) -> Measures:
     return driver
 
 
-async def _next_reading(rig: Rig, meter: Tool, driver: Measures) -> Reading:
+async def next_reading(rig: Rig, meter: Tool, driver: Measures) -> Reading:
+    """The next steady reading, waiting for the instrument's update."""
     while (reading := await meter.call(driver.read_mean)) is None:
         await rig.station.clock.sleep(POLL_S)
     return reading
@@ -218,7 +221,7 @@ def as_block(readings: Sequence[Reading], acquisition: Acquisition) -> Block:
 async def _mean(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """Whole periods, paced by the DUT: the log begins one period before the first inference and ends one after the last."""
     meter = rig.station.meter
-    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=None, voltage_range_v=_voltage_range(meter, plan), with_marker=True)
+    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=None, voltage_range_v=voltage_range(meter, plan.point.supply_v), with_marker=True)
     acquisition = await meter.call(_streams(meter).configure_stream, setup)
     await sink.begin(acquisition)
     period_us = round(1e6 / plan.point.rate_hz)
@@ -291,7 +294,7 @@ def _event_setup(rig: Rig, plan: CapturePlan, meter: Tool) -> CaptureSetup:
         points=round((before_s + after_s) / dt_s),
         pretrigger_points=round(before_s / dt_s),
         current_range_a=None if seamless else peak_range(meter, rig.board.peak_a),
-        voltage_range_v=_voltage_range(meter, plan),
+        voltage_range_v=voltage_range(meter, plan.point.supply_v),
         fire_dut=True,
         with_marker=seamless,
     )
@@ -355,8 +358,3 @@ def rest_range(rig: Rig, plan: CapturePlan) -> float:
     if plan.point.mode is Mode.ALWAYS_ON:
         return peak_range(rig.station.meter, rig.board.peak_a)
     return floor_range(rig.station.meter, rig.board.sleep_a)
-
-
-def _voltage_range(meter: Tool, plan: CapturePlan) -> float:
-    rows = sorted(r.full_scale for r in meter.driver.accuracy().rows if r.quantity == "voltage" and r.full_scale >= plan.point.supply_v)
-    return rows[0] if rows else 20.0

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labd.bench.acquire import Rig, acquire
+from labd.bench.acquire import Rig, acquire, next_reading
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IoLine
+from labd.bench.ranges import amperes, floor_range, range_u95, voltage_range
 from labd.bench.station import Tool
 from labd.errors import InstrumentFailure, LabdError
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.block import Block
-from labd_instruments.contract import Acquisition, Captures, Streams
+from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Streams
 
 REST_S = 1.0
+ZERO_READINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> Async
     yield discharged
     if discharged.ok is False:
         return
+    yield await _zero_finding(rig, supply_v)
     powered = await _tested("sense leads and supply", lambda: _powered(rig, lines, supply_v))
     yield powered
     if powered.ok is False:
@@ -87,6 +90,31 @@ async def _unpowered(rig: Rig) -> str:
     await rig.station.interlock.power_down()
     reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
     return f"{reading.voltage_v * 1e3:.1f} mV at the board with its supply off"
+
+
+async def _zero_finding(rig: Rig, supply_v: float) -> Finding:
+    """The meter's reading of nothing, on the range of the floors, against its limit of error there."""
+    meter = rig.station.meter
+    driver = meter.driver
+    if not isinstance(driver, Measures):
+        return Finding("zero", None, f"{meter.spec.name} has no steady readings to test it with")
+    full_scale = floor_range(meter, rig.board.sleep_a)
+    setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=full_scale, voltage_range_v=voltage_range(meter, supply_v))
+    limit = range_u95(meter, full_scale, ampere=0.0, aperture_s=setup.aperture_s)  # one rectangular term: its limit
+    try:
+        await meter.call(driver.configure_mean, setup)
+        await meter.call(driver.zero)
+        readings = [await next_reading(rig, meter, driver) for _ in range(ZERO_READINGS)]
+        await meter.call(meter.driver.reset)  # off the low range before anything is powered
+    except LabdError as error:
+        return Finding("zero", False, str(error))
+    current = float(np.mean([reading.current_a for reading in readings]))
+    text = f"{meter.spec.name} reads {current * 1e9:.3g} nA with its output off, on the {amperes(full_scale)} range"
+    if limit is None:
+        return Finding("zero", None, f"{text}; its limit of error is not known")
+    if abs(current) > limit:
+        return Finding("zero", False, f"{text}, more than its limit of {limit * 1e9:.3g} nA: let it warm up, zero or calibrate it")
+    return Finding("zero", True, f"{text}, limit {limit * 1e9:.3g} nA")
 
 
 async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str:

@@ -41,6 +41,12 @@ def floor_range(meter: Tool, sleep_a: float) -> float:
     return _lowest(meter, sleep_a, "the board's sleep_current")
 
 
+def voltage_range(meter: Tool, supply_v: float) -> float:
+    """The lowest known voltage range that holds the supply; 20 V, which every source here has, where none is known."""
+    rows = sorted(r.full_scale for r in meter.driver.accuracy().rows if r.quantity == "voltage" and r.full_scale >= supply_v)
+    return rows[0] if rows else 20.0
+
+
 def check_range(meter: Tool, range_a: float, need: Need) -> str | None:
     """A flag in words where nothing can be said of the range, None where it will do.
 
