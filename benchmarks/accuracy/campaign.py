@@ -75,6 +75,7 @@ async def campaign(sizes: Sizes, seed: int) -> Findings:
     async with open_lab(seed=seed, board=CLOCK_ERROR) as lab:
         await single_captures(lab, sizes, seed, expected, found)
         await sweeps(lab, sizes, seed, expected, found)
+    print(found.tallies.table(), flush=True)
     await real_time(sizes, seed, expected, found)
     for number, case in enumerate(unknown_cases() if sizes.unknown else ()):
         await unknown_case(case, sizes.unknown, seed + 1000 * (number + 1), found)
@@ -199,7 +200,7 @@ def unknown_cases() -> list[Unknown]:
         Unknown("time constant x3", {"series_ohm": 14.1}),
         Unknown("DUT clock 2 % fast", {"clock_error": 0.02}),
         Unknown("back-feed", {"backfeed_a": 20e-6}, after={"uart.driven": True}),
-        Unknown("second sleep state", {"deep_sleep_a": -2e-6, "deep_sleep_after_s": 0.05}),
+        Unknown("second sleep state", {"deep_sleep_a": -1.5e-6, "deep_sleep_after_s": 0.05}),
         Unknown("noise x4", {}, {"unkind": {"noise": 4.0}}),
     ]
 
@@ -207,7 +208,7 @@ def unknown_cases() -> list[Unknown]:
 async def unknown_case(case: Unknown, captures: int, seed: int, found: Findings) -> None:
     """Each capture covers, or says that it is not sure."""
     board = CLOCK_ERROR | dict(case.board)
-    expected = await expectations(board)
+    expected = await expectations(board, case.after)
     async with open_lab(seed=seed, board=board, changes=case.changes) as lab:
         lab.disturb(case.after)
         for number in range(captures):

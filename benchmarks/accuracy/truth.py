@@ -6,7 +6,7 @@ board without dispersion, scaled by the supply voltage of this capture. Rest pow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,13 @@ def events_of(truth: Sequence[TruthRecord]) -> list[TruthRecord]:
     return [r for r in truth if r["kind"] == "event" and r["recovered"]]
 
 
-async def expectations(board: dict[str, Any] | None = None) -> dict[Mode, Expected]:
-    """From a twin without dispersion, measured by an instrument without errors."""
-    async with open_lab(board=CLOCK_ERROR | STILL | (board or {}), changes={"unkind": QUIET}) as lab:
-        return {mode: await _expected(lab, mode) for mode in (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)}
+async def expectations(board: dict[str, Any] | None = None, after: Mapping[str, Any] | None = None) -> dict[Mode, Expected]:
+    """From a twin without dispersion, measured by an instrument without errors. after: what happens to both once they are powered."""
+    async with open_lab(board=CLOCK_ERROR | (board or {}) | STILL, changes={"unkind": QUIET}) as lab:
+        lab.disturb(after or {})
+        found = {mode: await _expected(lab, mode) for mode in (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)}
+        lab.disturb(dict.fromkeys(after or {}, False))
+        return found
 
 
 async def _expected(lab: Lab, mode: Mode) -> Expected:
@@ -91,8 +94,7 @@ def truth_of(measured: Measured, expected: Expected) -> dict[str, float]:
             "power.idle": rest_w,
         }
     if role is Role.MEAN:
-        rate_hz = (len(events) - 1) / ((events[-1]["event_ns"] - events[0]["event_ns"]) * 1e-9)
-        true["power.mean"] = rest_w + rate_hz * net_j
+        true["power.mean"], rate_hz = _mean_power(events, net_j)
         true["energy_per_inference.at_rate"] = true["power.mean"] / rate_hz
     else:
         true |= {
@@ -101,6 +103,14 @@ def truth_of(measured: Measured, expected: Expected) -> dict[str, float]:
             "wake_up.total": expected.wake_s + expected.load_s,
         }
     return true
+
+
+def _mean_power(events: Sequence[TruthRecord], net_j: float) -> tuple[float, float]:
+    """Mean power over whole periods and the rate: as it was, with the energy of these events replaced by the expected one."""
+    seconds = (events[-1]["from_ns"] - events[0]["from_ns"]) * 1e-9
+    rate_hz = (len(events) - 1) / seconds
+    as_it_was = (events[-1]["cum_energy_j"] - events[0]["cum_energy_j"]) / seconds
+    return as_it_was + rate_hz * (net_j - _mean(net_energy(e) for e in events[:-1])), rate_hz
 
 
 def net_energy(event: TruthRecord) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,12 +75,19 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         role=capture.role,
         instrument=capture.meter.instrument,
         ranges_a=tuple(r.full_scale_a for r in capture.meter.current),
-        records=tuple(found.records),
+        records=tuple(_told(record, found.records) for record in found.records),
         estimates=found.estimates,
         windows=windows(events, trace, always_on=not capture.point.mode.is_event) if len(events) else (),
         per_event=found.per_event,
         problems=tuple(problems),
     )
+
+
+def _told(record: KpiRecord, records: list[KpiRecord]) -> KpiRecord:
+    """Back-feed seen in one figure spoils them all: part of the board's energy came another way."""
+    if BACK_FEED in record.flags or not any(BACK_FEED in other.flags for other in records):
+        return record
+    return replace(record, flags=(*record.flags, BACK_FEED))
 
 
 def _figures(ctx: Context) -> None:
