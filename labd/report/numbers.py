@@ -64,7 +64,7 @@ def choose_scale(unit: str, magnitude: float) -> Scale:
         for least, seconds, name in _LONG_TIMES:
             if size >= least:
                 return Scale(seconds / 10.0**exponent, name)
-    wanted = 0 if size == 0 or not math.isfinite(size) else 3 * math.floor(math.log10(size * (1 + 1e-12)) / 3)
+    wanted = 0 if size == 0 or not math.isfinite(size) else 3 * math.floor((math.log10(size) + 1e-12) / 3)
     wanted = min(max(wanted, min(_PREFIXES)), max(_PREFIXES))
     return Scale(10.0 ** (wanted - exponent), _PREFIXES[wanted] + _PRINT.get(head, head).replace(".", "·"))
 

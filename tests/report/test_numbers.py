@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labd.records import KpiRecord, Provenance
@@ -118,6 +118,7 @@ def test_ucum_codes_have_a_printed_form(code: str, text: str) -> None:
 
 
 @given(st.floats(), st.floats() | st.none(), st.floats() | st.none(), st.sampled_from(["J", "1", "/s", "s", "Hz", "Cel", "uJ", "weird"]))
+@example(1.797693134860518e308, 0.0, 0.0, "J")
 def test_no_record_whatever_breaks_the_printing(value: float, low: float | None, high: float | None, unit: str) -> None:
     text = numbers.show(record(value, low, high, unit))
     assert text
