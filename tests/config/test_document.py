@@ -171,5 +171,5 @@ def _problems(text: str) -> tuple[str, ...]:
     try:
         parse_section(Source(Path("box.toml"), text, ""), Box)
     except FileError as error:
-        return error.problems or ("no problem\nnamed",)
+        return error.problems
     return ()
