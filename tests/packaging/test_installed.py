@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,29 @@ def test_a_bench_that_init_has_written_passes_check(installed: Installed) -> Non
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.compiler
-def test_the_demo_writes_its_report(installed: Installed) -> None:
+@pytest.fixture(scope="module")
+def demo(installed: Installed) -> Path:
     ended = installed.labd("demo", "--out", "demo", "--quiet")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = {path.name: path for path in (installed.outside / "demo").rglob("*") if path.is_file()}
+    return installed.outside / "demo"
+
+
+@pytest.mark.compiler
+def test_the_demo_writes_its_report(demo: Path) -> None:
+    report = {path.name: path for path in demo.rglob("*") if path.is_file()}
     assert report["report.html"].read_text("utf-8").startswith("<!")
     assert json.loads(report["result.json"].read_text("utf-8"))
+
+
+@pytest.mark.compiler
+def test_what_the_documentation_does_with_exported_data_works(installed: Installed, demo: Path) -> None:
+    ended = installed.labd("export", "latest", "--store", str(demo / "store"), "--out", "data")
+    assert ended.returncode == 0, ended.stderr
+    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "docs/how-to/use-the-data.md").read_text("utf-8"))
+    ended = installed.python("-c", f"import os; os.chdir('data')\n{example}")
+    assert ended.stderr == ""
+    powers = {tuple(line.split()[:2]): float(line.split()[3]) for line in ended.stdout.splitlines()}
+    assert 0 < powers["event_sleep", "0.5"] < powers["always_on", "0.5"] < powers["always_on", "35.0"] < 0.1
 
 
 def test_errors_are_a_line_there_too(installed: Installed) -> None:
