@@ -13,7 +13,7 @@ from labd.bench_file.board import Board, board_from
 from labd.bench_file.instrument import InstrumentRole, InstrumentSection
 from labd.bench_file.limits import LimitsSection
 from labd.bench_file.links import LineSection, LinkSection
-from labd.config.document import Source, read_section, read_source
+from labd.config.document import FileSection, read_section, read_source
 from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FREQUENCY, shown, write_quantity
 from labd.config.section import Section, Wrong, bare_or_quoted
@@ -30,7 +30,7 @@ class FloorSection(Section):
     temperature_spread: Kelvin = Field(default=1.0, description="floors further apart in temperature than this are flagged")
 
 
-class Bench(Section):
+class Bench(FileSection):
     """A bench file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from; `board`: its board."""
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
@@ -51,20 +51,7 @@ class Bench(Section):
     links: Mapping[Name, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
     lines: Mapping[Name, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
 
-    _source: Source = PrivateAttr()
     _board: Board = PrivateAttr()
-
-    @property
-    def path(self) -> Path:
-        return self._source.path
-
-    @property
-    def text(self) -> str:
-        return self._source.text
-
-    @property
-    def sha256(self) -> str:
-        return self._source.sha256
 
     @property
     def board(self) -> Board:

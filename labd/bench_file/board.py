@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from labd.bench_file.text import amperes, volts
-from labd.config.document import Source, parse_section, read_source
-from labd.config.section import Section, Wrong
+from labd.config.document import FileSection, Source, parse_section, read_source
+from labd.config.section import Wrong
 from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
 
 
-class Board(Section):
+class Board(FileSection):
     """A board file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
@@ -39,20 +39,6 @@ class Board(Section):
     models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
     longest_event: Seconds = Field(description="from wake event to asleep again, the most any model takes; 1 / this is the largest rate")
     virtual: Mapping[str, Any] = Field(default_factory=dict, description="only for a virtual board: its physics, see labd_virtual/spec.py")
-
-    _source: Source = PrivateAttr()
-
-    @property
-    def path(self) -> Path:
-        return self._source.path
-
-    @property
-    def text(self) -> str:
-        return self._source.text
-
-    @property
-    def sha256(self) -> str:
-        return self._source.sha256
 
     @property
     def largest_rate_hz(self) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from labd.config.document import Source, read_section
+from labd.config.document import FileSection, read_section
 from labd.config.quantity import FRACTION, write_quantity
 from labd.config.section import Section, Wrong
 from labd.config.types import (
@@ -84,7 +84,7 @@ class BatterySection(Section):
     rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates to compute the life at")
 
 
-class Plan(Section):
+class Plan(FileSection):
     """A plan file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
@@ -104,20 +104,6 @@ class Plan(Section):
     conditions: ConditionsSection = Field(default_factory=ConditionsSection, description="what must hold before a run")
     detector: DetectorSection = Field(description="what decides that an event happened")
     battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
-
-    _source: Source = PrivateAttr()
-
-    @property
-    def path(self) -> Path:
-        return self._source.path
-
-    @property
-    def text(self) -> str:
-        return self._source.text
-
-    @property
-    def sha256(self) -> str:
-        return self._source.sha256
 
     @property
     def rates_above_zero(self) -> tuple[Rate, ...]:

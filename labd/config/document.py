@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from labd.config.problems import file_error, wrongs_of
 from labd.config.section import Section, Wrong, every_wrong
@@ -23,6 +23,24 @@ class Source:
     path: Path
     text: str
     sha256: str
+
+
+class FileSection(Section):
+    """The section that is a whole file; it knows which."""
+
+    _source: Source = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256
 
 
 def read_section(path: Path, model: type[S]) -> tuple[S, Source]:
