@@ -98,8 +98,9 @@ class Converter:
 
     Error model, drawn once per unit: reading = (true + leakage + hum) * (1 + g) + o + drift + noise, with g uniform in +-gain and o
     uniform in +-offset of the range's ErrorRow, drift a random walk in units of the offset limit, noise independent from sample to
-    sample. Hum is one sine at the mains frequency with random phase, averaged analytically over each sample, so it vanishes over whole
-    periods. `leakage` and `hum` are in the unit of the quantity.
+    sample. Offset and drift together stay inside +-offset (unless `drift` is made larger than it is). Hum is one sine at the mains
+    frequency with random phase, averaged analytically over each sample, so it vanishes over whole periods. `leakage` and `hum` are in
+    the unit of the quantity.
     """
 
     def __init__(self, setup: PersonaSetup, quantity: str, ranges: Sequence[MeterRange], *, hum: float = 0.0, leakage: float = 0.0) -> None:
@@ -139,9 +140,12 @@ class Converter:
         gain = np.array([e.gain for e in self._errors])[index]
         offset = np.array([e.offset for e in self._errors])[index]
         limit = np.array([e.offset_limit for e in self._errors])[index]
-        drift = self._walk.at(starts) * limit * _DRIFT_PER_ROOT_S * self._setup.factor("drift")
+        factor = self._setup.factor("drift")
+        zero = offset + self._walk.at(starts) * limit * _DRIFT_PER_ROOT_S * factor
+        if factor <= 1.0:
+            zero = reflected(zero, limit)
         seen = mean + self._leakage + self._hum_mean(starts, ends)
-        reading: Floats = seen * (1 + gain) + offset + drift + self._white(starts, ends, index) + self._transients(starts, ends, index)
+        reading: Floats = seen * (1 + gain) + zero + self._white(starts, ends, index) + self._transients(starts, ends, index)
         return reading
 
     def overloaded(self, level: Floats, chosen: NDArray[np.intp] | int) -> NDArray[np.bool_]:
@@ -171,6 +175,13 @@ class Converter:
             share = np.minimum(1.0, _TRANSIENT_S / ((ends[changed] - starts[changed]) * 1e-9))
             jump[changed] = larger * _TRANSIENT_FRACTION * share * self._setup.factor("range_transient")
         return jump
+
+
+def reflected(value: Floats, limit: Floats) -> Floats:
+    """A walk that turns round at +-limit: a specification for a year holds with the drift of that year in it. Uniform stays uniform."""
+    span = np.maximum(4 * limit, 1e-300)
+    turned: Floats = np.abs((value - limit) % span - span / 2) - limit
+    return np.where(limit > 0, turned, value)
 
 
 def instants(t0_ns: int, first: int, count: int, *, dt_ns: float, timebase: float) -> Instants:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd_virtual.front_end import Converter, MeterRange, NoiseCurve, RandomWalk, instants, node_means, peak_current, row_for
+from labd_virtual.front_end import Converter, MeterRange, NoiseCurve, RandomWalk, instants, node_means, peak_current, reflected, row_for
 from labd_virtual.persona import ErrorRow, PersonaSetup
 from tests.virtual.persona_fakes import Bench, rows
 
@@ -138,3 +138,8 @@ def test_a_range_without_a_row_takes_the_nearest_in_proportion() -> None:
 def test_an_unkind_value_that_is_no_number_is_refused() -> None:
     with pytest.raises(TypeError, match="hum_a"):
         Bench().setup(unkind={"hum_a": "loud"}).factor("hum_a")
+
+
+@pytest.mark.parametrize(("value", "turned"), [(0.3, 0.3), (-0.9, -0.9), (1.2, 0.8), (-1.5, -0.5), (3.1, -0.9), (5.0, 1.0)])
+def test_a_walk_turns_round_at_its_limit(value: float, turned: float) -> None:
+    assert reflected(np.array([value]), np.array([1.0]))[0] == pytest.approx(turned)
