@@ -1,4 +1,4 @@
-"""From a stored capture to the analysis's input: samples, marks and what the instrument may be wrong by.."""
+"""From a stored capture to the analysis's input: samples, marks and what the instrument may be wrong by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from labd.analyse.setup import AnalysisSetup
 from labd.errors import StoreError
 from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
-from labd.records import MarkStyle, OperatingPoint
+from labd.records import MarkStyle, OperatingPoint, Role
 from labd.store.jsonform import from_json
 from labd.store.rows import CaptureRow
 from labd.store.trace import Stretch as StoredStretch
@@ -18,6 +18,8 @@ from labd.store.trace import Trace
 from labd_instruments.accuracy import AccuracyTable
 from labd_instruments.block import BlockFlag
 from labd_instruments.contract import Acquisition
+
+_OF_SAMPLES = frozenset(str(flag.name).lower() for flag in BlockFlag)  # told of each stretch already
 
 
 def capture_input(row: CaptureRow, trace: Trace, instrument: Mapping[str, Any], setup: AnalysisSetup) -> CaptureInput:
@@ -41,8 +43,9 @@ def capture_input(row: CaptureRow, trace: Trace, instrument: Mapping[str, Any], 
         seed=int(row.plan["seed"]),
         peak_tau_s=setup.peak_tau_s,
         allow_gaps=setup.allow_gaps,
-        trigger_fires_dut=acquisition.settings.get("fires_dut", "yes") != "no" and acquisition.pretrigger_points > 0,
+        trigger_fires_dut=row.role is Role.EVENT,  # labd.bench.acquire makes no event capture another way
         burst_bound_s=setup.burst_bound_s,
+        flags=tuple(flag for flag in row.flags if flag not in _OF_SAMPLES),
     )
 
 
@@ -90,4 +93,5 @@ def _stretch(stored: StoredStretch, point: OperatingPoint) -> Stretch:
         trigger_s=0.0 if stored.facts.trigger is not None else None,
         gap=BlockFlag.GAP_BEFORE in stored.flags,
         over_range=BlockFlag.OVER_RANGE in stored.flags,
+        clipped=BlockFlag.CLIPPED in stored.flags,
     )

@@ -30,6 +30,7 @@ class CaptureResult:
 
     records: to publish. estimates: id -> value with its correlations (plus `excess_power` and `active_time`, which are not published).
     windows: phases on each stretch's axis. per_event: id -> one value an event, for distributions. problems: one line each.
+    flags: of every record, and of what rests on this capture.
     """
 
     key: str
@@ -42,6 +43,7 @@ class CaptureResult:
     windows: tuple[Window, ...]
     per_event: Mapping[str, tuple[float, ...]]
     problems: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> CaptureResult:
@@ -80,6 +82,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         windows=windows(events, trace, always_on=not capture.point.mode.is_event) if len(events) else (),
         per_event=found.per_event,
         problems=tuple(problems),
+        flags=ctx.flags,
     )
 
 
@@ -109,11 +112,13 @@ def _figures(ctx: Context) -> None:
 
 
 def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ...]:
-    flags = list(capture.meter.flags)
+    flags = [*capture.meter.flags, *capture.flags]
     if any(s.gap for s in capture.stretches) or trace.missing[-1]:
         flags.append(GAP)
     if any(s.over_range for s in capture.stretches):
         flags.append("over range")
+    if any(s.clipped for s in capture.stretches):
+        flags.append("clipped")
     if not events.complete:
         flags.append("events missing")
     longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0

@@ -61,6 +61,7 @@ class Stretch:
 
     current: float32 [n] (A). voltage: float32 [n] (V) or None, then nominal_v holds. marker: float32 [n] (V) or None.
     trigger_s: the trigger on the same axis. gap: records are missing before this stretch. over_range: some records are NaN.
+    clipped: some lie at the limit of their range.
     """
 
     t0_s: float
@@ -72,6 +73,7 @@ class Stretch:
     trigger_s: float | None = None
     gap: bool = False
     over_range: bool = False
+    clipped: bool = False
 
     def __post_init__(self) -> None:
         lengths = {len(c) for c in (self.current, self.voltage, self.marker) if c is not None}
@@ -101,6 +103,7 @@ class CaptureInput:
     trigger_fires_dut: the instrument's trigger is the wake event. burst_bound_s: longest event of the board.
     inferences_per_event: back-to-back inferences inside one window (stock MLPerf firmware: `infer N`).
     device_clock: limit of error of the device's counter, as a fraction; used only where nothing else ties it to the sample axis.
+    flags: what else went wrong while it was made (deadlines missed), copied into every KPI.
     """
 
     key: str
@@ -120,6 +123,7 @@ class CaptureInput:
     burst_bound_s: float = 0.0
     inferences_per_event: int = 1
     device_clock: float | None = None
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stretches or not any(len(s.current) for s in self.stretches):

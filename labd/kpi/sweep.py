@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,7 +84,14 @@ def analyse_sweep(
             records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
     records += [closure.power_analyzer(captures, readings, terms=terms, draws=draws) for readings in analyzer]
     problems = [f"{r.id} at {r.at}: {closure.DISAGREE}" for r in records if closure.DISAGREE in r.flags]
-    return SweepResult(tuple(records), estimates, tuple(fits), tuple(problems))
+    flags = {c.key: c.flags for c in captures}
+    return SweepResult(tuple(_told(record, flags) for record in records), estimates, tuple(fits), tuple(problems))
+
+
+def _told(record: KpiRecord, flags: Mapping[str, tuple[str, ...]]) -> KpiRecord:
+    """With the flags of the captures it rests on."""
+    more = itertools.chain.from_iterable(flags.get(key, ()) for key in record.captures)
+    return replace(record, flags=tuple(dict.fromkeys((*record.flags, *more))))
 
 
 def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]:
