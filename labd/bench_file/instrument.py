@@ -82,6 +82,11 @@ class InstrumentSection(Section):
     order: tuple[Words, ...] = Field(
         default=(), description="names of the meters from the supply to the board (cross_check), itself included"
     )
+    trigger_latency: SecondsOrZero | None = Field(
+        default=None,
+        description="limit of the delay between the edge of a line (trigger, marker) and the sample it is found in (meter); "
+        "left out, it is unknown: what is timed or cut at such edges has no interval",
+    )
     calibrated: Date | None = Field(default=None, description="date of the last calibration")
     calibration_due: Date | None = Field(default=None, description="date the next one is due; overdue flags each KPI")
     warm: SecondsOrZero | None = Field(default=None, description="powered on since")

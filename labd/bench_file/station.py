@@ -104,6 +104,7 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         lead_ohm=2 * lead.value,
         u_lead_ohm=2 * lead.u,
         fixture_leakage_a=leakage.half_width if leakage else 0.0,
+        trigger_latency_s=bench.instruments[bench.meter].trigger_latency,
         peak_tau_s=plan.captures.peak_tau,
         allow_gaps=plan.allow_gaps,
         flags=flags,

@@ -28,7 +28,7 @@ class MeterTerms:
     limits of the set voltage.
     lead_ohm, u_lead_ohm: resistance between sense point and DUT and its *standard* uncertainty (two-wire only, else 0).
     fixture_leakage_a: limit. time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
-    trigger_latency_s: limit of the delay between a line's edge and the record it is placed in.
+    trigger_latency_s: limit of the delay between a line's edge and the record it is placed in, None where unknown.
     widen: factor on the instrument's limits where it is cold, overdue or not zeroed. flags: copied into every KPI.
     """
 
@@ -42,7 +42,7 @@ class MeterTerms:
     fixture_leakage_a: float = 0.0
     time_constant_s: float = 0.0
     u_time_constant_s: float = 0.0
-    trigger_latency_s: float = 0.0
+    trigger_latency_s: float | None = 0.0
     voltage_from: str = "measured"
     widen: float = 1.0
     flags: tuple[str, ...] = ()

@@ -174,11 +174,12 @@ def _displaced(ctx: Context, cut: Cut, sign: float) -> Uncertain:
 
 
 def _tau_disagrees(ctx: Context, start: Cut, end: Cut, fall: EdgeSeries) -> bool:
-    """The area under the step down at the end of the inference over its height is the time constant that the trace itself shows."""
+    """The area under the step down at the end of the inference over its height is the time constant that the trace itself shows. An unknown
+    latency of the marks could be all of a difference."""
     meter, dt = ctx.capture.meter, ctx.trace.dt_s
     tau = meter.time_constant_s / dt
     width = float(np.ceil(max(3.0, 10 * tau)))
-    if not ctx.events.pinned or len(fall) < 3 or float(np.min(fall.x - end.edge.x)) < 2 * width + 2:
+    if not ctx.events.pinned or meter.trigger_latency_s is None or len(fall) < 3 or float(np.min(fall.x - end.edge.x)) < 2 * width + 2:
         return False
     sums = ctx.trace.at(np.concatenate((end.edge.x + width, end.edge.x + 2 * width))).reshape(2, len(fall), -1)
     after = ctx.watt(sums[1] - sums[0]) / width

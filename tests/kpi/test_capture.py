@@ -92,6 +92,31 @@ def test_neighbouring_phases_share_the_displacement_of_their_edge_with_opposite_
     assert abs(moved[0]) == pytest.approx(step * 20e-6, rel=1e-3)
 
 
+def test_an_unknown_latency_leaves_what_hangs_on_edges_without_interval() -> None:
+    bench = dataclasses.replace(QUIET, dt_s=20e-6, terms=dataclasses.replace(QUIET.terms, trigger_latency_s=None))
+    result = analyse_capture(synth.triggered(dut(Mode.EVENT_RELOAD, **STEADY), bench, np.random.default_rng(2), events=6))
+    for kpi in ("wake_up.total", "wake_up.wake", "wake_up.load", "latency.pin.mean", "phase_energy.infer"):
+        record = get(result, kpi)
+        assert record.value is not None, kpi
+        assert (record.low, record.high) == (None, None), kpi
+        assert TERM_UNKNOWN in record.flags, kpi
+        assert "smu:latency" in record.note, kpi
+    whole = get(result, "energy_per_inference.per_event")  # guard bands hold both edges: no latency in them
+    assert whole.low is not None
+    assert TERM_UNKNOWN not in whole.flags
+
+
+def test_a_declared_latency_widens_wake_up() -> None:
+    board, rng = dut(Mode.EVENT_RELOAD, **STEADY), np.random.default_rng(2)
+    terms = dataclasses.replace(QUIET.terms, trigger_latency_s=50e-6)
+    record = get(
+        analyse_capture(synth.triggered(board, dataclasses.replace(QUIET, dt_s=20e-6, terms=terms), rng, events=6)), "wake_up.total"
+    )
+    assert record.low is not None
+    assert record.high is not None
+    assert 50e-6 < (record.high - record.low) / 2 < 100e-6  # two ends of 50 us each
+
+
 def test_the_edge_gated_estimate_is_biased_where_the_guarded_one_is_not() -> None:
     board = dut(Mode.ALWAYS_ON, **STEADY)
     bench = dataclasses.replace(QUIET, tau_s=60e-6, terms=dataclasses.replace(QUIET.terms, time_constant_s=60e-6))
