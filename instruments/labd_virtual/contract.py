@@ -20,6 +20,11 @@ class Clock(Protocol):
     def set_limit(self, owner: str, t_ns: int | None) -> None:
         """Stepped time does not pass t_ns until the owner moves or removes (None) its limit. Real time ignores limits."""
 
+    def freeze(self, owner: str) -> None:
+        """Time stands still, real time too, until `thaw`: all that the owner does meanwhile happens at this very instant."""
+
+    def thaw(self, owner: str) -> None: ...
+
     def hold(self) -> None:
         """Stepped time stands still until `release` (counted): somebody is computing in host time. Real time ignores it."""
 

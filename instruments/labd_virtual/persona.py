@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -87,7 +88,17 @@ class ScpiPersona:
         self.clock = setup.clock
         self.scpi = Interpreter(identity, queue_capacity=queue_capacity)
         self._server = ScpiServer(self.scpi.execute, unterminated=self._query_cut_off, on_sessions=self._sessions_changed)
+        self.scpi.instant = self._instant
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextmanager
+    def _instant(self) -> Iterator[None]:
+        """A trigger and the edge it sends out are one instant in the real instrument; without this, host time would come between them."""
+        self.clock.freeze(self.setup.name)
+        try:
+            yield
+        finally:
+            self.clock.thaw(self.setup.name)
 
     async def serve(self) -> int:
         return await self._server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from labd_virtual.scpi_errors import ErrorQueue, ScpiError
 from labd_virtual.scpi_message import Unit, parse_unit, split
@@ -24,6 +25,7 @@ class Interpreter:
     A command error (-1xx) ends its message, since the parser has lost its place; after any other error the message goes on (IEEE 488.2
     6.1.6.1.1). Messages of one session run one after another; sessions do not wait for each other.
 
+    instant: entered around every unit, so that all it does at once happens at one instant of board time, however busy the host is.
     before: called ahead of every unit (lets an instrument catch up with board time). annotate: text of an error as it goes into the
     queue. decorate: turns a reply into what is sent (Yokogawa's headers). finished: awaited by *OPC?, *WAI and *OPC: returns when no
     operation is pending.
@@ -35,6 +37,7 @@ class Interpreter:
         self.operation = RegisterGroup()
         self.questionable = RegisterGroup()
         self.status = StatusByte(self.errors, self.operation, self.questionable)
+        self.instant: Callable[[], AbstractContextManager[None]] = nullcontext
         self.before: Callable[[], None] = _nothing
         self.reset: Callable[[], None] = _nothing
         self.trigger: Callable[[], None] = _nothing
@@ -88,8 +91,9 @@ class Interpreter:
     async def _run(self, unit: Unit, nodes: Sequence[str]) -> bytes | None:
         found = self.tree.find(nodes, query=unit.query)
         command = found.command
-        self.before()
-        outcome = command.action(Call(bind(command.parameters, unit.arguments), found.suffixes))
+        with self.instant():
+            self.before()
+            outcome = command.action(Call(bind(command.parameters, unit.arguments), found.suffixes))
         reply: Reply = await outcome if inspect.isawaitable(outcome) else outcome
         if reply is None or isinstance(reply, bytes):
             return reply

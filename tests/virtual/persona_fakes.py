@@ -34,6 +34,11 @@ class SteppedClock:
     def now_ns(self) -> int:
         return self._now
 
+    def freeze(self, owner: str) -> None:
+        """Nothing moves this clock while a command runs anyway."""
+
+    def thaw(self, owner: str) -> None: ...
+
     async def sleep_until(self, t_ns: int) -> None:
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
