@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labd.kpi.break_even import EXTRAPOLATED
 from labd.kpi.inputs import Detector
-from labd.kpi.sweep import ModeFit
+from labd.kpi.mode_fit import ModeFit
 from labd.kpi.terms import Uncertain, parts
 from labd.records import KpiRecord, Mode, OperatingPoint
 from labd.report.data import BreakEven, Outcome, RateCurve, RateFit, RatePoint, curve_key

@@ -9,6 +9,7 @@ from labd.kpi import closure
 from labd.kpi.capture import CaptureResult
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate, published
+from labd.kpi.floors import bracketed
 from labd.kpi.rate_model import Line
 from labd.kpi.terms import Terms
 from labd.records import KpiRecord, Mode, Provenance, Role
@@ -25,20 +26,20 @@ class Composition:
     captures: tuple[str, ...]
 
 
-def compose(own: Sequence[CaptureResult], mode: Mode, *, terms: Terms) -> Composition | str:
+def compose(own: Sequence[CaptureResult], at: str, *, mode: Mode, terms: Terms) -> Composition | str:
     """The line of one mode from its floors and event captures, or the reason why there is none.
 
     The event energy is net of the quiet level of its own capture and range, so that the offset of a range that holds the peak cancels;
     events that overlap (rates above 1 over the active time) are outside of what it says.
     """
-    floor = closure.pooled([c for c in own if c.role == Role.FLOOR], "power.floor", terms=terms)
+    floors = [c for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
     event = closure.pooled([c for c in own if c.role == Role.EVENT], closure.window_energy(mode), terms=terms)
-    if floor is None:
+    if not floors:
         return "needs rate 0"
     if event is None:
         return "needs two rates or more, or event captures"
-    keys = (*floor[2], *event[2])
-    return Composition(Line(floor[0], event[0], None, 0, (COMPOSED_OF_EVENTS,)), event[1], keys)
+    keys = (*(c.key for c in floors), *event[2])
+    return Composition(Line(bracketed(floors, at, terms=terms), event[0], None, 0, (COMPOSED_OF_EVENTS,)), event[1], keys)
 
 
 def at_rates(found: Composition, own: Sequence[CaptureResult], rates_hz: Sequence[float], *, draws: Draws) -> list[KpiRecord]:

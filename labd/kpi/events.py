@@ -92,7 +92,15 @@ def _bursts(capture: CaptureInput, trace: Trace, marks: Marks | None) -> Bursts:
         smooth_records=max(1, round(_SMOOTH_S / trace.dt_s)),
         active_w=active,
         breaks=trace.bounds[1:-1].astype(np.intp),
+        rests_in=_between_events(marks, trace),
     )
+
+
+def _between_events(marks: Marks | None, trace: Trace) -> slice | None:
+    """From the first mark to the last, where a log runs on while the device is awake for its host."""
+    if marks is None or len(marks) < 2 or len(trace.bounds) > 2:
+        return None
+    return slice(int(marks.start.x[0]), int(marks.end.x[-1]) + 1)
 
 
 def _from_bursts(capture: CaptureInput, bursts: Bursts, problems: list[str]) -> Events:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from labd.kpi import closure
 from labd.kpi.battery import battery_life
@@ -17,33 +14,9 @@ from labd.kpi.composed import COMPOSED_OF_EVENTS, Composition, at_rates, compose
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
-from labd.kpi.rate_model import Line, NeedsRateZeroError, fit_line
-from labd.kpi.terms import Terms, Uncertain, parts, unknown_terms
-from labd.records import KpiRecord, Mode, Provenance, Role
-
-NEEDS_RATE_ZERO = "needs rate 0"
-COMPOSED = "composed: floor + excess over the quiet level of the same capture"
-_CURVE_POINTS = 48
-
-
-@dataclass(frozen=True, slots=True)
-class ModeFit:
-    """One mode's line with the points it rests on, for tables and plots.
-
-    rates_hz, powers_w, u_w: the points. curve: (rate, power, low, high) on a logarithmic grid up to r_max_hz. composed: see COMPOSED,
-    or COMPOSED_OF_EVENTS among the flags of the line.
-    """
-
-    at: str
-    mode: Mode
-    rates_hz: tuple[float, ...]
-    powers_w: tuple[float, ...]
-    u_w: tuple[float, ...]
-    line: Line
-    r_max_hz: float | None
-    composed: bool
-    captures: tuple[str, ...]
-    curve: tuple[tuple[float, float, float, float], ...]
+from labd.kpi.mode_fit import COMPOSED, ModeFit, composed_fit, fit_mode, measured_at_rates
+from labd.kpi.terms import Terms, unknown_terms
+from labd.records import KpiRecord, Mode, Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +92,12 @@ def _modes(
         if not own:
             continue
         at = f"{mode}{suffix}"
-        found = None if _measured_at_rates(own) else compose(own, mode, terms=terms)
+        found = None if measured_at_rates(own) else compose(own, at, mode=mode, terms=terms)
         if isinstance(found, Composition):
-            fit: ModeFit | str = _composed(found, own, at, rates_hz, mode=mode, terms=terms, draws=draws)
+            fit: ModeFit | str = composed_fit(found, own, at, rates_hz, mode=mode, terms=terms, draws=draws)
             records += at_rates(found, own, rates_hz, draws=draws)
         else:
-            fit = found or _fit(own, at, mode, terms=terms, draws=draws)
+            fit = found or fit_mode(own, at, mode, terms=terms, draws=draws)
         if isinstance(fit, str):
             records += [
                 withheld(kpi, at, reason=fit, captures=[c.key for c in own]) for kpi in ("fit.floor_power", "fit.incremental_energy")
@@ -136,109 +109,6 @@ def _modes(
         if mode.is_event:
             records.append(closure.phases(own, at, mode, terms=terms, draws=draws))
     return fits
-
-
-def _fit(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, draws: Draws) -> ModeFit | str:
-    """The fit of one mode, or the reason why there is none."""
-    floors = [c for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
-    means = [c for c in own if c.role == Role.MEAN and c.point.rate_hz > 0 and "power.mean" in c.estimates]
-    if not floors:
-        return NEEDS_RATE_ZERO
-    base = _bracketed(floors, at, terms=terms)
-    composed = any(_must_compose(c, floors[0]) for c in means)
-    points: list[tuple[float, Uncertain]] = [(0.0, base)]
-    points += [(_rate(c), _power(c, floors[0], base=base, terms=terms)) for c in means]
-    try:
-        line = fit_line([r for r, _ in points], [p for _, p in points])
-    except NeedsRateZeroError:
-        return NEEDS_RATE_ZERO
-    except ValueError:
-        return "needs two rates or more"
-    r_max = _largest_rate(own)
-    return ModeFit(
-        at=at,
-        mode=mode,
-        rates_hz=tuple(r for r, _ in points),
-        powers_w=tuple(float(p.nominal_value) for _, p in points),
-        u_w=tuple(Estimate("power", at, p, 1).u for _, p in points),
-        line=line,
-        r_max_hz=r_max,
-        composed=composed,
-        captures=tuple(c.key for c in (*floors, *means)),
-        curve=_curve(line, max(r for r, _ in points), r_max, draws=draws),
-    )
-
-
-def _bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
-    """The floor from its repeats. Repeats that differ by more than their scatter bracket a drift (temperature, zero): between them it can
-    have been anywhere, a rectangular error of half their range. Their own Type A errors, far smaller, know nothing of it."""
-    values = [terms.adopt(c.estimates["power.floor"].value) for c in floors]
-    mean: Uncertain = sum(values) / len(values)
-    nominal = [float(v.nominal_value) for v in values]
-    scatter = math.hypot(*(_random_u(v) for v in values))
-    half_range = (max(nominal) - min(nominal)) / 2
-    return mean + terms.limit(f"{at}:floor drift", half_range) if half_range > scatter else mean
-
-
-def _random_u(value: Uncertain) -> float:
-    return math.hypot(*(c * v.tag.unit_u for v, c in parts(value) if v.tag.kind == "A"))
-
-
-def _measured_at_rates(own: Sequence[CaptureResult]) -> bool:
-    return any(c.role == Role.MEAN and c.point.rate_hz > 0 for c in own)
-
-
-def _composed(
-    found: Composition, own: Sequence[CaptureResult], at: str, rates_hz: Sequence[float], *, mode: Mode, terms: Terms, draws: Draws
-) -> ModeFit:
-    """Its points: the floors as measured, and the plan's rates as composed."""
-    floors = [terms.adopt(c.estimates["power.floor"].value) for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
-    above = sorted(r for r in rates_hz if r > 0)
-    points = [*((0.0, p) for p in floors), *((r, found.line.at(r)) for r in above)]
-    r_max = _largest_rate(own)
-    return ModeFit(
-        at=at,
-        mode=mode,
-        rates_hz=tuple(r for r, _ in points),
-        powers_w=tuple(float(p.nominal_value) for _, p in points),
-        u_w=tuple(Estimate("power", at, p, 1).u for _, p in points),
-        line=found.line,
-        r_max_hz=r_max,
-        composed=True,
-        captures=found.captures,
-        curve=_curve(found.line, above[-1], r_max, draws=draws) if above else (),
-    )
-
-
-def _must_compose(mean: CaptureResult, floor: CaptureResult) -> bool:
-    """A fixed range that holds the peak cannot see the floor: then the floor comes from its own capture."""
-    return (mean.instrument, mean.ranges_a) != (floor.instrument, floor.ranges_a) and "excess_power" in mean.estimates
-
-
-def _power(mean: CaptureResult, floor: CaptureResult, *, base: Uncertain, terms: Terms) -> Uncertain:
-    if _must_compose(mean, floor):
-        return base + terms.adopt(mean.estimates["excess_power"].value)
-    return terms.adopt(mean.estimates["power.mean"].value)
-
-
-def _rate(mean: CaptureResult) -> float:
-    """The achieved rate, not the asked one."""
-    found = mean.estimates.get("inference_rate")
-    return found.nominal if found else mean.point.rate_hz
-
-
-def _largest_rate(own: Sequence[CaptureResult]) -> float | None:
-    active = [c.estimates["active_time"].nominal for c in own if "active_time" in c.estimates]
-    return 1 / (sum(active) / len(active)) if active and sum(active) > 0 else None
-
-
-def _curve(line: Line, measured: float, r_max: float | None, *, draws: Draws) -> tuple[tuple[float, float, float, float], ...]:
-    out = []
-    for r in np.geomspace(measured / 1e3, r_max or measured, _CURVE_POINTS).tolist():
-        power = line.at(r)
-        half = draws.half_width(power)
-        out.append((r, float(power.nominal_value), float(power.nominal_value) - half, float(power.nominal_value) + half))
-    return tuple(out)
 
 
 def _publish_fit(fit: ModeFit, *, draws: Draws, records: list[KpiRecord], estimates: dict[str, Estimate]) -> None:

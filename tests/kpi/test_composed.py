@@ -9,7 +9,7 @@ import pytest
 
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.composed import COMPOSED_OF_EVENTS
-from labd.kpi.inputs import Battery, Detector
+from labd.kpi.inputs import Battery, Detector, RangeTerm
 from labd.kpi.sweep import SweepResult, analyse_sweep
 from labd.records import KpiRecord, Mode, Provenance
 from tests.kpi import synth
@@ -84,3 +84,19 @@ def test_what_is_missing_is_said(missing: str, reason: str) -> None:
     found = sweep(captures(Bench(), **{missing: False}))
     assert get(found, "fit.incremental_energy", "always_on").flags[0] == reason
     assert found.fits == ()
+
+
+def test_floors_that_drifted_apart_widen_a_composed_floor_as_they_widen_a_fitted_one() -> None:
+    rng, board, step = np.random.default_rng(9), BOARDS[Mode.EVENT_SLEEP], 4e-6
+    bench = Bench(noise_a=1e-7, terms=dataclasses.replace(Bench().terms, current=(RangeTerm(0.1, 250e-6, 1e-8),)))
+    rest = [dataclasses.replace(board, rest_a=board.rest_a + move) for move in (-step, step)]
+    floors = [analyse_capture(synth.floor(one, bench, rng, key=f"floor-{k}")) for k, one in enumerate(rest)]
+    event = analyse_capture(synth.triggered(board, dataclasses.replace(bench, dt_s=20e-6), rng, events=12, key="event"))
+    mean = analyse_capture(synth.periodic(board, bench, rng, rate=10, events=12, key="mean"))
+    for others, at in (([event], "event_sleep"), ([mean, event], "event_sleep")):
+        record = get(sweep([*floors, *others]), "fit.floor_power", at)
+        assert record.low is not None
+        assert record.high is not None
+        for one in rest:
+            assert record.low <= board.volt * (board.rest_a + 0.9 * (one.rest_a - board.rest_a)) <= record.high
+        assert any("floor drift" in line.name for line in record.budget)

@@ -1,0 +1,24 @@
+"""The floor of one mode from its repeats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from labd.kpi.capture import CaptureResult
+from labd.kpi.terms import Terms, Uncertain, parts
+
+
+def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
+    """The floor from its repeats. Repeats that differ by more than their scatter bracket a drift (temperature, zero): between them it can
+    have been anywhere, a rectangular error of half their range. Their own Type A errors, far smaller, know nothing of it."""
+    values = [terms.adopt(c.estimates["power.floor"].value) for c in floors]
+    mean: Uncertain = sum(values) / len(values)
+    nominal = [float(v.nominal_value) for v in values]
+    scatter = math.hypot(*(_random_u(v) for v in values))
+    half_range = (max(nominal) - min(nominal)) / 2
+    return mean + terms.limit(f"{at}:floor drift", half_range) if half_range > scatter else mean
+
+
+def _random_u(value: Uncertain) -> float:
+    return math.hypot(*(c * v.tag.unit_u for v, c in parts(value) if v.tag.kind == "A"))
