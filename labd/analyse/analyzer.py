@@ -37,6 +37,7 @@ def analyzer_readings(run: RunRow, row: CaptureRow, setup: AnalysisSetup) -> Ana
     full_scale = (acquisition.voltage_range_v or 0.0) * (acquisition.current_range_a or 0.0)
     limit = from_json(AccuracyTable, instrument["accuracy"]).limit("power", full_scale, acquisition.aperture_s)
     burden_w = _burden(readings, setup)
+    volt = float(np.mean([r.voltage_v for r in readings]))
     return AnalyzerReadings(
         key=row.key,
         instrument=str(instrument["name"]),
@@ -44,8 +45,8 @@ def analyzer_readings(run: RunRow, row: CaptureRow, setup: AnalysisSetup) -> Ana
         power_w=np.array(power, np.float64),
         gain=limit.gain * setup.widen if limit else None,
         offset_w=limit.offset * setup.widen if limit else None,
-        correction_w=0.0,
-        u_correction_w=(burden_w or 0.0) / math.sqrt(3),
+        correction_w=volt * setup.fixture_leakage_mean_a,
+        u_correction_w=math.hypot(burden_w or 0.0, volt * setup.fixture_leakage_a) / math.sqrt(3),
         flags=(*setup.flags, *(() if burden_w is not None else (NOT_DECLARED,))),
     )
 

@@ -59,6 +59,7 @@ def meter_terms(name: str, acquisition: Acquisition, accuracy: AccuracyTable, se
         timebase=accuracy.timebase,
         lead_ohm=0.0 if acquisition.remote_sense else setup.lead_ohm,
         u_lead_ohm=0.0 if acquisition.remote_sense else setup.u_lead_ohm,
+        fixture_leakage_mean_a=setup.fixture_leakage_mean_a,
         fixture_leakage_a=setup.fixture_leakage_a,
         time_constant_s=setup.time_constant_s,
         u_time_constant_s=setup.u_time_constant_s,

@@ -11,8 +11,8 @@ from labd.kpi.inputs import Battery, Detector
 class AnalysisSetup:
     """SI units. time_constant_s with its standard uncertainty: source and cables into the board's decoupling. burst_bound_s: longest event.
 
-    lead_ohm, u_lead_ohm: between sense point and board, 0 with remote sense. fixture_leakage_a: limit. trigger_latency_s: limit,
-    None where unknown.
+    lead_ohm, u_lead_ohm: between sense point and board, 0 with remote sense. fixture_leakage_mean_a: flows past the board,
+    subtracted; fixture_leakage_a: limit of what is left. trigger_latency_s: limit, None where unknown.
     rates_hz: of the plan. analyzer_shunt_ohm, analyzer_voltmeter_ohm: inputs of the instrument that cross-checks, None where not declared.
     flags: what goes with each KPI (cold, overdue). widen: factor on the instruments' limits for such flags.
     """
@@ -25,6 +25,7 @@ class AnalysisSetup:
     lead_ohm: float = 0.0
     u_lead_ohm: float = 0.0
     fixture_leakage_a: float = 0.0
+    fixture_leakage_mean_a: float = 0.0
     trigger_latency_s: float | None = None
     peak_tau_s: tuple[float, ...] = (1e-3,)
     allow_gaps: bool = False

@@ -103,6 +103,7 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         burst_bound_s=bench.board.longest_event,
         lead_ohm=2 * lead.value,
         u_lead_ohm=2 * lead.u,
+        fixture_leakage_mean_a=leakage.value if leakage else 0.0,
         fixture_leakage_a=leakage.half_width if leakage else 0.0,
         trigger_latency_s=bench.instruments[bench.meter].trigger_latency,
         peak_tau_s=plan.captures.peak_tau,
@@ -148,4 +149,7 @@ def _battery(plan: Plan) -> Battery | None:
         usable_half_width=section.usable.half_width,
         self_discharge_per_year=section.self_discharge.value * SECONDS_A_YEAR,
         rates_hz=section.rates,
+        capacity_half_width_ah=section.capacity.half_width / 3600,
+        voltage_half_width_v=section.voltage.half_width,
+        self_discharge_half_width_per_year=section.self_discharge.half_width * SECONDS_A_YEAR,
     )

@@ -19,15 +19,25 @@ YEAR_S = 365.25 * 86400
 def battery_life(
     power: Uncertain, *, battery: Battery, at: str, captures: Sequence[str], terms: Terms, draws: Draws, flags: Sequence[str]
 ) -> KpiRecord:
-    """t = eta E / (P + eta P_self), metrology note 2.6. Where the 95 % interval of P reaches 0 the life is only `> low`."""
+    """t = eta E / (P + eta P_self), metrology note 2.6, with E = capacity times voltage and P_self = E times self-discharge. Where the 95 %
+    interval of P reaches 0 the life is only `> low`."""
     unknown = unknown_terms(power)
-    share = battery.usable + terms.limit("battery:usable", battery.usable_half_width)
-    leak = battery.energy_j * battery.self_discharge_per_year / YEAR_S
-    life = battery.energy_j * share / (power + share * leak)
+    factors = (
+        ("battery:usable", battery.usable, battery.usable_half_width),
+        ("battery:capacity", battery.capacity_ah * 3600, battery.capacity_half_width_ah * 3600),
+        ("battery:voltage", battery.voltage_v, battery.voltage_half_width_v),
+        ("battery:self_discharge", battery.self_discharge_per_year / YEAR_S, battery.self_discharge_half_width_per_year / YEAR_S),
+    )
+    errors = [terms.limit(name, half_width) for name, _, half_width in factors]
+    usable, capacity, voltage, lost = (value + error for (_, value, _), error in zip(factors, errors, strict=True))
+    energy = usable * capacity * voltage
+    life = energy / (power + energy * lost)
     p = float(power.nominal_value) + draws.errors(power)
-    eta = battery.usable + draws.errors(share) if battery.usable_half_width else np.full(draws.size, battery.usable)
-    load = p + eta * leak
-    lives = np.where(p > 0, battery.energy_j * eta / np.where(p > 0, load, 1.0), np.inf)
+    usable, capacity, voltage, lost = (value + draws.errors(error) for (_, value, _), error in zip(factors, errors, strict=True))
+    energy = usable * capacity * voltage
+    load = p + energy * lost
+    lasts = (p > 0) & (load > 0)
+    lives = np.where(lasts, energy / np.where(lasts, load, 1.0), np.inf)
     open_end = float(np.quantile(p, 0.025)) <= 0
     low = float(np.quantile(lives, 0.025, method="lower"))
     high = None if open_end else float(np.quantile(lives, 0.975, method="lower"))

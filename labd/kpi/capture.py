@@ -19,7 +19,7 @@ from labd.kpi.latency import latencies, wake_ups
 from labd.kpi.peak import peaks
 from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
 from labd.kpi.terms import Terms
-from labd.kpi.trace import Trace, build
+from labd.kpi.trace import Trace, built
 from labd.records import KpiRecord, OperatingPoint, Role, Window
 from labd.segment.edges import EdgeSeries
 
@@ -51,7 +51,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
 
     Never raises for what the samples or marks are like: figures are withheld and `problems` says why.
     """
-    trace = build(capture.stretches, full_scales_a=[r.full_scale_a for r in capture.meter.current], lead_ohm=capture.meter.lead_ohm)
+    trace = built(capture)
     found = Findings()
     events = _no_events() if capture.role == Role.FLOOR else find_events(capture, trace)
     mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0

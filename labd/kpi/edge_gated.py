@@ -8,7 +8,7 @@ from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate, published, withheld
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.terms import Terms, power_like
-from labd.kpi.trace import build, moments
+from labd.kpi.trace import built, moments
 from labd.kpi.type_a import evaluate
 from labd.records import KpiRecord
 
@@ -21,7 +21,7 @@ def edge_gated(capture: CaptureInput) -> KpiRecord:
     markers = [s.marker for s in capture.stretches if s.marker is not None]
     if len(markers) != len(capture.stretches):
         return withheld(ID, capture.point.key, reason="no marker column", captures=(capture.key,))
-    trace = build(capture.stretches, full_scales_a=[r.full_scale_a for r in capture.meter.current], lead_ohm=capture.meter.lead_ohm)
+    trace = built(capture)
     high = np.concatenate(markers) > capture.marker_high_v / 2
     change = np.flatnonzero(np.diff(high.astype(np.int8), prepend=0, append=0))
     runs = change.reshape(-1, 2).astype(np.float64)

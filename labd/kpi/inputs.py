@@ -27,7 +27,8 @@ class MeterTerms:
     voltage_gain (fraction), voltage_offset_v, timebase (fraction): limits, None where unknown. With voltage_from "set" they are the
     limits of the set voltage.
     lead_ohm, u_lead_ohm: resistance between sense point and DUT and its *standard* uncertainty (two-wire only, else 0).
-    fixture_leakage_a: limit. time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
+    fixture_leakage_mean_a: flows past the DUT, subtracted; fixture_leakage_a: limit of what is left.
+    time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
     trigger_latency_s: limit of the delay between a line's edge and the record it is placed in, None where unknown.
     widen: factor on the instrument's limits where it is cold, overdue or not zeroed. flags: copied into every KPI.
     """
@@ -39,6 +40,7 @@ class MeterTerms:
     timebase: float | None
     lead_ohm: float = 0.0
     u_lead_ohm: float = 0.0
+    fixture_leakage_mean_a: float = 0.0
     fixture_leakage_a: float = 0.0
     time_constant_s: float = 0.0
     u_time_constant_s: float = 0.0
@@ -150,7 +152,7 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """A battery: capacity (Ah) at voltage_v, usable share with its rectangular half-width, self-discharge as a share of energy a year."""
+    """A battery: capacity (Ah) at voltage_v, usable share, self-discharge as a share of energy a year; half-widths are rectangular."""
 
     capacity_ah: float
     voltage_v: float
@@ -158,10 +160,9 @@ class Battery:
     usable_half_width: float = 0.0
     self_discharge_per_year: float = 0.0
     rates_hz: tuple[float, ...] = ()
-
-    @property
-    def energy_j(self) -> float:
-        return self.capacity_ah * 3600 * self.voltage_v
+    capacity_half_width_ah: float = 0.0
+    voltage_half_width_v: float = 0.0
+    self_discharge_half_width_per_year: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

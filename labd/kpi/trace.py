@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.kpi.inputs import Stretch
+from labd.kpi.inputs import CaptureInput, Stretch
 from labd.segment.edges import FloatArray
 
 BLOCK = 64  # records summed in float32 by one vecdot; between blocks everything is float64
@@ -101,16 +101,27 @@ class Trace:
         return out
 
 
-def build(stretches: Sequence[Stretch], *, full_scales_a: Sequence[float], lead_ohm: float) -> Trace:
-    """Put the stretches end to end and sum blocks. full_scales_a: ascending; the range of a record is the smallest that holds |i|."""
+def built(capture: CaptureInput) -> Trace:
+    """The trace of a capture, less what flows past the DUT."""
+    meter = capture.meter
+    scales = [r.full_scale_a for r in meter.current]
+    return build(capture.stretches, full_scales_a=scales, lead_ohm=meter.lead_ohm, leakage_a=meter.fixture_leakage_mean_a)
+
+
+def build(stretches: Sequence[Stretch], *, full_scales_a: Sequence[float], lead_ohm: float, leakage_a: float = 0.0) -> Trace:
+    """Put the stretches end to end and sum blocks. full_scales_a: ascending; the range of a record is the smallest that holds |i| as read.
+    leakage_a: current past the DUT, taken off every reading."""
     bounds = np.concatenate(([0], np.cumsum([len(s.current) for s in stretches]))).astype(np.int64)
     current = np.concatenate([s.current for s in stretches]).astype(np.float32, copy=False)
     voltage = np.concatenate([_voltage(s) for s in stretches])
     bad = ~(np.isfinite(current) & np.isfinite(voltage))
     if bad.any():
         current, voltage = np.where(bad, np.float32(0), current), np.where(bad, np.float32(0), voltage)
-    i, v = _rows(current), _rows(voltage)
-    band = np.minimum(np.searchsorted(np.asarray(full_scales_a, dtype=np.float64), np.abs(i)), len(full_scales_a) - 1).astype(np.int8)
+    read, v = _rows(current), _rows(voltage)
+    band = np.minimum(np.searchsorted(np.asarray(full_scales_a, dtype=np.float64), np.abs(read)), len(full_scales_a) - 1).astype(np.int8)
+    if leakage_a:
+        current = np.where(bad, np.float32(0), current - np.float32(leakage_a))
+    i = _rows(current) if leakage_a else read
     exists = _rows(np.ones(len(current), dtype=np.float32))
     power = voltage * current - np.float32(lead_ohm) * current * current if lead_ohm else voltage * current
     return Trace(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from labd.analyse.setup import AnalysisSetup
 from labd.bench_file import station
-from tests.bench_file.changes import BENCH, change, load
+from tests.bench_file.changes import BENCH, PLAN, change, load
 
 
 def setup(files: Path) -> AnalysisSetup:
@@ -22,3 +24,26 @@ def test_a_latency_that_the_bench_leaves_out_is_unknown_and_not_0(files: Path) -
     assert setup(files).trigger_latency_s == 0
     change(files, BENCH, ('trigger_latency = "0 s" ', "#"))
     assert setup(files).trigger_latency_s is None
+
+
+def test_a_fixtures_leakage_is_a_value_to_subtract_and_a_limit_of_what_is_left(files: Path) -> None:
+    change(files, BENCH, ('fixture_leakage = "0 nA +- 1 nA"', 'fixture_leakage = "20 nA +- 1 nA"'))
+    found = setup(files)
+    assert found.fixture_leakage_mean_a == pytest.approx(20e-9)
+    assert found.fixture_leakage_a == pytest.approx(1e-9)
+
+
+def test_a_battery_keeps_every_half_width(files: Path) -> None:
+    change(
+        files,
+        PLAN,
+        ('capacity = "225 mAh"', 'capacity = "225 mAh +- 10 %"'),
+        ('voltage = "3.0 V"', 'voltage = "3.0 V +- 0.2 V"'),
+        ('self_discharge = "1 %/year"', 'self_discharge = "1 %/year +- 0.5 %/year"'),
+    )
+    found = setup(files).battery
+    assert found is not None
+    assert found.capacity_half_width_ah == pytest.approx(0.0225)
+    assert found.voltage_half_width_v == pytest.approx(0.2)
+    assert found.self_discharge_half_width_per_year == pytest.approx(0.005)
+    assert found.usable_half_width == pytest.approx(0.05)

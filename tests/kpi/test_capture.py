@@ -371,6 +371,37 @@ def test_a_two_wire_lead_is_corrected_and_budgeted() -> None:
     assert abs(line.u) == pytest.approx(0.05 * 12e-3**2 * board.infer_s, rel=0.01)
 
 
+@pytest.mark.parametrize("kpi", ["power.mean", "energy_per_inference.at_rate", "power.sleep", "energy_per_inference.per_event"])
+def test_what_flows_past_the_board_is_subtracted_and_the_rest_budgeted(kpi: str) -> None:
+    board, rng = dut(Mode.EVENT_SLEEP, **STEADY), np.random.default_rng(3)
+    capture = synth.periodic(board, QUIET, rng, rate=10, events=6)
+    leak = 2e-6
+    read = tuple(dataclasses.replace(s, current=s.current + np.float32(leak)) for s in capture.stretches)
+    meter = dataclasses.replace(capture.meter, fixture_leakage_mean_a=leak, fixture_leakage_a=1e-7)
+    corrected = get(analyse_capture(dataclasses.replace(capture, stretches=read, meter=meter)), kpi)
+    clean = get(analyse_capture(capture), kpi)
+    assert corrected.value == pytest.approx(clean.value, rel=1e-6)
+    assert clean.u is not None
+    assert corrected.u is not None
+    (line,) = (line for line in corrected.budget if line.name == "smu:leakage")
+    if kpi == "power.sleep":
+        assert line.u == pytest.approx(3.0 * 1e-7 / math.sqrt(3), rel=1e-6)
+
+
+def test_charge_is_without_what_flows_past_the_board_and_the_naive_estimate_too() -> None:
+    board, rng = dut(Mode.ALWAYS_ON, **STEADY), np.random.default_rng(3)
+    capture = synth.periodic(board, QUIET, rng, rate=10, events=6, style=MarkStyle.GATE)
+    leak = 1e-4
+    meter = dataclasses.replace(capture.meter, fixture_leakage_mean_a=leak)
+    leaky = dataclasses.replace(capture, meter=meter)
+    charge = [value(analyse_capture(c), "charge_per_inference") for c in (capture, leaky)]
+    assert charge[0] - charge[1] == pytest.approx(leak * board.infer_s, rel=1e-4)
+    naive = [edge_gated(c).value for c in (capture, leaky)]
+    assert naive[0] is not None
+    assert naive[1] is not None
+    assert naive[0] - naive[1] == pytest.approx(3.0 * leak * board.infer_s, rel=0.05)
+
+
 def test_windows_lie_on_the_stretchs_axis_with_their_phases() -> None:
     board = dut(Mode.EVENT_RELOAD, **STEADY)
     result = analyse_capture(synth.triggered(board, dataclasses.replace(QUIET, dt_s=20e-6), np.random.default_rng(2), events=3))

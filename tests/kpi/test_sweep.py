@@ -131,6 +131,37 @@ def test_battery_life_is_marked_where_it_is_extrapolated(sweep: SweepResult) -> 
     assert "extrapolated" not in record.flags
 
 
+@pytest.mark.parametrize(
+    ("declared", "term"),
+    [
+        ({"usable_half_width": 0.085}, "battery:usable"),
+        ({"capacity_half_width_ah": 0.0225}, "battery:capacity"),
+        ({"voltage_half_width_v": 0.3}, "battery:voltage"),
+    ],
+)
+def test_what_a_battery_holds_is_as_uncertain_as_declared(results: list[CaptureResult], declared: dict[str, float], term: str) -> None:
+    exact = Battery(0.225, 3.0, 0.85, rates_hz=(1.0,))
+    lives = [
+        get(analyse_sweep(results, detector=Detector(), battery=battery, seed=5), "battery_life", "event_sleep/r=1")
+        for battery in (exact, dataclasses.replace(exact, **declared))  # type: ignore[arg-type]
+    ]
+    for life in lives:
+        assert life.value is not None
+        assert life.low is not None
+        assert life.high is not None
+    assert lives[0].value == lives[1].value
+    (line,) = (line for line in lives[1].budget if line.name == term)
+    assert abs(line.u) == pytest.approx(0.1 * (lives[1].value or 0.0) / math.sqrt(3), rel=1e-6)
+    assert (lives[1].high or 0.0) - (lives[1].low or 0.0) > 0.18 * (lives[1].value or 0.0)  # 95 % of a rectangle of +-10 %
+    assert all(line.name != term for line in lives[0].budget)
+
+
+def test_an_uncertain_self_discharge_counts_where_the_board_needs_little(results: list[CaptureResult]) -> None:
+    battery = Battery(225.0, 3.0, 0.85, 0.0, 0.02, (1e-4,), self_discharge_half_width_per_year=0.01)
+    life = get(analyse_sweep(results, detector=Detector(), battery=battery, seed=5), "battery_life", "event_sleep/r=0.0001")
+    assert any(line.name == "battery:self_discharge" for line in life.budget)
+
+
 def test_battery_life_is_a_lower_bound_where_the_power_may_be_zero(sweep: SweepResult) -> None:
     record = get(sweep, "battery_life", "event_reload/r=0.1")
     assert record.value is not None, "0.1 events a second are well above the offset"
