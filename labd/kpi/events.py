@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.trace import Trace
 from labd.records import MarkStyle, Phase, Window
-from labd.segment.bursts import Bursts, find_bursts, holding
+from labd.segment.bursts import Bursts, find_bursts, holding, quiet_level
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.errors import ExtraEvents, MissingEvents, NoMarks, SegmentError, check_count
 from labd.segment.laps import ClockFit, fit_clock, place_laps, unwrap_rows
@@ -97,10 +97,12 @@ def _bursts(capture: CaptureInput, trace: Trace, marks: Marks | None) -> Bursts:
 
 
 def _between_events(marks: Marks | None, trace: Trace) -> slice | None:
-    """From the first mark to the last, where a log runs on while the device is awake for its host."""
+    """From the first mark to the last, where the device rests deeper there than before and after (a log that runs on while it is awake
+    for its host); None where it does not."""
     if marks is None or len(marks) < 2 or len(trace.bounds) > 2:
         return None
-    return slice(int(marks.start.x[0]), int(marks.end.x[-1]) + 1)
+    between = slice(int(marks.start.x[0]), int(marks.end.x[-1]) + 1)
+    return between if quiet_level(trace.power[between])[0] < quiet_level(trace.power)[0] else None
 
 
 def _from_bursts(capture: CaptureInput, bursts: Bursts, problems: list[str]) -> Events:

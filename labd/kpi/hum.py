@@ -57,7 +57,7 @@ def find_hum(trace: Trace, bands: Guard, *, mains_records: float) -> Hum | None:
     normal, right = _joined(normal, reach), _joined(right, reach)
     solved = np.linalg.solve(normal, right[..., None])[..., 0][:, 1:]
     spread = np.linalg.inv(normal)[:, 1:, 1:] * quiet_level(trace.power)[1] ** 2
-    excess = np.einsum("ki,kij,kj->", solved, np.linalg.inv(spread), solved) / (2 * reach + 1)
+    excess = np.einsum("ki,kij,kj->", solved, np.linalg.pinv(spread, hermitian=True), solved) / (2 * reach + 1)
     if chi2_tail(float(excess), 2 * len(ok) / (2 * reach + 1)) > _CHANCE:
         return None
     phasor = np.zeros(len(bands.usable), dtype=np.complex128)

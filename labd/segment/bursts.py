@@ -49,14 +49,16 @@ def find_bursts(
     smooth_records: int = 1,
     active_w: float | None = None,
     breaks: NDArray[np.intp] | None = None,
+    rests_in: slice | None = None,
 ) -> Bursts:
     """Bursts in `power` (float32 [n], watt a record).
 
     tau_records: slowest time constant of the path in records; runs nearer than 5 of them are one. active_w: level inside a burst where
-    marks tell it, else the largest level seen. breaks: first records of later stretches; no burst crosses one.
+    marks tell it, else the largest level seen. breaks: first records of later stretches; no burst crosses one. rests_in: where the quiet
+    level is looked for; outside it the device may rest otherwise (awake for its host before and after a program).
     """
     smooth = _boxcar(power, smooth_records)
-    base, noise = quiet_level(power)
+    base, noise = quiet_level(power if rests_in is None else power[rests_in])
     noise_smooth = noise / np.sqrt(max(1, smooth_records))
     step = (float(smooth.max()) if active_w is None else active_w) - base
     low = base + max(_SIGMAS * noise_smooth, _LOW_SHARE * step)
