@@ -44,11 +44,16 @@ class DeratingRow:
 
 @dataclass(frozen=True, slots=True)
 class LimitOfError:
-    """What a row gives at one aperture: gain (fraction) and offset (SI), kept apart so that they cancel where they should."""
+    """What a row gives at one aperture: gain (fraction) and offset (SI), kept apart so that they cancel where they should.
+
+    tempco_per_k: added fraction of both per kelvin outside 18..28 Cel, None where the row gives none. aperture_s: the row's, 0 for any.
+    """
 
     gain: float
     offset: float
     source: str
+    tempco_per_k: float | None = None
+    aperture_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +68,22 @@ class AccuracyTable:
     def limit(self, quantity: Quantity, full_scale: float, aperture_s: float) -> LimitOfError | None:
         """The limit of error on a range, or None when no document and no declaration gives it (never invented).
 
-        The row of exactly this range is used. A shorter aperture than the row's needs a derating row that reaches it; without one
-        the answer is None.
+        The row of exactly this range is used, of several the one with the longest aperture that does not exceed `aperture_s`. A shorter
+        aperture than any row's needs a derating row that reaches it; without one the answer is None.
         """
-        row = next((r for r in self.rows if r.quantity == quantity and _same(r.full_scale, full_scale)), None)
-        if row is None:
+        rows = [r for r in self.rows if r.quantity == quantity and _same(r.full_scale, full_scale)]
+        if not rows:
             return None
-        if aperture_s >= row.aperture_s * (1 - 1e-9):
-            return LimitOfError(row.gain, row.offset, row.source)
+        holding = [r for r in rows if aperture_s >= r.aperture_s * (1 - 1e-9)]
+        if holding:
+            row = max(holding, key=lambda r: r.aperture_s)
+            return LimitOfError(row.gain, row.offset, row.source, row.tempco_per_k, row.aperture_s)
+        row = min(rows, key=lambda r: r.aperture_s)
         added = self._derating(quantity, full_scale, aperture_s) if row.derates else None
         if added is None:
             return None
-        return LimitOfError(row.gain, row.offset + added.of_range * full_scale, f"{row.source}; {added.source}")
+        offset = row.offset + added.of_range * full_scale
+        return LimitOfError(row.gain, offset, f"{row.source}; {added.source}", row.tempco_per_k, added.aperture_s)
 
     def declared(self, rows: tuple[AccuracyRow, ...]) -> AccuracyTable:
         """This table with the bench file's rows in place of its own for the same quantity and range.

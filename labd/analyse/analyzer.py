@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from labd.analyse.setup import AnalysisSetup
+from labd.analyse.temperature import at_temperature, flags
 from labd.errors import StoreError
 from labd.kpi.inputs import AnalyzerReadings
 from labd.store.jsonform import from_json
@@ -35,7 +36,8 @@ def analyzer_readings(run: RunRow, row: CaptureRow, setup: AnalysisSetup) -> Ana
     if not readings or len(power) != len(readings):
         raise StoreError(f"capture {row.key} of run {row.run_id} holds readings without power")
     full_scale = (acquisition.voltage_range_v or 0.0) * (acquisition.current_range_a or 0.0)
-    limit = from_json(AccuracyTable, instrument["accuracy"]).limit("power", full_scale, acquisition.aperture_s)
+    given = from_json(AccuracyTable, instrument["accuracy"]).limit("power", full_scale, acquisition.aperture_s)
+    limit = at_temperature(given, setup)
     burden_w = _burden(readings, setup)
     volt = float(np.mean([r.voltage_v for r in readings]))
     return AnalyzerReadings(
@@ -47,7 +49,7 @@ def analyzer_readings(run: RunRow, row: CaptureRow, setup: AnalysisSetup) -> Ana
         offset_w=limit.offset * setup.widen if limit else None,
         correction_w=volt * setup.fixture_leakage_mean_a,
         u_correction_w=math.hypot(burden_w or 0.0, volt * setup.fixture_leakage_a) / math.sqrt(3),
-        flags=(*setup.flags, *(() if burden_w is not None else (NOT_DECLARED,))),
+        flags=(*setup.flags, *flags([given], setup), *(() if burden_w is not None else (NOT_DECLARED,))),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from labd.analyse.setup import AnalysisSetup
+from labd.analyse.temperature import at_temperature, flags
 from labd.errors import StoreError
 from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
 from labd.records import MarkStyle, OperatingPoint, Role
@@ -15,7 +16,7 @@ from labd.store.jsonform import from_json
 from labd.store.rows import CaptureRow
 from labd.store.trace import Stretch as StoredStretch
 from labd.store.trace import Trace
-from labd_instruments.accuracy import AccuracyTable
+from labd_instruments.accuracy import AccuracyTable, LimitOfError
 from labd_instruments.block import BlockFlag
 from labd_instruments.contract import Acquisition
 
@@ -51,11 +52,17 @@ def capture_input(row: CaptureRow, trace: Trace, instrument: Mapping[str, Any], 
 
 def meter_terms(name: str, acquisition: Acquisition, accuracy: AccuracyTable, setup: AnalysisSetup) -> MeterTerms:
     """The limits of error that hold for this acquisition: its ranges, its aperture."""
-    scales = acquisition.ranges_a if acquisition.seamless else (acquisition.current_range_a,)
+    asked = acquisition.ranges_a if acquisition.seamless else (acquisition.current_range_a,)
+    scales = [scale for scale in asked if scale is not None]
+    current = [accuracy.limit("current", scale, acquisition.aperture_s) for scale in scales]
+    scale_v = acquisition.voltage_range_v
+    voltage = None if scale_v is None else accuracy.limit("voltage", scale_v, acquisition.aperture_s)
+    held = at_temperature(voltage, setup)
     return MeterTerms(
         instrument=name,
-        current=tuple(_range(accuracy, scale, acquisition.aperture_s) for scale in scales if scale is not None),
-        **_voltage(accuracy, acquisition),
+        current=tuple(_range(scale, at_temperature(limit, setup)) for scale, limit in zip(scales, current, strict=True)),
+        voltage_gain=held.gain if held else None,
+        voltage_offset_v=held.offset if held else None,
         timebase=accuracy.timebase,
         lead_ohm=0.0 if acquisition.remote_sense else setup.lead_ohm,
         u_lead_ohm=0.0 if acquisition.remote_sense else setup.u_lead_ohm,
@@ -66,19 +73,12 @@ def meter_terms(name: str, acquisition: Acquisition, accuracy: AccuracyTable, se
         trigger_latency_s=setup.trigger_latency_s,
         voltage_from="measured" if "voltage" in acquisition.columns else "set",
         widen=setup.widen,
-        flags=setup.flags,
+        flags=(*setup.flags, *flags([*current, voltage], setup)),
     )
 
 
-def _range(accuracy: AccuracyTable, scale: float, aperture_s: float) -> RangeTerm:
-    limit = accuracy.limit("current", scale, aperture_s)
+def _range(scale: float, limit: LimitOfError | None) -> RangeTerm:
     return RangeTerm(scale, limit.gain if limit else None, limit.offset if limit else None)
-
-
-def _voltage(accuracy: AccuracyTable, acquisition: Acquisition) -> dict[str, Any]:
-    scale = acquisition.voltage_range_v
-    limit = None if scale is None else accuracy.limit("voltage", scale, acquisition.aperture_s)
-    return {"voltage_gain": limit.gain if limit else None, "voltage_offset_v": limit.offset if limit else None}
 
 
 def _stretch(stored: StoredStretch, point: OperatingPoint) -> Stretch:

@@ -14,6 +14,7 @@ from labd.analyse.excerpt import current_range, excerpt, representative
 from labd.analyse.instruments import acquisition_of
 from labd.analyse.run import Analysis, analyse_run, setup_of, trace_of
 from labd.analyse.setup import AnalysisSetup
+from labd.analyse.temperature import outside_k
 from labd.analyse.wording import quantity_text, section
 from labd.errors import NotFound, StoreError
 from labd.kpi.capture import CaptureResult
@@ -30,6 +31,7 @@ from labd_instruments.contract import Acquisition
 PHASES = (Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL)
 SERIES = ("energy_per_inference", "latency")
 VIRTUAL = "virtual instrument: no figure of this report says anything about real silicon"
+NOT_ZEROED = "its log is not zeroed by labd: the offset limits of its document or certificate stand for that"
 _NAMED = 3  # captures named in one notice
 _LOST = (CaptureState.FAILED, CaptureState.INTERRUPTED)
 
@@ -216,9 +218,14 @@ def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, 
         found.append(Notice("warning", "", "the run is still going on, or the process that ran it died"))
     if setup is not None:
         found += [Notice("warning", "instruments", f"{flag}; limits of error are widened by {setup.widen:g}") for flag in setup.flags]
+        if kelvin := outside_k(setup):
+            found.append(
+                Notice("info", "ambient", f"up to {kelvin:.2g} K outside 18 to 28 °C; limits of error with a coefficient are widened")
+            )
     if analysis is not None:
         found += problems(analysis.captures)
         found += [Notice("warning", "sweep", text) for text in analysis.sweep.problems]
+    found += [Notice("info", name, NOT_ZEROED) for name, item in run.instruments.items() if section(item).get("streams")]
     return found + [Notice("info", name, VIRTUAL) for name, item in run.instruments.items() if section(item).get("virtual")]
 
 

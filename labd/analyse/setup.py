@@ -14,6 +14,7 @@ class AnalysisSetup:
     lead_ohm, u_lead_ohm: between sense point and board, 0 with remote sense. fixture_leakage_mean_a: flows past the board,
     subtracted; fixture_leakage_a: limit of what is left. trigger_latency_s: limit, None where unknown.
     rates_hz: of the plan. analyzer_shunt_ohm, analyzer_voltmeter_ohm: inputs of the instrument that cross-checks, None where not declared.
+    ambient_c, ambient_half_width_k: of the room, None where the run did not store it.
     flags: what goes with each KPI (cold, overdue). widen: factor on the instruments' limits for such flags.
     """
 
@@ -38,3 +39,5 @@ class AnalysisSetup:
     rates_hz: tuple[float, ...] = ()
     analyzer_shunt_ohm: float | None = None
     analyzer_voltmeter_ohm: float | None = None
+    ambient_c: float | None = None
+    ambient_half_width_k: float = 0.0

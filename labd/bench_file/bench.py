@@ -17,7 +17,7 @@ from labd.config.document import FileSection, read_section, read_source
 from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FREQUENCY, shown, write_quantity
 from labd.config.section import Section, Wrong, bare_or_quoted
-from labd.config.types import Amperes, Fraction, Hertz, Kelvin, Name, SecondsOrZero, Text, UncertainAmperes, UncertainCelsius, Words
+from labd.config.types import Amperes, Fraction, Hertz, Name, Text, UncertainAmperes, UncertainCelsius, Words
 from labd.errors import FileError
 
 
@@ -26,8 +26,6 @@ class FloorSection(Section):
 
     range: Amperes | None = Field(default=None, description="current range; left out, the lowest one that holds the board's sleep current")
     largest_u95: Fraction = Field(default=0.2, description="a range whose U95 exceeds this share of the floor is refused")
-    settle: SecondsOrZero = Field(default=0.5, description="wait after entering the rest state, before the capture")
-    temperature_spread: Kelvin = Field(default=1.0, description="floors further apart in temperature than this are flagged")
 
 
 class Bench(FileSection):

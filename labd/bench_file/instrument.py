@@ -140,8 +140,9 @@ class InstrumentSection(Section):
     def _declared(self) -> Iterator[Wrong]:
         if self.calibrated and self.calibration_due and self.calibration_due < self.calibrated:
             yield Wrong("calibration_due", f"expected a date after calibrated, {self.calibrated}, got {self.calibration_due}")
-        seen: set[tuple[str, float]] = set()
+        seen: set[tuple[str, float, float]] = set()
         for index, row in enumerate(self.accuracy):
-            if (row.quantity, row.range) in seen:
-                yield Wrong(f"accuracy[{index}].range", f"expected each {row.quantity} range once, this one is declared before")
-            seen.add((row.quantity, row.range))
+            if (row.quantity, row.range, row.aperture) in seen:
+                told = f"expected each {row.quantity} range once for each aperture, this one is declared before"
+                yield Wrong(f"accuracy[{index}].range", told)
+            seen.add((row.quantity, row.range, row.aperture))

@@ -51,7 +51,7 @@ class ConditionsSection(Section):
     """What must hold before a run starts."""
 
     warm_up: SecondsOrZero = Field(default=3600.0, description="instruments powered on at least this long, else each KPI is flagged")
-    settle: SecondsOrZero = Field(default=0.2, description="wait after each change of supply or mode")
+    settle: SecondsOrZero = Field(default=0.2, description="wait after each change of supply or mode, and at rest before a floor")
     temperature: UncertainCelsius | None = Field(default=None, description="of the board, when it differs from the bench's ambient")
 
 

@@ -117,6 +117,8 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         rates_hz=tuple(sorted(plan.rates)),
         analyzer_shunt_ohm=_ohms(bench, "shunt"),
         analyzer_voltmeter_ohm=_ohms(bench, "voltmeter"),
+        ambient_c=bench.ambient.value,
+        ambient_half_width_k=bench.ambient.half_width,
     )
 
 

@@ -30,7 +30,7 @@ class MeterTerms:
     fixture_leakage_mean_a: flows past the DUT, subtracted; fixture_leakage_a: limit of what is left.
     time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
     trigger_latency_s: limit of the delay between a line's edge and the record it is placed in, None where unknown.
-    widen: factor on the instrument's limits where it is cold, overdue or not zeroed. flags: copied into every KPI.
+    widen: factor on the instrument's limits where it is cold or overdue. flags: copied into every KPI.
     """
 
     instrument: str

@@ -187,6 +187,11 @@ def test_the_html_says_that_the_bench_is_simulated(report: RunReport) -> None:
     assert "Simulated bench: smu" in html.render(report)
 
 
+def test_the_report_notes_that_a_log_is_not_zeroed_and_flags_no_figure_for_it(report: RunReport) -> None:
+    assert any(n.severity == "info" and n.where == "smu" and "not zeroed by labd" in n.text for n in report.notices)
+    assert not any("zero" in flag for r in report.kpis for flag in r.flags)
+
+
 def test_an_unknown_run_is_named_in_the_error(store: Path) -> None:
     with pytest.raises(NotFound, match="nothing-like-it"):
         report_of(store, "nothing-like-it")

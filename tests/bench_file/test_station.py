@@ -8,7 +8,7 @@ import pytest
 
 from labd.analyse.setup import AnalysisSetup
 from labd.bench_file import station
-from tests.bench_file.changes import BENCH, PLAN, change, load
+from tests.bench_file.changes import BENCH, PLAN, change, load, problems
 
 
 def setup(files: Path) -> AnalysisSetup:
@@ -47,3 +47,17 @@ def test_a_battery_keeps_every_half_width(files: Path) -> None:
     assert found.voltage_half_width_v == pytest.approx(0.2)
     assert found.self_discharge_half_width_per_year == pytest.approx(0.005)
     assert found.usable_half_width == pytest.approx(0.05)
+
+
+def test_the_room_is_the_one_of_the_bench(files: Path) -> None:
+    change(files, BENCH, ('ambient = "23 degC +- 1 K"', 'ambient = "31 degC +- 2 K"'))
+    assert (setup(files).ambient_c, setup(files).ambient_half_width_k) == (31.0, 2.0)
+
+
+def test_a_range_may_have_a_row_for_each_aperture_but_not_two_for_one(files: Path) -> None:
+    first = "[[instruments.smu.accuracy]]\n"
+    row = 'quantity = "current"\nrange = "10 uA"\ngain = "0.025 %"\noffset = "8 nA"\nsource = "certificate"\n'
+    change(files, BENCH, (first, f'{first}{row}aperture = "20 ms"\n\n{first}'))
+    load(files)
+    change(files, BENCH, ('aperture = "20 ms"\n', ""))
+    assert any("expected each current range once for each aperture" in found for found in problems(files))

@@ -34,3 +34,15 @@ def test_a_declared_row_of_another_range_leaves_the_documents_rows() -> None:
     table = AccuracyTable((ROW,)).declared((AccuracyRow("current", 1.0, 1e-4, 1e-6, 0.02, "certificate 7"),))
     assert table.limit("current", 0.1, 1.0) is not None
     assert table.limit("current", 1.0, 1.0) is not None
+
+
+def test_of_several_rows_of_a_range_the_longest_aperture_that_holds_is_taken() -> None:
+    fast = AccuracyRow("current", 0.1, 1e-3, 1e-4, 1e-4, "certificate 7, fast", tempco_per_k=0.1)
+    slow = AccuracyRow("current", 0.1, 1e-4, 1e-6, 0.02, "certificate 7, slow")
+    for rows in ((fast, slow), (slow, fast)):
+        table = AccuracyTable().declared(rows)
+        for aperture_s, row in ((1.0, slow), (0.02, slow), (1e-3, fast), (1e-4, fast)):
+            found = table.limit("current", 0.1, aperture_s)
+            assert found is not None
+            assert (found.gain, found.source, found.tempco_per_k) == (row.gain, row.source, row.tempco_per_k)
+        assert table.limit("current", 0.1, 5e-5) is None
