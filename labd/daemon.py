@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from labd.bench.expand import CapturePlan, expand
 from labd.bench.interlock import IoLine
 from labd.bench.progress import Progress
 from labd.bench.range_rules import check_ranges
+from labd.bench.recorder import Recordings
 from labd.bench.runner import Work, run_captures
 from labd.bench.station import Station, open_station
 from labd.bench.virtual import Addresses, BoardTime, virtual_bench
@@ -83,11 +85,12 @@ class BoardLink:
         return IoLine(name, self._link.io_level, self._link.isolation != "none", self._connect, self._disconnect)
 
     async def _connect(self) -> None:
-        stack = AsyncExitStack()
-        link = await stack.enter_async_context(SerialLink(self._port, baud=self._link.baud))
-        device = Device(link)
-        self._stack, self._device = stack, device
-        await device.identify()
+        """Raises DutFailure; the port is closed again then, because an open one drives the board."""
+        async with AsyncExitStack() as stack:
+            link = await stack.enter_async_context(SerialLink(self._port, baud=self._link.baud))
+            device = Device(link)
+            await device.identify()
+            self._stack, self._device = stack.pop_all(), device
 
     async def _disconnect(self) -> None:
         stack, self._stack, self._device = self._stack, None, None
@@ -194,22 +197,42 @@ def _rig(opened: OpenBench, *, settle_s: float) -> Rig:
     )
 
 
+@asynccontextmanager
+async def _telling(bench: Bench, seed: int, tell: Callable[..., None], recordings: Recordings) -> AsyncIterator[OpenBench]:
+    """An open bench; what its way out has to say of its protection is told as well, whatever ended its use."""
+    opened: OpenBench | None = None
+    try:
+        async with open_bench(bench, seed=seed) as opened:
+            yield opened
+    finally:
+        if opened is not None:
+            recordings.afterwards(partial(tell, *opened.station.interlock.notices))
+
+
 async def _measure(
     bench: Bench, plan: Plan, plans: list[CapturePlan], *, catalogue: Catalogue, run_id: str, progress: Progress
 ) -> list[str]:
-    async with open_bench(bench, seed=plan.seed) as opened:
+    told: list[str] = []
+
+    def tell(*texts: str) -> None:
+        for text in texts:
+            if text not in told:
+                told.append(text)
+                catalogue.runs.log(run_id, Event(time.time_ns(), "notice", text))
+                progress.note(text)
+
+    async with Recordings() as recordings, _telling(bench, plan.seed, tell, recordings) as opened:
         catalogue.runs.learn(run_id, instruments=instruments(bench, opened.station.tools))
         station = opened.station
         rig = _rig(opened, settle_s=plan.conditions.settle)
         notices = check_ranges(rig, plans)
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
         _check_firmware(opened.board.device, plan)
-        for text in (*notices, *station.interlock.notices):
-            catalogue.runs.log(run_id, Event(time.time_ns(), "notice", text))
-            progress.note(text)
+        tell(*notices, *station.interlock.notices)
         work = Work(
             rig,
             catalogue,
+            recordings,
             run_id,
             plans,
             opened.lines,

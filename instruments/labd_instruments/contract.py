@@ -172,9 +172,16 @@ class Instrument(Protocol):
 
 @runtime_checkable
 class Sources(Protocol):
-    """Feeds the DUT."""
+    """Feeds the DUT.
+
+    sees_output_when_off: `measure_output` still shows the DUT's voltage while the output is off (False where a relay disconnects it).
+    """
 
     source_limits: SourceLimits
+    sees_output_when_off: bool
+
+    def halt(self) -> None:
+        """End whatever acquisition runs, so that `measure_output` works on a range that holds any current; the output stays as it is."""
 
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         """Program the protection levels and return what reads back. Raises ReadBackError when they differ."""
@@ -190,8 +197,11 @@ class Sources(Protocol):
 
     def output_is_on(self) -> bool: ...
 
+    def disconnected(self) -> bool:
+        """A protection has disconnected the output, whatever state it was switched to."""
+
     def measure_output(self) -> Reading:
-        """One quick reading of voltage (sense terminals) and current; works with the output off where the instrument can."""
+        """One quick reading of voltage (sense terminals) and current; what it shows with the output off tells `sees_output_when_off`."""
 
     def tripped(self) -> str | None:
         """Which protection or limit is active now, in words, or None."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from labd.bench.acquire import Rig, acquire, next_reading
 from labd.bench.expand import CapturePlan
-from labd.bench.interlock import IoLine
+from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.ranges import amperes, floor_range, range_u95, voltage_range
 from labd.bench.station import Tool
 from labd.errors import InstrumentFailure, LabdError
@@ -88,8 +88,9 @@ def _instrument(tool: Tool) -> Finding:
 async def _unpowered(rig: Rig) -> str:
     """Rail off, lines attached: nothing may feed the board."""
     await rig.station.interlock.power_down()
-    reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
-    return f"{reading.voltage_v * 1e3:.1f} mV at the board with its supply off"
+    if DISCHARGE_NOT_SEEN in rig.station.interlock.notices:
+        return DISCHARGE_NOT_SEEN
+    return f"below {rig.station.limits.off_voltage_v:g} V, and nothing feeds the board while its supply is off"
 
 
 async def _zero_finding(rig: Rig, supply_v: float) -> Finding:

@@ -17,6 +17,9 @@ T = TypeVar("T")
 SENSE_TEST_V = 0.1  # at most 0.2 V: no board starts or is harmed by it, an open sense lead shows
 SENSE_TEST_OVP_V = 1.0
 SENSE_TEST_TOLERANCE_V = 0.03
+# More than the error of a source's largest current range, less than what a driven line feeds through a clamp diode and 1 kohm.
+FED_BACK_A = 1e-3
+DISCHARGE_NOT_SEEN = "off, discharge not verified: the source does not see the board while its output is disconnected"
 RAMP_STEPS = 10
 RAMP_S = 0.02
 # A junction of an I/O pin's clamp diode conducts from about 0.3 V above the supply (absolute maximum ratings of common MCUs).
@@ -57,16 +60,19 @@ class Caller(Protocol):
 
 
 async def wait_discharged(measure: Callable[[], Awaitable[Reading]], limits: Limits, *, clock: BenchClock) -> None:
-    """Return once the DUT is below off_voltage. Raises OutputNotVerifiedOff (not discharged) when off_time passes before."""
+    """Return once the DUT is below off_voltage and nothing feeds it. Raises OutputNotVerifiedOff when off_time passes before.
+
+    A source at 0 V holds the voltage down whatever feeds the DUT; what flows back into the source then tells.
+    """
     waited = 0.0
     step = limits.off_time_s / 40
     while True:
         reading = await measure()
-        if abs(reading.voltage_v) < limits.off_voltage_v:
+        if abs(reading.voltage_v) < limits.off_voltage_v and reading.current_a > -FED_BACK_A:
             return
         if waited >= limits.off_time_s:
             raise OutputNotVerifiedOff(
-                f"not discharged: {reading.voltage_v:.3g} V at the DUT {waited:.2g} s after the output went off, "
+                f"not discharged: {reading.voltage_v:.3g} V and {reading.current_a * 1e3:.3g} mA at the DUT after {waited:.2g} s, "
                 f"off means below {limits.off_voltage_v:g} V ({limits.where}: limits.off_voltage, limits.off_time); "
                 "either something feeds it back through another line or the output does not sink"
             )
@@ -153,20 +159,77 @@ class Interlock:
         return await self._do(self.source.tripped)
 
     async def power_down(self) -> None:
-        """Lines high-Z, output off, verified: state off and DUT below off_voltage within off_time. Raises OutputNotVerifiedOff."""
-        await self.release_lines()
+        """Lines high-Z, 0 V, discharged, then output off, each verified.
+
+        The discharge is seen while the output is still connected: most sources disconnect their meter with the output. Where it cannot
+        be seen `notices` says so. Raises OutputNotVerifiedOff, and InstrumentFailure for a line that could not be released.
+        """
+        if self.state is Power.OFF and not self._lines and not await self._do(self.source.output_is_on):
+            return
+        lines = await self._lines_released()
+        try:
+            seen = await self._discharged_by_source()
+        except OutputNotVerifiedOff:
+            await self._switch_off()
+            raise
+        await self._switch_off()
+        await self._look_when_off(seen=seen)
+        if lines:
+            raise InstrumentFailure(lines)
+        self.state = Power.OFF
+
+    async def release_lines(self) -> None:
+        """Every line high-Z, the last one connected first; one that fails does not keep the others. Raises InstrumentFailure."""
+        failures = await self._lines_released()
+        if failures:
+            raise InstrumentFailure(failures)
+
+    def tell(self, text: str) -> None:
+        """A notice, once."""
+        if text not in self.notices:
+            self.notices.append(text)
+
+    async def _lines_released(self) -> str:
+        if self._lines:
+            self.state = Power.UNKNOWN
+        failures: list[str] = []
+        while self._lines:
+            line = self._lines[-1]
+            try:
+                await line.disconnect()
+            except Exception as error:  # noqa: BLE001  whatever it is, the other lines and the supply go off
+                failures.append(f"line {line.name!r} could not be released: {error or type(error).__name__}")
+            self._lines.remove(line)
+        return "; ".join(failures)
+
+    async def _discharged_by_source(self) -> bool:
+        """Discharge the DUT with the output at 0 V. False where the source must not sink or a protection has disconnected it."""
+        self.state = Power.UNKNOWN
+        await self._do(self.source.halt)
+        if not self._limits.sinking_off:
+            return False
+        await self._do(self.source.set_voltage, 0.0)
+        if not await self._do(self.source.output_is_on):
+            await self._protect(min(SENSE_TEST_OVP_V, self._limits.voltage_v))
+            await self._switch_on()
+        if await self._do(self.source.disconnected) or not await self._do(self.source.output_is_on):
+            return False
+        await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
+        return True
+
+    async def _switch_off(self) -> None:
         await self._do(self.source.set_output, False)
         if await self._do(self.source.output_is_on):
             raise OutputNotVerifiedOff("the source still reports its output on after it was switched off: cut the supply by hand")
-        await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
-        self.state = Power.OFF
         self._powered(False)
 
-    async def release_lines(self) -> None:
-        """Every line high-Z, the last one connected first."""
-        self.state = Power.UNKNOWN
-        while self._lines:
-            await self._lines.pop().disconnect()
+    async def _look_when_off(self, *, seen: bool) -> None:
+        if seen:
+            return
+        if self.source.sees_output_when_off:
+            await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
+        else:
+            self.tell(DISCHARGE_NOT_SEEN)
 
     async def _prepare(self) -> None:
         await self._do(self.source.set_voltage, 0.0)
@@ -230,8 +293,8 @@ class Interlock:
             f"the source's over-voltage protection has no step at {limit} and is set to its next one above; "
             "only labd's check of each command holds the limit"
         )
-        if held.voltage_v is None and text not in self.notices:
-            self.notices.append(text)
+        if held.voltage_v is None:
+            self.tell(text)
 
     async def _protect(self, ovp_v: float) -> ProtectionLevels:
         """What the source holds now; its voltage is None where it cannot hold a level as low as ovp_v."""
@@ -243,8 +306,8 @@ class Interlock:
 
     async def _connect(self, lines: list[IoLine]) -> None:
         for line in lines:
+            self._lines.append(line)  # before it is driven: a connect that fails half-way must be undone as well
             await line.connect()
-            self._lines.append(line)
         self.state = Power.ON
 
     async def _do(self, function: Callable[..., T], *args: object) -> T:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from labd.bench.clock import BenchClock
-from labd.bench.interlock import Interlock, Limits, wait_discharged
+from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, Limits, Power, wait_discharged
 from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff, SafetyRefusal
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
@@ -176,11 +176,13 @@ async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: 
     All instruments at once: one that hangs does not delay another. why: what ended the bench's use, for the message; station None: the
     bench never came so far that anything was switched on. Raises OutputNotVerifiedOff.
     """
+    failures: list[BaseException] = []
     if station is not None:
         await _release_lines(station)
+        failures = await _power_down_in_order(station, why)
     ends = await asyncio.gather(*(_make_safe(tool) for tool in tools.values()), return_exceptions=True)
-    failures = [end for end in ends if isinstance(end, BaseException)]
-    if station is not None and not failures:
+    failures += [end for end in ends if isinstance(end, BaseException)]
+    if station is not None and not failures and station.interlock.state is not Power.OFF:
         try:
             await _verify_discharged(station)
         except LabdError as error:
@@ -200,9 +202,42 @@ async def _release_lines(station: Station) -> None:
         log.warning("a line to the board could not be released: %s", error or "it takes too long")
 
 
+async def _power_down_in_order(station: Station, why: BaseException | None) -> list[BaseException]:
+    """The discharge can be seen only while the output is on; an instrument that fails or hangs is switched off at once instead.
+
+    Returns what is wrong with the board, never what is wrong with the instrument: that shows when it is made safe next.
+    """
+    if isinstance(why, InstrumentFailure) or not await _responds(station.source.session):
+        return []
+    try:
+        async with asyncio.timeout(SAFE_S + station.limits.off_time_s):
+            await station.interlock.power_down()
+    except OutputNotVerifiedOff as error:
+        return [error]
+    except Exception as error:  # noqa: BLE001  the edge: whatever a driver raises, its output is switched off next
+        log.warning("%s: could not be powered down in order: %s", station.source.spec.name, error or type(error).__name__)
+    return []
+
+
+async def _responds(session: InstrumentSession) -> bool:
+    """False for a thread that is still inside a call when STUCK_S have passed."""
+    try:
+        await session.call(_nothing, deadline_s=STUCK_S)
+    except InstrumentFailure:
+        return False
+    return True
+
+
+def _nothing() -> None:
+    return None
+
+
 async def _verify_discharged(station: Station) -> None:
     """Through a session of its own where the first one hangs. Raises LabdError."""
     tool = station.source
+    if not station.interlock.source.sees_output_when_off:
+        station.interlock.tell(DISCHARGE_NOT_SEEN)
+        return
     if not tool.session.abandoned:
         await station.interlock.power_down()
         return
@@ -221,9 +256,9 @@ async def _make_safe(tool: Tool) -> None:
     try:
         await tool.session.call(tool.driver.make_safe, deadline_s=STUCK_S if tool.session.stuck else SAFE_S)
         return
-    except (InstrumentFailure, InstrumentError) as error:
+    except Exception as error:  # noqa: BLE001  the edge: whatever a driver raises, a source is switched off by a second session
         if not isinstance(tool.driver, Sources):
-            log.warning("%s: %s", tool.spec.name, error)
+            log.warning("%s: %s", tool.spec.name, error or type(error).__name__)
             return
         log.warning("%s: %s; switching off through a second session", tool.spec.name, error)
     await _panic(tool)
@@ -235,7 +270,7 @@ async def _panic(tool: Tool) -> None:
     async with InstrumentSession(f"{tool.spec.name} off") as second:
         try:
             await second.call(partial(loader.panic_off, tool.spec.driver, tool.spec.resource), deadline_s=PANIC_S)
-        except (InstrumentFailure, InstrumentError) as error:
+        except Exception as error:
             raise OutputNotVerifiedOff(f"{tool.spec.name}: switching off through a second session failed too: {error}") from error
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.bench.interlock import Interlock, IoLine, Limits
-from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
+from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, IoLine, Limits
+from labd.errors import DutFailure, InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd_instruments.checks import HOST_CLOCK
 from labd_instruments.contract import ProtectionLevels, Reading, SourceLimits
 
@@ -50,7 +50,17 @@ class FakeSource:
     ovp_reads_v: float | None = None
     volt: float = 0.0
     on: bool = False
+    sees_output_when_off: bool = True
+    keeps_v: float = 0.0  # what the board keeps although the source is at 0 V
+    fed_a: float = 0.0  # what flows back into the source
+    cut_off: bool = False
     log: list[str] = field(default_factory=list)
+
+    def halt(self) -> None:
+        self.log.append("halt")
+
+    def disconnected(self) -> bool:
+        return self.cut_off
 
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         self.log.append(f"protect {levels.voltage_v:g} V {levels.current_a:.3g} A")
@@ -76,7 +86,9 @@ class FakeSource:
         return self.on
 
     def measure_output(self) -> Reading:
-        return Reading(0.0, self.volt * self.measures if self.on else self.holds_v)
+        if self.on:
+            return Reading(-self.fed_a, max(self.volt, self.keeps_v, key=abs) * self.measures)
+        return Reading(0.0, self.holds_v if self.sees_output_when_off else 0.0)
 
     def tripped(self) -> str | None:
         return self.trips
@@ -104,6 +116,8 @@ def line(source: FakeSource, name: str = "uart", level_v: float = 3.0, *, isolat
 async def test_power_up_is_sense_test_then_ramp_then_lines_and_power_down_the_reverse() -> None:
     source = FakeSource()
     lock = interlock(source)
+    await lock.power_down()
+    source.log.clear()
     await lock.power_up(3.0, [line(source, "uart"), line(source, "trigger")])
     volts = [float(text.split()[1]) for text in source.log if text.startswith("volt")]
     assert source.log.index("protect 1 V 0.139 A") < source.log.index("volt 0.1") < source.log.index("output True")
@@ -114,7 +128,7 @@ async def test_power_up_is_sense_test_then_ramp_then_lines_and_power_down_the_re
     assert lock.state.name == "ON"
     source.log.clear()
     await lock.power_down()
-    assert source.log == ["disconnect trigger", "disconnect uart", "output False"]
+    assert source.log == ["disconnect trigger", "disconnect uart", "halt", "volt 0", "output False"]
     assert lock.state.name == "OFF"
 
 
@@ -127,10 +141,70 @@ async def test_an_output_that_stays_on_is_never_called_off() -> None:
 
 
 async def test_a_board_that_keeps_its_voltage_is_not_discharged_and_power_up_is_not_tried() -> None:
-    source = FakeSource(holds_v=0.4)
+    source = FakeSource(keeps_v=0.4)
     with pytest.raises(OutputNotVerifiedOff, match=r"not discharged: 0\.4 V.*off means below 0\.1 V \(bench\.toml: limits\.off_voltage"):
         await interlock(source).power_up(3.0, [])
-    assert "output True" not in source.log
+    assert source.volt == 0
+    assert not source.on
+
+
+async def test_a_board_that_is_fed_back_is_not_discharged_although_the_source_holds_it_at_0_v() -> None:
+    source = FakeSource(fed_a=2.7e-3)
+    with pytest.raises(OutputNotVerifiedOff, match=r"not discharged: 0 V and -2\.7 mA.*feeds it back"):
+        await interlock(source).power_down()
+    assert not source.on
+
+
+async def test_a_source_that_must_not_sink_and_does_not_see_the_board_when_off_claims_no_discharge() -> None:
+    source = FakeSource(holds_v=2.0, sees_output_when_off=False, on=True)
+    lock = interlock(source, replace(LIMITS, sinking_off=False))
+    await lock.power_down()
+    assert source.log == ["halt", "output False"]
+    assert lock.notices == [DISCHARGE_NOT_SEEN]
+
+
+async def test_a_source_that_must_not_sink_but_sees_the_board_when_off_finds_its_charge() -> None:
+    lock = interlock(FakeSource(holds_v=2.0, on=True), replace(LIMITS, sinking_off=False))
+    with pytest.raises(OutputNotVerifiedOff, match="not discharged: 2 V"):
+        await lock.power_down()
+
+
+async def test_an_output_that_a_protection_has_disconnected_claims_no_discharge() -> None:
+    source = FakeSource(on=True, cut_off=True, sees_output_when_off=False)
+    lock = interlock(source)
+    await lock.power_down()
+    assert not source.on
+    assert lock.notices == [DISCHARGE_NOT_SEEN]
+
+
+async def test_a_line_whose_connecting_fails_is_let_go_before_the_supply() -> None:
+    source = FakeSource()
+
+    async def refused() -> None:
+        source.log.append("port opened")
+        raise DutFailure("no answer")
+
+    uart = line(source)
+    lock = interlock(source)
+    with pytest.raises(DutFailure):
+        await lock.power_up(3.0, [IoLine("uart", 3.0, False, refused, uart.disconnect)])
+    await lock.power_down()
+    assert source.log[source.log.index("port opened") :] == ["port opened", "disconnect uart", "halt", "volt 0", "output False"]
+
+
+async def test_a_line_that_cannot_be_let_go_keeps_neither_the_others_nor_the_supply() -> None:
+    source = FakeSource()
+
+    async def fails() -> None:
+        raise ValueError("a driver's mistake")
+
+    uart = line(source)
+    lock = interlock(source)
+    await lock.power_up(3.0, [uart, IoLine("trigger", 3.0, False, uart.connect, fails)])
+    with pytest.raises(InstrumentFailure, match="line 'trigger' could not be released: a driver's mistake"):
+        await lock.power_down()
+    assert source.log[-4:] == ["disconnect uart", "halt", "volt 0", "output False"]
+    assert not source.on
 
 
 @pytest.mark.parametrize("measures", [0.0, 0.5, -1.0, 2.0])

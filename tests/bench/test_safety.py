@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from labd.bench.check import Finding, check_station
+from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
+from labd.bench.runner import restart
 from labd.errors import OutputNotVerifiedOff, SafetyRefusal
 from tests.bench.virtual_station import Watched, watched
 
@@ -82,12 +84,43 @@ async def test_a_line_that_feeds_the_sleeping_board_fails_the_check(tmp_path: Pa
         assert re.match(told, found["back-feed asleep"].text) or told in found["back-feed asleep"].text
 
 
-async def test_a_board_that_keeps_its_charge_is_not_called_off(tmp_path: Path) -> None:
-    slow = {"capacitance_f": 1e-3, "off_ohm": 1e9, "bleed_ohm": 1e9}
-
+async def test_a_board_that_keeps_its_charge_is_found_while_it_is_still_connected(tmp_path: Path) -> None:
     async def powered() -> None:
-        async with watched(tmp_path, board=slow, limits={"sinking_off": False, "off_time_s": 0.5}) as bench:
+        async with watched(tmp_path, limits={"off_time_s": 0.5}) as bench:
             await bench.station.interlock.power_up(SUPPLY_V, bench.lines)
+            bench.control.ask(op="set", key="board.capacitance_f", value=0.9)  # three seconds and more at the current limit
 
     with pytest.raises(OutputNotVerifiedOff, match=r"not discharged: .*limits\.off_voltage"):
         await powered()
+
+
+async def test_a_floating_source_does_not_claim_that_the_board_is_discharged(tmp_path: Path) -> None:
+    slow = {"capacitance_f": 1e-3, "off_ohm": 1e9, "bleed_ohm": 1e9}
+    async with watched(tmp_path, board=slow, limits={"sinking_off": False, "off_time_s": 0.5}) as bench:
+        await bench.station.interlock.power_up(SUPPLY_V, bench.lines)
+        await bench.station.interlock.power_down()
+        assert DISCHARGE_NOT_SEEN in bench.station.interlock.notices
+        assert bench.board()["voltage_v"] > 1.0
+
+
+async def test_a_restart_after_a_failure_lets_go_of_an_idle_high_line_before_the_supply_falls(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        line = bench.lines[0]
+
+        def drive(on: bool) -> None:
+            bench.control.ask(op="set", key="uart.driven", value=on)
+
+        async def connect() -> None:
+            drive(True)
+            await line.connect()
+
+        async def disconnect() -> None:
+            await line.disconnect()
+            drive(False)
+
+        lines = [IoLine(line.name, line.level_v, line.isolated, connect, disconnect)]
+        await bench.station.interlock.power_up(SUPPLY_V, lines)
+        await restart(bench.station, SUPPLY_V, lines)
+        assert bench.board()["boots"] == 2
+        await bench.station.interlock.power_down()
+        assert bench.board()["worst_io_over_supply_v"] <= 0.3

@@ -157,7 +157,7 @@ async def test_min_and_max_stand_between_the_averages() -> None:
 
     table = await converse(smu(bench), talk)
     peak = table[:, 2].argmax()
-    assert table[peak] == pytest.approx([1.04e-3, 1e-3, 5e-3, 3.0], rel=0.01)
+    assert table[peak][:3] == pytest.approx([1.04e-3, 1e-3, 5e-3], rel=0.01)
 
 
 async def test_a_host_that_is_too_slow_loses_the_oldest_and_only_the_count_shows_it() -> None:

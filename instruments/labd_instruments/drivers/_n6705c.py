@@ -54,6 +54,7 @@ QUESTIONABLE = {  # [O p350]
     2048: "coupled protection of another output",
     4096: "oscillation protection",
 }
+DISCONNECTS = 1 | 2 | 4 | 16 | 64 | 512 | 2048 | 4096  # of these bits: those whose protection turns the output off
 READY_S = 5e-3  # from INIT:ACQ to being ready for a trigger: a few milliseconds [-]
 FETCHES = 16  # most elog fetches in one `read_block`
 

@@ -87,6 +87,7 @@ class K2461:
     evidence = EVIDENCE
     source_limits = LIMITS
     range_clamp = RANGE_CLAMP
+    sees_output_when_off = False  # p. 2-97: high impedance opens the output relay; in the normal state it is a source of 0 V
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...]) -> None:
         self.name = name
@@ -147,6 +148,13 @@ class K2461:
 
     # --- Sources ---
 
+    def halt(self) -> None:
+        self._digitizer.forget()
+        self._mean = None
+        self._smu.link.write(":ABOR")
+        self._smu.link.write(":SENS:CURR:RANG:AUTO ON")  # [Q] a fixed range would limit what the output can sink (p. 9-14)
+        self.check_errors("the end of its acquisitions")
+
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         """Current limit as asked; over-voltage as the lowest step that lets `voltage_v` through; no trip.
 
@@ -196,6 +204,9 @@ class K2461:
 
     def output_is_on(self) -> bool:
         return scpi.booleans(self._smu.link.query(":OUTP?"), f"{self.name}: the output state")[0]
+
+    def disconnected(self) -> bool:
+        return False  # its limits hold the output, they do not switch it off
 
     def measure_output(self) -> Reading:
         """Voltage, then current: two readings one after the other; the current function is selected afterwards."""

@@ -23,18 +23,21 @@ from labd_instruments.contract import (
 )
 from labd_instruments.drivers._n6705c import (
     CURRENT_ABOVE_A,
+    CURRENT_RANGES_A,
+    DISCONNECTS,
     HIGH_CURRENT_BELOW_V,
     LIMITS,
     MAINFRAMES,
     MODULE,
     QUESTIONABLE,
+    VOLTAGE_RANGES_V,
     Mainframe,
     Options,
     at,
 )
 from labd_instruments.drivers._n6705c_digitizer import Digitizer
 from labd_instruments.drivers._n6705c_elog import Elog
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
+from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, ReplyError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -94,6 +97,8 @@ def _switch_off(name: str, link: Link, channels: tuple[int, ...]) -> None:
     link.write(f"ABOR:ACQ {everything}")  # [-]
     link.write(f"OUTP OFF,{everything}")  # [C]
     states = scpi.booleans(link.query(f"OUTP? {everything}"), "the output state")
+    if len(states) != len(channels):
+        raise ReplyError(f"{name}: the output state of {len(channels)} channels was asked for, {len(states)} came")
     still_on = [channel for channel, on in zip(channels, states, strict=True) if on]
     if still_on:
         raise OutputNotOffError(f"{name}: output {', '.join(map(str, still_on))} reads back on after OUTP OFF")
@@ -105,6 +110,7 @@ class N6705C:
     off_assurance = OFF_ASSURANCE
     evidence = EVIDENCE
     source_limits = LIMITS
+    sees_output_when_off = False  # either turn-off mode ends with the output disconnected, the meter with it as far as any page says
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...], *, clock: Clock) -> None:
         self.name = name
@@ -172,6 +178,14 @@ class N6705C:
 
     # --- Sources ---
 
+    def halt(self) -> None:
+        self._elog.forget()
+        self._digitizer.forget()
+        self._box.link.write(f"ABOR:ELOG {at(*self._all)}")  # [A p161]
+        self._box.link.write(f"ABOR:ACQ {at(*self._all)}")  # [-]
+        self._box.set_ranges("SENS", CURRENT_RANGES_A[-1], VOLTAGE_RANGES_V[-1])
+        self.check_errors("the end of its acquisitions")
+
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         if levels.voltage_v is not None:
             within(f"{self.name}: over-voltage protection", levels.voltage_v, low=0.0, high=22.0, unit="V", limit=f"{MODULE}, [C p304]")
@@ -221,15 +235,21 @@ class N6705C:
     def output_is_on(self) -> bool:
         return scpi.booleans(self._box.link.query(f"OUTP? {self._box.main}"), f"{self.name}: the output state")[0]
 
+    def disconnected(self) -> bool:
+        return bool(self._questionable() & DISCONNECTS)
+
     def measure_output(self) -> Reading:
         if self._elog.running:
             raise OutOfRangeError(f"{self.name}: a quick reading would disturb the running log; stop_stream comes first")
         return self._digitizer.measure()
 
     def tripped(self) -> str | None:
-        reply = self._box.link.query(f"STAT:QUES:COND? {self._box.main}")  # [O p350]
-        bits = scpi.integers(reply, f"{self.name}: the questionable status")[0]
+        bits = self._questionable()
         return ", ".join(words for bit, words in QUESTIONABLE.items() if bits & bit) or None
+
+    def _questionable(self) -> int:
+        reply = self._box.link.query(f"STAT:QUES:COND? {self._box.main}")  # [O p350]
+        return scpi.integers(reply, f"{self.name}: the questionable status")[0]
 
     # --- Streams ---
 

@@ -114,7 +114,9 @@ class Meter:
         mains = self._setup.mains_hz
         step = sense.interval_ns(digitizing=digitizing, mains_hz=mains) * (1 + self.timebase)
         aperture = sense.aperture_ns(digitizing=digitizing, mains_hz=mains) * (1 + self.timebase)
-        plan = _Plan(self.function, sense, self._source.remote, self._source.read_back, self._source.volt, digitizing)
+        plan = _Plan(
+            self.function, sense, self._source.remote, self._source.read_back, self._source.volt, digitizing, self._source.connected
+        )
         if sense.auto_zero and not digitizing:
             self.zero(start_ns)
 
@@ -134,7 +136,7 @@ class Meter:
             bits[0] -= 256  # only the first reading of a run starts a group
         lead = 0.0 if plan.remote else 2 * self._setup.lead_ohm
         fault = 1.0 if not plan.remote else {"ok": 1.0, "open": 0.0, "swapped": -1.0}[self._setup.sense_fault]
-        seen = means.voltage * fault + lead * means.current
+        seen = means.voltage * fault + lead * means.current if plan.connected else np.zeros(len(starts))
         if plan.function == "VOLT":
             range_v = float(np.abs(seen).max(initial=0.0)) if plan.sense.auto_range else plan.sense.range
             index = self.volts.index(range_v)
@@ -160,3 +162,4 @@ class _Plan:
     read_back: bool
     volt: float
     digitizing: bool
+    connected: bool

@@ -68,6 +68,11 @@ class Source:
         leads = 0.0 if self.remote and not self.runs_away() else 2 * self._setup.lead_ohm
         self._node.drive(emf_v=emf, resistance_ohm=_OUTPUT_OHM + leads, clamp_a=self.clamp_a(), connected=True)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the output relay is closed; an open one takes the meter away from the board as well."""
+        return self.on or self.off_state not in ("HIMP", "GUAR")
+
     def limiting(self) -> bool:
         return self.on and self._node.clamped_since() is not None
 

@@ -156,6 +156,8 @@ class Channel:
         return {"I": self._amps.read(np.zeros(len(starts)), starts, ends, 0), "V": self._volts.read(volts, starts, ends, 0)}
 
     def _sensed(self, volts: Floats, amps: Floats) -> Floats:
+        if not self.output.connected:
+            return np.zeros(len(volts))
         if not self.output.remote:
             return volts + 2 * self.setup.lead_ohm * amps
         return volts * {"ok": 1.0, "open": 0.0, "swapped": -1.0}[self.setup.sense_fault]

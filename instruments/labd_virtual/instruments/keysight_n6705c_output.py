@@ -34,7 +34,7 @@ class Output:
     def __init__(self, setup: PersonaSetup, background: Background) -> None:
         self._setup, self._node, self._clock, self._background = setup, setup.node, setup.clock, background
         self._gain = self._offset = 0.0
-        self.wanted = False
+        self.wanted = self._connected = False
         self.reset()
 
     def redraw(self, rng: np.random.Generator) -> None:
@@ -53,6 +53,11 @@ class Output:
         return self.wanted and not self.tripped
 
     @property
+    def connected(self) -> bool:
+        """Whether the relays are closed; open ones take the meter away from the board as well."""
+        return self._connected
+
+    @property
     def settled_ns(self) -> int:
         return self._settled_ns
 
@@ -65,7 +70,7 @@ class Output:
             await self.apply()
         elif was_on and not on:
             if self.off_mode == "LOWZ":
-                self._node.drive(emf_v=0.0, resistance_ohm=_SINK_OHM, clamp_a=CURRENT_MAX, connected=True)
+                self._drive(emf_v=0.0, resistance_ohm=_SINK_OHM, clamp_a=CURRENT_MAX, connected=True)
             else:
                 self._disconnect()
             self._settled_ns = self._clock.now_ns() + round(OFF_DELAY_S * 1e9)
@@ -88,7 +93,7 @@ class Output:
             await self._run_away(emf)
             return
         leads = 0.0 if self.remote else 2 * self._setup.lead_ohm
-        self._node.drive(emf_v=emf, resistance_ohm=_OUTPUT_OHM + leads, clamp_a=self.limit, connected=True)
+        self._drive(emf_v=emf, resistance_ohm=_OUTPUT_OHM + leads, clamp_a=self.limit, connected=True)
         self._settled_ns = self._clock.now_ns() + round(SETTLE_S * 1e9)
 
     async def clear_protection(self) -> None:
@@ -116,7 +121,7 @@ class Output:
         steps = _RAMP_STEPS if self._setup.sense_fault == "open" else 1
         for step in range(1, steps + 1):
             level = emf + (self.protection - emf) * step / steps
-            self._node.drive(emf_v=level, resistance_ohm=ohm, clamp_a=self.limit, connected=True)
+            self._drive(emf_v=level, resistance_ohm=ohm, clamp_a=self.limit, connected=True)
             await self._sleep(_RAMP_STEP_S if steps > 1 else 20e-6)
             if not self.on:
                 return
@@ -127,7 +132,11 @@ class Output:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        self._node.drive(emf_v=0.0, resistance_ohm=_OUTPUT_OHM, clamp_a=CURRENT_MAX, connected=False)
+        self._drive(emf_v=0.0, resistance_ohm=_OUTPUT_OHM, clamp_a=CURRENT_MAX, connected=False)
+
+    def _drive(self, *, emf_v: float, resistance_ohm: float, clamp_a: float, connected: bool) -> None:
+        self._connected = connected
+        self._node.drive(emf_v=emf_v, resistance_ohm=resistance_ohm, clamp_a=clamp_a, connected=connected)
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep_until(self._clock.now_ns() + round(seconds * 1e9))
