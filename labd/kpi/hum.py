@@ -56,7 +56,8 @@ def find_hum(trace: Trace, bands: Guard, *, mains_records: float) -> Hum | None:
         return None
     normal, right = _joined(normal, reach), _joined(right, reach)
     solved = np.linalg.solve(normal, right[..., None])[..., 0][:, 1:]
-    spread = np.linalg.inv(normal)[:, 1:, 1:] * quiet_level(trace.power)[1] ** 2
+    own = trace.power[max(0, int(bands.start[ok[0]])) : int(bands.stop[ok[-1]])]  # what comes before and after may be on another range
+    spread = np.linalg.inv(normal)[:, 1:, 1:] * quiet_level(own)[1] ** 2
     excess = np.einsum("ki,kij,kj->", solved, np.linalg.pinv(spread, hermitian=True), solved) / (2 * reach + 1)
     if chi2_tail(float(excess), 2 * len(ok) / (2 * reach + 1)) > _CHANCE:
         return None

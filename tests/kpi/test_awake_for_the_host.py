@@ -18,9 +18,9 @@ def test_time_awake_after_the_last_event_changes_no_figure_of_the_events() -> No
     board = dut(Mode.EVENT_SLEEP)
     capture = synth.periodic(board, synth.Bench(), np.random.default_rng(1), rate=0.8 / board.on_s, events=24)
     (stretch,) = capture.stretches
-    noise = np.random.default_rng(2).normal(0, 2e-6, 4 * len(stretch.current))
+    noise = np.random.default_rng(2).normal(0, 8e-6, 4 * len(stretch.current))
     waiting = (1.1e-3 + noise).astype(np.float32)  # wfi, four times as long as the program
-    waiting[:40] = 8e-3  # it wakes to say that it is done
+    waiting[:200] = 8e-3  # it wakes to say that it is done
     longer = _appended(stretch, waiting)
     alone, awake = analyse_capture(capture), analyse_capture(dataclasses.replace(capture, stretches=(longer,)))
     for kpi in ("energy_per_inference.net_of_sleep", "power.sleep", "energy_per_inference.per_event"):
