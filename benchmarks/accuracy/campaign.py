@@ -35,7 +35,7 @@ class Sizes:
     real: int
 
 
-FULL = Sizes(means=300, floors=150, events=100, sweeps=40, unknown=36, real=20)
+FULL = Sizes(means=300, floors=150, events=100, sweeps=40, unknown=30, real=20)
 QUICK = Sizes(means=60, floors=30, events=30, sweeps=6, unknown=8, real=4)
 
 
@@ -171,7 +171,7 @@ async def real_time(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], 
         for number in range(sizes.real):
             lab.redraw(seed + 200_000 + number)
             mode = MODES[number % 3]
-            measured = await lab.measure(point(mode, 17.3), Role.MEAN, events=40)
+            measured = await lab.measure(point(mode, 17.3), Role.MEAN, events=30)
             records = records_by_id(measured.result.records)
             for name, value in truth_of(measured, expected[mode]).items():
                 tallies.of("real time").add(records.get(name), value)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from labd.analyse.environment import versions
 from labd.cli import analyse, check, demo, drivers, export, init, report, run, runs, show
 from labd.errors import FileError, Interrupted, LabdError
 
@@ -29,8 +30,17 @@ for module in (demo, init, check, run, runs, show, report, export, analyse, driv
     module.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"labd {versions()['labd']}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False) -> None:
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
+) -> None:
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
 
