@@ -92,7 +92,7 @@ def accuracy(opened: Mapping[str, Any], used: Sequence[RangeUse]) -> tuple[Accur
         limit = table.limit(use.quantity, use.full_scale, use.aperture_s)
         rows[_row(use, limit)] = None
     if table.timebase is not None:
-        rows[AccuracyRow("timebase", "—", fraction(table.timebase), "—", table.timebase_source)] = None
+        rows[AccuracyRow("timebase", "—", fraction(table.timebase), "—", table.timebase_source, "—")] = None
     return tuple(rows)
 
 
@@ -100,5 +100,6 @@ def _row(use: RangeUse, limit: LimitOfError | None) -> AccuracyRow:
     unit = _UNITS[use.quantity]
     scale = quantity_text(use.full_scale, unit)
     if limit is None:
-        return AccuracyRow(use.quantity, f"{scale}, {quantity_text(use.aperture_s, 's')} aperture", UNKNOWN, UNKNOWN, "")
-    return AccuracyRow(use.quantity, scale, fraction(limit.gain), quantity_text(limit.offset, unit), limit.source)
+        return AccuracyRow(use.quantity, scale, UNKNOWN, UNKNOWN, "", quantity_text(use.aperture_s, "s"))
+    aperture = quantity_text(limit.aperture_s, "s") if limit.aperture_s else "any"
+    return AccuracyRow(use.quantity, scale, fraction(limit.gain), quantity_text(limit.offset, unit), limit.source, aperture)

@@ -24,6 +24,7 @@ from labd.kpi.rate_model import NOT_LINEAR
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Provenance, Role
 from labd.report import data
 from labd.report.data import CaptureFacts, Excerpt, InferenceSeries, Notice, PhaseEnergy, RunReport, curve_key
+from labd.report.numbers import significant
 from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow, RunRow, RunState
 from labd_instruments.contract import Acquisition
@@ -235,7 +236,7 @@ def bent(figures: Figures) -> list[Notice]:
     for (kpi, at), record in figures.first.items():
         if kpi == "fit.floor_power" and NOT_LINEAR in record.flags:
             lack = figures.get("fit.chi2_per_dof", at)
-            how = f" (chi²/dof {lack.value:.3g})" if lack is not None and lack.value is not None else ""
+            how = f" (chi²/dof {significant(lack.value, 2)})" if lack is not None and lack.value is not None else ""
             text = f"mean power is not on a straight line over the rate{how}; floor and incremental energy are widened accordingly"
             found.append(Notice("warning", at, text))
     return found

@@ -42,13 +42,17 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyRow:
-    """One line of an accuracy table as text with units, and the document and page (or certificate) it comes from."""
+    """One line of an accuracy table as text with units, and the document and page (or certificate) it comes from.
+
+    aperture: shortest averaging time it holds for, `any` where the document names none; where the accuracy is unknown, the time used.
+    """
 
     quantity: str
     range: str
     gain: str
     offset: str
     source: str
+    aperture: str = "any"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from labd.records import KpiRecord
 
 SYMMETRY = 0.10  # the two arms of an interval may differ by this share and still be printed as +-
-NO_INTERVAL = "no interval: instrument term unknown"
+TERM_UNKNOWN = "instrument term unknown"
+STATISTICS = ("fit.chi2_per_dof",)  # figures that an interval has no meaning for
 
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _UCUM_PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
@@ -175,6 +176,8 @@ def show(record: KpiRecord | None) -> str:
     unit = rate_unit(record)
     if record.value is None or not math.isfinite(record.value) or (low is None) != (high is None):
         return one_sided(record, low, high)
+    if record.id in STATISTICS:
+        return quantity(record.value, unit)
     if low is None or high is None:
         return f"{quantity(record.value, unit)} ({missing_interval(record)})"
     return two_sided(record.value, low, high, unit)
@@ -198,8 +201,8 @@ def one_sided(record: KpiRecord, low: float | None, high: float | None) -> str:
 
 
 def missing_interval(record: KpiRecord) -> str:
-    """Why there is no interval: nothing was claimed (declared, exact counts) or a budget term is unknown."""
+    """Why there is no interval: nothing was claimed (declared), a budget term is unknown, there was one value."""
     if record.provenance.value in {"declared", "estimated"}:
         return record.provenance.value
-    known = next((flag for flag in record.flags if flag.startswith("one value")), None)
-    return f"no interval: {known}" if known else NO_INTERVAL
+    known = next((flag for flag in record.flags if flag == TERM_UNKNOWN or flag.startswith("one value")), None)
+    return f"no interval: {known}" if known else "no interval"

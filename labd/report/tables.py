@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from labd.records import KpiRecord, OperatingPoint
 from labd.report.catalogue import LOWER_BOUND, SUMMARY, Column, curve_label, place, rank, rate_label, title
 from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
-from labd.report.numbers import quantity, reason, show, words
+from labd.report.numbers import quantity, reason, show, significant, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def fits(report: RunReport) -> Table:
         if curve.fit is None:
             rows.append((curve_label(report, curve.key), "no fit", "—", "—", limit))
             continue
-        lack = "—" if curve.fit.lack_of_fit is None else f"{curve.fit.lack_of_fit:.2g}"
+        lack = "—" if curve.fit.lack_of_fit is None else significant(curve.fit.lack_of_fit, 2)
         rows.append((curve_label(report, curve.key), show(curve.fit.floor), show(curve.fit.incremental), lack, limit))
     head = ("Mode", "Floor power", "Incremental energy", "chi²/dof", "Largest rate")
     return Table("Straight line through mean power over rate", head, tuple(rows), frozenset({1, 2, 3, 4}))
@@ -115,10 +115,14 @@ def pairs(facts: Mapping[str, str]) -> str:
 
 def accuracy(report: RunReport) -> Table:
     rows = tuple(
-        (i.name, a.quantity, a.range, a.gain, a.offset, a.source or NOT_DISCLOSED) for i in report.bench.instruments for a in i.accuracy
+        (i.name, a.quantity, a.range, a.aperture, a.gain, a.offset, a.source or NOT_DISCLOSED)
+        for i in report.bench.instruments
+        for a in i.accuracy
     )
     return Table(
-        "Accuracy used, and the document it comes from", ("Instrument", "Quantity", "Range", "Of reading", "Offset", "Source"), rows
+        "Accuracy used, and the document it comes from",
+        ("Instrument", "Quantity", "Range", "Aperture", "Of reading", "Offset", "Source"),
+        rows,
     )
 
 

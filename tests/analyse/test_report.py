@@ -149,6 +149,7 @@ def test_instruments_are_told_with_ranges_used_and_where_their_accuracy_comes_fr
     assert smu.ranges == ("10 µA", "1 mA", "100 mA", "20 V")
     assert [row.source for row in smu.accuracy] == ["certificate 7, page 2"] * 3 + ["certificate 7, page 3", "certificate 7, page 5"]
     assert (smu.accuracy[2].gain, smu.accuracy[2].offset) == ("0.025 %", "80 µA")
+    assert [row.aperture for row in smu.accuracy] == ["any"] * 4 + ["—"]
     assert smu.lead_resistance == "30 ± 5 mΩ"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -80,8 +81,15 @@ def test_a_value_outside_its_own_interval_is_never_printed_with_plus_minus() -> 
 
 
 def test_an_unknown_term_takes_the_interval_away_and_says_so() -> None:
-    assert numbers.show(record(1.234e-6)) == "1.23 µJ (no interval: instrument term unknown)"
+    unknown = record(1.234e-6, flags=("instrument term unknown",))
+    assert numbers.show(unknown) == "1.23 µJ (no interval: instrument term unknown)"
+    assert numbers.show(record(1.234e-6)) == "1.23 µJ (no interval)"
     assert numbers.show(record(1.0, flags=("one value: no Type A",))) == "1.00 J (no interval: one value: no Type A)"
+
+
+@pytest.mark.parametrize(("chi2", "text"), [(100.0, "100"), (1.234, "1.23"), (0.05, "0.0500")])
+def test_a_test_statistic_is_a_number_that_has_no_interval(chi2: float, text: str) -> None:
+    assert numbers.show(replace(record(chi2, unit="1"), id="fit.chi2_per_dof")) == text
 
 
 def test_a_declared_value_is_called_declared() -> None:
