@@ -19,6 +19,7 @@ FEWEST_RECORDS = 10.0  # of a phase that is split inside a burst
 FEWEST_EDGES = 5.0  # standard uncertainties of its edges
 TAU_DISAGREES = "time constant disagrees with the trace"
 HUM_OFF = "mains hum taken off"
+LOAD_NOT_MARKED = "the load is not marked in this capture"
 _LEVEL_S = 100e-6  # stretch before an edge in which its level is taken
 _MOST_LEVEL_RECORDS = 8.0
 _MATERIAL = 1.5e-3  # share of the inference's energy that a wrong time constant must move to be worth a flag
@@ -56,8 +57,11 @@ def split(ctx: Context) -> None:
     ok = ctx.guard.usable
     cuts = _cuts(ctx, ok)
     flags = (TAU_DISAGREES,) if _tau_disagrees(ctx, cuts["start"], cuts["end"], ctx.events.fall.take(ok)) else ()
-    for part in _parts(ctx, {name: _flatter(ctx, cut) for name, cut in cuts.items()}, ok):
+    parts = _parts(ctx, {name: _flatter(ctx, cut) for name, cut in cuts.items()}, ok)
+    for part in parts:
         _publish(ctx, part, ok, flags=flags)
+    if all(part.kpi != "phase_energy.wake" for part in parts):
+        ctx.withhold("phase_energy.wake", LOAD_NOT_MARKED, n=int(ok.sum()))
 
 
 def locked_half_width(ctx: Context) -> float:
@@ -115,7 +119,8 @@ def _levels(ctx: Context, start: FloatArray, width: float) -> tuple[FloatArray, 
 
 
 def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list[Part]:
-    """The inference and, with the quiet level taken off outside the burst, what is before and after it."""
+    """The inference and, with the quiet level taken off outside the burst, what is before and after it; without the wake where a load that
+    no mark tells apart lies in it."""
     assert ctx.guard is not None
     start, end = cuts["start"], cuts["end"]
     rise, fall, quiet = ctx.events.rise.take(ok), ctx.events.fall.take(ok), ctx.guard.quiet[ok]
@@ -125,7 +130,10 @@ def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list
     infer = Part("phase_energy.infer", end.sums - start.sums, ((start.edge, end.edge),), ((start, -1.0), (end, 1.0)))
     gross = Part("energy_per_inference.gross", infer.sums, infer.spans, infer.cuts)
     tail = Part("phase_energy.tail", behind - end.sums, ((end.edge, fall),), ((end, -1.0),))
-    if ctx.capture.point.mode != Mode.EVENT_RELOAD or not {"awake", "ready"} <= cuts.keys():
+    loads = ctx.capture.point.mode == Mode.EVENT_RELOAD
+    if loads and not {"awake", "ready"} <= cuts.keys():
+        return [gross, infer, tail]
+    if not loads:
         wake = Part("phase_energy.wake", start.sums - ahead, ((rise, start.edge),), ((start, 1.0),))
         return [gross, infer, tail, wake]
     awake, ready = cuts["awake"], cuts["ready"]

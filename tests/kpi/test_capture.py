@@ -192,6 +192,22 @@ def test_a_short_phase_is_not_resolved_and_has_no_value() -> None:
     assert record.flags[0] == "not resolved"
 
 
+@pytest.mark.parametrize("mode", [Mode.EVENT_SLEEP, Mode.EVENT_RELOAD])
+def test_a_wake_with_an_unmarked_load_in_it_is_not_called_wake(mode: Mode) -> None:
+    capture = synth.periodic(
+        dut(mode), dataclasses.replace(Bench(), dt_s=50e-6), np.random.default_rng(1), rate=5, events=6, style=MarkStyle.GATE
+    )
+    found = analyse_capture(capture)
+    wake = get(found, "phase_energy.wake")
+    if mode is Mode.EVENT_SLEEP:
+        assert wake.value is not None
+        return
+    assert wake.value is None
+    assert wake.flags[0] == "the load is not marked in this capture"
+    assert "phase_energy.wake" not in found.estimates
+    assert get(found, "phase_energy.infer").value is not None
+
+
 def test_quantiles_need_enough_values() -> None:
     result = analyse_capture(
         synth.periodic(dut(Mode.ALWAYS_ON), Bench(), np.random.default_rng(1), rate=20, events=60, style=MarkStyle.GATE)
