@@ -108,6 +108,7 @@ def test_n6705c_powers_on_and_off_as_written() -> None:
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n< 1,0", OutputNotOffError),
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n<t", OutputNotOffError),
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n< what", OutputNotOffError),
+        ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n< 0", OutputNotOffError),
         ('> SYST:ERR?\n< +0,"No error"', '> SYST:ERR?\n< -241,"Hardware missing"\n> SYST:ERR?\n< +0,"No error"', RefusedError),
         ("< +3.600000E+00", "< 9.91E37", SentinelError),
     ],

@@ -114,6 +114,34 @@ def test_a_block_that_is_longer_than_it_says_is_an_error_and_the_next_answer_is_
         assert link.query("A?") == "7"
 
 
+@pytest.mark.parametrize("head", [b"1,", b"#A", b"##", b"#0"])
+def test_a_block_that_does_not_begin_like_one_leaves_nothing_to_answer_the_next_question(path: str, head: bytes) -> None:
+    with linked({"DATA?": head + b"0\n0\n0\n", "OUTP?": b"1\n"}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="begins with #"):
+            link.read_definite_block("<f4")
+        assert path
+        assert link.query("OUTP?") == "1"
+
+
+def test_a_block_whose_length_is_no_number_leaves_nothing_to_answer_the_next_question(path: str) -> None:
+    with linked({"DATA?": b"#2x0\n0\n", "OUTP?": b"1\n"}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="length in digits"):
+            link.read_definite_block("<f4")
+        assert path
+        assert link.query("OUTP?") == "1"
+
+
+def test_a_block_of_broken_values_leaves_nothing_to_answer_the_next_question(path: str) -> None:
+    with linked({"DATA?": b"#13abc\n", "OUTP?": b"1\n"}, SHORT_S) as (link, _):
+        link.write("DATA?")
+        with pytest.raises(ReplyError, match="no whole number"):
+            link.read_definite_block("<f4")
+        assert path
+        assert link.query("OUTP?") == "1"
+
+
 def test_a_short_indefinite_block_is_a_time_out_that_says_how_much_came() -> None:
     with linked({"DATA?": b"#0" + b"\x01" * 10}, SHORT_S) as (link, _):
         link.write("DATA?")

@@ -76,6 +76,8 @@ def panic_off(resource: str) -> None:
 def _switch_off(name: str, link: Link) -> None:
     link.write(":ABOR")
     link.write(":OUTP OFF")
+    link.resync()  # no reply of before may pass for the output's state; clearing may lose what was sent, hence once more
+    link.write(":OUTP OFF")
     if scpi.booleans(link.query(":OUTP?"), "the output state")[0]:
         raise OutputNotOffError(f"{name}: the output reads back on after :OUTP OFF")
 

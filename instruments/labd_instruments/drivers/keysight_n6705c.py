@@ -96,6 +96,8 @@ def _switch_off(name: str, link: Link, channels: tuple[int, ...]) -> None:
     link.write(f"ABOR:ELOG {everything}")  # [A p161]
     link.write(f"ABOR:ACQ {everything}")  # [-]
     link.write(f"OUTP OFF,{everything}")  # [C]
+    link.resync()  # no reply of before may pass for the output's state; clearing may lose what was sent, hence once more
+    link.write(f"OUTP OFF,{everything}")
     states = scpi.booleans(link.query(f"OUTP? {everything}"), "the output state")
     if len(states) != len(channels):
         raise ReplyError(f"{name}: the output state of {len(channels)} channels was asked for, {len(states)} came")

@@ -89,18 +89,17 @@ class VisaLink:
             length = block_length(self._exactly(digits, deadline).tobytes())
             body = self._exactly(length, deadline)
             self._terminator(deadline)
-        return native(body, dtype)
+            return native(body, dtype)
 
     def read_indefinite_block(self, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
         deadline = self._deadline(timeout_s)
         with self._binary(f"an indefinite block of {n_values} values"):
             head = self._exactly(2, deadline).tobytes()
             if head != b"#0":
-                self._stale = True
                 raise ReplyError(f"{self.resource}: an indefinite block begins with #0, got {head!r}")
             body = self._exactly(n_values * np.dtype(dtype).itemsize, deadline)
             self._terminator(deadline)
-        return native(body, dtype)
+            return native(body, dtype)
 
     def resync(self) -> None:
         """Clear the input, then ask `*IDN?` until a line ends in the known identity; older replies are dropped.
@@ -151,6 +150,9 @@ class VisaLink:
         try:
             with self._named(doing):
                 yield
+        except ReplyError:
+            self._stale = True  # the rest of it would answer the next question
+            raise
         finally:
             with contextlib.suppress(pyvisa.Error, OSError):
                 self._visa.read_termination = "\n"
@@ -180,7 +182,6 @@ class VisaLink:
         """Take the line feed behind a block; a byte left behind would answer the next question."""
         end = self._exactly(1, deadline).tobytes()
         if end != b"\n":
-            self._stale = True
             raise ReplyError(f"{self.resource}: a block ends with a line feed, got {end!r}")
 
 
