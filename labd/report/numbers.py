@@ -77,7 +77,10 @@ def decimals(uncertainty: float) -> int:
 
 def plain(value: float, places: int) -> str:
     """`value` with that many decimals; negative `places` round to tens, hundreds ... Never `-0`."""
-    text = f"{round(value, places):.{max(places, 0)}f}"
+    try:
+        text = f"{round(value, places):.{max(places, 0)}f}"
+    except OverflowError:  # the largest floats have no float above them to round up to
+        text = f"{value:.0f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 

@@ -127,6 +127,7 @@ def test_ucum_codes_have_a_printed_form(code: str, text: str) -> None:
 
 @given(st.floats(), st.floats() | st.none(), st.floats() | st.none(), st.sampled_from(["J", "1", "/s", "s", "Hz", "Cel", "uJ", "weird"]))
 @example(1.797693134860518e308, 0.0, 0.0, "J")
+@example(0.0, 0.0, 1.7950000000000001e308, "1")
 def test_no_record_whatever_breaks_the_printing(value: float, low: float | None, high: float | None, unit: str) -> None:
     text = numbers.show(record(value, low, high, unit))
     assert text
