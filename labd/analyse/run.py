@@ -62,6 +62,13 @@ def analyse_stored(catalogue: Catalogue, run: RunRow, row: CaptureRow, *, setup:
     return analyse_capture(capture_input(row, trace_of(catalogue, row), instrument, setup), terms=terms)
 
 
+def store_analysis(catalogue: Catalogue, analysis: Analysis) -> None:
+    """Store the figures of a run and the windows they rest on; replaces those of an earlier analysis."""
+    catalogue.kpis.put(analysis.run.id, analysis.records)
+    for result in analysis.captures:
+        catalogue.captures.put_windows(analysis.run.id, result.key, result.windows)
+
+
 def trace_of(catalogue: Catalogue, row: CaptureRow) -> Trace:
     return read_trace(catalogue.trace_path(row))
 

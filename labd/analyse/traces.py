@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import enum
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from labd.analyse.instruments import acquisition_of
 from labd.errors import StoreError
+from labd.records import Window
 from labd.store.rows import CaptureRow
 from labd.store.trace import CHANNELS, SCHEMA, Stretch, Trace
 
@@ -87,6 +88,19 @@ def index_csv(rows: Sequence[CaptureRow], kind: TraceFormat) -> str:
     return out.getvalue()
 
 
+def windows_csv(windows: Iterable[tuple[CaptureRow, Sequence[Window]]], kind: TraceFormat) -> str:
+    """The phases the figures rest on, on the time axis of each trace's stretch."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(("file", "capture", "stretch", "event", "phase", "start_s", "end_s", "u_start_s", "u_end_s"))
+    for row, found in windows:
+        file = f"traces/{exported_name(row, kind)}"
+        for w in found:
+            edges = (repr(edge) for edge in (w.start_s, w.end_s, w.u_start_s, w.u_end_s))
+            writer.writerow((file, row.key, w.stretch, w.event, w.phase, *edges))
+    return out.getvalue()
+
+
 def readme(run_id: str, kind: TraceFormat) -> str:
     """What lies in the folder, with columns and units."""
     columns = "\n".join(f"- `{name}`: {text}" for name, text in COLUMNS.items())
@@ -98,6 +112,9 @@ def readme(run_id: str, kind: TraceFormat) -> str:
 
 - `traces/`: one file a capture, named by its order in the run and its role. To read one: `{opened}`.
 - `captures.csv`: which file holds which capture (operating point, role, state, sample interval `dt_ns` in nanoseconds).
+- `windows.csv`: the phases (sleep, wake, load, infer, tail) that figures rest on: start and end in seconds on the time axis of their
+  stretch, with the standard uncertainty of both edges; `event` counts inferences from 0.
+- `bench.toml`, `board.toml`, `plan.toml`: the files as they were when the run was made.
 - `kpis.csv`: every figure, one row each: value, UCUM unit, standard uncertainty `u`, 95 % interval `low` to `high`, provenance.
 - `result.json`: the same with uncertainty budgets, bench, board and disclosure; schema `urn:labd:schema:result:1`.
 

@@ -9,7 +9,7 @@ import typer
 
 from labd.analyse.compare import differences, rule
 from labd.analyse.environment import environment, versions
-from labd.analyse.run import Analysis, analyse_run
+from labd.analyse.run import Analysis, analyse_run, store_analysis
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
 from labd.errors import StoreError
@@ -71,5 +71,5 @@ def keep(store: Store, analysis: Analysis) -> None:
     if analysis.run.state is RunState.RUNNING:
         raise StoreError(f"run {analysis.run.id} is still running; its figures are stored when it ends")
     with Catalogue.open(store) as catalogue:
-        catalogue.kpis.put(analysis.run.id, analysis.records)
+        store_analysis(catalogue, analysis)
     print("stored")

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from labd.analyse.report import stored_report
 from labd.analyse.run import trace_of
-from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, write_trace
+from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, windows_csv, write_trace
 from labd.cli.report import Format, write
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
@@ -40,10 +40,14 @@ def export(
         make(folder, force=force)
         rows = [row for row in catalogue.captures.of(found.id) if row.trace]
         kept = write_traces(catalogue, rows, folder / "traces", format)
+        windows = [(row, catalogue.captures.windows(found.id, row.key)) for row in kept]
         write(stored_report(catalogue, found.id), folder, (Format.CSV, Format.JSON))
+    for name, text in (("bench.toml", found.bench_text), ("board.toml", found.board_text), ("plan.toml", found.plan_text)):
+        put(folder / name, text)
+    put(folder / "windows.csv", windows_csv(windows, format))
     put(folder / "captures.csv", index_csv(kept, format))
     put(folder / "README.md", readme(found.id, format))
-    print(f"{folder}: {len(kept)} traces, captures.csv, kpis.csv, result.json, README.md")
+    print(f"{folder}: {len(kept)} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, README.md")
 
 
 def make(folder: Path, *, force: bool) -> None:

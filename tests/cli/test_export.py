@@ -66,7 +66,8 @@ def test_an_export_explains_itself(tmp_path: Path, capsys: pytest.CaptureFixture
     run_id = copy_of_a_run(tmp_path / "store")
     answer = _export(tmp_path, capsys)
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert names == {"traces", "captures.csv", "kpis.csv", "result.json", "README.md"}
+    files = {"bench.toml", "board.toml", "plan.toml"}
+    assert names == {"traces", "captures.csv", "windows.csv", "kpis.csv", "result.json", "README.md", *files}
     told = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert run_id in told
     assert all(f"`{name}`" in told for name in ("stretch", "t_ns", "current", "voltage", "marker", "digital"))
