@@ -11,6 +11,7 @@ from labd.bench.check import Finding, check_station
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.runner import restart
 from labd.errors import OutputNotVerifiedOff, SafetyRefusal
+from labd_instruments import loader
 from tests.bench.virtual_station import Watched, watched
 
 pytestmark = pytest.mark.compiler
@@ -124,3 +125,24 @@ async def test_a_restart_after_a_failure_lets_go_of_an_idle_high_line_before_the
         assert bench.board()["boots"] == 2
         await bench.station.interlock.power_down()
         assert bench.board()["worst_io_over_supply_v"] <= 0.3
+
+
+async def test_whatever_a_driver_raises_while_it_is_made_safe_a_second_session_switches_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panicked: list[str] = []
+    panic_off = loader.panic_off
+
+    def panic(driver: str, resource: str) -> None:
+        panicked.append(driver)
+        panic_off(driver, resource)
+
+    def mistaken(*_: object) -> None:
+        raise ValueError("zip() argument 2 is shorter than argument 1")
+
+    monkeypatch.setattr(loader, "panic_off", panic)
+    async with watched(tmp_path) as bench:
+        await bench.station.interlock.power_up(SUPPLY_V, bench.lines)
+        for command in ("make_safe", "halt", "set_output"):
+            monkeypatch.setattr(bench.station.source.driver, command, mistaken)
+    assert panicked == ["keysight_n6705c"]
