@@ -1,0 +1,46 @@
+"""The same captures in real and in stepped time give the same figures: host time never enters the physics."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.accuracy.lab import open_lab, point
+from benchmarks.accuracy.truth import CLOCK_ERROR, QUIET, STILL
+from labd.records import Mode, Role
+
+pytestmark = pytest.mark.compiler
+CAPTURES = (
+    (Mode.EVENT_SLEEP, 0.0, Role.EVENT, 4),
+    (Mode.EVENT_SLEEP, 35.0, Role.MEAN, 16),  # the log outlasts the program by more than all its rests together
+    (Mode.ALWAYS_ON, 20.0, Role.MEAN, 8),
+)
+FIGURES = (
+    "wake_up.wake",
+    "wake_up.load",
+    "wake_up.total",
+    "energy_per_inference.gross",
+    "energy_per_inference.net_of_sleep",
+    "energy_per_inference.net_of_idle",
+    "energy_per_inference.per_event",
+    "power.mean",
+    "latency.pin.mean",
+)
+
+
+async def _figures(time: str) -> dict[tuple[str, str], float]:
+    found = {}
+    async with open_lab(time=time, board=CLOCK_ERROR | STILL, changes={"unkind": QUIET}) as lab:
+        for mode, rate, role, events in CAPTURES:
+            measured = await lab.measure(point(mode, rate), role, events=events)
+            for record in measured.result.records:
+                if record.id in FIGURES and record.value is not None:
+                    found[f"{mode}/{rate:g}/{role}", record.id] = record.value
+    return found
+
+
+async def test_real_and_stepped_time_give_the_same_figures() -> None:
+    stepped, real = await _figures("stepped"), await _figures("real")
+    assert stepped.keys() == real.keys()
+    assert len(stepped) >= 12
+    for name, value in stepped.items():
+        assert real[name] == pytest.approx(value, rel=2e-4), name
