@@ -17,7 +17,7 @@ SHORT = replaced(
     ('"0.5 /s", "2 /s", "5 /s", "10 /s", "20 /s", "35 /s"', '"2 /s"'),
     ('"always_on", "event_sleep", "event_reload"', '"always_on", "event_sleep"'),
     ('floor_time = "4 s"', 'floor_time = "500 ms"'),
-    ("event_captures = 12", "event_captures = 4"),
+    ("event_captures = 30", "event_captures = 4"),
 )
 
 

@@ -34,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         replaced(
             ('"0.5 /s", "2 /s", "5 /s", "10 /s", "20 /s", "35 /s"', '"2 /s", "20 /s"'),
             ('floor_time = "4 s"', 'floor_time = "2 s"'),
-            ("event_captures = 12", f"event_captures = {EVENTS}"),
+            ("event_captures = 30", f"event_captures = {EVENTS}"),
         ),
     )
     return whole_run(folder, bench, plan)
