@@ -22,6 +22,7 @@ HUM_OFF = "mains hum taken off"
 LOAD_NOT_MARKED = "the load is not marked in this capture"
 _LEVEL_S = 100e-6  # stretch before an edge in which its level is taken
 _MOST_LEVEL_RECORDS = 8.0
+_FLAT_SHARE = 0.02  # of the step at an edge: what a level may change from one stretch to the next
 _MATERIAL = 1.5e-3  # share of the inference's energy that a wrong time constant must move to be worth a flag
 
 
@@ -98,13 +99,16 @@ def _cut(ctx: Context, name: str, edge: EdgeSeries) -> Cut:
 
 def _flatter(ctx: Context, cut: Cut) -> Cut:
     """The same edge, divided with the level on the side where it is a level: a phase shorter than a few records has none. After the edge
-    means after the supply has settled."""
+    means after the supply has settled; that side is preferred at the end of an inference, whose last layers may be shorter than a record
+    and yet look level, while the tail is flat."""
     trace, x = ctx.trace, cut.edge.x
     tau = ctx.capture.meter.time_constant_s / trace.dt_s
     width = float(np.clip(np.floor(_LEVEL_S / trace.dt_s), 1, _MOST_LEVEL_RECORDS))
     settled = np.floor(x) + 1 + np.ceil(5 * tau)
     before, after = _levels(ctx, np.floor(x) - 2 * width, width), _levels(ctx, settled, width)
-    if abs(float(np.mean(ctx.watt(before[1] - before[0])))) <= abs(float(np.mean(ctx.watt(after[1] - after[0])))):
+    rough_before, rough_after = (abs(float(np.mean(ctx.watt(side[1] - side[0])))) for side in (before, after))
+    flat_after = cut.name == "end" and rough_after < _FLAT_SHARE * abs(cut.step_w)
+    if rough_before <= rough_after and not flat_after:
         return cut
     level = after[0]
     sums = trace.at(np.minimum(settled, float(trace.records))) + (x - settled + tau)[:, None] * level
