@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from labd.analyse.capture import meter_terms
+from labd.analyse.report import notices
 from labd.analyse.setup import AnalysisSetup
 from labd.analyse.temperature import NO_COEFFICIENT, outside_k
+from labd.store.catalogue import Catalogue
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.contract import Acquisition
+from tests.analyse.stored_run import copy_of_a_run
 
 SETUP = AnalysisSetup(mains_hz=50.0, marker_high_v=3.0, time_constant_s=1e-5, u_time_constant_s=0.0, burst_bound_s=0.03)
 TAKEN = Acquisition(200_000, ("current", "voltage"), 2e-4, 0.1, 20.0)
@@ -59,3 +63,12 @@ def test_a_row_without_coefficient_is_flagged_outside_the_band_only(bare: str) -
 def test_a_row_of_another_range_flags_nothing() -> None:
     table = AccuracyTable((*TABLE.rows, AccuracyRow("current", 1e-3, 2e-4, 1e-7, 0.0, "page 1")))
     assert meter_terms("smu", TAKEN, table, at(31.0)).flags == ()
+
+
+def test_the_report_notes_a_room_outside_the_band(tmp_path: Path) -> None:
+    run_id = copy_of_a_run(tmp_path)
+    with Catalogue.open_read_only(tmp_path) as catalogue:
+        run = catalogue.runs.get(run_id)
+    for ambient, told in ((31.0, True), (23.0, False)):
+        texts = [n.text for n in notices(run, [], None, at(ambient)) if n.where == "ambient"]
+        assert texts == (["up to 4 K outside 18 to 28 °C; limits of error with a coefficient are widened"] if told else [])
