@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from labd import bench_file
-from labd.analyse.run import analyse_run
+from labd.analyse.run import Analysis, analyse_run, store_analysis
 from labd.bench.acquire import Rig
 from labd.bench.check import Finding, check_station
 from labd.bench.clock import BenchClock, WallClock
@@ -23,7 +23,7 @@ from labd.bench.progress import Progress
 from labd.bench.range_rules import check_ranges
 from labd.bench.recorder import Recordings
 from labd.bench.runner import Work, run_captures
-from labd.bench.station import Station, open_station
+from labd.bench.station import Station, open_station, unassured
 from labd.bench.virtual import Addresses, BoardTime, virtual_bench
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
@@ -34,6 +34,7 @@ from labd.dut.serial_link import SerialLink
 from labd.errors import DutFailure, FileError, Interrupted
 from labd.records import Event, KpiRecord, Mode
 from labd.store.catalogue import Catalogue
+from labd.store.folder import default_folder
 from labd.store.lock import bench_lock
 from labd.store.rows import RunState
 from labd.stream.session import InstrumentSession
@@ -146,7 +147,7 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
     bench = _load_bench(bench_path)
     plan = bench_file.load_plan(plan_path)
     bench_file.check_plan(bench, plan)
-    with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
+    with Catalogue.open(store) as catalogue, sole_use(bench, catalogue.folder):
         catalogue.runs.interrupt_orphans(bench.name)
         plans = expand(translate.wanted(plan), _method(bench), longest_event_s=bench.board.longest_event)
         run = catalogue.runs.create(new_run(bench, plan, plans), [planned(p) for p in plans])
@@ -154,23 +155,35 @@ async def run_plan(bench_path: Path, plan_path: Path, *, store: Path | None, pro
         try:
             failed = await stoppable(_measure(bench, plan, plans, catalogue=catalogue, run_id=run.id, progress=progress), stop)
             progress.note("analysing")
-            records = await stoppable(_analysed(catalogue.folder, run.id), stop)
-            catalogue.kpis.put(run.id, records)
+            analysis = await stoppable(_analysed(catalogue.folder, run.id), stop)
+            store_analysis(catalogue, analysis)
         except BaseException as error:
             interrupted = isinstance(error, Interrupted | asyncio.CancelledError | KeyboardInterrupt)
             state = RunState.INTERRUPTED if interrupted else RunState.FAILED
             catalogue.runs.end(run.id, state, error=str(error) or type(error).__name__)
             raise
         catalogue.runs.end(run.id, RunState.FAILED if failed else RunState.FINISHED, error="; ".join(failed))
-        return RunOutcome(run.id, catalogue.folder, records, tuple(failed))
+        return RunOutcome(run.id, catalogue.folder, analysis.records, tuple(failed))
 
 
-async def _analysed(store: Path, run_id: str) -> tuple[KpiRecord, ...]:
+@contextmanager
+def sole_use(bench: Bench, store: Path) -> Iterator[None]:
+    """The bench by its name in this store and, real ones, each instrument and port on this machine: two bench files, or two stores, may
+    name the same supply. Raises BenchBusy."""
+    with ExitStack() as locks:
+        locks.enter_context(bench_lock(store, bench.name))
+        places = [section.resource for section in bench.instruments.values()] + [link.port for link in bench.links.values()]
+        for place in sorted({place for place in places if place}):
+            locks.enter_context(bench_lock(default_folder() / "in-use", place))
+        yield
+
+
+async def _analysed(store: Path, run_id: str) -> Analysis:
     """In a thread that nobody has to wait for, with a connection of its own: a signal is heard meanwhile."""
 
-    def analysis() -> tuple[KpiRecord, ...]:
+    def analysis() -> Analysis:
         with Catalogue.open(store) as catalogue:
-            return tuple(analyse_run(catalogue, run_id).records)
+            return analyse_run(catalogue, run_id)
 
     thread = InstrumentSession("analysis")
     await thread.__aenter__()
@@ -190,6 +203,8 @@ async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding
         async with open_bench(bench) as opened:
             for name, resource in (opened.addresses.instruments if opened.addresses else {}).items():
                 show(Finding(name, True, f"virtual; while labd check runs (--hold keeps it), any VISA client can open {resource}"))
+            for text in (*unassured(opened.station), *bench_file.notices(bench)):
+                show(Finding("notice", None, text))
             async for finding in check_station(_rig(opened, settle_s=0.2), opened.lines, bench.board.supply):
                 findings.append(finding)
                 show(finding)
@@ -198,7 +213,7 @@ async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding
                 show(Finding("holding", True, "the bench stays open until Ctrl-C"))
                 await stop.wait()
 
-    with Catalogue.open(store) as catalogue, bench_lock(catalogue.folder, bench.name):
+    with Catalogue.open(store) as catalogue, sole_use(bench, catalogue.folder):
         try:
             await stoppable(work(), stop)
         except Interrupted:
@@ -243,6 +258,7 @@ async def _measure(
         catalogue.runs.learn(run_id, instruments=instruments(bench, opened.station.tools))
         station = opened.station
         rig = _rig(opened, settle_s=plan.conditions.settle)
+        tell(*unassured(station), *bench_file.notices(bench))
         notices = check_ranges(rig, plans)
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
         _check_firmware(opened.board.device, plan)

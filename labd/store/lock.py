@@ -35,7 +35,7 @@ def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BenchBusy(f"bench {bench_name!r} is in use by {_holder(handle)} ({path})") from None
+            raise BenchBusy(f"{bench_name!r} is in use by {_holder(handle)} ({path})") from None
         except OSError as error:
             raise StoreError(f"{path}: the bench cannot be locked here: {error}") from error
         _sign(handle, bench_name)

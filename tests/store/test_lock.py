@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labd import bench_file, daemon, resources
 from labd.store.lock import BenchBusy, bench_lock
 
 ROOT = Path(__file__).parents[2]
@@ -52,4 +53,20 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
         child.kill()
         child.wait(20)
     with bench_lock(tmp_path, "demo"):
+        pass
+
+
+def test_a_supply_named_in_two_bench_files_is_driven_by_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    fixtures = resources.path("fixtures")
+    text = (fixtures / "benches/n6705c.toml").read_text().replace('board = "../boards', f'board = "{fixtures}/boards')
+    benches = []
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(text.replace("name = ", f'name = "{name}" # ', 1))
+        benches.append(bench_file.load_bench(path))
+    with daemon.sole_use(benches[0], tmp_path / "a"):
+        with pytest.raises(BenchBusy, match="is in use by process"), daemon.sole_use(benches[1], tmp_path / "b"):
+            pass
+    with daemon.sole_use(benches[1], tmp_path / "b"):
         pass
