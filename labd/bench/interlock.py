@@ -208,14 +208,14 @@ class Interlock:
         await self._do(self.source.halt)
         if not self._limits.sinking_off:
             return False
+        await self._protect(self._limits.voltage_v)  # sinking a large charge must not trip: the output would disconnect
         await self._do(self.source.set_voltage, 0.0)
         if not await self._do(self.source.output_is_on):
-            await self._protect(min(SENSE_TEST_OVP_V, self._limits.voltage_v))
             await self._switch_on()
         if await self._do(self.source.disconnected) or not await self._do(self.source.output_is_on):
             return False
         await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
-        return True
+        return not await self._do(self.source.disconnected)
 
     async def _switch_off(self) -> None:
         await self._do(self.source.set_output, False)
@@ -265,12 +265,15 @@ class Interlock:
                 raise
 
     async def _ramp(self, supply_v: float) -> None:
-        held = await self._protect(self._limits.voltage_v)
+        """With `inrush` allowed for as long as the ramp lasts, `inrush_time` at most; then the steady limit, which trips where it can."""
+        held = await self._protect(self._limits.voltage_v, current_a=self._limits.inrush_a)
         self._tell_coarse(held)
         start = SENSE_TEST_V
+        lasts_s = min(RAMP_S, self._limits.inrush_s)
         for step in range(1, RAMP_STEPS + 1):
             await self._do(self.source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
-            await self._clock.sleep(RAMP_S / RAMP_STEPS)
+            await self._clock.sleep(lasts_s / RAMP_STEPS)
+        await self._protect(self._limits.voltage_v, trip=True)
         await self._clock.sleep(RAMP_S)
         await self._check_held(supply_v)
 
@@ -296,9 +299,14 @@ class Interlock:
         if held.voltage_v is None:
             self.tell(text)
 
-    async def _protect(self, ovp_v: float) -> ProtectionLevels:
-        """What the source holds now; its voltage is None where it cannot hold a level as low as ovp_v."""
-        asked = ProtectionLevels(voltage_v=ovp_v, current_a=min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v))
+    async def _protect(self, ovp_v: float, *, current_a: float | None = None, trip: bool = False) -> ProtectionLevels:
+        """What the source holds now; its voltage is None where it cannot hold a level as low as ovp_v.
+
+        current_a: the steady limit where none is given. trip: off, not only limited, once the limit has held for `inrush_time`; a source
+        that cannot trip limits.
+        """
+        steady_a = min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v)
+        asked = ProtectionLevels(ovp_v, steady_a if current_a is None else current_a, trip, self._limits.inrush_s if trip else 0.0)
         got = await self._do(self.source.protect, asked)
         if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")

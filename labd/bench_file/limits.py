@@ -16,10 +16,14 @@ class LimitsSection(Section):
     """Volts, amperes, watts and seconds; nothing can widen them."""
 
     voltage: Volts = Field(description="largest voltage at the board's supply terminals")
-    current: Amperes = Field(description="largest steady current; programmed into the source as its current limit")
+    current: Amperes = Field(
+        description="largest steady current: the source's current limit, which switches off after `inrush_time` where the source can"
+    )
     power: Watts = Field(description="largest steady power")
-    inrush: Amperes = Field(description="largest current while the supply ramps up, for at most `inrush_time`")
-    inrush_time: Seconds = Field(description="how long `inrush` may last")
+    inrush: Amperes = Field(description="current limit while the supply ramps up")
+    inrush_time: Seconds = Field(
+        description="longest ramp (the time of its commands comes on top), and how long `current` may be reached afterwards"
+    )
     on_time: Seconds = Field(description="the supply is switched off after this long, whatever runs")
     off_voltage: Volts = Field(description="off means: below this voltage at the board ...")
     off_time: Seconds = Field(description="... within this time after switching off, else `not discharged` is reported")

@@ -38,7 +38,7 @@ class FakeClock:
         yield
 
 
-@dataclass(slots=True)
+@dataclass
 class FakeSource:
     """An ideal source with a board that follows at once, and its faults. log: every command that reached it."""
 
@@ -63,7 +63,8 @@ class FakeSource:
         return self.cut_off
 
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
-        self.log.append(f"protect {levels.voltage_v:g} V {levels.current_a:.3g} A")
+        trip = f" trip after {levels.current_delay_s:g} s" if levels.current_trip else ""
+        self.log.append(f"protect {levels.voltage_v:g} V {levels.current_a:.3g} A{trip}")
         return ProtectionLevels(levels.voltage_v if self.ovp_reads_v is None else self.ovp_reads_v, levels.current_a)
 
     def set_remote_sense(self, on: bool) -> None:
@@ -121,14 +122,15 @@ async def test_power_up_is_sense_test_then_ramp_then_lines_and_power_down_the_re
     await lock.power_up(3.0, [line(source, "uart"), line(source, "trigger")])
     volts = [float(text.split()[1]) for text in source.log if text.startswith("volt")]
     assert source.log.index("protect 1 V 0.139 A") < source.log.index("volt 0.1") < source.log.index("output True")
-    assert source.log.index("output True") < source.log.index("protect 3.6 V 0.139 A") < source.log.index("volt 3")
+    assert source.log.index("output True") < source.log.index("protect 3.6 V 0.2 A") < source.log.index("volt 3")
+    assert source.log.index("volt 3") < source.log.index("protect 3.6 V 0.139 A trip after 0.005 s") < source.log.index("connect uart")
     assert volts[:2] == [0.0, 0.1]
     assert volts[2:] == sorted(volts[2:])
     assert source.log[-2:] == ["connect uart", "connect trigger"]
     assert lock.state.name == "ON"
     source.log.clear()
     await lock.power_down()
-    assert source.log == ["disconnect trigger", "disconnect uart", "halt", "volt 0", "output False"]
+    assert source.log == ["disconnect trigger", "disconnect uart", "halt", "protect 3.6 V 0.139 A", "volt 0", "output False"]
     assert lock.state.name == "OFF"
 
 
@@ -177,6 +179,23 @@ async def test_an_output_that_a_protection_has_disconnected_claims_no_discharge(
     assert lock.notices == [DISCHARGE_NOT_SEEN]
 
 
+async def test_inrush_is_allowed_for_no_longer_than_its_time() -> None:
+    source = FakeSource()
+    clock = FakeClock()
+    lock = Interlock(source, Direct(), replace(LIMITS, inrush_s=2e-3), clock=clock, remote_sense=True)
+    at_s: dict[str, float] = {}
+    protect = source.protect
+
+    def timed(levels: ProtectionLevels) -> ProtectionLevels:
+        got = protect(levels)
+        at_s[source.log[-1]] = clock.now_s
+        return got
+
+    source.protect = timed  # type: ignore[method-assign]
+    await lock.power_up(3.0, [])
+    assert at_s["protect 3.6 V 0.139 A trip after 0.002 s"] - at_s["protect 3.6 V 0.2 A"] == pytest.approx(2e-3)
+
+
 async def test_a_line_whose_connecting_fails_is_let_go_before_the_supply() -> None:
     source = FakeSource()
 
@@ -189,7 +208,14 @@ async def test_a_line_whose_connecting_fails_is_let_go_before_the_supply() -> No
     with pytest.raises(DutFailure):
         await lock.power_up(3.0, [IoLine("uart", 3.0, False, refused, uart.disconnect)])
     await lock.power_down()
-    assert source.log[source.log.index("port opened") :] == ["port opened", "disconnect uart", "halt", "volt 0", "output False"]
+    assert source.log[source.log.index("port opened") :] == [
+        "port opened",
+        "disconnect uart",
+        "halt",
+        "protect 3.6 V 0.139 A",
+        "volt 0",
+        "output False",
+    ]
 
 
 async def test_a_line_that_cannot_be_let_go_keeps_neither_the_others_nor_the_supply() -> None:
@@ -203,7 +229,7 @@ async def test_a_line_that_cannot_be_let_go_keeps_neither_the_others_nor_the_sup
     await lock.power_up(3.0, [uart, IoLine("trigger", 3.0, False, uart.connect, fails)])
     with pytest.raises(InstrumentFailure, match="line 'trigger' could not be released: a driver's mistake"):
         await lock.power_down()
-    assert source.log[-4:] == ["disconnect uart", "halt", "volt 0", "output False"]
+    assert source.log[-5:] == ["disconnect uart", "halt", "protect 3.6 V 0.139 A", "volt 0", "output False"]
     assert not source.on
 
 

@@ -127,6 +127,18 @@ async def test_a_restart_after_a_failure_lets_go_of_an_idle_high_line_before_the
         assert bench.board()["worst_io_over_supply_v"] <= 0.3
 
 
+async def test_a_current_at_its_limit_for_longer_than_inrush_may_last_switches_off_by_name(tmp_path: Path) -> None:
+    async with watched(tmp_path) as bench:
+        lock = bench.station.interlock
+        await lock.power_up(SUPPLY_V, bench.lines)
+        bench.control.ask(op="set", key="board.bleed_ohm", value=5.0)  # 600 mA, of which the source gives 139 mA
+        await bench.station.clock.sleep(0.02)
+        assert "over-current protection" in (await lock.tripped() or "")
+        assert not bench.control.ask(op="output", instrument="smu")["on"]
+        await lock.power_down()
+        assert DISCHARGE_NOT_SEEN in lock.notices
+
+
 async def test_whatever_a_driver_raises_while_it_is_made_safe_a_second_session_switches_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
