@@ -16,7 +16,7 @@ from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff, Safe
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow
-from labd_instruments.contract import Identity, Instrument, Sources
+from labd_instruments.contract import Identity, Instrument, OffAssurance, Sources
 from labd_instruments.errors import InstrumentError
 
 T = TypeVar("T")
@@ -70,6 +70,14 @@ class Station:
     cross_check: Tool | None
     interlock: Interlock
     limits: Limits
+
+
+def unassured(station: Station) -> tuple[str, ...]:
+    """What must be told of a source that nothing is known to switch off while a read of it hangs."""
+    tool = station.source
+    if tool.driver.off_assurance is not OffAssurance.NONE:
+        return ()
+    return (f"switching off while a read hangs is not assured for {tool.spec.name} ({tool.spec.driver}): stay with the bench",)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board, load_board
-from labd.bench_file.checks import check_against, check_bench, check_drivers, check_options, check_plan, flags, load_bench
+from labd.bench_file.checks import check_against, check_bench, check_drivers, check_options, check_plan, flags, load_bench, notices
 from labd.bench_file.effective import effective, effective_plan
 from labd.bench_file.plan import Plan, load_plan
 
@@ -21,4 +21,5 @@ __all__ = [
     "load_bench",
     "load_board",
     "load_plan",
+    "notices",
 ]

@@ -28,7 +28,8 @@ def load_bench(path: Path) -> Bench:
 
 def check_bench(bench: Bench) -> None:
     """What the bench file and its board's file contradict. Raises FileError naming every problem, one line each."""
-    _refuse([*_board_within_limits(bench), *_lines_fit(bench, (bench.board.supply,), "supply", str(bench.board.path))])
+    supply = (bench.board.supply,)
+    _refuse([*_board_within_limits(bench), *_lines_fit(bench, supply, "supply", str(bench.board.path)), *_lines_idle_low(bench)])
 
 
 def check_plan(bench: Bench, plan: Plan) -> None:
@@ -70,6 +71,16 @@ def flags(bench: Bench, today: datetime.date, *, warm_up_s: float = 3600.0) -> t
         elif instrument.warm < warm_up_s:
             found.append(f"{name}: powered on for {seconds(instrument.warm)}, warm-up takes {seconds(warm_up_s)}")
     return tuple(found)
+
+
+def notices(bench: Bench) -> tuple[str, ...]:
+    """What a bench file asks for that labd cannot do at a real port: it is told, and what it does to the board is tested."""
+    return tuple(
+        f'links.{name}: the adapter\'s TX cannot be floated by labd (tx_idle = "high_z"): use an isolator or an adapter that tri-states; '
+        "back-feed is tested"
+        for name, link in bench.links.items()
+        if link.port is not None and link.isolation == "none" and link.tx_idle == "high_z"
+    )
 
 
 def _refuse(found: list[tuple[str, Wrong]]) -> None:
@@ -127,6 +138,17 @@ def _lines_fit(bench: Bench, supplies: tuple[float, ...], key: str, file: str) -
                     f"got {volts(lowest)} ({file}: {key}); put in a level shifter and declare it, or raise the supply",
                 ),
             )
+
+
+def _lines_idle_low(bench: Bench) -> Found:
+    """An instrument's line is driven from its reset on, before the supply is: one that idles high would feed the board."""
+    for line in bench.lines.values():
+        owner = line.start.partition(".")[0]
+        instrument = bench.instruments.get(owner)
+        if line.into_board and line.isolation == "none" and instrument and instrument.options.get("fire_polarity") == "NEG":
+            key = f"instruments.{bare_or_quoted(owner)}.options.fire_polarity"
+            text = f'"NEG" idles high and drives {line.end} of a board without supply; take "POS", or put in an isolator and declare it'
+            yield str(bench.path), Wrong(key, text)
 
 
 def _rates_possible(bench: Bench, plan: Plan) -> Found:

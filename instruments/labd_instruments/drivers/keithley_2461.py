@@ -30,8 +30,9 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "K2461", "OFF_ASSURANCE", "ROLES", "Optio
 CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [Q], [D] or [-] are among its commands
-# p. 2-55: another interface that sends a message takes control; access mode FULL asks for no login (p. 8-83)
-OFF_ASSURANCE = OffAssurance.SECOND_SESSION
+# p. 2-55 says that another interface (USB, GPIB) that sends a message takes control; no page says that it serves a second socket
+# while one is stuck. A second session is tried all the same.
+OFF_ASSURANCE = OffAssurance.NONE
 
 NPLC_RANGE = (0.01, 10.0)  # [Q]
 
@@ -60,7 +61,7 @@ def open(  # noqa: A001 - every driver's factory is called open
 
 
 def panic_off(resource: str) -> None:
-    """Switch off by a session of its own, which takes control from the one that is stuck (p. 2-55). Raises OutputNotOffError."""
+    """Switch off by a session of its own, should the instrument serve one beside the one that is stuck. Raises OutputNotOffError."""
     try:
         link = open_link(resource)
         try:
