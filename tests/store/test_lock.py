@@ -65,8 +65,8 @@ def test_a_supply_named_in_two_bench_files_is_driven_by_one_run_at_a_time(tmp_pa
         path = tmp_path / f"{name}.toml"
         path.write_text(text.replace("name = ", f'name = "{name}" # ', 1))
         benches.append(bench_file.load_bench(path))
-    with daemon.sole_use(benches[0], tmp_path / "a"):
-        with pytest.raises(BenchBusy, match="is in use by process"), daemon.sole_use(benches[1], tmp_path / "b"):
-            pass
+    first, second = daemon.sole_use(benches[0], tmp_path / "a"), daemon.sole_use(benches[1], tmp_path / "b")
+    with first, pytest.raises(BenchBusy, match="is in use by process"), second:
+        pass
     with daemon.sole_use(benches[1], tmp_path / "b"):
         pass
