@@ -56,7 +56,7 @@ def analyse_sweep(
         if battery is not None:
             records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
     records += [closure.power_analyzer(captures, readings, terms=terms, draws=draws) for readings in analyzer]
-    problems = [f"{r.id} at {r.at}: {closure.DISAGREE}" for r in records if closure.DISAGREE in r.flags]
+    problems = [_disagreement(r) for r in records if closure.DISAGREE in r.flags]
     flags = {c.key: c.flags for c in captures}
     return SweepResult(tuple(_told(record, flags) for record in records), estimates, tuple(fits), tuple(problems))
 
@@ -65,6 +65,14 @@ def _told(record: KpiRecord, flags: Mapping[str, tuple[str, ...]]) -> KpiRecord:
     """With the flags of the captures it rests on."""
     more = itertools.chain.from_iterable(flags.get(key, ()) for key in record.captures)
     return replace(record, flags=tuple(dict.fromkeys((*record.flags, *more))))
+
+
+def _disagreement(record: KpiRecord) -> str:
+    """Several closures at 95 % each disagree by chance now and then: by how much tells."""
+    if record.value is None or record.low is None or record.high is None:
+        return f"{record.id} at {record.at}: {closure.DISAGREE}"
+    times = abs(record.value) / ((record.high - record.low) / 2)
+    return f"{record.id} at {record.at}: {closure.DISAGREE}, by {abs(record.value):.2g} {record.unit}, {times:.1f} times U95"
 
 
 def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]:
