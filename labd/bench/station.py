@@ -148,11 +148,22 @@ async def _open_tool(spec: ToolSpec, clock: BenchClock, stack: AsyncExitStack) -
     try:
         driver = await session.call(_opening(spec, clock), deadline_s=CALL_S)
         stack.push_async_callback(_close, session, driver)
-        identity = await session.call(driver.identify, deadline_s=CALL_S)
-        await session.call(driver.reset, deadline_s=CALL_S)
+        async with _safe_unless_ready(Tool(spec, driver, session, Identity("", "", "", ""))):
+            identity = await session.call(driver.identify, deadline_s=CALL_S)
+            await session.call(driver.reset, deadline_s=CALL_S)
     except InstrumentError as error:
         raise InstrumentFailure(_with_place(spec, str(error))) from error
     return Tool(spec, driver, session, identity)
+
+
+@asynccontextmanager
+async def _safe_unless_ready(tool: Tool) -> AsyncIterator[None]:
+    """An output may have been on before labd came: it is switched off although its instrument cannot be used."""
+    try:
+        yield
+    except BaseException:
+        await _uninterrupted(_make_safe(tool))
+        raise
 
 
 def _opening(spec: ToolSpec, clock: BenchClock) -> Callable[[], Instrument]:

@@ -10,8 +10,10 @@ import pytest
 from labd.bench.check import Finding, check_station
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.runner import restart
-from labd.errors import OutputNotVerifiedOff, SafetyRefusal
+from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd_instruments import loader
+from labd_instruments.drivers.keysight_n6705c import N6705C
+from labd_instruments.errors import RefusedError
 from tests.bench.virtual_station import Watched, watched
 
 pytestmark = pytest.mark.compiler
@@ -158,3 +160,24 @@ async def test_whatever_a_driver_raises_while_it_is_made_safe_a_second_session_s
         for command in ("make_safe", "halt", "set_output"):
             monkeypatch.setattr(bench.station.source.driver, command, mistaken)
     assert panicked == ["keysight_n6705c"]
+
+
+async def test_an_output_that_was_on_before_is_switched_off_although_its_instrument_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe: list[str] = []
+    make_safe = N6705C.make_safe
+
+    def refused(_: N6705C) -> None:
+        raise RefusedError("smu: refused its reset: -241 Hardware missing")
+
+    def noted(driver: N6705C) -> None:
+        make_safe(driver)
+        safe.append(driver.name)
+
+    monkeypatch.setattr(N6705C, "reset", refused)
+    monkeypatch.setattr(N6705C, "make_safe", noted)
+    with pytest.raises(InstrumentFailure, match="Hardware missing"):
+        async with watched(tmp_path):
+            pass
+    assert safe == ["smu"]
