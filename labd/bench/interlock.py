@@ -87,6 +87,14 @@ class Power(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class Sense(enum.Enum):
+    """What the remote-sense test has found. A source that senses nothing can drive its terminals up to its over-voltage protection."""
+
+    UNTESTED = enum.auto()
+    GOOD = enum.auto()
+    BAD = enum.auto()
+
+
 class Interlock:
     """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified.
 
@@ -110,6 +118,8 @@ class Interlock:
         self._remote_sense = remote_sense
         self._powered = powered
         self._lines: list[IoLine] = []
+        self._sense = Sense.UNTESTED
+        self._ovp_v = min(SENSE_TEST_OVP_V, limits.voltage_v)
         self.state = Power.UNKNOWN
         self.notices: list[str] = []  # what a run must tell of its protection
 
@@ -206,9 +216,11 @@ class Interlock:
         """Discharge the DUT with the output at 0 V. False where the source must not sink or a protection has disconnected it."""
         self.state = Power.UNKNOWN
         await self._do(self.source.halt)
-        if not self._limits.sinking_off:
+        if not self._limits.sinking_off or self._sense is Sense.BAD:
             return False
-        await self._protect(self._limits.voltage_v)  # sinking a large charge must not trip: the output would disconnect
+        # sinking a large charge must not trip: the output would disconnect; as long as the sense leads are not known to be good, though,
+        # the over-voltage protection stays where the test of them has it
+        await self._protect(self._limits.voltage_v if self._sense is Sense.GOOD else self._test_ovp_v())
         await self._do(self.source.set_voltage, 0.0)
         if not await self._do(self.source.output_is_on):
             await self._switch_on()
@@ -239,7 +251,8 @@ class Interlock:
     async def _sense_test(self) -> None:
         """At a voltage that no board notices: does the source measure what it sets? An open or swapped sense lead does not."""
         self.check_voltage(SENSE_TEST_V)
-        await self._protect(min(SENSE_TEST_OVP_V, self._limits.voltage_v))
+        self._sense = Sense.UNTESTED
+        await self._protect(self._test_ovp_v())
         await self._do(self.source.set_voltage, SENSE_TEST_V)
         await self._switch_on()
         await self._clock.sleep(RAMP_S)
@@ -247,13 +260,18 @@ class Interlock:
         trip = await self._do(self.source.tripped)
         on = await self._do(self.source.output_is_on)
         if trip is None and on and abs(reading.voltage_v - SENSE_TEST_V) <= SENSE_TEST_TOLERANCE_V:
+            self._sense = Sense.GOOD
             return
+        self._sense = Sense.BAD  # nothing is switched on or widened any more on the way down
         await self.power_down()
         what = f"tripped ({trip})" if trip else f"read {reading.voltage_v:.3g} V" if on else "switched its output off"
         raise SafetyRefusal(
             f"remote-sense test failed: set {SENSE_TEST_V:g} V, the source {what}; check that both sense leads are connected at the DUT "
             f"and not swapped ({self._limits.where}: sense)"
         )
+
+    def _test_ovp_v(self) -> float:
+        return min(SENSE_TEST_OVP_V, self._limits.voltage_v)
 
     async def _switch_on(self) -> None:
         """A protection that trips at once makes the state read back off: that is for the test to tell, not a failure of the instrument."""
@@ -307,6 +325,7 @@ class Interlock:
         """
         steady_a = min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v)
         asked = ProtectionLevels(ovp_v, steady_a if current_a is None else current_a, trip, self._limits.inrush_s if trip else 0.0)
+        self._ovp_v = ovp_v
         got = await self._do(self.source.protect, asked)
         if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
