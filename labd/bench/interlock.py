@@ -119,7 +119,6 @@ class Interlock:
         self._powered = powered
         self._lines: list[IoLine] = []
         self._sense = Sense.UNTESTED
-        self._ovp_v = min(SENSE_TEST_OVP_V, limits.voltage_v)
         self.state = Power.UNKNOWN
         self.notices: list[str] = []  # what a run must tell of its protection
 
@@ -325,7 +324,6 @@ class Interlock:
         """
         steady_a = min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v)
         asked = ProtectionLevels(ovp_v, steady_a if current_a is None else current_a, trip, self._limits.inrush_s if trip else 0.0)
-        self._ovp_v = ovp_v
         got = await self._do(self.source.protect, asked)
         if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
