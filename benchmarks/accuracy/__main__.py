@@ -58,8 +58,8 @@ def judge_quantiles(found: Findings) -> None:
 
 
 def _least(share: float, captures: int) -> float:
-    """The share that must be seen for a true share to be believed, 5 % one-sided; the intervals of one capture count as one trial."""
-    return share - 1.645 * math.sqrt(share * (1 - share) / captures)
+    """The share that must be seen for a true share to be believed, 1 % one-sided; the intervals of one capture count as one trial."""
+    return share - 2.326 * math.sqrt(share * (1 - share) / captures)
 
 
 def shortcomings(found: Findings) -> list[str]:

@@ -35,8 +35,8 @@ class Sizes:
     real: int
 
 
-FULL = Sizes(means=300, floors=150, events=100, sweeps=40, unknown=30, real=20)
-QUICK = Sizes(means=60, floors=30, events=30, sweeps=6, unknown=8, real=4)
+FULL = Sizes(means=300, floors=150, events=100, sweeps=40, unknown=48, real=20)
+QUICK = Sizes(means=60, floors=30, events=30, sweeps=6, unknown=12, real=4)
 
 
 @dataclass(slots=True)
