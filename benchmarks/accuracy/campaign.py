@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,18 +71,26 @@ def say(text: str) -> None:
 
 
 async def campaign(sizes: Sizes, seed: int) -> Findings:
-    """All parts, one after the other."""
+    """Two chains side by side, each on benches of its own: known physics in stepped time, and real time and disturbed cases."""
     found = Findings()
     expected = await expectations()
     say(f"twin measured; seed {seed}")
+    async with asyncio.TaskGroup() as chains:
+        chains.create_task(_known(sizes, seed, expected, found), name="known physics")
+        chains.create_task(_disturbed(sizes, seed, expected, found), name="disturbed")
+    return found
+
+
+async def _known(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], found: Findings) -> None:
     async with open_lab(seed=seed, board=CLOCK_ERROR) as lab:
         await single_captures(lab, sizes, seed, expected, found)
         await sweeps(lab, sizes, seed, expected, found)
-    print(found.tallies.table(), flush=True)
+
+
+async def _disturbed(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], found: Findings) -> None:
     await real_time(sizes, seed, expected, found)
     for number, case in enumerate(unknown_cases() if sizes.unknown else ()):
         await unknown_case(case, sizes.unknown, seed + 1000 * (number + 1), found)
-    return found
 
 
 async def single_captures(lab: Lab, sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], found: Findings) -> None:
