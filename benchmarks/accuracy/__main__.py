@@ -30,6 +30,7 @@ def main() -> int:
     began = time.monotonic()
     found = asyncio.run(campaign(QUICK if arguments.quick else FULL, arguments.seed))
     judge_quantiles(found)
+    print(found.tallies.table())
     naive = found.naive
     print(
         f"\nedge-gated estimate beside it: {100 * naive.coverage:.1f}% of {naive.total} cover, median error {100 * naive.median_error:.3f}%"
