@@ -32,10 +32,6 @@ class RegisterGroup:
         event, self._event = self._event, 0
         return event
 
-    def latch(self, bits: int) -> None:
-        """Set event bits that have no lasting condition."""
-        self._event |= bits
-
     def summary(self) -> bool:
         self.condition()
         return bool(self._event & self.enable)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,6 +17,7 @@ from rich.text import Text
 from labd.analyse.report import report_of
 from labd.bench.expand import CapturePlan
 from labd.bench.progress import TimeLeft
+from labd.cli.show import prints_unicode
 from labd.cli.store_option import Store
 from labd.daemon import RunOutcome, run_plan
 from labd.report import text
@@ -46,7 +46,7 @@ def measured(bench: Path, plan: Path, *, store: Path | None, quiet: bool) -> Run
     with Watching(console, quiet=quiet) as progress:
         outcome = with_signals(lambda stop: run_plan(bench, plan, store=store, progress=progress, stop=stop))
     if not quiet:
-        print(text.render(report_of(outcome.store, outcome.run_id), ascii_only=not _unicode()))
+        print(text.render(report_of(outcome.store, outcome.run_id), ascii_only=not prints_unicode()))
     print(f"run {outcome.run_id}")
     return outcome
 
@@ -113,7 +113,3 @@ def _left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
-
-
-def _unicode() -> bool:
-    return "utf" in (sys.stdout.encoding or "").lower()

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labd.kpi.draws import Draws
-from labd.kpi.terms import Term, Terms, Uncertain, parts, unknown_terms
-from labd.kpi.type_a import TypeA
+from labd.kpi.terms import Term, Uncertain, parts, unknown_terms
 from labd.records import BudgetLine, KpiRecord, Provenance
 
 NOT_RESOLVED = "not resolved"
@@ -36,11 +35,6 @@ class Estimate:
     @property
     def u(self) -> float:
         return math.sqrt(sum((c * v.tag.unit_u) ** 2 for v, c in parts(self.value)))
-
-
-def with_type_a(terms: Terms, value: Uncertain, *, type_a: TypeA, name: str) -> Uncertain:
-    """Add the Type A error of a mean."""
-    return value + terms.random(f"A:{name}", type_a.u, dof=type_a.dof)
 
 
 def unit_of(kpi: str) -> str:

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from labd_instruments.errors import ReplyError
 
-MAX_HEADER_DIGITS = 9
-"""IEEE 488.2-1992, 8.7.9: the header of a definite length block holds one digit that counts 1 to 9 further digits."""
-
 
 class Link(Protocol):
     """One session with one instrument, used from one thread. Every method raises NotConnectedError or LinkTimeoutError."""
