@@ -13,6 +13,7 @@ from labd.bench_file.board import Board, board_from
 from labd.bench_file.instrument import InstrumentRole, InstrumentSection
 from labd.bench_file.limits import LimitsSection
 from labd.bench_file.links import LineSection, LinkSection
+from labd.bench_file.server import GuardSection, ServerSection, StorageSection
 from labd.config.document import FileSection, read_section, read_source
 from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FREQUENCY, shown, write_quantity
@@ -48,6 +49,9 @@ class Bench(FileSection):
     instruments: Mapping[Name, InstrumentSection] = Field(min_length=1, description="one table an instrument; its name is yours")
     links: Mapping[Name, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
     lines: Mapping[Name, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
+    server: ServerSection = Field(default_factory=ServerSection, description="where `labd serve` listens")
+    storage: StorageSection = Field(default_factory=StorageSection, description="what the store may use of the disk")
+    guard: GuardSection = Field(default_factory=GuardSection, description="the process that switches off when the daemon does not")
 
     _board: Board = PrivateAttr()
 

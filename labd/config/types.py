@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -11,6 +12,19 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from labd.config import quantity as q
 from labd.config.quantity import Kind, QuantityError, Uncertain, read_quantity, write_quantity
+
+_SIZES: Final = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+}
+_SIZE: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?) ?({'|'.join(_SIZES)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,16 @@ def _date(value: object) -> datetime.date:
     raise _refusal(f"expected a date without quotes such as 2026-06-01, got {q.shown(value)}")
 
 
+def _bytes(value: object) -> int:
+    """`"20 GB"` or `"512 MiB"`; a count of bytes where the default is one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _refusal(f'expected a size such as "20 GB" or "512 MiB", got {q.shown(value)}')
+    return round(float(match[1]) * _SIZES[match[2]])
+
+
 Volts = Annotated[float, As(q.VOLTAGE)]
 Amperes = Annotated[float, As(q.CURRENT)]
 Watts = Annotated[float, As(q.POWER)]
@@ -127,5 +151,7 @@ Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]
+Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 Date = Annotated[datetime.date, BeforeValidator(_date)]
