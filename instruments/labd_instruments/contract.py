@@ -208,6 +208,22 @@ class Sources(Protocol):
 
 
 @runtime_checkable
+class GuardsItself(Protocol):
+    """Switches its outputs off by itself when nobody has talked to it for a while.
+
+    watchdog_range_s: shortest and longest delay. The charge of the DUT may stay: whether the output sinks when it trips differs.
+    """
+
+    watchdog_range_s: tuple[float, float]
+
+    def set_watchdog(self, delay_s: float | None) -> None:
+        """Program the delay, or None for off, and read it back. Raises OutOfRangeError, ReadBackError."""
+
+    def feed_watchdog(self) -> None:
+        """The smallest exchange that counts as traffic; changes nothing else."""
+
+
+@runtime_checkable
 class LimitsByRange(Protocol):
     """Feeds the DUT through its own meter: a fixed current range limits the output to `range_clamp` times its full scale."""
 

@@ -15,6 +15,7 @@ from labd_instruments.checks import HOST_CLOCK, Clock
 from labd_instruments.contract import Evidence, Instrument
 from labd_instruments.errors import OutOfRangeError
 from labd_instruments.links.link import Link
+from labd_instruments.links.visa import warm_up
 from labd_instruments.options import OptionInfo
 
 
@@ -74,9 +75,18 @@ def check_options(driver: str, name: str, options: Mapping[str, object]) -> None
     driver_options.read(_module(driver).Options, options, name)
 
 
-def panic_off(driver: str, resource: str) -> None:
-    """Switch off by a session of its own, whatever other sessions are stuck in. Raises OutputNotOffError."""
-    _module(driver).panic_off(resource)
+def panic_off(driver: str, resource: str, *, timeout_s: float = 2.0) -> None:
+    """Switch off by a session of its own, whatever other sessions are stuck in. Raises OutputNotOffError.
+
+    timeout_s: of each exchange.
+    """
+    _module(driver).panic_off(resource, timeout_s=timeout_s)
+
+
+def prepare(driver: str) -> None:
+    """Load everything that `panic_off` needs, so that it costs no time when it matters. Raises OutOfRangeError (no such driver)."""
+    _module(driver)
+    warm_up()
 
 
 def _names() -> list[str]:

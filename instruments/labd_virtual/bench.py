@@ -161,6 +161,7 @@ def _create(bench: BenchSpec, name: str, spec: InstrumentSpec, clock: BoardClock
         sense_fault=spec.sense_fault,  # type: ignore[arg-type]
         fixture_leakage_a=spec.fixture_leakage_a,
         unkind=bench.unkind,
+        clients=spec.clients,  # type: ignore[arg-type]
     )
     try:
         persona: Persona = module.create(setup)

@@ -57,7 +57,6 @@ class BoardClock:
         self._created = 0
         self._live = dict.fromkeys(Urgency, 0)
         self._limits: dict[str, int] = {}
-        self._held = 0
         self._frozen: set[str] = set()
         self._unless_awaited: set[str] = set()
         self._sleepers = 0
@@ -106,15 +105,6 @@ class BoardClock:
             self._limits.pop(owner, None)
         else:
             self._limits[owner] = t_ns
-        self._kick.set()
-
-    def hold(self) -> None:
-        self._held += 1
-
-    def release(self) -> None:
-        if self._held == 0:
-            raise ValueError("the clock is released more often than it was held")
-        self._held -= 1
         self._kick.set()
 
     def freeze(self, owner: str, *, unless_awaited: bool = False) -> None:
@@ -180,7 +170,7 @@ class BoardClock:
         return time.monotonic_ns() - self._origin >= timer.t_ns
 
     def _may_step(self, timer: Timer) -> bool:
-        if self._held or not (self._live[Urgency.ACTIVE] or self._is_lenient(timer)):
+        if not (self._live[Urgency.ACTIVE] or self._is_lenient(timer)):
             return False
         limit = min(self._limits.values(), default=timer.t_ns)
         if timer.t_ns > limit:
@@ -209,4 +199,4 @@ class BoardClock:
             return None
         if not self.stepped:
             return max(0.0, (timer.t_ns + self._origin - time.monotonic_ns()) * 1e-9)
-        return self._patience_s if self._live[Urgency.PATIENT] and not self._held else None
+        return self._patience_s if self._live[Urgency.PATIENT] else None

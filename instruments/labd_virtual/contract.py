@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,10 +26,8 @@ class Clock(Protocol):
 
     def thaw(self, owner: str) -> None: ...
 
-    def hold(self) -> None:
-        """Stepped time stands still until `release` (counted): somebody is computing in host time. Real time ignores it."""
-
-    def release(self) -> None: ...
+    def call_at(self, t_ns: int, action: Callable[[], None]) -> object:
+        """Call `action` when time passes t_ns (now, if that is past); in stepped time this alone makes no time pass."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class ControlError(Exception):
 
 
 class Control:
-    """Serves `now`, `sleep`, `freeze`, `thaw`, `quit`, and with `open_truth` also truth, redraw, hang, board, output, set.
+    """Serves `now`, `sleep`, `freeze`, `thaw`, `quit`, and with `open_truth` also truth, redraw, hang, network, board, output, set.
 
     `freeze` stops stepped time for a host that thinks: it passes only while a `sleep`, or an instrument with work under way,
     awaits an instant, and stops again there.
@@ -37,6 +37,7 @@ class Control:
             "truth": self._truth,
             "redraw": self._redraw,
             "hang": self._hang,
+            "network": self._network,
             "board": lambda _request: bench.board.look(),
             "output": self._output,
             "set": self._set,
@@ -116,6 +117,10 @@ class Control:
 
     def _hang(self, request: Answer) -> Answer:
         self._persona(request).hang(bool(request["on"]))
+        return {}
+
+    def _network(self, request: Answer) -> Answer:
+        self._persona(request).cut(bool(request["cut"]))
         return {}
 
     def _output(self, request: Answer) -> Answer:

@@ -13,7 +13,7 @@ import numpy as np
 from labd_virtual.contract import Clock, Pins, SupplyNode
 from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_interpreter import Interpreter
-from labd_virtual.scpi_server import ScpiServer
+from labd_virtual.scpi_server import Clients, ScpiServer
 
 SenseFault = Literal["ok", "open", "swapped"]
 
@@ -35,7 +35,7 @@ class PersonaSetup:
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
     lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
-    `hum_a` (ampere, default 0.2e-6).
+    `hum_a` (ampere, default 0.2e-6). clients: see ScpiServer.
     """
 
     name: str
@@ -52,6 +52,7 @@ class PersonaSetup:
     sense_fault: SenseFault = "ok"
     fixture_leakage_a: float = 0.0
     unkind: Mapping[str, object] = field(default_factory=dict)
+    clients: Clients = "many"
 
     def factor(self, name: str, default: float = 1.0) -> float:
         """A number from `unkind`. Raises TypeError when it is none."""
@@ -76,6 +77,9 @@ class Persona(Protocol):
     def hang(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
         """Existing sessions stop answering; new ones work."""
 
+    def cut(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
+        """The network carries nothing in either direction, for existing and new sessions."""
+
     def output_on(self) -> bool:
         """The instrument's own side of the truth: does it feed the node now?"""
 
@@ -87,7 +91,9 @@ class ScpiPersona:
         self.setup = setup
         self.clock = setup.clock
         self.scpi = Interpreter(identity, queue_capacity=queue_capacity)
-        self._server = ScpiServer(self.scpi.execute, unterminated=self._query_cut_off, on_sessions=self._sessions_changed)
+        self._server = ScpiServer(
+            self.scpi.execute, unterminated=self._query_cut_off, on_sessions=self._sessions_changed, clients=setup.clients
+        )
         self.scpi.instant = self._instant
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -112,6 +118,11 @@ class ScpiPersona:
 
     def hang(self, on: bool) -> None:  # noqa: FBT001 - see Persona
         self._server.hang(on)
+        if on:
+            self.host_gone()
+
+    def cut(self, on: bool) -> None:  # noqa: FBT001 - see Persona
+        self._server.cut(on)
         if on:
             self.host_gone()
 

@@ -109,7 +109,11 @@ class ErrorSpec:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentSpec:
-    """One virtual instrument. timebase: limit of its clock's error (fraction). lead_ohm: each way."""
+    """One virtual instrument. timebase: limit of its clock's error (fraction). lead_ohm: each way.
+
+    clients: how many sessions it serves at once: `many`; `one` leaves a second one unanswered until the first is gone; `one_refusing`
+    closes a second one at once.
+    """
 
     persona: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -118,6 +122,7 @@ class InstrumentSpec:
     lead_ohm: float = _within(0.03, 0.0, 100.0)
     sense_fault: str = _one_of("ok", "open", "swapped")
     fixture_leakage_a: float = _within(0.0, -1.0, 1.0)
+    clients: str = _one_of("many", "one", "one_refusing")
 
     def __post_init__(self) -> None:
         if not self.persona.isidentifier():

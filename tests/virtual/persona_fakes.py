@@ -30,6 +30,7 @@ class SteppedClock:
         self._serial = itertools.count()
         self._turning = False
         self.limits: dict[str, int] = {}
+        self._passive: list[tuple[int, int, Callable[[], None]]] = []
 
     def now_ns(self) -> int:
         return self._now
@@ -38,6 +39,9 @@ class SteppedClock:
         """Nothing moves this clock while a command runs anyway."""
 
     def thaw(self, owner: str) -> None: ...
+
+    def call_at(self, t_ns: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._passive, (max(t_ns, self._now), next(self._serial), action))
 
     async def sleep_until(self, t_ns: int) -> None:
         loop = asyncio.get_running_loop()
@@ -54,6 +58,10 @@ class SteppedClock:
             loop.call_soon(self._turn, loops_left - 1)
             return
         t_ns, _, woken = heapq.heappop(self._sleepers)
+        while self._passive and self._passive[0][0] <= t_ns:
+            due_ns, _, action = heapq.heappop(self._passive)
+            self._now = max(self._now, due_ns)
+            action()
         if not woken.cancelled():
             self._now = max(self._now, t_ns)
             woken.set_result(None)

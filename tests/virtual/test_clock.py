@@ -85,30 +85,14 @@ async def test_a_limit_stops_time_exactly_there_until_it_moves() -> None:
         assert clock.now_ns() == 2 * MS
 
 
-async def test_a_held_clock_stands_still_until_the_last_release() -> None:
-    async with moving() as clock:
-        clock.hold()
-        clock.hold()
-        task = asyncio.create_task(clock.sleep_until(MS))
-        await rounds()
-        clock.release()
-        await rounds()
-        assert clock.now_ns() == 0
-        clock.release()
-        async with asyncio.timeout(5):
-            await task
-        with pytest.raises(ValueError, match="more often"):
-            clock.release()
-
-
 async def test_a_cancelled_sleeper_no_longer_makes_time_pass() -> None:
     async with moving() as clock:
         task = asyncio.create_task(clock.sleep_until(MS))
-        clock.hold()
+        clock.freeze("test")
         await rounds(2)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        clock.release()
+        clock.thaw("test")
         await rounds()
         assert clock.now_ns() == 0
 

@@ -51,7 +51,7 @@ QUESTIONABLE = {  # [O p350]
     256: "negative current limit",
     512: "inhibited by the external signal",
     1024: "unregulated",
-    2048: "coupled protection of another output",
+    2048: "watchdog, or coupled protection of another output",
     4096: "oscillation protection",
 }
 DISCONNECTS = 1 | 2 | 4 | 16 | 64 | 512 | 2048 | 4096  # of these bits: those whose protection turns the output off

@@ -31,8 +31,9 @@ CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [Q], [D] or [-] are among its commands
 # p. 2-55 says that another interface (USB, GPIB) that sends a message takes control; no page says that it serves a second socket
-# while one is stuck. A second session is tried all the same.
-OFF_ASSURANCE = OffAssurance.NONE
+# while one is stuck. Ending the process that holds the first one frees it, which takes a guard; without one a second session is tried
+# all the same, and nothing is assured.
+OFF_ASSURANCE = OffAssurance.GUARD_OWNS_LINK
 
 NPLC_RANGE = (0.01, 10.0)  # [Q]
 
@@ -60,10 +61,10 @@ def open(  # noqa: A001 - every driver's factory is called open
     return driver
 
 
-def panic_off(resource: str) -> None:
+def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, should the instrument serve one beside the one that is stuck. Raises OutputNotOffError."""
     try:
-        link = open_link(resource)
+        link = open_link(resource, timeout_s)
         try:
             _switch_off(resource, link)
         finally:

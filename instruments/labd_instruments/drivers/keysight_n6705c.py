@@ -21,6 +21,7 @@ from labd_instruments.contract import (
     StreamEnd,
     StreamSetup,
 )
+from labd_instruments.drivers import _n6705c_watchdog as watchdog
 from labd_instruments.drivers._n6705c import (
     CURRENT_ABOVE_A,
     CURRENT_RANGES_A,
@@ -43,7 +44,7 @@ from labd_instruments.links.visa import open_link
 
 __all__ = ["CAPABILITIES", "EVIDENCE", "N6705C", "OFF_ASSURANCE", "ROLES", "Options", "open", "panic_off"]
 
-CAPABILITIES = ("Instrument", "Sources", "Streams", "Captures", "Measures")
+CAPABILITIES = ("Instrument", "Sources", "GuardsItself", "Streams", "Captures", "Measures")
 ROLES = ("source", "meter")
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [-] are among its commands; the others are by manual
 OFF_ASSURANCE = OffAssurance.SECOND_SESSION  # [E p53] up to four simultaneous sockets; each may send OUTP OFF
@@ -73,13 +74,13 @@ def open(  # noqa: A001 - every driver's factory is called open
     return driver
 
 
-def panic_off(resource: str) -> None:
+def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch every output off by a session of its own. Raises OutputNotOffError.
 
     Another session stuck in a read does not matter: mainframes of this family serve several sockets at once [E p53].
     """
     try:
-        link = open_link(resource)
+        link = open_link(resource, timeout_s)
         try:
             count = scpi.integers(link.query("SYST:CHAN:COUN?"), "the number of channels")[0]  # [-]
             _switch_off(resource, link, tuple(range(1, count + 1)))
@@ -112,6 +113,7 @@ class N6705C:
     off_assurance = OFF_ASSURANCE
     evidence = EVIDENCE
     source_limits = LIMITS
+    watchdog_range_s = watchdog.RANGE_S
     sees_output_when_off = False  # either turn-off mode ends with the output disconnected, the meter with it as far as any page says
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...], *, clock: Clock) -> None:
@@ -140,6 +142,7 @@ class N6705C:
         self._digitizer.forget()
         self._box.link.write("*RST")
         self._box.link.write("*CLS")
+        watchdog.clear(self._box, at(*self._all))
         self._box.link.write("FORM REAL")  # [C p146] ASCII makes the shortest period five times as long
         self._box.link.write("FORM:BORD NORM")  # [A p161] most significant byte first
         self._box.link.write(f"EMUL PS2Q,{self._box.main}")  # [U p88, N6705 User's Guide p64: two quadrants] [-]
@@ -252,6 +255,14 @@ class N6705C:
     def _questionable(self) -> int:
         reply = self._box.link.query(f"STAT:QUES:COND? {self._box.main}")  # [O p350]
         return scpi.integers(reply, f"{self.name}: the questionable status")[0]
+
+    # --- GuardsItself ---
+
+    def set_watchdog(self, delay_s: float | None) -> None:
+        watchdog.switch(self._box, delay_s)
+
+    def feed_watchdog(self) -> None:
+        self._box.link.query("*STB?")  # IEEE 488.2: reading it clears nothing
 
     # --- Streams ---
 

@@ -69,9 +69,9 @@ def open(  # noqa: A001 - every driver's factory is called open
     return driver
 
 
-def panic_off(resource: str) -> None:
+def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Nothing: a power analyzer has no output."""
-    del resource
+    del resource, timeout_s
 
 
 def accuracy_rows(model: str) -> tuple[AccuracyRow, ...]:

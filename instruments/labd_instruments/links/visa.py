@@ -37,6 +37,11 @@ def open_link(resource: str, timeout_s: float = 2.0, *, backend: str = "@py") ->
     return link
 
 
+def warm_up(*, backend: str = "@py") -> None:
+    """Load the VISA library, which takes a while the first time."""
+    pyvisa.ResourceManager(backend)
+
+
 def _open_resource(resource: str, timeout_s: float, backend: str) -> MessageBasedResource:
     try:
         opened = pyvisa.ResourceManager(backend).open_resource(resource, open_timeout=round(timeout_s * 1000))

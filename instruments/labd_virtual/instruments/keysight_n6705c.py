@@ -24,6 +24,7 @@ from labd_virtual.instruments.keysight_n6705c_acquire import (
 )
 from labd_virtual.instruments.keysight_n6705c_channel import Channel, Settings, mainframe_timebase
 from labd_virtual.instruments.keysight_n6705c_output import CURRENT_MAX, PROTECTION_MAX, VOLTAGE_MAX
+from labd_virtual.instruments.keysight_n6705c_watchdog import LONGEST_S, SHORTEST_S, Watchdog
 from labd_virtual.persona import Persona, PersonaSetup, ScpiPersona
 from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_message import definite_block
@@ -62,10 +63,11 @@ class N6705C(ScpiPersona):
         self._main = self.channels[main]
         self._list = Channels(tuple(numbers))
         self._fire_pin = int(setup.options.get("fire_pin", 3))
+        self._watchdog = Watchdog(setup.clock, self._watchdog_expired)
         self.redraw(setup.rng)
         self._reset()
         self.scpi.before, self.scpi.reset, self.scpi.trigger, self.scpi.finished = (
-            self._poll,
+            self._heard,
             self._reset,
             self._bus_trigger,
             self._finished,
@@ -76,6 +78,7 @@ class N6705C(ScpiPersona):
         self.scpi.watch(lambda: self._any(0), lambda: self._any(1))
         self._declare_system()
         self._declare_output()
+        self._declare_watchdog()
         self._declare_measure()
         self._declare_acquire()
         self._declare_digital()
@@ -97,6 +100,7 @@ class N6705C(ScpiPersona):
     # --- what happens between commands
 
     def _reset(self) -> None:
+        self._watchdog.reset()
         for n, channel in self.channels.items():
             self.elogs[n].abort()
             self.sweeps[n].abort()
@@ -104,6 +108,14 @@ class N6705C(ScpiPersona):
         self._binary, self._big_endian, self._bus_out = False, True, False
         self._functions = dict.fromkeys(range(1, 8), "DIN")
         self._polarities = dict.fromkeys(range(1, 8), "POS")
+
+    def _heard(self) -> None:
+        self._watchdog.heard()
+        self._poll()
+
+    def _watchdog_expired(self) -> None:
+        for channel in self.channels.values():
+            channel.output.watchdog_expired()
 
     def _poll(self) -> None:
         for n, channel in self.channels.items():
@@ -260,11 +272,18 @@ class N6705C(ScpiPersona):
         self.output_setting("[SOURce:]CURRent:PROTection:STATe", Boolean(), "trip_on_limit")
         self.output_setting("OUTPut:PROTection:DELay", Number("S", 0.0, 0.255, 0.02), "delay_s")
         self.output_setting("OUTPut:TMODe", Choice("HIGHZ|LOWZ"), "off_mode")
-        self.setting("OUTPut[:STATe]", Boolean(), lambda c: c.output.on, lambda c, v: c.output.switch(bool(v)))
+        self.setting("OUTPut[:STATe]", Boolean(), lambda c: c.output.programmed, lambda c, v: c.output.switch(bool(v)))
         self.setting("[SOURce:]FUNCtion", Choice("VOLTage|CURRent"), lambda _: "VOLT", _only_voltage)
         emulations = Choice("PS4Q|PS2Q|PS1Q|BATTery|CHARger|CCLoad|CVLoad|VMETer|AMETer")
         self.setting("[SOURce:]EMULation", emulations, lambda c: c.emulation, lambda c, v: setattr(c, "emulation", v))
         self.scpi.tree.add("OUTPut:PROTection:CLEar", self._clear_protection, self._list)
+
+    def _declare_watchdog(self) -> None:
+        tree, watchdog = self.scpi.tree, self._watchdog
+        tree.add("OUTPut:PROTection:WDOG[:STATe]", lambda c: watchdog.switch(c[0]), Boolean())
+        tree.query("OUTPut:PROTection:WDOG[:STATe]", lambda _: str(int(watchdog.on)))
+        tree.add("OUTPut:PROTection:WDOG:DELay", lambda c: watchdog.set_delay(c[0]), Integer(SHORTEST_S, LONGEST_S))
+        tree.query("OUTPut:PROTection:WDOG:DELay", lambda _: str(watchdog.delay_s))
 
     async def _clear_protection(self, call: Call) -> None:
         for n in call[0]:

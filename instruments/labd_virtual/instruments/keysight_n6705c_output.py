@@ -11,7 +11,7 @@ from labd_virtual.front_end import row_for
 from labd_virtual.persona import PersonaSetup
 
 # Questionable and operation bits: "Keysight N6705C Operating and Service Guide", p. 350.
-OV, OC, LIMIT = 1, 2, 128
+OV, OC, LIMIT, PROT = 1, 2, 128, 2048
 CV, CC, OFF = 1, 2, 4
 Background = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -19,6 +19,7 @@ VOLTAGE_MAX, CURRENT_MAX, PROTECTION_MAX = 20.4, 3.06, 22.0
 ON_DELAY_S, OFF_DELAY_S = 0.040, 0.022  # "Series N6700 User's Guide", p. 77: 35 to 50 ms on, 20 to 25 ms off
 SETTLE_S = 1e-3
 _OUTPUT_OHM = 2e-3  # assumed: what regulation leaves over at the sense point
+WATCHDOG_SINK_S = 2e-3  # N6900/N7900 guide, p. 251 (sister family): a protection with low impedance sinks for 2 ms, then disconnects
 _SINK_OHM = 1.0  # assumed: what LOWZ puts across the output until the relays open
 _RAMP_STEPS, _RAMP_STEP_S = 5, 200e-6  # assumed wind-up time of the regulator with open sense leads
 
@@ -51,6 +52,11 @@ class Output:
     @property
     def on(self) -> bool:
         return self.wanted and not self.tripped
+
+    @property
+    def programmed(self) -> bool:
+        """What OUTPut? says. The watchdog leaves the programmed state as it is (N6700C guide, p. 158)."""
+        return self.wanted and not self.tripped & ~PROT
 
     @property
     def connected(self) -> bool:
@@ -101,6 +107,16 @@ class Output:
         if self.tripped:
             self.tripped = 0
             await self.apply()
+
+    def watchdog_expired(self) -> None:
+        """Into protection, with the turn-off mode's impedance as in the sister family; whether an N6781A sinks then is in no page read."""
+        self.tripped |= PROT
+        if self.off_mode != "LOWZ" or not self._connected:
+            self._disconnect()
+            return
+        self._drive(emf_v=0.0, resistance_ohm=_SINK_OHM, clamp_a=CURRENT_MAX, connected=True)
+        self._settled_ns = self._clock.now_ns() + round(WATCHDOG_SINK_S * 1e9)
+        self._background(self._open_relays(self._settled_ns), "relays")
 
     def poll(self) -> None:
         """Notice what the current limit has been doing since the last command."""

@@ -1,0 +1,194 @@
+"""The daemon's end of the guard: armed while outputs can be on, with a beat that only a working event loop sends."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from labd.errors import OutputNotVerifiedOff, SafetyRefusal
+from labd.guard import wire
+from labd.guard.wire import Armament, Message, OffResult, WireError
+
+BEATS = 4  # beats in one heartbeat: three may be late
+ARM_S = 40.0  # a cold guard imports its drivers first
+ANSWER_S = 2.0
+OFF_S = 15.0
+RETRY_S = 0.5
+
+
+class GuardLost(SafetyRefusal):
+    """The guard does not answer: nobody would switch off should this process die."""
+
+
+class GuardLink:
+    """Async context manager. `alive`: a guard is connected and answers.
+
+    on_change: told the new state, and why, whenever it changes: `on_change(alive, text)`.
+    """
+
+    def __init__(self, socket: Path, *, on_change: Callable[[bool, str], None] = lambda _alive, _text: None) -> None:
+        self.socket = socket
+        self.alive = False
+        self._on_change = on_change
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._stack = AsyncExitStack()
+        self._tasks = asyncio.TaskGroup()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> GuardLink:
+        """Connects when a guard is there; raises nothing when not."""
+        await self._stack.enter_async_context(self._tasks)
+        with suppress(GuardLost):
+            await self.connect()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._drop("closed", tell=False)
+        if self._reading is not None:
+            self._reading.cancel()
+        await self._stack.aclose()
+
+    async def connect(self) -> None:
+        """Connect unless connected. Raises GuardLost."""
+        if self.alive:
+            return
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
+        except OSError as error:
+            raise GuardLost(f"no guard serves {self.socket}: {error.strerror or error}") from error
+        self.alive = True
+        self._reading = self._tasks.create_task(self._read(reader, self._writer), name="guard link")
+        self._on_change(True, "connected")
+
+    async def status(self) -> Message:
+        """What the guard is armed for and what it is switching off. Raises GuardLost."""
+        return await self._ask({"op": "status"}, ANSWER_S)
+
+    async def off(self, armament: Armament) -> list[OffResult]:
+        """The emergency stop through the guard. Raises GuardLost, SafetyRefusal (it refuses)."""
+        answer = await self._ask({"op": "off"} | wire.write_armament(armament), OFF_S + armament.off_time_s)
+        _refused(answer)
+        try:
+            return [wire.read_result(one) for one in answer["results"]]
+        except (WireError, KeyError, TypeError) as error:
+            raise GuardLost(f"the guard answers what labd does not understand: {error}") from error
+
+    @asynccontextmanager
+    async def armed(self, armament: Armament, *, beyond_help: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
+        """The guard answers for these sources as long as the body runs. Raises GuardLost or SafetyRefusal before the body begins.
+
+        beyond_help: True withholds the beat: an instrument's thread hangs for longer than the bench's own way out needs.
+        A body that ends in OutputNotVerifiedOff leaves its sources to the guard, which goes on trying. Should the guard switch off while
+        the body runs (this process did not run for a heartbeat), the body is ended with SafetyRefusal. A guard that is lost meanwhile is
+        told to `on_change`, and armed again as soon as one is back; the body goes on.
+        """
+        await self._arm(armament)
+        taken = asyncio.timeout(None)
+        why: list[str] = []
+        beats = self._tasks.create_task(self._beat(armament, beyond_help, taken, why), name=f"guard's beat for {armament.bench}")
+        end: Message = {"op": "disarm"}
+        try:
+            async with taken:
+                yield
+        except TimeoutError as error:
+            if not taken.expired():
+                raise
+            raise SafetyRefusal(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
+        except BaseException as error:
+            if _not_verified(error):
+                end = {"op": "take", "why": str(error)}
+            raise
+        finally:
+            beats.cancel()
+            await self._leave(end)
+
+    async def _arm(self, armament: Armament) -> None:
+        await self.connect()
+        _refused(await self._ask({"op": "arm"} | wire.write_armament(armament), ARM_S))
+
+    async def _leave(self, end: Message) -> None:
+        with suppress(GuardLost):
+            await self._ask(end, ANSWER_S)
+
+    async def _beat(self, armament: Armament, beyond_help: Callable[[], bool], taken: asyncio.Timeout, why: list[str]) -> None:
+        while True:
+            try:
+                if not beyond_help():
+                    answer = await self._ask({"op": "beat"}, ANSWER_S)
+                    if "taken" in answer:
+                        why.append(str(answer["taken"]))
+                        taken.reschedule(asyncio.get_running_loop().time())
+                        return
+                await asyncio.sleep(armament.heartbeat_s / BEATS)
+            except GuardLost:
+                await self._arm_again(armament)
+
+    async def _arm_again(self, armament: Armament) -> None:
+        while True:
+            try:
+                await self._arm(armament)
+            except SafetyRefusal:  # GuardLost too: nobody there, or one that is not ready to be armed
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _ask(self, request: Message, within_s: float) -> Message:
+        """The request is on its way before anything is awaited, so that a cancelled caller has still said it. Raises GuardLost."""
+        if self._writer is None:
+            raise GuardLost(f"no guard serves {self.socket}")
+        number = next(self._numbers)
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        self._writer.write(wire.line(request | {"n": number}))
+        try:
+            async with asyncio.timeout(within_s):
+                return await answer
+        except TimeoutError as error:
+            text = f"the guard did not answer {request['op']} within {within_s:g} s"
+            self._drop(text)
+            raise GuardLost(text) from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        text = "the guard is gone"
+        try:
+            while line := await reader.readline():
+                answer = wire.read(line)
+                waiting = self._waiting.get(answer.get("n", 0))
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        except (OSError, ValueError) as error:  # ValueError: a line too long or no JSON, so it is no guard
+            text = f"the guard's connection failed: {error}"
+        finally:
+            if writer is self._writer:
+                self._drop(text)
+
+    def _drop(self, text: str, *, tell: bool = True) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(GuardLost(text))
+        if self.alive:
+            self.alive = False
+            if tell:
+                self._on_change(False, text)
+
+
+def _refused(answer: Message) -> None:
+    if "error" in answer:
+        raise SafetyRefusal(f"the guard refuses: {answer['error']}")
+
+
+def _not_verified(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(OutputNotVerifiedOff) is not None
+    return isinstance(error, OutputNotVerifiedOff)

@@ -1,0 +1,121 @@
+"""The guard against a virtual bench in real time: whatever happens to the daemon, the output goes off and the board is discharged."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labd.guard import journal
+from labd_instruments.contract import OffAssurance
+from tests.cli.bench_apart import Bench, bench_apart
+from tests.guard.guarded_bench import GuardProcess, armament, daemon, gone, guard_process, powered, safe, until
+
+pytestmark = pytest.mark.compiler
+
+WITHIN_S = 2.0  # what the evidence tests ask for
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Iterator[GuardProcess]:
+    with guard_process(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with bench_apart(tmp_path) as running:
+        yield running
+
+
+def test_a_killed_daemon_leaves_the_output_off_and_an_incident_to_report(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        until(lambda: powered(bench))
+        process.kill()
+        until(lambda: safe(bench))
+    until(lambda: bool(guard.entries("done")))
+    (incident,) = journal.unreported(guard.journal)
+    assert incident.off
+    assert incident.bench == "demo"
+    assert "without disarming" in incident.text
+    assert "smu: off" in incident.text
+    journal.mark_reported(guard.journal, [incident])
+    assert journal.unreported(guard.journal) == []
+
+
+def test_a_stopped_daemon_is_switched_off_and_told_so_when_it_goes_on(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: safe(bench))
+        assert not gone(process.pid)  # its session was not in the way
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout is not None
+        assert "the guard has switched demo off" in process.stdout.readline()
+
+
+@pytest.mark.parametrize("behaviour", ["block", "stuck"])
+def test_no_beat_is_taken_for_a_hang(guard: GuardProcess, bench: Bench, behaviour: str) -> None:
+    with daemon(guard, armament(bench.resource), behaviour):
+        until(lambda: safe(bench))
+    until(lambda: bool(guard.entries("done")))
+    assert any("no beat for 1 s" in entry.text for entry in guard.entries("lost"))
+
+
+def test_an_exclusive_link_is_freed_by_ending_the_hung_process(guard: GuardProcess, tmp_path: Path) -> None:
+    with (
+        bench_apart(tmp_path, instruments={"smu": {"clients": "one"}}) as bench,
+        daemon(guard, armament(bench.resource, assurance=OffAssurance.GUARD_OWNS_LINK), "block") as process,
+    ):
+        until(lambda: gone(process.pid))
+        until(lambda: safe(bench))
+
+
+@pytest.mark.parametrize("clients", ["one", "one_refusing"])
+def test_an_instrument_that_turns_out_to_serve_one_client_is_freed_as_well(guard: GuardProcess, tmp_path: Path, clients: str) -> None:
+    with (
+        bench_apart(tmp_path, instruments={"smu": {"clients": clients}}) as bench,
+        daemon(guard, armament(bench.resource), "block") as process,
+    ):
+        until(lambda: safe(bench))
+        assert gone(process.pid)
+    assert guard.entries("not_verified")  # beside the hung session it did not work
+
+
+def test_a_cut_network_is_tried_until_it_carries_again(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        bench.control.ask(op="network", instrument="smu", cut=True)
+        process.kill()
+        until(lambda: bool(guard.entries("not_verified")))
+        assert bench.output_on()
+        assert not journal.unreported(guard.journal)[0].off
+        bench.control.ask(op="network", instrument="smu", cut=False)
+        until(lambda: safe(bench))
+    until(lambda: bool(guard.entries("done")))
+
+
+def test_a_daemon_that_disarms_may_go_and_nothing_happens(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource), "disarm") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "end: disarmed\n"
+    until(lambda: bool(guard.entries("disarmed")))
+    assert not guard.entries("lost")
+
+
+def test_outputs_that_could_not_be_verified_off_are_left_to_the_guard_and_the_daemon_lives(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource), "unverified") as process:
+        until(lambda: safe(bench))
+        assert not gone(process.pid)
+    until(lambda: bool(guard.entries("done")))
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("_round", range(5))
+@pytest.mark.parametrize("clients", ["many", "one", "one_refusing"])
+def test_off_and_discharged_within_two_seconds_of_a_kill(guard: GuardProcess, tmp_path: Path, clients: str, _round: int) -> None:
+    with bench_apart(tmp_path, instruments={"smu": {"clients": clients}}) as bench, daemon(guard, armament(bench.resource)) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        took_s = until(lambda: safe(bench))
+    assert took_s < WITHIN_S
