@@ -12,7 +12,7 @@ import labd_instruments.drivers
 from labd_instruments import options as driver_options
 from labd_instruments.accuracy import AccuracyRow
 from labd_instruments.checks import HOST_CLOCK, Clock
-from labd_instruments.contract import Evidence, Instrument
+from labd_instruments.contract import Evidence, Instrument, OffAssurance
 from labd_instruments.errors import OutOfRangeError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import warm_up
@@ -21,7 +21,10 @@ from labd_instruments.options import OptionInfo
 
 @dataclass(frozen=True, slots=True)
 class DriverInfo:
-    """What a driver module says of itself. capabilities: names of the contract's Protocols; roles: what it may be on a bench."""
+    """What a driver module says of itself. capabilities: names of the contract's Protocols; roles: what it may be on a bench.
+
+    off_assurance, sees_output_when_off: as in the contract, known without opening the instrument.
+    """
 
     name: str
     title: str
@@ -29,6 +32,8 @@ class DriverInfo:
     roles: tuple[str, ...]
     evidence: Evidence
     options: tuple[OptionInfo, ...]
+    off_assurance: OffAssurance = OffAssurance.NONE
+    sees_output_when_off: bool = False
 
 
 def available() -> list[DriverInfo]:
@@ -46,6 +51,8 @@ def info(driver: str) -> DriverInfo:
         roles=module.ROLES,
         evidence=module.EVIDENCE,
         options=driver_options.describe(module.Options),
+        off_assurance=module.OFF_ASSURANCE,
+        sees_output_when_off=getattr(module, "SEES_OUTPUT_WHEN_OFF", False),  # only a source's driver says it
     )
 
 

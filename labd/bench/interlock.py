@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from labd.bench.clock import BenchClock
 from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
-from labd_instruments.contract import ProtectionLevels, Reading, Sources
+from labd_instruments.contract import GuardsItself, ProtectionLevels, Reading, Sources
 
 T = TypeVar("T")
 
@@ -98,7 +98,8 @@ class Sense(enum.Enum):
 class Interlock:
     """Owns the source. Power-up: lines high-Z, supply, then lines; power-down in reverse, verified.
 
-    powered: told True before the supply is switched on, and False once it is verified off.
+    powered: told True before the supply is switched on, and False once it is verified off. watchdog_s: of a source that guards itself,
+    programmed before power-up and off after power-down; whoever asks for it feeds it as long as `guarded`. None where none is wanted.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Interlock:
         clock: BenchClock,
         remote_sense: bool,
         powered: Callable[[bool], None] = lambda _on: None,
+        watchdog_s: float | None = None,
     ) -> None:
         self.source = source
         self._session = session
@@ -117,6 +119,8 @@ class Interlock:
         self._clock = clock
         self._remote_sense = remote_sense
         self._powered = powered
+        self._watchdog_s = watchdog_s
+        self.guarded = False  # the source's own watchdog runs
         self._lines: list[IoLine] = []
         self._sense = Sense.UNTESTED
         self.state = Power.UNKNOWN
@@ -146,6 +150,7 @@ class Interlock:
         if self.state is not Power.OFF:
             await self.power_down()
         self.state = Power.UNKNOWN
+        await self._watchdog(on=True)
         await self._prepare()
         await self._sense_test()
         await self._ramp(supply_v)
@@ -183,6 +188,7 @@ class Interlock:
             raise
         await self._switch_off()
         await self._look_when_off(seen=seen)
+        await self._watchdog(on=False)
         if lines:
             raise InstrumentFailure(lines)
         self.state = Power.OFF
@@ -241,6 +247,16 @@ class Interlock:
             await wait_discharged(partial(self._do, self.source.measure_output), self._limits, clock=self._clock)
         else:
             self.tell(DISCHARGE_NOT_SEEN)
+
+    async def _watchdog(self, *, on: bool) -> None:
+        if self._watchdog_s is None or not isinstance(self.source, GuardsItself) or self.guarded == on:
+            return
+        if on:
+            self.guarded = True  # before it runs, so that it is fed from its first moment
+            await self._do(self.source.set_watchdog, self._watchdog_s)
+        else:
+            await self._do(self.source.set_watchdog, None)
+            self.guarded = False
 
     async def _prepare(self) -> None:
         await self._do(self.source.set_voltage, 0.0)

@@ -11,8 +11,10 @@ from functools import partial
 from typing import TypeVar
 
 from labd.bench.clock import BenchClock
+from labd.bench.feeding import fed
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, Limits, Power, wait_discharged
-from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff, SafetyRefusal
+from labd.bench.on_time import OnTime
+from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow
@@ -27,6 +29,8 @@ SAFE_S = 3.0  # switching off in the measuring session, before a second session 
 STUCK_S = 0.1  # the same where that session is known to be stuck
 PANIC_S = 3.0
 LINES_S = 0.5
+STUCK_ENDS_S = STUCK_S + LINES_S + SAFE_S + 2 * PANIC_S  # the way out around a hung session: at most; then only a guard is left
+WATCHDOG_S = 1.0  # of a source that guards itself: the shortest, for a kill with the network cut to end within two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +76,38 @@ class Station:
     limits: Limits
 
 
-def unassured(station: Station) -> tuple[str, ...]:
-    """What must be told of a source that nothing is known to switch off while a read of it hangs."""
+def unassured(station: Station, *, guard_alive: bool = False) -> tuple[str, ...]:
+    """What must be told of a source that nothing is known to switch off while a read of it hangs; unattended runs are refused on it."""
     tool = station.source
-    if tool.driver.off_assurance is not OffAssurance.NONE:
+    needs_guard = tool.driver.off_assurance is OffAssurance.GUARD_OWNS_LINK
+    if tool.driver.off_assurance is not OffAssurance.NONE and (guard_alive or not needs_guard):
         return ()
-    return (f"switching off while a read hangs is not assured for {tool.spec.name} ({tool.spec.driver}): stay with the bench",)
+    advice = "stay with the bench, or let a guard run" if needs_guard else "stay with the bench"
+    return (f"switching off while a read hangs is not assured for {tool.spec.name} ({tool.spec.driver}): {advice}",)
 
 
 @asynccontextmanager
-async def open_station(specs: list[ToolSpec], limits: Limits, clock: BenchClock) -> AsyncIterator[Station]:
+async def open_station(
+    specs: list[ToolSpec], limits: Limits, clock: BenchClock, *, watchdog_s: float | None = WATCHDOG_S
+) -> AsyncIterator[Station]:
     """Open and reset every instrument; on every way out all outputs are off, verified, or OutputNotVerifiedOff is raised.
 
-    Raises InstrumentFailure (not found, wrong instrument, refused).
+    watchdog_s: of a source that has a watchdog of its own; None leaves it alone, and so does stepped time, in which a second of the
+    bench's may pass between two commands. Raises InstrumentFailure (not found, wrong instrument, refused).
     """
+    watchdog_s = None if clock.stepped else watchdog_s
     async with AsyncExitStack() as stack:
         tools: dict[str, Tool] = {}
         try:
             for spec in specs:
                 tools[spec.name] = await _open_tool(spec, clock, stack)
             on_time = OnTime(limits)
-            station = _station(tools, limits, clock, on_time.powered)
+            station = _station(tools, limits, clock, on_time.powered, watchdog_s)
         except BaseException as error:
             await _uninterrupted(_leave(tools, error))
             raise
         try:
-            async with on_time.watched():
+            async with fed(station.interlock, station.source, watchdog_s), on_time.watched():
                 yield station
         except BaseException as error:
             await _uninterrupted(_leave(tools, error, station))
@@ -105,40 +115,16 @@ async def open_station(specs: list[ToolSpec], limits: Limits, clock: BenchClock)
         await _uninterrupted(_leave(tools, None, station))
 
 
-class OnTime:
-    """Ends what runs when the supply has been on for limits.on_time, by the host's clock."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._deadline = asyncio.timeout(None)
-        self._watching = False
-
-    def powered(self, on: bool) -> None:  # noqa: FBT001 - the interlock's callback
-        if self._watching and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.on_time_s if on else None)
-
-    @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Raises SafetyRefusal in the place of whatever the body was doing."""
-        try:
-            async with self._deadline:
-                self._watching = True
-                try:
-                    yield
-                finally:
-                    self._watching = False  # the way out has its own time
-        except TimeoutError as error:
-            if not self._deadline.expired():
-                raise
-            raise SafetyRefusal(f"the supply was on for {self._limits.on_time_s:g} s ({self._limits.where}: limits.on_time)") from error
-
-
-def _station(tools: Mapping[str, Tool], limits: Limits, clock: BenchClock, powered: Callable[[bool], None]) -> Station:
+def _station(
+    tools: Mapping[str, Tool], limits: Limits, clock: BenchClock, powered: Callable[[bool], None], watchdog_s: float | None
+) -> Station:
     source = _with_role(tools, "source")
     driver = source.driver
     if not isinstance(driver, Sources):
         raise InstrumentFailure(f"{source.spec.name}: {source.spec.driver} cannot feed a board; give another instrument the role source")
-    interlock = Interlock(driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense, powered=powered)
+    interlock = Interlock(
+        driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense, powered=powered, watchdog_s=watchdog_s
+    )
     cross_check = next((tool for tool in tools.values() if "cross_check" in tool.spec.roles), None)
     return Station(clock, tools, source, _with_role(tools, "meter"), cross_check, interlock, limits)
 

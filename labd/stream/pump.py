@@ -34,16 +34,25 @@ class Pump:
     """Async iterator over the blocks of one stream; use it through `pumping`.
 
     Each read is a call of its own into the session's thread, so other calls to the same instrument (output state, a trigger) go in
-    between. An empty poll is followed by a pause of 5 ms, doubling to 50 ms, ended by the next block.
+    between. An empty poll is followed by a pause of 5 ms, doubling to 50 ms, ended by the next block. check: sees every block before
+    anybody else does; what it raises ends reading, and that block goes nowhere.
     """
 
     def __init__(
-        self, session: InstrumentSession, read_block: Callable[[], Block | None], *, deadline_s: float, size: int = 64, drain_s: float = 2.0
+        self,
+        session: InstrumentSession,
+        read_block: Callable[[], Block | None],
+        *,
+        deadline_s: float,
+        size: int = 64,
+        drain_s: float = 2.0,
+        check: Callable[[Block], None] | None = None,
     ) -> None:
         self._session = session
         self._read_block = read_block
         self._deadline_s = deadline_s
         self._drain_s = drain_s
+        self._check = check
         # size: `size` blocks (default 64); policy: the pump waits, nothing is dropped; counter: books.full_waits
         self._blocks: asyncio.Queue[Block | _End] = asyncio.Queue(maxsize=size)
         self._stopping = asyncio.Event()
@@ -116,6 +125,8 @@ class Pump:
         else:
             self._count.blocks += 1
             self._count.samples += len(block)
+            if self._check is not None:
+                self._check(block)
         return block
 
     async def _pause(self, idle_s: float) -> None:
@@ -140,14 +151,19 @@ class _Counters:
 
 @asynccontextmanager
 async def pumping(
-    session: InstrumentSession, read_block: Callable[[], Block | None], *, deadline_s: float, size: int = 64
+    session: InstrumentSession,
+    read_block: Callable[[], Block | None],
+    *,
+    deadline_s: float,
+    size: int = 64,
+    check: Callable[[Block], None] | None = None,
 ) -> AsyncIterator[Pump]:
     """Run a pump for the length of the `async with`; leaving early stops it at once.
 
-    Errors of `read_block` (LostSamplesError, SessionStuck) come out of the iteration, or out of the `async with` when the consumer
-    left before it reached them. An exception of the body passes unwrapped.
+    Errors of `read_block` (LostSamplesError, SessionStuck) and of `check` come out of the iteration, or out of the `async with` when
+    the consumer left before it reached them. An exception of the body passes unwrapped.
     """
-    pump = Pump(session, read_block, deadline_s=deadline_s, size=size)
+    pump = Pump(session, read_block, deadline_s=deadline_s, size=size, check=check)
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(pump.run(), name=f"pump {session.name}")

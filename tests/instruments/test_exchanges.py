@@ -438,3 +438,25 @@ def test_wt310e_tells_updates_apart_by_its_register_where_asked_to() -> None:
         driver.configure_mean(MeanSetup(1.0, 1.0, 15.0))
         assert driver.read_mean() is None
         assert driver.read_mean().power_w == 1.5
+
+
+def test_n6705c_watchdog_is_programmed_read_back_fed_and_switched_off_as_written() -> None:
+    with play("keysight_n6705c/watchdog") as smu:
+        smu.set_watchdog(1.0)
+        smu.feed_watchdog()
+        smu.set_watchdog(None)
+
+
+@pytest.mark.parametrize(("old", "new"), [("?\n< 1\n> OUTP", "?\n< 0\n> OUTP"), ("DEL?\n< 1", "DEL?\n< 60")])
+def test_n6705c_believes_no_watchdog_that_reads_back_wrong(old: str, new: str) -> None:
+    text = (EXCHANGES / "keysight_n6705c/watchdog.txt").read_text()
+    assert old in text
+    smu: Any = open_driver("keysight_n6705c", "smu", "SCRIPT", {}, link=ScriptedLink.from_text(text.replace(old, new, 1)))
+    with pytest.raises(ReadBackError, match="watchdog"):
+        smu.set_watchdog(1.0)
+
+
+@pytest.mark.parametrize("delay_s", [0.5, 1.5, 3601.0])
+def test_n6705c_refuses_a_watchdog_it_does_not_have(delay_s: float) -> None:
+    with talk("keysight_n6705c", "") as smu, pytest.raises(OutOfRangeError, match="watchdog"):
+        smu.set_watchdog(delay_s)

@@ -179,3 +179,23 @@ async def test_an_output_that_cannot_be_switched_off_is_said_so(n6705c: Rig) -> 
     n6705c.persona.hang(True)
     with pytest.raises(OutputNotOffError, match="could not be switched off"):
         await n6705c.do(n6705c.driver.make_safe)
+
+
+async def test_a_watchdog_that_is_not_fed_disables_the_output_and_the_next_start_clears_it(n6705c: Rig) -> None:
+    smu = n6705c.driver
+    await n6705c.do(smu.set_watchdog, 1.0)
+    await n6705c.do(smu.set_voltage, 3.0)
+    await n6705c.do(smu.set_output, True)
+    for _ in range(4):
+        await n6705c.bench.clock.sleep_until(n6705c.bench.clock.now_ns() + 600_000_000)
+        await n6705c.do(smu.feed_watchdog)
+    assert n6705c.persona.output_on()
+    await n6705c.bench.clock.sleep_until(n6705c.bench.clock.now_ns() + 1_100_000_000)
+    assert not n6705c.persona.output_on()
+    assert "watchdog" in (await n6705c.do(smu.tripped) or "")
+    assert await n6705c.do(smu.disconnected)
+    assert await n6705c.do(smu.output_is_on), "the programmed state stays, so clearing alone would bring the output back"
+    await n6705c.do(smu.reset)
+    assert not n6705c.persona.output_on()
+    assert await n6705c.do(smu.tripped) is None
+    assert not await n6705c.do(smu.output_is_on)

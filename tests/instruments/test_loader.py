@@ -8,12 +8,19 @@ import pytest
 
 import labd_instruments.drivers
 from labd_instruments import loader
-from labd_instruments.contract import Captures, Instrument, Measures, Sources, Streams
+from labd_instruments.contract import Captures, GuardsItself, Instrument, Measures, Sources, Streams
 from labd_instruments.errors import NotConnectedError, OutOfRangeError, WrongInstrumentError
 from labd_instruments.links.scripted import ScriptedLink
 from labd_instruments.loader import available, open_driver
 
-PROTOCOLS = {"Instrument": Instrument, "Sources": Sources, "Streams": Streams, "Captures": Captures, "Measures": Measures}
+PROTOCOLS = {
+    "Instrument": Instrument,
+    "Sources": Sources,
+    "GuardsItself": GuardsItself,
+    "Streams": Streams,
+    "Captures": Captures,
+    "Measures": Measures,
+}
 GREETINGS = {
     "keysight_n6705c": '> *IDN?\n< Keysight Technologies,N6705C,MY1,E.02.07\n> SYST:CHAN:MOD? (@1)\n< "N6781A"',
     "keithley_2461": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI",

@@ -34,6 +34,7 @@ EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [Q], [D] or [-] ar
 # while one is stuck. Ending the process that holds the first one frees it, which takes a guard; without one a second session is tried
 # all the same, and nothing is assured.
 OFF_ASSURANCE = OffAssurance.GUARD_OWNS_LINK
+SEES_OUTPUT_WHEN_OFF = False  # p. 2-97: high impedance opens the output relay; in the normal state it is a source of 0 V
 
 NPLC_RANGE = (0.01, 10.0)  # [Q]
 
@@ -91,7 +92,7 @@ class K2461:
     evidence = EVIDENCE
     source_limits = LIMITS
     range_clamp = RANGE_CLAMP
-    sees_output_when_off = False  # p. 2-97: high impedance opens the output relay; in the normal state it is a source of 0 V
+    sees_output_when_off = SEES_OUTPUT_WHEN_OFF
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...]) -> None:
         self.name = name

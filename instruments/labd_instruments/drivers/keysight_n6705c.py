@@ -48,6 +48,7 @@ CAPABILITIES = ("Instrument", "Sources", "GuardsItself", "Streams", "Captures", 
 ROLES = ("source", "meter")
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [-] are among its commands; the others are by manual
 OFF_ASSURANCE = OffAssurance.SECOND_SESSION  # [E p53] up to four simultaneous sockets; each may send OUTP OFF
+SEES_OUTPUT_WHEN_OFF = False  # either turn-off mode ends with the output disconnected, the meter with it as far as any page says
 
 
 def open(  # noqa: A001 - every driver's factory is called open
@@ -114,7 +115,7 @@ class N6705C:
     evidence = EVIDENCE
     source_limits = LIMITS
     watchdog_range_s = watchdog.RANGE_S
-    sees_output_when_off = False  # either turn-off mode ends with the output disconnected, the meter with it as far as any page says
+    sees_output_when_off = SEES_OUTPUT_WHEN_OFF
 
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...], *, clock: Clock) -> None:
         self.name = name
