@@ -156,7 +156,7 @@ class _Client:
         self._reader = reader
         self._writer = writer
         self._deadline_s = 0.0
-        self._served: dict[object, Callable[[Message], Awaitable[Message]]] = {
+        self._served: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "status": self._status,
             "arm": self._arm,
             "beat": self._beat,
@@ -206,10 +206,10 @@ class _Client:
             message = wire.read(text)
         except WireError as error:
             return {"error": str(error)}
-        served = self._served.get(message.get("op"))
+        served = self._served.get(str(message.get("op")))
         number = {"n": message.get("n")}
         if served is None:
-            return number | {"error": f"op: one of {', '.join(map(str, self._served))} is wanted, got {message.get('op')!r}"}
+            return number | {"error": f"op: one of {', '.join(self._served)} is wanted, got {message.get('op')!r}"}
         try:
             return number | await served(message)
         except WireError as error:

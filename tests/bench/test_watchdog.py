@@ -46,12 +46,14 @@ async def test_it_is_fed_while_nothing_is_measured_and_off_after_power_down(tmp_
         async with opened(bench, watchdog_s=1.0) as station:
             lock = station.interlock
             await lock.power_up(SUPPLY_V, [])
-            assert lock.guarded
+            guarded = lock.guarded
+            assert guarded
             on_since_ns = bench.board()["t_ns"]
             await until(lambda: bench.board()["t_ns"] > on_since_ns + 3_000_000_000)
             assert bench.output_on()
             await lock.power_down()
-            assert not lock.guarded
+            guarded = lock.guarded
+            assert not guarded
             assert await station.source.call(lock.source.tripped) is None
 
 

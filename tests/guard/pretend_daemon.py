@@ -1,6 +1,7 @@
 """A process that does what the daemon does with the guard: arms it, switches an output on, beats; and then something happens to it.
 
-Arguments: the guard's socket, a JSON armament, how it behaves (`beat`, `block`, `stuck`, `disarm`, `unverified`). Prints `on` once the
+Arguments: the guard's socket, a JSON armament, how it behaves (`beat`, `block`, `stuck`, `disarm`, `unverified`,
+`watchdog`). Prints `on` once the
 output is on and `end: ...` when its body has ended.
 """
 
@@ -18,9 +19,10 @@ from labd.guard.link import GuardLink
 from labd.guard.wire import Armament, read_armament
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
-from labd_instruments.contract import Instrument, ProtectionLevels, Sources
+from labd_instruments.contract import GuardsItself, Instrument, ProtectionLevels, Sources
 
 SUPPLY_V = 3.0
+WATCHDOG_S = 1.0
 
 
 def say(text: str) -> None:
@@ -52,6 +54,12 @@ async def main(socket: str, armament: Armament, behaviour: str) -> None:
                     time.sleep(600)  # noqa: ASYNC251  the hang that this is about
                 if behaviour == "unverified":
                     raise OutputNotVerifiedOff("the output reads back on")
+                if behaviour == "watchdog":
+                    assert isinstance(driver, GuardsItself)
+                    await session.call(driver.set_watchdog, WATCHDOG_S, deadline_s=10.0)
+                    while True:
+                        await session.call(driver.feed_watchdog, deadline_s=10.0)
+                        await asyncio.sleep(WATCHDOG_S / 3)
                 if behaviour == "disarm":
                     driver.make_safe()
                 else:
