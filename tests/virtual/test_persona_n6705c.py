@@ -11,6 +11,7 @@ from pyvisa.resources import MessageBasedResource
 
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keysight_n6705c
+from labd_virtual.instruments.keysight_n6705c_acquire import State
 from labd_virtual.persona import Persona
 from tests.virtual.persona_fakes import Bench, converse, with_visa
 
@@ -342,7 +343,7 @@ async def test_measuring_takes_board_time_and_sees_the_leads_with_two_wires() ->
 
 async def test_a_second_session_switches_off_while_the_first_waits_for_a_trigger() -> None:
     bench = Bench()
-    persona = smu(bench)
+    persona = keysight_n6705c.N6705C(bench.setup(options=OPTIONS, wires=WIRES))
     port = await persona.serve()
 
     def wait_for_ever(r: MessageBasedResource) -> bytes:
@@ -352,8 +353,9 @@ async def test_a_second_session_switches_off_while_the_first_waits_for_a_trigger
 
     stuck = asyncio.create_task(with_visa(port, wait_for_ever))
     async with asyncio.timeout(10):
-        while not persona.output_on():  # noqa: ASYNC110 - the other session is a thread
+        while persona.sweeps[1].state is not State.ARMED:  # noqa: ASYNC110 - the other session is a thread
             await asyncio.sleep(0.001)
+        assert persona.output_on()
         await with_visa(port, lambda r: (r.write("OUTP OFF,(@1)"), r.query("OUTP? (@1)")))
         assert not persona.output_on()
         await with_visa(port, lambda r: (r.write("TRIG:ACQ (@1)"), r.query("*OPC?")))
@@ -375,3 +377,55 @@ async def test_reset_switches_off_and_forgets_the_log() -> None:
 
     await converse(persona, talk)
     assert not bench.clock.limits
+
+
+async def test_the_watchdog_is_off_and_at_sixty_seconds_until_it_is_set_and_after_a_reset() -> None:
+    def talk(r: MessageBasedResource) -> None:
+        assert r.query("OUTP:PROT:WDOG?;WDOG:DEL?") == "0;60"
+        r.write("OUTP:PROT:WDOG:DEL 600;:OUTPut:PROTection:WDOG:STATe ON")
+        assert r.query("OUTP:PROT:WDOG:STAT?;DEL?") == "1;600"
+        r.write("*RST")
+        assert r.query("OUTP:PROT:WDOG?;WDOG:DEL?;:SYST:ERR?") == f"0;60;{NO_ERROR}"
+
+    await converse(smu(Bench()), talk)
+
+
+@pytest.mark.parametrize("delay", ["0", "3601"])
+async def test_a_watchdog_delay_outside_of_its_range_is_refused(delay: str) -> None:
+    def talk(r: MessageBasedResource) -> None:
+        r.write(f"OUTP:PROT:WDOG:DEL {delay}")
+        assert r.query("SYST:ERR?").startswith("-222")
+        assert r.query("OUTP:PROT:WDOG:DEL?") == "60"
+
+    await converse(smu(Bench()), talk)
+
+
+@pytest.mark.parametrize(("mode", "sinks"), [("LOWZ", True), ("HIGHZ", False)])
+async def test_silence_for_the_delay_puts_every_output_into_protection_until_it_is_cleared(mode: str, *, sinks: bool) -> None:
+    bench = Bench()
+    persona = smu(bench)
+    port = await persona.serve()
+    try:
+
+        def start(r: MessageBasedResource) -> None:
+            r.write(f"OUTP:TMOD {mode},(@1);:OUTP:PROT:WDOG:DEL 2;:OUTP:PROT:WDOG ON")
+            turn_on(r)
+
+        await with_visa(port, start)
+        heard_ns = bench.clock.now_ns()
+        await bench.clock.sleep_until(heard_ns + 1_900_000_000)
+        assert persona.output_on()
+        await bench.clock.sleep_until(heard_ns + 2_100_000_000)
+        assert not persona.output_on()
+
+        def look(r: MessageBasedResource) -> None:
+            assert r.query("STAT:QUES:COND? (@1:2)") == "2048,2048"
+            assert r.query("OUTP? (@1)") == "1", "the programmed state stays"
+            r.write("OUTP OFF,(@1);:OUTP:PROT:CLE (@1:2)")
+            assert r.query("STAT:QUES:COND? (@1:2);:OUTP? (@1)") == "0,0;0"
+
+        await with_visa(port, look)
+        assert not persona.output_on()
+    finally:
+        await persona.close()
+    assert any(emf == 0.0 and connected for _, emf, _, _, connected in bench.node.drives) == sinks

@@ -10,19 +10,21 @@ from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_interpreter import Interpreter
 from labd_virtual.scpi_message import definite_block
 from labd_virtual.scpi_params import BlockData
-from labd_virtual.scpi_server import ScpiServer
+from labd_virtual.scpi_server import Clients, ScpiServer
 from tests.virtual.persona_fakes import with_visa
 
 
 class Served:
-    def __init__(self) -> None:
+    def __init__(self, clients: Clients = "many") -> None:
         self.scpi = Interpreter("A,B,C,D")
         self.gate, self.entered = asyncio.Event(), asyncio.Event()
         self.empty = asyncio.Event()
         self.blocks: list[bytes] = []
         self.scpi.tree.query("SLOW", self._slow)
         self.scpi.tree.add("DATA", lambda c: self.blocks.append(c[0]), BlockData())
-        self.server = ScpiServer(self.scpi.execute, unterminated=lambda: self.scpi.fail(ScpiError(-420)), on_sessions=self._count)
+        self.server = ScpiServer(
+            self.scpi.execute, unterminated=lambda: self.scpi.fail(ScpiError(-420)), on_sessions=self._count, clients=clients
+        )
 
     def _count(self, sessions: int) -> None:
         if sessions == 0:
@@ -35,8 +37,8 @@ class Served:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[Served, int]]:
-    instrument = Served()
+async def served(clients: Clients = "many") -> AsyncIterator[tuple[Served, int]]:
+    instrument = Served(clients)
     port = await instrument.server.start()
     try:
         yield instrument, port
@@ -133,3 +135,47 @@ async def test_closing_ends_a_session_in_the_middle_of_a_query() -> None:
         await instrument.server.close()
         assert await asyncio.wait_for(client.reader.read(), 5) == b""
         await client.close()
+
+
+async def test_an_instrument_for_one_client_serves_a_second_one_when_the_first_is_gone() -> None:
+    async with served("one") as (_, port):
+        first, second = await Client.to(port), await Client.to(port)
+        assert await first.ask(b"*IDN?\n") == b"A,B,C,D\n"
+        waiting = asyncio.create_task(second.ask(b"*IDN?\n"))
+        assert await first.ask(b"*OPC?\n") == b"1\n"
+        assert not waiting.done()
+        await first.close()
+        assert await waiting == b"A,B,C,D\n"
+        await second.close()
+
+
+async def test_an_instrument_for_one_client_may_close_a_second_one_at_once() -> None:
+    async with served("one_refusing") as (instrument, port):
+        first, second = await Client.to(port), await Client.to(port)
+        assert await first.ask(b"*IDN?\n") == b"A,B,C,D\n"
+        assert await second.ask(b"") == b""
+        await first.close()
+        await asyncio.wait_for(instrument.empty.wait(), 5)
+        third = await Client.to(port)
+        assert await third.ask(b"*IDN?\n") == b"A,B,C,D\n"
+        for client in (second, third):
+            await client.close()
+
+
+async def test_a_cut_network_carries_nothing_and_what_was_sent_arrives_afterwards() -> None:
+    async with served() as (instrument, port):
+        before = await Client.to(port)
+        slow = asyncio.create_task(before.ask(b"SLOW?\n"))
+        await asyncio.wait_for(instrument.entered.wait(), 5)
+        instrument.server.cut(True)
+        instrument.gate.set()  # its reply is ready and stays where it is
+        during = await Client.to(port)
+        asked = asyncio.create_task(during.ask(b"*IDN?\n"))
+        await asyncio.sleep(0.05)
+        assert not slow.done()
+        assert not asked.done()
+        instrument.server.cut(False)
+        assert await slow == b"late\n"
+        assert await asked == b"A,B,C,D\n"
+        for client in (before, during):
+            await client.close()
