@@ -38,7 +38,7 @@ class Trip:
     What trips is the excess over the limit, summed up over time and never below zero: sum(max(0, excess + (i - limit) * dt)). It may
     reach what the allowed inrush amounts to, (inrush - limit) * inrush_time. So an inrush as allowed passes, noise around a current
     below the limit drains, a short circuit trips within a part of inrush_time, and bursts whose mean is above the limit trip as well.
-    Power likewise, where a block has both columns.
+    Power likewise, where a block has both columns. A block that does not follow on the one before it (another event) begins at zero.
 
     full_scale_a: of a fixed range. Over-range samples (NaN) count as over where the range reaches up to the limit, or is unknown (None);
     in a lower range they say only that the range was too low.
@@ -48,6 +48,7 @@ class Trip:
         self._limits = limits
         self._nan_counts = full_scale_a is None or full_scale_a >= limits.current_a
         unknown_a = max(limits.inrush_a, UNKNOWN * limits.current_a)
+        self._next_ns = 0
         inrush_w = limits.inrush_a * limits.voltage_v
         self._current = _Excess(limits.current_a, limits.inrush_a, limits.inrush_s, unknown_a)
         self._power = _Excess(limits.power_w, inrush_w, limits.inrush_s, max(inrush_w, UNKNOWN * limits.power_w))
@@ -55,6 +56,10 @@ class Trip:
     def __call__(self, block: Block) -> None:
         if block.current is None or not len(block):
             return
+        if block.t0_ns != self._next_ns:
+            self._current.forget()
+            self._power.forget()
+        self._next_ns = block.t0_ns + len(block) * block.dt_ns
         dt_s = block.dt_ns * 1e-9
         if self._current.over(block.current, dt_s, nan_counts=self._nan_counts):
             raise self._refusal("current", block.current, "A", self._limits.current_a)
@@ -81,6 +86,9 @@ class _Excess:
         self._limit = MARGIN * limit
         self._allowed = max((inrush - limit) * inrush_s, limit * LEAST_S)
         self._unknown = unknown
+        self._carried = 0.0
+
+    def forget(self) -> None:
         self._carried = 0.0
 
     def cannot_be(self, *factors: float) -> bool:

@@ -21,17 +21,26 @@ DT_NS = 10_000
 DT_S = DT_NS * 1e-9
 
 
-def block(current: object, volts: float | None = None, dt_ns: int = DT_NS) -> Block:
+def block(current: object, volts: float | None = None, dt_ns: int = DT_NS, first: int = 0) -> Block:
     amps = np.atleast_1d(np.asarray(current, np.float32))
-    return Block(0, 0, dt_ns, amps, None if volts is None else np.full(len(amps), volts, np.float32))
+    return Block(first, first * dt_ns, dt_ns, amps, None if volts is None else np.full(len(amps), volts, np.float32))
+
+
+class Stream:
+    """Samples one after the other through one trip."""
+
+    def __init__(self, trip: Trip) -> None:
+        self._trip = trip
+        self._seen = 0
+
+    def trips(self, current: object, volts: float | None = None) -> bool:
+        one = block(current, volts, first=self._seen)
+        self._seen += len(one)
+        return outcome(self._trip, [one])
 
 
 def trips(trip: Trip, current: object, volts: float | None = None) -> bool:
-    try:
-        trip(block(current, volts))
-    except SafetyRefusal:
-        return True
-    return False
+    return Stream(trip).trips(current, volts)
 
 
 def test_a_short_circuit_trips_and_the_message_names_value_limit_and_place() -> None:
@@ -42,16 +51,21 @@ def test_a_short_circuit_trips_and_the_message_names_value_limit_and_place() -> 
 
 def test_an_inrush_as_allowed_passes_and_a_longer_one_does_not() -> None:
     allowed = np.full(round(5e-3 / DT_S), 0.2)
+    stream = Stream(Trip(LIMITS))
+    assert not stream.trips(allowed)
+    assert not stream.trips(np.zeros(10_000))
+    assert not stream.trips(allowed), "an inrush long after the first one is allowed as well"
+    assert stream.trips(np.full(300, 0.2)), "that one has not drained yet"
+
+
+def test_another_event_begins_at_zero() -> None:
     trip = Trip(LIMITS)
-    assert not trips(trip, allowed)
-    assert not trips(trip, np.zeros(10_000))
-    assert not trips(trip, allowed), "an inrush long after the first one is allowed as well"
-    assert trips(trip, np.full(300, 0.2)), "the first one has not drained yet"
+    assert not any(trips(trip, np.full(round(4e-3 / DT_S), 0.2)) for _ in range(10))
 
 
 def test_an_overload_in_small_blocks_trips_as_in_a_large_one() -> None:
-    trip = Trip(LIMITS)
-    tripped_after = next(n for n in range(10_000) if trips(trip, np.full(7, 0.3))) * 7 * DT_S
+    stream = Stream(Trip(LIMITS))
+    tripped_after = next(n for n in range(10_000) if stream.trips(np.full(7, 0.3))) * 7 * DT_S
     assert tripped_after == pytest.approx(0.05 * 5e-3 / (0.3 - 1.02 * 0.15), abs=20 * DT_S)
 
 
@@ -64,8 +78,8 @@ def test_bursts_whose_mean_is_over_the_limit_trip_although_each_is_short() -> No
 @pytest.mark.parametrize("mean_a", [0.0, 0.1, 0.149])
 def test_noise_below_the_limit_never_trips(mean_a: float) -> None:
     noise = np.random.default_rng(1).normal(mean_a, 0.02, 1_000_000)
-    trip = Trip(LIMITS)
-    assert not any(trips(trip, part) for part in np.split(noise, 100))
+    stream = Stream(Trip(LIMITS))
+    assert not any(stream.trips(part) for part in np.split(noise, 100))
 
 
 def test_a_source_that_holds_its_limit_within_its_accuracy_does_not_trip() -> None:
@@ -101,7 +115,7 @@ def test_how_a_stream_is_cut_into_blocks_changes_nothing(values: list[float], si
     samples = np.array(values, np.float32)
     long_dt = 200_000
     whole = outcome(Trip(LIMITS), [block(samples, dt_ns=long_dt)])
-    parts = [block(samples[k : k + size], dt_ns=long_dt) for k in range(0, len(samples), size)]
+    parts = [block(samples[k : k + size], dt_ns=long_dt, first=k) for k in range(0, len(samples), size)]
     assert outcome(Trip(LIMITS), parts) == whole
 
 
