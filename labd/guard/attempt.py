@@ -24,22 +24,25 @@ LOOK_S = 0.02
 TELL_AGAIN_S = 60.0
 
 Tell = Callable[[str, int], Awaitable[None]]
+InTheWay = Callable[[], Holder | None]
 
 
 async def until_off(
-    source: GuardedSource, armament: Armament, *, holder: Holder | None, tell: Tell, give_up_s: float | None = None
+    source: GuardedSource, armament: Armament, *, in_the_way: InTheWay, tell: Tell, give_up_s: float | None = None
 ) -> OffResult:
     """Try until the source reads back off (and discharged where it sees the board), for ever unless give_up_s is given.
 
-    holder: the process whose session may be in the way; where the link is exclusive it is ended first, elsewhere once an attempt
-    beside it has failed. tell: hears why an attempt failed and its number: the first one, each new reason, and once a minute.
+    in_the_way: the process whose session may be in the way, should it be ended by now; where the link is exclusive before the first
+    attempt, elsewhere once an attempt beside it has failed. tell: hears why an attempt failed and its number: the first one, each new
+    reason, and once a minute.
     """
     begun_s = time.monotonic()
-    if holder is not None and source.off_assurance is OffAssurance.GUARD_OWNS_LINK:
-        await holder.end()
-        holder = None
+    exclusive = source.off_assurance is OffAssurance.GUARD_OWNS_LINK
+    ended = False
     attempts, told, told_s = 0, "", begun_s
     while True:
+        if not ended and (exclusive or attempts) and (holder := in_the_way()) is not None:
+            ended = await holder.end()
         attempts += 1
         try:
             discharged = await _attempt(source, armament, min(LONGEST_S, FIRST_S * 2 ** min(attempts - 1, 8)))
@@ -50,9 +53,6 @@ async def until_off(
         if reason != told or time.monotonic() - told_s > TELL_AGAIN_S:
             told, told_s = reason, time.monotonic()
             await tell(reason, attempts)
-        if holder is not None:
-            await holder.end()
-            holder = None
         if give_up_s is not None and time.monotonic() - begun_s > give_up_s:
             return OffResult(source.name, False, None, reason, time.monotonic() - begun_s, attempts)
         await asyncio.sleep(PAUSE_S)

@@ -108,35 +108,36 @@ class GuardLink:
             beats.cancel()
             await self._leave(end)
 
-    async def _arm(self, armament: Armament) -> None:
+    async def _arm(self, armament: Armament, *, again: bool = False) -> str:
+        """Why the guard has taken the outputs meanwhile (asked only when `again`), or nothing. Raises GuardLost, SafetyRefusal."""
         await self.connect()
-        _refused(await self._ask({"op": "arm"} | wire.write_armament(armament), ARM_S))
+        answer = await self._ask({"op": "arm", "again": again} | wire.write_armament(armament), ARM_S)
+        _refused(answer)
+        return str(answer.get("taken", ""))
 
     async def _leave(self, end: Message) -> None:
         with suppress(GuardLost):
             await self._ask(end, ANSWER_S)
 
     async def _beat(self, armament: Armament, beyond_help: Callable[[], bool], taken: asyncio.Timeout, why: list[str]) -> None:
-        while True:
+        while not why:
             try:
                 if not beyond_help():
                     answer = await self._ask({"op": "beat"}, ANSWER_S)
-                    if "taken" in answer:
-                        why.append(str(answer["taken"]))
-                        taken.reschedule(asyncio.get_running_loop().time())
-                        return
-                await asyncio.sleep(armament.heartbeat_s / BEATS)
+                    why += [str(answer["taken"])] if "taken" in answer else []
             except GuardLost:
-                await self._arm_again(armament)
+                why += [text] if (text := await self._arm_again(armament)) else []
+            if not why:
+                await asyncio.sleep(armament.heartbeat_s / BEATS)
+        taken.reschedule(asyncio.get_running_loop().time())
 
-    async def _arm_again(self, armament: Armament) -> None:
+    async def _arm_again(self, armament: Armament) -> str:
+        """A guard that only lost its way to this process has switched off by now, and says so."""
         while True:
             try:
-                await self._arm(armament)
+                return await self._arm(armament, again=True)
             except SafetyRefusal:  # GuardLost too: nobody there, or one that is not ready to be armed
                 await asyncio.sleep(RETRY_S)
-            else:
-                return
 
     async def _ask(self, request: Message, within_s: float) -> Message:
         """The request is on its way before anything is awaited, so that a cancelled caller has still said it. Raises GuardLost."""

@@ -32,7 +32,9 @@ async def switch_off(armament: Armament, *, socket: Path | None = None, holder: 
                     log.warning("%s; switching off without it", error)
     async with asyncio.TaskGroup() as tasks:
         each = [
-            tasks.create_task(until_off(source, armament, holder=holder, tell=_tell, give_up_s=GIVE_UP_S), name=f"{source.name} off")
+            tasks.create_task(
+                until_off(source, armament, in_the_way=lambda: holder, tell=_tell, give_up_s=GIVE_UP_S), name=f"{source.name} off"
+            )
             for source in armament.sources
         ]
     return [task.result() for task in each]

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 PREPARE_S = 30.0  # importing a driver from a cold disk
 GIVE_UP_S = 10.0  # an emergency stop answers within this; the guard goes on trying
+GRACE_S = 3.0  # for a living process that has only lost its connection to come back and be told, before it is ended
+STOP_GRACE_S = 1.0  # the same in an emergency stop: it hears of it at its next beat
 ANSWER_S = 5.0  # a client that does not read for this long is no longer answered
 
 
@@ -34,6 +36,7 @@ class Guard:
         self._linger_s = linger_s
         self._clients: set[_Client] = set()
         self._acting: dict[str, Acting] = {}
+        self._acted: dict[str, tuple[Holder | None, str]] = {}  # of each bench the last time only
         self._busy = asyncio.Event()
         self._quiet = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -66,6 +69,18 @@ class Guard:
             other.armament = None
         return None
 
+    def taken_from(self, client: _Client, bench: str) -> str | None:
+        """Why outputs were switched off that this client's process used over an earlier connection, or None."""
+        holder, why = self._acted.get(bench, (None, ""))
+        if holder != client.holder:
+            return None
+        if bench in self._acting:
+            self._acting[bench].spare()
+        return why
+
+    def forget(self, bench: str) -> None:
+        self._acted.pop(bench, None)
+
     async def prepare(self, armament: Armament) -> None:
         """Everything that takes time is loaded now, not when seconds count. Raises WireError for a driver or option that does not exist."""
         for source in armament.sources:
@@ -81,11 +96,12 @@ class Guard:
         except (OSError, InstrumentFailure) as error:
             log.error("the guard's journal cannot be written: %s", error)
 
-    def act(self, armament: Armament, holder: Holder | None, why: str) -> None:
+    def act(self, armament: Armament, holder: Holder | None, why: str, *, grace_s: float = 0.0) -> None:
         """Switch off in the background, until it is done."""
         if armament.bench in self._acting:
             return
-        acting = self._acting[armament.bench] = Acting(armament, holder, why, self._journal)
+        self._acted[armament.bench] = (holder, why)
+        acting = self._acting[armament.bench] = Acting(armament, holder, why, self._journal, grace_s=grace_s)
         self._changed()
         self._tasks.create_task(self._run(acting), name=f"guard {armament.bench} off")
 
@@ -98,7 +114,7 @@ class Guard:
             if client.armament is not None and wanted & {source.resource for source in client.armament.sources}:
                 holder = client.holder
                 client.taken = client.taken or why
-        results = await Acting(armament, holder, why, self._journal).run(give_up_s=GIVE_UP_S)
+        results = await Acting(armament, holder, why, self._journal, grace_s=STOP_GRACE_S).run(give_up_s=GIVE_UP_S)
         if not all(result.off for result in results):
             self.act(armament, None, why)  # nobody waits any more, the outputs are still to be switched off
         return [wire.write_result(result) for result in results]
@@ -168,10 +184,10 @@ class _Client:
     async def run(self) -> None:
         try:
             await self._converse()
-            self._lose("the connection ended without disarming")
+            self._lose("the connection ended without disarming", grace_s=GRACE_S)
         except Exception as error:  # noqa: BLE001  the task's edge: a client that breaks the conversation is lost, the guard is not
             log.warning("guard's client %d: %r", self.holder.pid, error)
-            self._lose(f"the connection failed: {error or type(error).__name__}")
+            self._lose(f"the connection failed: {error or type(error).__name__}", grace_s=GRACE_S)
         finally:
             self._writer.close()
             self._guard.gone(self)
@@ -221,9 +237,13 @@ class _Client:
     async def _arm(self, message: Message) -> Message:
         armament = wire.read_armament(message)
         await self._guard.prepare(armament)
+        taken = self._guard.taken_from(self, armament.bench) if message.get("again") is True else None
+        if taken is not None:
+            return {"taken": taken}
         refused = self._guard.armed_elsewhere(self, armament.bench)
         if refused is not None:
             return {"error": refused}
+        self._guard.forget(armament.bench)
         self.armament, self.taken = armament, ""
         self._alive()
         await self._guard.note("armed", armament.bench, f"for process {self.holder.pid}")
@@ -258,10 +278,10 @@ class _Client:
         if self.armament is not None:
             self._deadline_s = asyncio.get_running_loop().time() + self.armament.heartbeat_s
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: str, *, grace_s: float = 0.0) -> None:
         if self.armament is not None and not self.taken:
             self.taken = why
-            self._guard.act(self.armament, self.holder, f"process {self.holder.pid}: {why}")
+            self._guard.act(self.armament, self.holder, f"process {self.holder.pid}: {why}", grace_s=grace_s)
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -51,6 +51,10 @@ class GuardProcess:
         )
         until(lambda: len(self.entries("started")) > 0 and self.socket.exists())
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def end(self) -> None:
         if self.process is not None:
             self.process.kill()

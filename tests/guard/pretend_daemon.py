@@ -2,7 +2,7 @@
 
 Arguments: the guard's socket, a JSON armament, how it behaves (`beat`, `block`, `stuck`, `disarm`, `unverified`,
 `watchdog`). Prints `on` once the
-output is on and `end: ...` when its body has ended.
+output is on, `lost` when the guard is, and `end: ...` when its body has ended.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def tell_lost(alive: bool, _text: str) -> None:
+    if not alive:
+        say("lost")
+
+
 def switched_on(armament: Armament) -> Instrument:
     one = armament.sources[0]
     driver = loader.open_driver(one.driver, one.name, one.resource, one.options)
@@ -44,7 +49,7 @@ def switched_on(armament: Armament) -> Instrument:
 
 
 async def main(socket: str, armament: Armament, behaviour: str) -> None:
-    async with GuardLink(Path(socket)) as link, InstrumentSession("smu") as session:
+    async with GuardLink(Path(socket), on_change=tell_lost) as link, InstrumentSession("smu") as session:
         try:
             async with link.armed(armament, beyond_help=lambda: behaviour == "stuck" and began.is_set()):
                 driver = await session.call(switched_on, armament, deadline_s=10.0)

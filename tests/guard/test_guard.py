@@ -70,6 +70,17 @@ def test_no_beat_is_taken_for_a_hang(guard: GuardProcess, bench: Bench, behaviou
     assert any("no beat for 1 s" in entry.text for entry in guard.entries("lost"))
 
 
+def test_a_guard_that_hung_and_goes_on_ends_the_run_whose_outputs_it_took_but_not_its_process(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        guard.signal(signal.SIGSTOP)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "lost\n"
+        guard.signal(signal.SIGCONT)
+        until(lambda: safe(bench))
+        assert "the guard has switched demo off" in process.stdout.readline()
+        assert not gone(process.pid)
+
+
 def test_an_exclusive_link_is_freed_by_ending_the_hung_process(guard: GuardProcess, tmp_path: Path) -> None:
     with (
         bench_apart(tmp_path, instruments={"smu": {"clients": "one"}}) as bench,

@@ -74,8 +74,7 @@ async def test_a_guard_that_dies_is_told_at_once_and_a_new_one_is_armed_again(gu
 async def test_a_guard_that_hangs_is_lost(guard: GuardProcess) -> None:
     heard = Heard()
     async with GuardLink(guard.socket, on_change=heard) as link, link.armed(armament(NOBODY, heartbeat_s=60.0)):
-        assert guard.process is not None
-        guard.process.send_signal(signal.SIGSTOP)
+        guard.signal(signal.SIGSTOP)
         with pytest.raises(GuardLost, match="did not answer status within"):
             await link.status()
         assert heard.states == [True, False]
