@@ -26,6 +26,11 @@ class FileError(LabdError):
         self.file = file
         self.key = key
         self.problems = problems or (str(self),)
+        self._given = (file, key, text, problems)
+
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str, tuple[str, ...]]]:
+        """An exception is made again from its arguments, which here are not its message."""
+        return type(self), self._given
 
 
 class InstrumentFailure(LabdError):

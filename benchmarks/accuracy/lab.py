@@ -22,7 +22,7 @@ from labd.bench.station import open_station
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec
-from labd.daemon import BoardLink
+from labd.daemon.opened import BoardLink
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.edge_gated import edge_gated
 from labd.kpi.inputs import CaptureInput, Lap, Stretch

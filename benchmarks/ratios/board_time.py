@@ -14,7 +14,7 @@ from labd.bench.station import open_station
 from labd.bench.virtual import BoardTime, virtual_bench
 from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec
-from labd.daemon import BoardLink
+from labd.daemon.opened import BoardLink
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition

@@ -18,6 +18,7 @@ from labd.dut.device import Device
 from labd.errors import DataLost, DutFailure, InstrumentFailure
 from labd.records import Mode, Role
 from labd.stream.pump import Pump, pumping
+from labd.stream.trip import Trip, TripLimits
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition, Captures, CaptureSetup, MeanSetup, Measures, Reading, StreamEnd, Streams, StreamSetup
 from labd_instruments.errors import InstrumentError, LostSamplesError
@@ -137,7 +138,7 @@ async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
         await clock.sleep(rig.settle_s)
         acquisition = await meter.call(_streams(meter).configure_stream, setup)
         await sink.begin(acquisition)
-        async with _recording(meter, sink) as recording:
+        async with _recording(rig, sink, acquisition) as recording:
             await clock.sleep(plan.duration_s)
         end = recording.end
     return Taken(acquisition, end.records, served=0, end=end)
@@ -225,7 +226,7 @@ async def _mean(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     acquisition = await meter.call(_streams(meter).configure_stream, setup)
     await sink.begin(acquisition)
     period_us = round(1e6 / plan.point.rate_hz)
-    async with _recording(meter, sink) as recording:
+    async with _recording(rig, sink, acquisition) as recording:
         done = await rig.device.periodic(plan.events, period_us)
     laps = await _laps(rig)
     counters = await rig.device.counters()
@@ -259,27 +260,30 @@ async def _events(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     acquisition = await meter.call(driver.configure_capture, setup)
     await sink.begin(acquisition)
     rest_s = rig.board.longest_event_s + REST_LEAST_S
+    check = trip(rig, acquisition)
     records = 0
     async with rig.device.armed(plan.events + 1, timeout_s=10 * rest_s + IDLE_MARGIN_S) as armed:
         for event in range(plan.events):
             await rig.station.clock.sleep(rest_s)
-            records += await _one_event(rig, meter, driver, sink, event)
+            records += await _one_event(rig, driver, sink, event, check)
         # the board does not go to rest after the last event of a program: one more, which is not kept
         await rig.station.clock.sleep(rest_s)
-        await _one_event(rig, meter, driver, Discarded(), plan.events)
+        await _one_event(rig, driver, Discarded(), plan.events, check)
     if armed.served != plan.events + 1:
         raise DataLost(f"{plan.key}: {plan.events + 1} triggers were fired, the board served {armed.served}; check the trigger line")
     laps = (await _laps(rig))[: plan.events]
     return Taken(acquisition, records, served=plan.events, laps=laps, counters=await rig.device.counters())
 
 
-async def _one_event(rig: Rig, meter: Tool, driver: Captures, sink: Sink, event: int) -> int:
+async def _one_event(rig: Rig, driver: Captures, sink: Sink, event: int, check: Trip) -> int:
+    meter = rig.station.meter
     await meter.call(driver.arm)
     await meter.call(driver.fire)
     while not await meter.call(driver.captured):
         await rig.station.clock.sleep(POLL_S)
     blocks = await meter.call(driver.fetch)
     for block in blocks:
+        check(block)
         await sink.write(block, stretch=event, trigger=True)
     return sum(len(block) for block in blocks)
 
@@ -300,19 +304,33 @@ def _event_setup(rig: Rig, plan: CapturePlan, meter: Tool) -> CaptureSetup:
     )
 
 
+def trip(rig: Rig, acquisition: Acquisition) -> Trip:
+    """The bench's limits in the samples of one capture."""
+    limits = rig.station.limits
+    allowed = TripLimits(limits.voltage_v, limits.current_a, limits.power_w, limits.inrush_a, limits.inrush_s, limits.where)
+    return Trip(allowed, full_scale_a=acquisition.current_range_a)
+
+
 @dataclass(slots=True)
 class _Recording:
     end: StreamEnd
 
 
 @asynccontextmanager
-async def _recording(meter: Tool, sink: Sink) -> AsyncIterator[_Recording]:
-    """A running log whose blocks go to the sink; the body waits, the log's end is known after it. Raises DataLost."""
+async def _recording(rig: Rig, sink: Sink, acquisition: Acquisition) -> AsyncIterator[_Recording]:
+    """A running log whose blocks go to the sink; the body waits, the log's end is known after it.
+
+    Raises DataLost, and SafetyRefusal for a block beyond the bench's limits.
+    """
+    meter = rig.station.meter
     driver = _streams(meter)
     recording = _Recording(StreamEnd(0, 0.0, "", 0))
     await meter.call(driver.start_stream)
     try:
-        async with pumping(meter.session, driver.read_block, deadline_s=READ_S) as pump, _beside(_drain(pump, sink)):
+        async with (
+            pumping(meter.session, driver.read_block, deadline_s=READ_S, check=trip(rig, acquisition)) as pump,
+            _beside(_drain(pump, sink)),
+        ):
             yield recording
             pump.stop()
     except InstrumentError as error:

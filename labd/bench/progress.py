@@ -1,48 +1,22 @@
-"""What a run tells whoever watches it."""
+"""The time a run still takes."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
-
-from labd.bench.expand import CapturePlan
-
-
-class Progress(Protocol):
-    """Called from the event loop; must not block."""
-
-    def run_started(self, run_id: str, plans: list[CapturePlan]) -> None: ...
-
-    def capture_started(self, plan: CapturePlan) -> None: ...
-
-    def capture_ended(self, plan: CapturePlan, error: str) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
-class Silent:
-    """Nobody watches."""
-
-    def run_started(self, run_id: str, plans: list[CapturePlan]) -> None: ...
-
-    def capture_started(self, plan: CapturePlan) -> None: ...
-
-    def capture_ended(self, plan: CapturePlan, error: str) -> None: ...
-
-    def note(self, text: str) -> None: ...
+from collections.abc import Mapping
 
 
 class TimeLeft:
-    """Estimates the time a run still takes: what captures have cost so far, by their planned length and a fixed share each."""
+    """Estimates from what captures have cost so far, by their planned length and a fixed share each. lengths_s: by capture, those to do."""
 
-    def __init__(self, plans: list[CapturePlan]) -> None:
-        self._left = {plan.key: plan.duration_s for plan in plans}
+    def __init__(self, lengths_s: Mapping[str, float]) -> None:
+        self._left = dict(lengths_s)
         self._done_s = 0.0
         self._done = 0
         self._began_s = time.monotonic()
 
-    def ended(self, plan: CapturePlan) -> None:
-        self._done_s += self._left.pop(plan.key, 0.0)
+    def ended(self, key: str) -> None:
+        self._done_s += self._left.pop(key, 0.0)
         self._done += 1
 
     def seconds(self) -> float | None:

@@ -3,65 +3,130 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from labd.bench.acquire import BrownOut, Rig, Taken, acquire, on_range, rest_range
+from labd.bench.control import RunControl
 from labd.bench.cross_check import cross_check
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IoLine
-from labd.bench.progress import Progress
-from labd.bench.recorder import Recordings
+from labd.bench.journal import Journal
+from labd.bench.recorder import Recorder, Recordings, Subject
 from labd.bench.station import Station
 from labd.dut.serial_link import DutRebooted
-from labd.errors import DutFailure
-from labd.records import Event, Role
+from labd.errors import DutFailure, LabdError
+from labd.records import Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
+from labd.store.rows import CaptureRow
+from labd.store.session import CatalogueSession
+from labd.stream.news import NewsKind
+
+
+class CaptureRefused(LabdError):
+    """A capture failed, and the run was told to stop then."""
+
+    exit_code = DutFailure.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a run does about failures. stop_at_failure: end after the first capture that fails for good; retries: of a failed capture."""
+
+    stop_at_failure: bool = False
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the runner is given: an opened rig, where to store, what to do. activity in percent; model_seed: of the input data."""
+    """What the runner is given: an opened rig, where to store, what to do. activity in percent; model_seed: of the input data.
+
+    before: awaited before each capture, raises what forbids it (no space). after: told each capture that is stored, must not block.
+    """
 
     rig: Rig
-    catalogue: Catalogue
+    catalogue: CatalogueSession
     recordings: Recordings
+    journal: Journal
+    control: RunControl
     run_id: str
     plans: Sequence[CapturePlan]
     lines: list[IoLine]
     activity: int
     model_seed: int
     warm_up_inferences: int
+    rules: Rules
+    before: Callable[[CapturePlan], Awaitable[None]]
+    after: Callable[[CapturePlan], None]
 
 
-async def run_captures(work: Work, progress: Progress) -> list[str]:
+async def run_captures(work: Work) -> list[str]:
     """All captures in order; returns the errors of those that failed, and goes on after a failure that leaves the board usable.
 
-    Raises what ends a run: SafetyRefusal, an instrument that does not answer, cancellation. The capture under way is then marked
-    failed or interrupted, and its trace is readable, once `work.recordings` is left (after the outputs are off).
+    Raises what ends a run: SafetyRefusal, an instrument that does not answer, a full disk, cancellation. The capture under way is then
+    marked failed or interrupted, and its trace is readable, once `work.recordings` is left (after the outputs are off).
     """
+    sweep = _Sweep(work)
     failed: list[str] = []
-    loaded: tuple[float, str] | None = None
     for plan in work.plans:
-        progress.capture_started(plan)
-        wanted = (plan.point.supply_v, plan.point.model)
-        try:
-            await _one(work, plan, load=loaded != wanted)
-            loaded = wanted
-        except DutFailure as error:
-            text = await _explained(work, plan, error)
-            work.recordings.afterwards(partial(_note, work, plan, text))
-            failed.append(f"{plan.key}: {text}")
-            progress.capture_ended(plan, text)
-            await restart(work.rig.station, plan.point.supply_v, work.lines)
-            await work.recordings.finish()
-            loaded = None
-            continue
-        progress.capture_ended(plan, "")
+        error = await sweep.capture(plan)
+        if error:
+            failed.append(f"{plan.key}: {error}")
+            if work.rules.stop_at_failure:
+                raise CaptureRefused(f"{failed[0]} (the rest was left out: after_failure is stop)")
     return failed
+
+
+class _Sweep:
+    """Goes through the captures; knows which operating point the board is at."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._loaded: tuple[float, str] | None = None
+
+    async def capture(self, plan: CapturePlan) -> str:
+        """Make one capture, again where it fails and may be repeated. Returns its last error, empty when it is stored."""
+        work = self._work
+        for attempt in range(work.rules.retries + 1):
+            await self._pause(plan)
+            await work.before(plan)
+            if attempt:
+                await work.catalogue.do(partial(_again, work.run_id, plan.key))
+            try:
+                await self._once(plan, attempt)
+            except DutFailure as error:
+                text = await _explained(work, plan, error)
+                work.recordings.afterwards(partial(_tell_end, work, plan, text))
+                await restart(work.rig.station, plan.point.supply_v, work.lines)
+                await work.recordings.finish()
+                self._loaded = None
+                continue
+            await _tell_end(work, plan, "")
+            work.after(plan)
+            return ""
+        return text
+
+    async def _once(self, plan: CapturePlan, attempt: int) -> None:
+        work = self._work
+        wanted = (plan.point.supply_v, plan.point.model)
+        again = f", attempt {attempt + 1}" if attempt else ""
+        await work.journal.tell(NewsKind.CAPTURE_STARTED, f"{plan.key}{again}", capture=plan.key, order=plan.order, attempt=attempt)
+        await _one(work, plan, load=self._loaded != wanted)
+        self._loaded = wanted
+
+    async def _pause(self, plan: CapturePlan) -> None:
+        """Outputs off for as long as somebody wants the run to wait; the board starts from power-off afterwards."""
+        work = self._work
+        if not work.control.paused:
+            return
+        await work.rig.station.interlock.power_down()
+        await work.journal.tell(NewsKind.RUN_PAUSED, "paused, outputs off")
+        await work.control.until_going_on()
+        await work.rig.station.interlock.power_up(plan.point.supply_v, work.lines)
+        await work.journal.tell(NewsKind.RUN_CONTINUED, "goes on")
+        self._loaded = None
 
 
 async def _load(work: Work, plan: CapturePlan) -> None:
@@ -73,15 +138,14 @@ async def _load(work: Work, plan: CapturePlan) -> None:
         await work.rig.device.infer(1, warmups=work.warm_up_inferences)
 
 
-async def _one(work: Work, plan: CapturePlan, *, load: bool) -> Taken:
+async def _one(work: Work, plan: CapturePlan, *, load: bool) -> None:
     """One capture, after loading its operating point where that is another one than before."""
-    row = work.catalogue.captures.begin(work.run_id, plan.key)
-    facts = {"run": work.run_id, "key": plan.key, "role": str(plan.role), "point": to_json(plan.point)}
+    row = await work.catalogue.do(lambda catalogue: catalogue.captures.begin(work.run_id, plan.key))
     samples = 0
     try:
         if load:
             await _load(work, plan)
-        async with work.recordings.recorder(work.catalogue.trace_path(row), facts) as sink:
+        async with work.recordings.recorder(work.catalogue.folder / row.trace, Subject(work.run_id, plan)) as sink:
             try:
                 measure = acquire if plan.instrument == work.rig.station.meter.spec.name else cross_check
                 taken = await measure(work.rig, plan, sink)
@@ -90,12 +154,30 @@ async def _one(work: Work, plan: CapturePlan, *, load: bool) -> Taken:
     except BaseException as error:
         interrupted = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
         why = "interrupted" if interrupted else str(error) or type(error).__name__
-        fail = partial(work.catalogue.captures.fail, work.run_id, plan.key, why, interrupted=interrupted, samples=samples)
-        work.recordings.afterwards(fail)
+        work.recordings.afterwards(partial(_fail, work, row, why, interrupted=interrupted, samples=samples))
+        if not isinstance(error, DutFailure):
+            work.recordings.afterwards(partial(_tell_end, work, plan, why))
         raise
-    work.catalogue.captures.learn(work.run_id, plan.key, acquisition=to_json(taken))
-    work.catalogue.captures.finish(work.run_id, plan.key, samples=samples, stretches=sink.stretches, flags=(*sink.flags, *taken.flags))
-    return taken
+    await work.catalogue.do(partial(_finish, row, sink, taken))
+
+
+def _finish(row: CaptureRow, sink: Recorder, taken: Taken, catalogue: Catalogue) -> None:
+    flags = (*sink.flags, *taken.flags)
+    catalogue.captures.learn(row.run_id, row.key, acquisition=to_json(taken))
+    catalogue.captures.finish(row.run_id, row.key, samples=sink.samples, stretches=sink.stretches, flags=flags)
+
+
+async def _fail(work: Work, row: CaptureRow, why: str, *, interrupted: bool, samples: int) -> None:
+    await work.catalogue.do(lambda catalogue: catalogue.captures.fail(row.run_id, row.key, why, interrupted=interrupted, samples=samples))
+
+
+def _again(run_id: str, key: str, catalogue: Catalogue) -> None:
+    catalogue.captures.again(run_id, key)
+
+
+async def _tell_end(work: Work, plan: CapturePlan, error: str) -> None:
+    text = f"{plan.key} failed: {error}" if error else plan.key
+    await work.journal.tell(NewsKind.CAPTURE_ENDED, text, capture=plan.key, order=plan.order, error=error)
 
 
 async def _explained(work: Work, plan: CapturePlan, error: DutFailure) -> str:
@@ -121,7 +203,3 @@ async def restart(station: Station, supply_v: float, lines: list[IoLine]) -> Non
         await tool.call(tool.driver.make_safe)
         await tool.call(tool.driver.reset)
     await station.interlock.power_up(supply_v, lines)
-
-
-def _note(work: Work, plan: CapturePlan, text: str) -> None:
-    work.catalogue.runs.log(work.run_id, Event(time.time_ns(), "capture_failed", text, plan.key))

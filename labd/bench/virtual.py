@@ -79,11 +79,11 @@ class BoardTime:
         if not self.stepped:
             yield
             return
-        self._asking.ask(op="freeze")
+        await self._request({"op": "freeze"})
         try:
             yield
         finally:
-            self._asking.ask(op="thaw")
+            await self._request({"op": "thaw"})
 
     def close(self) -> None:
         self._asking.close()
@@ -92,7 +92,10 @@ class BoardTime:
         return float(self._asking.ask(op="now")["t_ns"]) * 1e-9
 
     async def _request(self, request: Mapping[str, object]) -> None:
-        reader, writer = await asyncio.open_connection(*self._address)
+        try:
+            reader, writer = await asyncio.open_connection(*self._address)
+        except OSError as error:
+            raise InstrumentFailure(f"the virtual bench is gone, it cannot {request['op']}: {error}") from error
         try:
             writer.write(json.dumps(request).encode() + b"\n")
             line = await reader.readline()

@@ -4,7 +4,7 @@ from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board, load_board
 from labd.bench_file.checks import check_against, check_bench, check_drivers, check_options, check_plan, flags, load_bench, notices
 from labd.bench_file.effective import effective, effective_plan
-from labd.bench_file.plan import Plan, load_plan
+from labd.bench_file.plan import Plan, load_plan, plan_of
 
 __all__ = [
     "Bench",
@@ -22,4 +22,5 @@ __all__ = [
     "load_board",
     "load_plan",
     "notices",
+    "plan_of",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from labd.config.document import FileSection, read_section
+from labd.config.document import FileSection, Source, parse_section, read_section
 from labd.config.quantity import FRACTION, write_quantity
 from labd.config.section import Section, Wrong
 from labd.config.types import (
@@ -132,5 +133,13 @@ class Plan(FileSection):
 def load_plan(path: Path) -> Plan:
     """Read a plan file. Raises FileError with every problem, one line each."""
     plan, source = read_section(path, Plan)
+    plan._source = source
+    return plan
+
+
+def plan_of(text: str, name: Path) -> Plan:
+    """A plan from the text of its file. name: what errors call it. Raises FileError with every problem, one line each."""
+    source = Source(name, text, hashlib.sha256(text.encode()).hexdigest())
+    plan = parse_section(source, Plan)
     plan._source = source
     return plan

@@ -13,7 +13,7 @@ from rich.markup import escape
 from labd.bench.check import Finding
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
-from labd.daemon import check_bench
+from labd.daemon.commands import check_bench
 
 SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
 

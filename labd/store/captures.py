@@ -20,7 +20,8 @@ JSON_COLUMNS = ("point", "plan", "acquisition", "flags")
 
 
 class Captures:
-    """State moves forward only: planned, recording, then finished, failed or interrupted (the last two also straight from planned)."""
+    """State moves forward only: planned, recording, then finished, failed or interrupted (the last two also straight from planned); `again`
+    begins anew."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,7 +43,14 @@ class Captures:
         self._move(row, CaptureState.RECORDING, (CaptureState.PLANNED,))
         self._database.execute(
             "UPDATE captures SET state = ?, started_ns = ?, acquisition = ?, trace = ? WHERE run_id = ? AND key = ?",
-            (CaptureState.RECORDING, _now(now_ns), dump(acquisition or {}), trace_name(run_id, row.order, row.role), run_id, key),
+            (
+                CaptureState.RECORDING,
+                _now(now_ns),
+                dump(acquisition or {}),
+                trace_name(run_id, row.order, row.role, row.attempt),
+                run_id,
+                key,
+            ),
         )
         return self.get(run_id, key)
 
@@ -66,6 +74,16 @@ class Captures:
         self._database.execute(
             "UPDATE captures SET state = ?, ended_ns = ?, error = ?, samples = ? WHERE run_id = ? AND key = ?",
             (state, _now(now_ns), error, samples, run_id, key),
+        )
+
+    def again(self, run_id: str, key: str) -> None:
+        """failed or interrupted -> planned, for another attempt; the trace of the last one stays on disk beside the next."""
+        row = self.get(run_id, key)
+        self._move(row, CaptureState.PLANNED, (CaptureState.FAILED, CaptureState.INTERRUPTED))
+        self._database.execute(
+            "UPDATE captures SET state = ?, attempt = attempt + 1, started_ns = NULL, ended_ns = NULL, acquisition = '{}', trace = '', "
+            "samples = 0, stretches = 0, flags = '[]', error = '' WHERE run_id = ? AND key = ?",
+            (CaptureState.PLANNED, run_id, key),
         )
 
     def put_marks(self, run_id: str, key: str, marks: Sequence[Mark]) -> None:

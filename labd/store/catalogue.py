@@ -8,7 +8,9 @@ from types import TracebackType
 from labd.store.captures import Captures
 from labd.store.database import Database, open_database, open_database_read_only
 from labd.store.folder import CATALOGUE, default_folder
+from labd.store.jobs import Jobs
 from labd.store.kpis import Kpis
+from labd.store.leases import Leases
 from labd.store.rows import CaptureRow
 from labd.store.runs import Runs
 
@@ -21,6 +23,8 @@ class Catalogue:
         self.runs = Runs(database)
         self.captures = Captures(database)
         self.kpis = Kpis(database)
+        self.jobs = Jobs(database)
+        self.leases = Leases(database)
         self._database = database
 
     @classmethod

@@ -29,9 +29,10 @@ def file_slug(name: str) -> str:
     return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def trace_name(run_id: str, order: int, role: str) -> str:
-    """Path of a capture's trace file relative to the store's folder, with forward slashes."""
-    return f"traces/{run_id}/{order:04d}-{slug(role)}.parquet"
+def trace_name(run_id: str, order: int, role: str, attempt: int = 0) -> str:
+    """Path of a capture's trace file relative to the store's folder, with forward slashes. A later attempt has a file of its own."""
+    again = f"-{attempt + 1}" if attempt else ""
+    return f"traces/{run_id}/{order:04d}-{slug(role)}{again}.parquet"
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labd.records import CaptureState, OperatingPoint, Role
+from labd.records import CaptureState, Event, OperatingPoint, Role
 from labd.store.folder import slug
 
 
@@ -25,7 +25,7 @@ class NewRun:
     """Everything known before the first capture. *_text: the files as read; bench_effective, plan_expanded: after defaults and expansion.
 
     seeds: name to seed. versions: package or program to version. environment: CPU features, BLAS, platform. instruments: name to identity
-    and settings. firmware_sha256: of the image on the DUT, empty where unknown.
+    and settings. firmware_sha256: of the image on the DUT, empty where unknown. job: of the queue that made it, empty where none did.
     """
 
     bench_name: str
@@ -41,6 +41,7 @@ class NewRun:
     environment: Mapping[str, Any] = field(default_factory=dict)
     instruments: Mapping[str, Any] = field(default_factory=dict)
     firmware_sha256: str = ""
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class RunRow:
     firmware_sha256: str
     error: str
     notes: str
+    job: str
     tags: tuple[str, ...]
 
 
@@ -87,7 +89,7 @@ class PlannedCapture:
 @dataclass(frozen=True, slots=True)
 class CaptureRow:
     """One capture as stored. trace: path relative to the store's folder, empty before it was recorded. samples, stretches: what the trace
-    holds. acquisition: what the instrument really delivered (Acquisition as JSON)."""
+    holds. acquisition: what the instrument really delivered (Acquisition as JSON). attempt: how often it was made before this time."""
 
     run_id: str
     key: str
@@ -105,6 +107,17 @@ class CaptureRow:
     stretches: int
     flags: tuple[str, ...]
     error: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place: id ascends over all runs and is never used twice, n counts within its run."""
+
+    id: int
+    run_id: str
+    n: int
+    event: Event
 
 
 def new_run_id(name: str, now_ns: int) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 from labd.errors import NotFound, StoreError
 from labd.records import CaptureState, Event
+from labd.store.captures import Captures
 from labd.store.database import Database
 from labd.store.jsonform import dump, from_json
-from labd.store.rows import NewRun, PlannedCapture, RunRow, RunState, new_run_id
+from labd.store.rows import NewRun, PlannedCapture, RunRow, RunState, StoredEvent, new_run_id
 
 JSON_COLUMNS = ("bench_effective", "plan_expanded", "cards", "seeds", "versions", "environment", "instruments")
-PLAIN_COLUMNS = ("bench_name", "bench_text", "board_text", "plan_name", "plan_text", "firmware_sha256")
+PLAIN_COLUMNS = ("bench_name", "bench_text", "board_text", "plan_name", "plan_text", "firmware_sha256", "job")
 
 
 class Runs:
@@ -55,10 +56,43 @@ class Runs:
             raise NotFound(f"there is no run {run_id!r} in {self._database.path}; {known}")
         return _run(self._database.query("SELECT * FROM runs WHERE id = ?", (ids[0],))[0], self._tags(ids[0]))
 
-    def newest(self, *, limit: int = 1000) -> list[RunRow]:
-        """Newest first."""
-        rows = self._database.query("SELECT * FROM runs ORDER BY created_ns DESC, id DESC LIMIT ?", (limit,))
+    def newest(
+        self, *, limit: int = 1000, state: RunState | None = None, tag: str | None = None, bench: str | None = None, job: str | None = None
+    ) -> list[RunRow]:
+        """Newest first, of those that match."""
+        wanted: dict[str, object] = {"state = ?": state, "bench_name = ?": bench, "job = ?": job}
+        wanted["id IN (SELECT run_id FROM run_tags WHERE tag = ?)"] = tag
+        given = {term: value for term, value in wanted.items() if value is not None}
+        where = f"WHERE {' AND '.join(given)} " if given else ""
+        rows = self._database.query(f"SELECT * FROM runs {where}ORDER BY created_ns DESC, id DESC LIMIT ?", (*given.values(), limit))
         return [_run(row, self._tags(row["id"])) for row in rows]
+
+    def reopen(self, run_id: str) -> list[str]:
+        """An interrupted or failed run goes on: back to running, what it has not finished back to planned.
+
+        Returns the keys to do, in order. Raises StoreError for a run in another state.
+        """
+        run = self.get(run_id)
+        captures = Captures(self._database)
+        with self._database.transaction():
+            changed = self._database.execute(
+                "UPDATE runs SET state = ?, ended_ns = NULL, error = '' WHERE id = ? AND state IN (?, ?)",
+                (RunState.RUNNING, run.id, RunState.INTERRUPTED, RunState.FAILED),
+            )
+            if changed != 1:
+                raise StoreError(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
+            for row in captures.of(run.id):
+                if row.state in (CaptureState.FAILED, CaptureState.INTERRUPTED):
+                    captures.again(run.id, row.key)
+        return [row.key for row in captures.of(run.id) if row.state is CaptureState.PLANNED]
+
+    def delete(self, run_id: str) -> None:
+        """Every row of a run that has ended. The caller removes its traces afterwards: a folder without rows is swept, rows without
+        traces would lie. Raises StoreError for a run that goes on."""
+        run = self.get(run_id)
+        if run.state is RunState.RUNNING:
+            raise StoreError(f"run {run.id} is going on; abort it first")
+        self._database.execute("DELETE FROM runs WHERE id = ?", (run.id,))
 
     def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:
         """Finish a running run. Captures still recording become interrupted. Raises StoreError when it is not running."""
@@ -116,7 +150,12 @@ class Runs:
     def events(self, run_id: str) -> list[Event]:
         """In the order they were logged."""
         rows = self._database.query("SELECT * FROM events WHERE run_id = ? ORDER BY n", (run_id,))
-        return [Event(t_ns=row["t_ns"], kind=row["kind"], text=row["text"], capture=row["capture"]) for row in rows]
+        return [_event(row) for row in rows]
+
+    def events_after(self, last_id: int, *, limit: int) -> list[StoredEvent]:
+        """Events of all runs after the one with this id, in the order they were logged."""
+        rows = self._database.query("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (last_id, limit))
+        return [StoredEvent(row["id"], row["run_id"], row["n"], _event(row)) for row in rows]
 
     def _matching(self, run_id: str) -> list[str]:
         if run_id == "latest":
@@ -143,6 +182,10 @@ class Runs:
     def _changed(self, run_id: str, count: int) -> None:
         if count != 1:
             raise NotFound(f"there is no run {run_id!r} in {self._database.path}")
+
+
+def _event(row: sqlite3.Row) -> Event:
+    return Event(t_ns=row["t_ns"], kind=row["kind"], text=row["text"], capture=row["capture"])
 
 
 def _run(row: sqlite3.Row, tags: tuple[str, ...]) -> RunRow:

@@ -111,5 +111,58 @@ VERSION_2 = (
     ) STRICT""",
 )
 
-STEPS = (VERSION_1, VERSION_2)
+VERSION_3 = (
+    "ALTER TABLE runs ADD COLUMN job TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE captures ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE told (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+        n INTEGER NOT NULL,
+        t_ns INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        text TEXT NOT NULL,
+        capture TEXT NOT NULL,
+        UNIQUE (run_id, n)
+    ) STRICT""",
+    """INSERT INTO told (run_id, n, t_ns, kind, text, capture)
+        SELECT run_id, n, t_ns, kind, text, capture FROM events ORDER BY t_ns, run_id, n""",
+    "DROP TABLE events",
+    "ALTER TABLE told RENAME TO events",
+    """CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        urgent INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        plan_name TEXT NOT NULL,
+        plan_text TEXT NOT NULL,
+        created_ns INTEGER NOT NULL,
+        started_ns INTEGER,
+        ended_ns INTEGER,
+        not_before_ns INTEGER,
+        recurrence TEXT NOT NULL,
+        zone TEXT NOT NULL,
+        after_failure TEXT NOT NULL,
+        retries INTEGER NOT NULL,
+        attended INTEGER NOT NULL,
+        submitted_by TEXT NOT NULL,
+        note TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        error TEXT NOT NULL,
+        estimate_s REAL
+    ) STRICT""",
+    "CREATE INDEX jobs_by_state ON jobs (state)",
+    "CREATE TABLE queue (paused INTEGER NOT NULL, why TEXT NOT NULL) STRICT",
+    "INSERT INTO queue (paused, why) VALUES (0, '')",
+    """CREATE TABLE leases (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        who TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        from_ns INTEGER NOT NULL,
+        until_ns INTEGER NOT NULL
+    ) STRICT""",
+)
+
+STEPS = (VERSION_1, VERSION_2, VERSION_3)
 VERSION = len(STEPS)

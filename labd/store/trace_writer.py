@@ -83,6 +83,13 @@ class TraceWriter:
 
     def close(self) -> None:
         """End the stream and convert it; nothing remains to be done by anybody. Raises StoreError; the stream then stays as it is."""
+        ended = not self._closed
+        self.end_stream()
+        if ended and self.whole:
+            finish_trace(self.path)
+
+    def end_stream(self) -> None:
+        """End the stream, which is quick; `finish_trace` makes the final file of it, here or elsewhere. Raises StoreError."""
         if self._closed:
             return
         self._closed = True
@@ -92,8 +99,11 @@ class TraceWriter:
             self._end()
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{stream_path(self.path)}: cannot be ended: {error}") from error
-        if not self._broken:
-            finish_trace(self.path)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a stream that no failed write has torn."""
+        return self._stream is not None and not self._broken
 
     def _open(self, dt_ns: int) -> None:
         path = stream_path(self.path)

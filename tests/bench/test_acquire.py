@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import pytest
 
 from labd.bench.acquire import BoardFacts, BrownOut, Rig, acquire
 from labd.bench.expand import CapturePlan
+from labd.bench.interlock import Limits
 from labd.bench.station import Tool, ToolSpec
-from labd.errors import DataLost, InstrumentFailure
+from labd.errors import DataLost, InstrumentFailure, SafetyRefusal
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
@@ -125,6 +126,9 @@ class Device:
         return {}
 
 
+LIMITS = Limits(3.6, 0.15, 0.5, 0.2, 5e-3, 3600.0, 0.1, 2.0, sinking_off=True, where="bench.toml")
+
+
 @dataclass
 class Interlock:
     trips: list[str | None] = field(default_factory=list)
@@ -138,6 +142,7 @@ class Station:
     meter: Tool
     source: Tool
     interlock: Interlock
+    limits: Limits
     clock: Still = field(default_factory=Still)
 
 
@@ -161,6 +166,7 @@ class Lab:
     broken: bool = False
     trips: list[str | None] = field(default_factory=list)
     floor_range_a: float | None = None
+    limits: Limits = LIMITS
     said: list[str] = field(default_factory=list)
     sink: Sink = field(default_factory=Sink)
 
@@ -173,7 +179,7 @@ class Lab:
         self._device = Device(self.said, self.meter, self.deaf)
         spec = ToolSpec("smu", "fake", "nowhere", ("source", "meter"))
         tool = Tool(spec, self.meter, Session(), Identity("", "", "", ""))  # type: ignore[arg-type]
-        station = Station(tool, tool, Interlock(self.trips))
+        station = Station(tool, tool, Interlock(self.trips), self.limits)
         rig = Rig(station, self, BOARD, 50.0, 0.1, self.floor_range_a)  # type: ignore[arg-type]
         plan = CapturePlan("k", OperatingPoint(mode, 0.0, 3.0, "dnn"), role, 0, 0, events, 0.2, MarkStyle.GATE, "smu", 1)
         return await acquire(rig, plan, self.sink)
@@ -237,3 +243,10 @@ async def test_events_are_captured_on_a_range_that_holds_the_peak_with_rest_befo
 async def test_a_trigger_that_the_board_missed_is_data_lost() -> None:
     with pytest.raises(DataLost, match="4 triggers were fired, the board served 3; check the trigger line"):
         await Lab(deaf=1).take(Role.EVENT, events=3)
+
+
+async def test_a_sample_beyond_the_limits_ends_the_capture_before_it_is_kept() -> None:
+    lab = Lab(limits=replace(LIMITS, current_a=1e-8, inrush_a=1e-8))
+    with pytest.raises(SafetyRefusal, match=r"over-current: up to .* limits\.current"):
+        await lab.take(Role.EVENT, events=1)
+    assert lab.sink.blocks == []

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from labd import daemon
 from labd.bench import recorder
-from labd.bench.progress import Silent
 from labd.bench.virtual import Addresses, ControlChannel, virtual_bench
+from labd.daemon import commands, opened
 from labd.errors import Interrupted, StoreError
 from labd.records import CaptureState
 from labd.store.catalogue import Catalogue
@@ -38,7 +37,7 @@ class HangingDisk:
         self._loop = asyncio.get_running_loop()
         self._write = TraceWriter.write
         monkeypatch.setattr(TraceWriter, "write", self._taker())
-        monkeypatch.setattr(daemon, "virtual_bench", self.bench)
+        monkeypatch.setattr(opened, "virtual_bench", self.bench)
 
     def _taker(self) -> Callable[..., int]:
         def write(writer: TraceWriter, *args: Any, **kwargs: Any) -> int:
@@ -69,7 +68,7 @@ async def test_a_stop_while_the_disk_hangs_switches_off_before_the_disk_is_waite
 ) -> None:
     disk = HangingDisk(monkeypatch, tmp_path)
     plan = write_plan(tmp_path / "plan.toml", floor_time="30 s")
-    run = daemon.run_plan(FIXTURES / "benches/demo.toml", plan, store=tmp_path / "store", progress=Silent(), stop=disk.hangs)
+    run = commands.run_plan(FIXTURES / "benches/demo.toml", plan, store=tmp_path / "store", show=lambda _news: None, stop=disk.hangs)
     with pytest.raises(Interrupted):
         await asyncio.wait_for(run, timeout=25)  # the disk is free only when the instruments are gone
     assert disk.off
@@ -86,5 +85,7 @@ async def test_a_disk_that_does_not_answer_ends_a_run_as_an_error_of_the_store(t
     monkeypatch.setattr(recorder, "DISK_S", 0.2)
     plan = write_plan(tmp_path / "plan.toml", floor_time="30 s")
     with pytest.raises(StoreError, match="the disk did not answer"):
-        await daemon.run_plan(FIXTURES / "benches/demo.toml", plan, store=tmp_path / "store", progress=Silent(), stop=asyncio.Event())
+        await commands.run_plan(
+            FIXTURES / "benches/demo.toml", plan, store=tmp_path / "store", show=lambda _news: None, stop=asyncio.Event()
+        )
     assert disk.off

@@ -3,58 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from labd import daemon
-from labd.bench.progress import Silent
-from labd.errors import Interrupted
-from labd.store.catalogue import Catalogue
+from labd import bench_file
+from labd.analyse.run import Analysis
+from labd.analyse.worker import Worker
+from labd.bench.control import RunControl
+from labd.daemon.around import Surroundings
+from labd.daemon.opened import load_bench
+from labd.daemon.run import RunRequest, run
+from labd.errors import Interrupted, StoreError
 from labd.store.rows import RunRow, RunState
+from labd.store.session import CatalogueSession
 from tests.bench.whole_run import FIXTURES
 from tests.cli.bench_apart import write_plan
 
 pytestmark = pytest.mark.compiler
 
 
-def stored(store: Path) -> RunRow:
-    with Catalogue.open_read_only(store) as catalogue:
-        (row,) = catalogue.runs.newest(limit=1)
-        return row
+class Failing(Worker):
+    async def analyse(self, store: Path, run_id: str) -> Analysis:
+        raise StoreError("an estimator's mistake")
 
 
-async def run(folder: Path, stop: asyncio.Event) -> None:
-    plan = write_plan(folder / "plan.toml", floor_time="1 s")
-    await daemon.run_plan(FIXTURES / "benches/demo.toml", plan, store=folder / "store", progress=Silent(), stop=stop)
+class Hanging(Worker):
+    """Is in the analysis for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = asyncio.Event()
+
+    async def analyse(self, store: Path, run_id: str) -> Analysis:
+        self.began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
-async def test_an_analysis_that_fails_ends_the_run_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def analyse(*_: Any) -> None:
-        raise ValueError("an estimator's mistake")
+@asynccontextmanager
+async def around(folder: Path, worker: Worker) -> AsyncIterator[Surroundings]:
+    async with CatalogueSession(folder / "store") as catalogue, worker:
+        yield Surroundings(catalogue, worker)
 
-    monkeypatch.setattr(daemon, "analyse_run", analyse)
-    with pytest.raises(ValueError, match="an estimator's mistake"):
-        await run(tmp_path, asyncio.Event())
-    row = stored(tmp_path / "store")
+
+def request(folder: Path) -> RunRequest:
+    plan = bench_file.load_plan(write_plan(folder / "plan.toml", floor_time="1 s"))
+    return RunRequest(load_bench(FIXTURES / "benches/demo.toml"), plan)
+
+
+async def stored(here: Surroundings) -> RunRow:
+    (row,) = await here.catalogue.do(lambda catalogue: catalogue.runs.newest(limit=1))
+    return row
+
+
+async def test_an_analysis_that_fails_ends_the_run_as_failed(tmp_path: Path) -> None:
+    async with around(tmp_path, Failing()) as here:
+        with pytest.raises(StoreError, match="an estimator's mistake"):
+            await run(request(tmp_path), here, RunControl())
+        row = await stored(here)
     assert row.state is RunState.FAILED
     assert "an estimator's mistake" in row.error
 
 
-async def test_a_stop_during_the_analysis_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop, loop, free = asyncio.Event(), asyncio.get_running_loop(), threading.Event()
-
-    def analyse(*_: Any) -> Any:
-        loop.call_soon_threadsafe(stop.set)
-        assert free.wait(timeout=60)
-        raise ValueError("nobody hears this any more")
-
-    monkeypatch.setattr(daemon, "analyse_run", analyse)
-    try:
-        with pytest.raises(Interrupted):
-            await asyncio.wait_for(run(tmp_path, stop), timeout=30)  # the analysis is not free before
-    finally:
-        free.set()
-    assert stored(tmp_path / "store").state is RunState.INTERRUPTED
+async def test_a_stop_during_the_analysis_is_heard(tmp_path: Path) -> None:
+    worker, control = Hanging(), RunControl()
+    async with around(tmp_path, worker) as here:
+        going = asyncio.create_task(run(request(tmp_path), here, control))
+        await asyncio.wait_for(worker.began.wait(), timeout=30)
+        control.abort("somebody wants it")
+        with pytest.raises(Interrupted, match="somebody wants it"):
+            await asyncio.wait_for(going, timeout=30)
+        row = await stored(here)
+    assert row.state is RunState.INTERRUPTED
+    assert row.error == "somebody wants it"

@@ -15,7 +15,7 @@ from labd.bench.station import Station, open_station
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import station as translate
 from labd.bench_file import virtual
-from labd.daemon import BoardLink
+from labd.daemon.opened import BoardLink
 from tests.cli.bench_apart import merged
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from labd import daemon, resources
-from labd.bench.progress import Silent
+from labd import resources
 from labd.bench.virtual import Addresses, ControlChannel, virtual_bench
-from labd.daemon import RunOutcome
+from labd.daemon import commands, opened
+from labd.daemon.run import RunOutcome
 from labd.records import KpiRecord
 from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow
@@ -118,8 +118,8 @@ def whole_run(folder: Path, bench: Path, plan: Path, watch: Watch | None = None)
 
     async def main() -> RunOutcome:
         async with asyncio.timeout(60):
-            return await daemon.run_plan(bench, plan, store=folder / "store", progress=Silent(), stop=asyncio.Event())
+            return await commands.run_plan(bench, plan, store=folder / "store", show=lambda _news: None, stop=asyncio.Event())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(daemon, "virtual_bench", watch.bench)
+        patch.setattr(opened, "virtual_bench", watch.bench)
         return Whole(asyncio.run(main()), watch)

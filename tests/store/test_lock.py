@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from labd import bench_file, daemon, resources
+from labd import bench_file, resources
+from labd.daemon import opened
 from labd.store.lock import BenchBusy, bench_lock
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +66,8 @@ def test_a_supply_named_in_two_bench_files_is_driven_by_one_run_at_a_time(tmp_pa
         path = tmp_path / f"{name}.toml"
         path.write_text(text.replace("name = ", f'name = "{name}" # ', 1))
         benches.append(bench_file.load_bench(path))
-    first, second = daemon.sole_use(benches[0], tmp_path / "a"), daemon.sole_use(benches[1], tmp_path / "b")
+    first, second = opened.sole_use(benches[0], tmp_path / "a"), opened.sole_use(benches[1], tmp_path / "b")
     with first, pytest.raises(BenchBusy, match="is in use by process"), second:
         pass
-    with daemon.sole_use(benches[1], tmp_path / "b"):
+    with opened.sole_use(benches[1], tmp_path / "b"):
         pass

@@ -1,0 +1,68 @@
+"""What the process that computes is asked to do; every function takes and returns what can be pickled."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labd.analyse.analyzer import is_cross_check
+from labd.analyse.report import report_of
+from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
+from labd.kpi.capture import CaptureResult
+from labd.kpi.sweep import analyse_sweep
+from labd.kpi.terms import Terms
+from labd.records import CaptureState, KpiRecord
+from labd.report import csv, html, json, markdown, text
+from labd.store.catalogue import Catalogue
+from labd.store.parquet import finish_trace
+
+RUNS_KEPT = 2  # whose captures' results are remembered while they go on
+
+RENDERS = {"html": html.render, "md": markdown.render, "csv": csv.render, "json": json.render, "text": text.render}
+
+
+def finish(path: Path) -> None:
+    finish_trace(path)
+
+
+def analyse(store: Path, run_id: str) -> Analysis:
+    """Afresh, whatever was computed on the way: the figures of a run do not depend on when somebody looked."""
+    _going.pop((store, run_id), None)
+    with Catalogue.open_read_only(store) as catalogue:
+        return analyse_run(catalogue, run_id)
+
+
+def render(store: Path, run_id: str, form: str) -> str:
+    return RENDERS[form](report_of(store, run_id))
+
+
+def figures_so_far(store: Path, run_id: str) -> tuple[KpiRecord, ...]:
+    """Figures of the finished captures, and of the sweep as far as it goes."""
+    so_far = _so_far(store, run_id)
+    with Catalogue.open_read_only(store) as catalogue:
+        run = catalogue.runs.get(run_id)
+        setup = setup_of(run)
+        for row in catalogue.captures.of(run.id):
+            if row.state is CaptureState.FINISHED and not is_cross_check(run, row) and row.key not in so_far.results:
+                so_far.results[row.key] = analyse_stored(catalogue, run, row, setup=setup, terms=so_far.terms)
+    results = list(so_far.results.values())
+    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=[], rates_hz=setup.rates_hz)
+    return tuple(record for result in results for record in result.records) + sweep.records
+
+
+@dataclass(slots=True)
+class _SoFar:
+    terms: Terms = field(default_factory=Terms)
+    results: dict[str, CaptureResult] = field(default_factory=dict)
+
+
+_going: OrderedDict[tuple[Path, str], _SoFar] = OrderedDict()  # a cache of this process, and nothing else's state
+
+
+def _so_far(store: Path, run_id: str) -> _SoFar:
+    found = _going.setdefault((store, run_id), _SoFar())
+    _going.move_to_end((store, run_id))
+    while len(_going) > RUNS_KEPT:
+        _going.popitem(last=False)
+    return found

@@ -1,0 +1,88 @@
+"""What the daemon can say of its bench, and what somebody may ask of it outside a job: status, emergency stop, check."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labd.analyse.environment import versions
+from labd.bench.check import Finding
+from labd.bench_file import Bench, effective
+from labd.daemon.around import Surroundings
+from labd.daemon.guarding import off_beside
+from labd.daemon.jobs import BenchUse
+from labd.queue.scheduler import Scheduler
+from labd.stream.news import News, NewsKind
+
+STOP_S = 5.0  # a run's own way out; after it the guard, or a session of our own, switches off beside it
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class BenchState:
+    """Implements the API's bench operations."""
+
+    path: Path
+    bench: Bench
+    around: Surroundings
+    use: BenchUse
+    scheduler: Scheduler
+    sinks: dict[str, Any] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+    began_s: float = field(default_factory=time.monotonic)
+
+    async def status(self) -> dict[str, Any]:
+        """Everything for the status page, JSON data."""
+        guard = self.around.guard
+        free = await self.around.catalogue.do(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
+        return {
+            "bench": self.bench.name,
+            "description": self.bench.description,
+            "virtual": self.bench.is_virtual,
+            "in_use_by": self.use.by,
+            "queue": await self.scheduler.status(),
+            "guard": None if guard is None else guard.alive,
+            "sinks": {name: sink.status() for name, sink in self.sinks.items()},
+            "alarms": list(self.alarms),
+            "store": str(self.around.catalogue.folder),
+            "free_bytes": free,
+            "uptime_s": time.monotonic() - self.began_s,
+            "versions": versions(),
+        }
+
+    def effective(self) -> dict[str, Any]:
+        return effective(self.bench)
+
+    async def off(self, who: str) -> list[dict[str, Any]]:
+        """Emergency stop: the queue pauses, the run under way is ended; what it has not switched off in STOP_S is switched off beside it.
+
+        Returns one entry a source: name, off, text.
+        """
+        log.warning("emergency stop by %s", who)
+        await self.scheduler.pause_queue(f"emergency stop by {who}")
+        self.scheduler.abort_running(f"emergency stop by {who}")
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.scheduler.until_idle()
+        except TimeoutError:
+            log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
+        results = [asdict(result) for result in await off_beside(self.bench)]
+        self.around.news.publish(News(time.time_ns(), NewsKind.BENCH, f"emergency stop by {who}", data={"sources": results}))
+        return results
+
+    async def check(self) -> list[Finding]:
+        """Test the bench. Raises BenchBusy while it is in use, LabdError."""
+        findings: list[Finding] = []
+        await self.use.check(findings.append, asyncio.Event())
+        return findings
+
+    def alarm(self, text: str) -> None:
+        self.alarms.append(text)
+        log.error("%s", text)
+        self.around.news.publish(News(time.time_ns(), NewsKind.ALARM, text))

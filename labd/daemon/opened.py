@@ -1,0 +1,127 @@
+"""Opens a bench: its place (real, or a virtual one made for it), instruments, interlock and the link to its board."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labd import bench_file
+from labd.bench.acquire import Rig
+from labd.bench.clock import BenchClock, WallClock
+from labd.bench.interlock import IoLine
+from labd.bench.station import Station, open_station
+from labd.bench.virtual import Addresses, BoardTime, virtual_bench
+from labd.bench_file import Bench
+from labd.bench_file import station as translate
+from labd.bench_file.virtual import spec as virtual_spec
+from labd.dut.device import Device
+from labd.dut.serial_link import SerialLink
+from labd.errors import DutFailure, FileError
+from labd.store.folder import default_folder
+from labd.store.lock import bench_lock
+from labd_instruments import loader
+from labd_instruments.errors import OutOfRangeError
+
+
+@dataclass(slots=True)
+class OpenBench:
+    """A bench with its instruments and, once powered, its board."""
+
+    bench: Bench
+    clock: BenchClock
+    station: Station
+    addresses: Addresses | None
+    lines: list[IoLine]
+    board: BoardLink
+
+
+class BoardLink:
+    """The serial link as an I/O line of the board: connected after the supply is on, away before it goes off."""
+
+    def __init__(self, port: str, bench: Bench) -> None:
+        self._port = port
+        self._link = next(iter(bench.links.values()))
+        self._bench = bench
+        self._stack: AsyncExitStack | None = None
+        self._device: Device | None = None
+
+    @property
+    def device(self) -> Device:
+        if self._device is None:
+            raise DutFailure(f"the link to the board on {self._port} is not open: its supply is off")
+        return self._device
+
+    def line(self) -> IoLine:
+        name = next(iter(self._bench.links))
+        return IoLine(name, self._link.io_level, self._link.isolation != "none", self._connect, self._disconnect)
+
+    async def _connect(self) -> None:
+        """Raises DutFailure; the port is closed again then, because an open one drives the board."""
+        async with AsyncExitStack() as stack:
+            link = await stack.enter_async_context(SerialLink(self._port, baud=self._link.baud))
+            device = Device(link)
+            await device.identify()
+            self._stack, self._device = stack.pop_all(), device
+
+    async def _disconnect(self) -> None:
+        stack, self._stack, self._device = self._stack, None, None
+        if stack is not None:
+            await stack.aclose()
+
+
+@asynccontextmanager
+async def open_bench(bench: Bench, *, seed: int = 1) -> AsyncIterator[OpenBench]:
+    """Every instrument open and reset, outputs off; leaving ends with outputs verified off."""
+    async with AsyncExitStack() as stack:
+        addresses, clock = await _place(bench, stack, seed)
+        tools = translate.tools(bench, addresses.instruments if addresses else {})
+        station = await stack.enter_async_context(open_station(tools, translate.limits(bench), clock))
+        source = station.source.driver
+        bench_file.check_against(bench, source.source_limits)  # type: ignore[attr-defined]  # open_station refuses a source that is none
+        link = next(iter(bench.links.values()))
+        board = BoardLink(link.port or (addresses.uart if addresses else ""), bench)
+        yield OpenBench(bench, clock, station, addresses, [board.line()], board)
+
+
+async def _place(bench: Bench, stack: AsyncExitStack, seed: int) -> tuple[Addresses | None, BenchClock]:
+    if not bench.is_virtual:
+        return None, WallClock()
+    addresses = await stack.enter_async_context(virtual_bench(virtual_spec(bench, seed=seed)))
+    clock = BoardTime(addresses.control, stepped=bench.clock == "stepped")
+    stack.callback(clock.close)
+    return addresses, clock
+
+
+def load_bench(path: Path) -> Bench:
+    """A bench file that fits its board and the drivers there are. Raises FileError."""
+    bench = bench_file.load_bench(path)
+    drivers = {info.name: [option.name for option in info.options] for info in loader.available()}
+    bench_file.check_drivers(bench, drivers, drivers)  # a virtual instrument is called like the driver it is for
+    bench_file.check_options(bench, drivers)
+    for name, section in bench.instruments.items():
+        try:
+            loader.check_options(section.driver, name, section.options)
+        except OutOfRangeError as error:
+            raise FileError(str(bench.path), f"instruments.{name}.options", str(error)) from error
+    return bench
+
+
+@contextmanager
+def sole_use(bench: Bench, store: Path) -> Iterator[None]:
+    """The bench by its name in this store and, real ones, each instrument and port on this machine: two bench files, or two stores, may
+    name the same supply. Raises BenchBusy."""
+    with ExitStack() as locks:
+        locks.enter_context(bench_lock(store, bench.name))
+        places = [section.resource for section in bench.instruments.values()] + [link.port for link in bench.links.values()]
+        for place in sorted({place for place in places if place}):
+            locks.enter_context(bench_lock(default_folder() / "in-use", place))
+        yield
+
+
+def rig_of(opened: OpenBench, *, settle_s: float) -> Rig:
+    bench = opened.bench
+    return Rig(
+        opened.station, opened.board, translate.board_facts(bench), bench.mains, settle_s, bench.floor.range, bench.floor.largest_u95
+    )

@@ -1,0 +1,210 @@
+"""Measures one plan on one bench, then analyses it: the way of every run, with a daemon around it or without."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from labd import bench_file
+from labd.analyse.run import Analysis, store_analysis
+from labd.bench.control import RunControl
+from labd.bench.expand import CapturePlan, expand
+from labd.bench.journal import Journal
+from labd.bench.range_rules import check_ranges
+from labd.bench.recorder import Recordings
+from labd.bench.runner import Rules, Work, run_captures
+from labd.bench.station import unassured
+from labd.bench_file import Bench, Plan
+from labd.bench_file import station as translate
+from labd.bench_file.run_facts import instruments, new_run, planned
+from labd.daemon.around import Surroundings
+from labd.daemon.figures import figures_as_they_come
+from labd.daemon.guarding import guarded
+from labd.daemon.opened import OpenBench, open_bench, rig_of
+from labd.daemon.stopping import stoppable
+from labd.dut.device import Device
+from labd.errors import DutFailure, FileError, Interrupted, LabdError
+from labd.queue.retention import check_space
+from labd.records import KpiRecord, Mode
+from labd.store.catalogue import Catalogue
+from labd.store.rows import RunRow, RunState
+from labd.stream.news import NewsKind
+from labd_instruments import loader
+
+BYTES_A_SAMPLE = 24  # of a trace while it is recorded: stretch, index, three floats; its final file is smaller
+FINEST_DT_S = 20e-6
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run. resume: id of an interrupted run of this plan, whose finished captures are kept. job: its job in the queue."""
+
+    bench: Bench
+    plan: Plan
+    resume: str = ""
+    rules: Rules = field(default_factory=Rules)
+    job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to. failed: captures that failed, one line each."""
+
+    run_id: str
+    store: Path
+    records: tuple[KpiRecord, ...]
+    failed: tuple[str, ...]
+
+
+async def run(request: RunRequest, around: Surroundings, control: RunControl) -> RunOutcome:
+    """Measure and analyse. Raises LabdError of every kind; the run is in the catalogue from its first moment on.
+
+    The caller holds the bench (`sole_use`). control ends it early: outputs off, Interrupted raised, what was captured is stored.
+    """
+    bench_file.check_plan(request.bench, request.plan)
+    plans = expand(translate.wanted(request.plan), method(request.bench), longest_event_s=request.bench.board.longest_event)
+    row, todo = await _begun(request, plans, around)
+    journal = Journal(around.catalogue, around.news, row.id, job=request.job)
+    kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
+    captures = [{"key": p.key, "order": p.order, "role": str(p.role), "duration_s": p.duration_s, "todo": p in todo} for p in plans]
+    await journal.tell(kind, f"{request.plan.name} on {request.bench.name}", captures=captures)
+    going = _Going(request, around, control, journal, row.id)
+    try:
+        analysis, failed = await stoppable(going.all(todo), control.stop, why=lambda: control.reason)
+    except BaseException as error:
+        interrupted = isinstance(error, Interrupted | asyncio.CancelledError | KeyboardInterrupt)
+        state = RunState.INTERRUPTED if interrupted else RunState.FAILED
+        await going.ended(state, (control.reason if interrupted else "") or str(error) or type(error).__name__)
+        raise
+    await going.ended(RunState.FAILED if failed else RunState.FINISHED, "; ".join(failed))
+    return RunOutcome(row.id, around.catalogue.folder, analysis.records, tuple(failed))
+
+
+async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surroundings) -> tuple[RunRow, list[CapturePlan]]:
+    """The run's row, and the captures that it still lacks. Raises FileError where a run to resume was of other files."""
+    if not request.resume:
+        row = await around.catalogue.do(partial(_created, request, plans))
+        return row, plans
+    row = await around.catalogue.do(lambda catalogue: catalogue.runs.get(request.resume))
+    for what, path, then, now in (
+        ("bench", request.bench.path, row.bench_sha256, request.bench.sha256),
+        ("plan", request.plan.path, row.plan_sha256, request.plan.sha256),
+    ):
+        if then != now:
+            raise FileError(str(path), "", f"the {what} file is not the one that run {row.id} began with; submit the plan anew")
+    todo = set(await around.catalogue.do(lambda catalogue: catalogue.runs.reopen(row.id)))
+    return row, [plan for plan in plans if plan.key in todo]
+
+
+def _created(request: RunRequest, plans: list[CapturePlan], catalogue: Catalogue) -> RunRow:
+    new = replace(new_run(request.bench, request.plan, plans), job=request.job)
+    row = catalogue.runs.create(new, [planned(plan) for plan in plans])
+    if request.job:
+        catalogue.jobs.learn(request.job, run_id=row.id)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A run under way."""
+
+    request: RunRequest
+    around: Surroundings
+    control: RunControl
+    journal: Journal
+    run_id: str
+
+    async def all(self, plans: list[CapturePlan]) -> tuple[Analysis, list[str]]:
+        failed = await self.measured(plans) if plans else []
+        self.journal.show(NewsKind.NOTICE, "analysing")
+        catalogue = self.around.catalogue
+        analysis = await self.around.worker.analyse(catalogue.folder, self.run_id)
+        await catalogue.do(lambda opened: store_analysis(opened, analysis))
+        self.journal.show(NewsKind.KPIS, f"{len(analysis.records)} figures", count=len(analysis.records), final=True)
+        return analysis, failed
+
+    async def ended(self, state: RunState, error: str) -> None:
+        """Also where the disk is full: the catalogue has space set aside for this."""
+        await self.around.catalogue.do(lambda catalogue: catalogue.runs.end(self.run_id, state, error=error))
+        with contextlib.suppress(LabdError):  # the state stands; only its announcement is lost
+            await self.journal.tell(NewsKind.RUN_ENDED, f"{state}{f': {error}' if error else ''}", state=str(state), error=error)
+
+    async def measured(self, plans: list[CapturePlan]) -> list[str]:
+        bench, plan, around = self.request.bench, self.request.plan, self.around
+        async with (
+            figures_as_they_come(around, self.journal, self.run_id) as captured,
+            Recordings(around.worker.finish_trace, around.feed) as recordings,
+            self.opened(recordings) as opened,
+        ):
+            await self.prepared(opened, plans)
+            return await run_captures(
+                Work(
+                    rig_of(opened, settle_s=plan.conditions.settle),
+                    around.catalogue,
+                    recordings,
+                    self.journal,
+                    self.control,
+                    self.run_id,
+                    plans,
+                    opened.lines,
+                    activity=round(plan.activity * 100),
+                    model_seed=plan.seed,
+                    warm_up_inferences=plan.captures.warm_up_inferences,
+                    rules=self.request.rules,
+                    before=partial(self.space_for, bench.storage.least_free),
+                    after=captured,
+                )
+            )
+
+    async def prepared(self, opened: OpenBench, plans: list[CapturePlan]) -> None:
+        """Powered, with the right firmware on the board, and everything said that a reader of the run must know."""
+        bench, plan, station = self.request.bench, self.request.plan, opened.station
+        tools = instruments(bench, station.tools)
+        await self.around.catalogue.do(lambda catalogue: catalogue.runs.learn(self.run_id, instruments=tools))
+        guard = self.around.guard
+        await self.journal.notice(*unassured(station, guard_alive=guard is not None and guard.alive), *bench_file.notices(bench))
+        notices = check_ranges(rig_of(opened, settle_s=plan.conditions.settle), plans)
+        await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
+        _check_firmware(opened.board.device, plan)
+        await self.journal.notice(*notices, *station.interlock.notices)
+
+    @asynccontextmanager
+    async def opened(self, recordings: Recordings) -> AsyncIterator[OpenBench]:
+        """An open bench under guard; what its way out has to say of its protection is told as well, whatever ended its use."""
+        opened: OpenBench | None = None
+        bench = self.request.bench
+        try:
+            async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=self.request.plan.seed) as opened:
+                hangs.opened = opened
+                yield opened
+        finally:
+            if opened is not None:
+                recordings.afterwards(partial(self.journal.notice, *opened.station.interlock.notices))
+
+    async def space_for(self, least_free: int, capture: CapturePlan) -> None:
+        """Raises StoreError where the disk has too little for a capture."""
+        needed = round(BYTES_A_SAMPLE * capture.duration_s / FINEST_DT_S)
+        await self.around.catalogue.do(lambda catalogue: check_space(catalogue.folder, needed, least_free))
+
+
+def _check_firmware(device: Device, plan: Plan) -> None:
+    if device.extended:
+        return
+    event = [str(mode) for mode in plan.modes if mode is not Mode.ALWAYS_ON]
+    if event:
+        raise DutFailure(f"the board runs stock MLPerf Tiny firmware, which is always_on only; take {', '.join(event)} out of the plan")
+    raise DutFailure(
+        "the board runs stock MLPerf Tiny firmware, which cannot pace its inferences; "
+        "this version of labd sweeps rates with its own firmware (folder firmware/) only"
+    )
+
+
+def method(bench: Bench) -> Any:
+    info = loader.info(bench.instruments[bench.meter].driver)
+    return translate.method(bench, stream="Streams" in info.capabilities)

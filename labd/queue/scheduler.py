@@ -1,0 +1,288 @@
+"""Runs the queue's jobs, one at a time, and takes what people ask of it; every step is in the catalogue before it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from labd.bench.control import RunControl
+from labd.errors import StoreError
+from labd.queue.recurrence import next_due_ns
+from labd.store.catalogue import Catalogue
+from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
+from labd.store.leases import Lease
+from labd.store.session import CatalogueSession
+from labd.stream.hub import Hub
+from labd.stream.news import News, NewsKind
+
+LONGEST_WAIT_S = 60.0  # then the clock is looked at again: it may have been set
+STOPPING = "the daemon stops"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """What came of a job. run_id: empty where it never came to a run."""
+
+    state: JobState
+    run_id: str
+    error: str
+
+
+@dataclass(slots=True)
+class _Running:
+    job: JobRow
+    control: RunControl
+
+
+Runner = Callable[[JobRow, RunControl], Awaitable[JobOutcome]]
+
+
+class Scheduler:
+    """`run` is the one task that starts jobs; the other methods may be called at any time.
+
+    A job that a kill or a stop of the daemon ended goes first when the daemon is back, and goes on with its run. Missed occurrences of a
+    recurring job run once, however many there were. now_ns: the clock of start times and leases, UTC.
+    """
+
+    def __init__(
+        self, catalogue: CatalogueSession, *, bench: str, run: Runner, news: Hub[News], now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._catalogue = catalogue
+        self._bench = bench
+        self._run = run
+        self._news = news
+        self._now_ns = now_ns
+        self._changed = asyncio.Event()
+        self._running: _Running | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def run(self) -> None:
+        """For ever; on cancellation the job under way ends in order and waits for the next start."""
+        await self._recover()
+        while True:
+            self._changed.clear()
+            job, wait_s = await self._next()
+            if job is not None:
+                await self._one(job)
+                continue
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    # what people ask
+
+    async def submit(self, new: NewJob) -> JobRow:
+        """Raises RecurrenceError."""
+        if new.recurrence and new.not_before_ns is None:
+            new = replace(new, not_before_ns=next_due_ns(new.recurrence, new.zone, self._now_ns()))
+        return await self._did("submitted", lambda c: c.jobs.submit(new, now_ns=self._now_ns()))
+
+    async def jobs(self, *, ended: int = 20) -> list[JobRow]:
+        """The one under way, those that wait in their order, and the last that have ended."""
+
+        def listed(catalogue: Catalogue) -> list[JobRow]:
+            under_way = catalogue.jobs.under_way()
+            return [*([under_way] if under_way else []), *catalogue.jobs.waiting(), *catalogue.jobs.ended(limit=ended)]
+
+        return await self._catalogue.do(listed)
+
+    async def job(self, job_id: str) -> JobRow:
+        """Raises NotFound."""
+        return await self._catalogue.do(lambda c: c.jobs.get(job_id))
+
+    async def move(self, job_id: str, where: Place, other: str = "") -> JobRow:
+        return await self._did(f"moved {where}", lambda c: c.jobs.move(job_id, where, other))
+
+    async def edit(self, job_id: str, **changes: Any) -> JobRow:
+        """Raises StoreError for a job that does not wait, RecurrenceError."""
+        if changes.get("recurrence"):
+            job = await self.job(job_id)
+            changes.setdefault("not_before_ns", next_due_ns(changes["recurrence"], changes.get("zone", job.zone), self._now_ns()))
+        return await self._did("edited", lambda c: c.jobs.edit(job_id, **changes))
+
+    async def cancel(self, job_id: str) -> JobRow:
+        return await self._did("cancelled", lambda c: c.jobs.cancel(job_id, now_ns=self._now_ns()))
+
+    async def run_now(self, job_id: str) -> JobRow:
+        """Next, when the job under way has ended; the others keep their order."""
+        return await self._did("runs next", lambda c: c.jobs.hasten(job_id))
+
+    async def pause(self, job_id: str) -> JobRow:
+        """The running job waits before its next capture, outputs off. Raises StoreError."""
+        running = self._the_running(job_id)
+        await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=True))
+        running.control.pause()
+        return await self._did("paused", lambda c: c.jobs.get(job_id))
+
+    async def resume(self, job_id: str) -> JobRow:
+        """A paused job goes on; one that was interrupted, failed or cancelled waits again, to do what its run lacks. Raises StoreError."""
+        if self._running is not None and self._running.job.id == job_id:
+            await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=False))
+            self._running.control.go_on()
+            return await self._did("goes on", lambda c: c.jobs.get(job_id))
+        return await self._did("waits again", lambda c: c.jobs.requeue(job_id, urgent=False))
+
+    async def resume_run(self, run_id: str, new: NewJob) -> JobRow:
+        """A job that does what an interrupted run lacks."""
+        return await self.submit(replace(new, run_id=run_id))
+
+    async def abort(self, job_id: str, why: str = "aborted") -> JobRow:
+        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises StoreError."""
+        self._the_running(job_id).control.abort(why)
+        await self._idle.wait()
+        return await self.job(job_id)
+
+    def abort_running(self, why: str) -> None:
+        """Whatever runs; returns at once."""
+        if self._running is not None:
+            self._running.control.abort(why)
+
+    async def until_idle(self) -> None:
+        await self._idle.wait()
+
+    async def pause_queue(self, why: str) -> None:
+        """No further job begins, also after a restart; the one under way goes on."""
+        await self._catalogue.do(lambda c: c.jobs.pause_queue(why))
+        self._tell(NewsKind.QUEUE, f"the queue is paused: {why}")
+
+    async def resume_queue(self) -> None:
+        await self._catalogue.do(lambda c: c.jobs.pause_queue(None))
+        self._tell(NewsKind.QUEUE, "the queue goes on")
+
+    async def lease(self) -> Lease | None:
+        return await self._catalogue.do(lambda c: c.leases.current(self._now_ns()))
+
+    async def take_lease(self, who: str, until_ns: int, purpose: str) -> Lease:
+        """Until then only jobs that `who` submitted begin. Raises LeaseHeld."""
+        lease = await self._catalogue.do(lambda c: c.leases.take(who, until_ns=until_ns, purpose=purpose, now_ns=self._now_ns()))
+        self._tell(NewsKind.LEASE, f"reserved by {who}", who=who, until_ns=until_ns, purpose=purpose)
+        return lease
+
+    async def give_back(self) -> None:
+        held = await self._catalogue.do(lambda c: c.leases.give_back(self._now_ns()))
+        if held is not None:
+            self._tell(NewsKind.LEASE, f"given back by {held.who}", who="")
+
+    async def status(self) -> Mapping[str, Any]:
+        """JSON data: what is paused, what runs, how many wait."""
+        paused, waiting, lease = await self._catalogue.do(
+            lambda c: (c.jobs.paused(), len(c.jobs.waiting()), c.leases.current(self._now_ns()))
+        )
+        running = self._running
+        return {
+            "paused": paused is not None,
+            "why_paused": paused or "",
+            "waiting": waiting,
+            "job": running.job.id if running else "",
+            "job_paused": running.control.paused if running else False,
+            "lease": None if lease is None else {"who": lease.who, "purpose": lease.purpose, "until_ns": lease.until_ns},
+        }
+
+    # what it does
+
+    async def _recover(self) -> None:
+        """What a kill left running goes first, and on with its run."""
+
+        def recover(catalogue: Catalogue) -> list[str]:
+            orphans = catalogue.runs.interrupt_orphans(self._bench)
+            job = catalogue.jobs.under_way()
+            if job is not None:
+                made = catalogue.runs.newest(limit=1, job=job.id)
+                catalogue.jobs.end(job.id, JobState.INTERRUPTED, run_id=made[0].id if made else job.run_id, error="the daemon died")
+                catalogue.jobs.requeue(job.id, urgent=True, error="the daemon died; goes on with its run")
+            return orphans
+
+        for run_id in await self._catalogue.do(recover):
+            log.warning("run %s was interrupted: the process that ran it died", run_id)
+
+    async def _next(self) -> tuple[JobRow | None, float]:
+        """The job to begin, or how long nothing can be due unless something changes."""
+        now_ns = self._now_ns()
+        paused, waiting, lease = await self._catalogue.do(lambda c: (c.jobs.paused(), c.jobs.waiting(), c.leases.current(now_ns)))
+        if paused is not None:
+            return None, LONGEST_WAIT_S
+        mine = [job for job in waiting if lease is None or job.submitted_by == lease.who]
+        due = next((job for job in mine if job.not_before_ns is None or job.not_before_ns <= now_ns), None)
+        if due is not None:
+            return due, 0.0
+        instants = [job.not_before_ns for job in waiting if job.not_before_ns is not None and job.not_before_ns > now_ns]
+        instants += [lease.until_ns] if lease is not None else []
+        soonest_s = (min(instants) - now_ns) * 1e-9 if instants else LONGEST_WAIT_S
+        return None, max(0.01, min(soonest_s, LONGEST_WAIT_S))
+
+    async def _one(self, job: JobRow) -> None:
+        job = await self._catalogue.do(lambda c: c.jobs.begin(job.id, now_ns=self._now_ns()))
+        running = _Running(job, RunControl())
+        self._running = running
+        self._idle.clear()
+        self._tell(NewsKind.QUEUE, f"{job.plan_name} begins", job=job.id)
+        try:
+            outcome, stopped = await self._outcome(running)
+            await self._catalogue.do(partial(_ended, job.id, outcome, stopped=stopped, now_ns=self._now_ns()))
+            if job.recurrence and not stopped:
+                await self._recur(job)
+        finally:
+            self._running = None
+            self._idle.set()
+        self._tell(NewsKind.QUEUE, f"{job.plan_name}: {outcome.state}{f', {outcome.error}' if outcome.error else ''}", job=job.id)
+        if stopped:
+            raise asyncio.CancelledError
+
+    async def _outcome(self, running: _Running) -> tuple[JobOutcome, bool]:
+        """What the job came to, and whether the daemon stops: then it is aborted, and its way out is waited for."""
+        task = asyncio.ensure_future(self._run(running.job, running.control))
+        stopped = False
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError:
+                stopped = True
+                running.control.abort(STOPPING)
+                running.control.go_on()
+        error = task.exception() if not task.cancelled() else asyncio.CancelledError()
+        if error is not None:
+            log.error("job %s failed", running.job.id, exc_info=error)
+            return JobOutcome(JobState.FAILED, "", f"a fault of labd's own: {type(error).__name__}: {error}"), stopped
+        return task.result(), stopped
+
+    async def _recur(self, job: JobRow) -> None:
+        """The next occurrence, behind the others of its priority."""
+        due_ns = next_due_ns(job.recurrence, job.zone, self._now_ns())
+        names = NewJob.__dataclass_fields__
+        again = NewJob(**{name: getattr(job, name) for name in names} | {"run_id": "", "not_before_ns": due_ns})
+        await self._catalogue.do(lambda c: c.jobs.submit(again, now_ns=self._now_ns()))
+
+    def _the_running(self, job_id: str) -> _Running:
+        if self._running is None or self._running.job.id != job_id:
+            raise StoreError(f"job {job_id} does not run now")
+        return self._running
+
+    async def _did(self, what: str, work: Callable[[Catalogue], JobRow]) -> JobRow:
+        job = await self._catalogue.do(work)
+        self._tell(NewsKind.QUEUE, f"{job.plan_name} {what}", job=job.id)
+        return job
+
+    def _tell(self, kind: NewsKind, text: str, *, job: str = "", **data: object) -> None:
+        self._changed.set()
+        self._news.publish(News(self._now_ns(), kind, text, job=job, data=data))
+
+
+def _ended(job_id: str, outcome: JobOutcome, catalogue: Catalogue, *, stopped: bool, now_ns: int) -> None:
+    catalogue.jobs.end(job_id, outcome.state, run_id=outcome.run_id, error=outcome.error, now_ns=now_ns)
+    if stopped and outcome.state is JobState.INTERRUPTED:
+        catalogue.jobs.requeue(job_id, urgent=True, error=outcome.error)
+
+
+def is_open(job: JobRow) -> bool:
+    """Whether a job still waits or is under way."""
+    return job.state is JobState.QUEUED or job.state in UNDER_WAY
