@@ -1,0 +1,141 @@
+"""Finds what holds up the event loop: long computing, by the loop thread's own processor time, and calls known to block."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+LONGEST_CALLBACK_S = 1.0  # of processor time: a busy machine, or a loop that waits, does not count
+LOOK_S = 0.1
+PACKAGE = str(Path(__file__).parent)
+
+# Audit events (docs.python.org/3/library/audit_events.html) of calls that wait for something outside the process.
+BLOCKING = frozenset(
+    {
+        "time.sleep",  # raised since Python 3.13
+        "sqlite3.connect",
+        "socket.getaddrinfo",
+        "socket.gethostbyname",
+        "os.system",
+        "shutil.rmtree",
+        "shutil.copyfile",
+        "shutil.copytree",
+        "shutil.move",
+        "urllib.Request",
+    }
+)
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+
+
+def _logged(text: str) -> None:
+    log.warning("%s", text)
+
+
+@contextmanager
+def watched_loop(report: Report = _logged, *, longest_s: float = LONGEST_CALLBACK_S) -> Iterator[None]:
+    """Watch the running loop of this thread; `report` is told what held it up, with the place, once for each time."""
+    watch = _Watch(asyncio.get_running_loop(), report, longest_s)
+    watch.start()
+    hook = _hook()
+    hook.watches.append(watch)
+    try:
+        yield
+    finally:
+        hook.watches.remove(watch)
+        watch.stop()
+
+
+class _Watch:
+    """A thread that looks whether the loop still beats, and what its thread has computed since it last did."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, report: Report, longest_s: float) -> None:
+        self.thread = threading.get_ident()
+        self._loop = loop
+        self._report = report
+        self._longest_s = longest_s
+        self._clock = time.pthread_getcpuclockid(self.thread)
+        self._beats = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = threading.Event()
+        self._looking = threading.Thread(target=self._look, name="loop watch", daemon=True)
+
+    def start(self) -> None:
+        self._beat()
+        self._looking.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looking.join(timeout=1.0)
+
+    def blocking_call(self, event: str) -> None:
+        place = _place(sys._getframe(1))
+        if place is not None:
+            self._report(f"{event} in the event loop, which waits for it: {place}")
+
+    def _beat(self) -> None:
+        self._beats += 1
+        self._timer = self._loop.call_later(LOOK_S, self._beat)
+
+    def _look(self) -> None:
+        beats, computed_s, told = -1, 0.0, False
+        while not self._stopped.wait(LOOK_S):
+            now_s = time.clock_gettime(self._clock)
+            if self._beats != beats:
+                beats, computed_s, told = self._beats, now_s, False
+            elif now_s - computed_s > self._longest_s and not told:
+                told = True
+                frame = sys._current_frames().get(self.thread)
+                where = "".join(traceback.format_stack(frame)[-3:]).strip() if frame is not None else "unknown place"
+                self._report(
+                    f"the event loop is held up: {now_s - computed_s:.1f} s computed in one callback, now at {' '.join(where.split())}"
+                )
+
+
+class _Hook:
+    """The process's one audit hook: it cannot be taken away again, only find nobody to tell."""
+
+    def __init__(self) -> None:
+        self.watches: list[_Watch] = []
+
+    def __call__(self, event: str, _args: tuple[Any, ...]) -> None:
+        if event in BLOCKING and self.watches:
+            here = threading.get_ident()
+            for watch in self.watches:
+                if watch.thread == here and asyncio._get_running_loop() is not None:
+                    watch.blocking_call(event)
+
+
+_installed: list[_Hook] = []  # an audit hook is a property of the process
+
+
+def _hook() -> _Hook:
+    if not _installed:
+        _installed.append(_Hook())
+        sys.addaudithook(_installed[0])
+    return _installed[0]
+
+
+def _place(frame: FrameType | None) -> str | None:
+    """Where labd's own code made the call, None when the call is a library's or a test's own."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(PACKAGE) and file != __file__:
+            return f"{Path(file).name}:{frame.f_lineno} in {frame.f_code.co_name}"
+        if "site-packages" in file or "/tests/" in file or "asyncio" in file:
+            return None
+        frame = frame.f_back
+    return None
