@@ -7,18 +7,26 @@ import logging
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labd import bench_file
 from labd.analyse.environment import versions
 from labd.bench.check import Finding
+from labd.bench.expand import expand
 from labd.bench_file import Bench, effective
+from labd.bench_file import station as translate
 from labd.daemon.around import Surroundings
 from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
+from labd.daemon.run import method
+from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
+from labd.store.catalogue import Catalogue
 from labd.stream.news import News, NewsKind
 
+HISTORY = 10  # runs whose captures tell what the next ones cost
 STOP_S = 5.0  # a run's own way out; after it the guard, or a session of our own, switches off beside it
 
 log = logging.getLogger(__name__)
@@ -28,7 +36,6 @@ log = logging.getLogger(__name__)
 class BenchState:
     """Implements the API's bench operations."""
 
-    path: Path
     bench: Bench
     around: Surroundings
     use: BenchUse
@@ -82,7 +89,30 @@ class BenchState:
         await self.use.check(findings.append, asyncio.Event())
         return findings
 
+    async def plan_check(self, text: str) -> dict[str, Any]:
+        """What a plan would do on this bench: its captures, and an estimate of their time. Raises FileError with every problem."""
+        plan = bench_file.plan_of(text, Path("plan"))
+        bench_file.check_plan(self.bench, plan)
+        plans = expand(translate.wanted(plan), method(self.bench), longest_event_s=self.bench.board.longest_event)
+        cost_s = await self.around.catalogue.do(partial(_costs, self.bench.name))
+        known = [Planned(one.key, one.duration_s) for one in plans]
+        return {
+            "name": plan.name,
+            "captures": [{"key": one.key, "order": one.order, "role": str(one.role), "duration_s": one.duration_s} for one in plans],
+            "estimate_s": estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"),
+        }
+
+    async def not_off(self, text: str) -> None:
+        """Nothing may begin before a person has looked."""
+        await self.scheduler.pause_queue(f"outputs not verified off: {text}")
+        self.alarm(text)
+
     def alarm(self, text: str) -> None:
         self.alarms.append(text)
         log.error("%s", text)
         self.around.news.publish(News(time.time_ns(), NewsKind.ALARM, text))
+
+
+def _costs(bench: str, catalogue: Catalogue) -> dict[str, float]:
+    runs = catalogue.runs.newest(limit=HISTORY, bench=bench)
+    return costs_s(row for run in runs for row in catalogue.captures.of(run.id))

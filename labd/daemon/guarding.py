@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,15 +13,26 @@ import platformdirs
 
 from labd.bench.station import STUCK_ENDS_S
 from labd.bench_file import Bench
+from labd.daemon.component import component
 from labd.daemon.opened import OpenBench
 from labd.errors import SafetyRefusal
+from labd.guard.journal import Incident, mark_reported, unreported
 from labd.guard.link import GuardLink
 from labd.guard.off import switch_off
 from labd.guard.spawn import ensure_guard
 from labd.guard.wire import Armament, GuardedSource, OffResult
+from labd.records import Event
+from labd.store.catalogue import Catalogue
 from labd.store.folder import default_folder, file_slug
+from labd.store.session import CatalogueSession
+from labd.stream.hub import Hub
+from labd.stream.news import News, NewsKind
 from labd_instruments import loader
 from labd_instruments.contract import OffAssurance
+
+REVIVE_S = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def socket_of(bench: Bench) -> Path:
@@ -60,6 +73,55 @@ async def guard_of(bench: Bench) -> AsyncIterator[GuardLink | None]:
     await ensure_guard(socket_of(bench), journal_of(bench))
     async with GuardLink(socket_of(bench)) as link:
         yield link
+
+
+@asynccontextmanager
+async def kept_guard(bench: Bench, news: Hub[News]) -> AsyncIterator[GuardLink | None]:
+    """Like `guard_of` for a daemon: who watches hears of a guard that is lost or back; where no service keeps one it is started again."""
+    if bench.is_virtual:
+        yield None
+        return
+    lost = asyncio.Event()
+
+    def changed(alive: bool, text: str) -> None:  # noqa: FBT001  the link's callback
+        log.log(logging.INFO if alive else logging.ERROR, "guard: %s", text)
+        news.publish(News(time.time_ns(), NewsKind.GUARD, text, data={"alive": alive}))
+        if not alive:
+            lost.set()
+
+    await ensure_guard(socket_of(bench), journal_of(bench))
+    async with GuardLink(socket_of(bench), on_change=changed) as link, component(_revive(bench, link, lost), "guard kept"):
+        yield link
+
+
+async def _revive(bench: Bench, link: GuardLink, lost: asyncio.Event) -> None:
+    while True:
+        await lost.wait()
+        lost.clear()
+        while not link.alive:
+            try:
+                await ensure_guard(socket_of(bench), journal_of(bench))
+                await link.connect()
+            except SafetyRefusal as error:
+                log.error("no guard: %s", error)
+                await asyncio.sleep(REVIVE_S)
+
+
+async def report_incidents(journal: Path, catalogue: CatalogueSession, news: Hub[News], bench: str) -> None:
+    """What the guard did since the last start: into the log of the run that was going on, and to whoever watches."""
+
+    def report(opened: Catalogue) -> list[Incident]:
+        found = unreported(journal)
+        for incident in found:
+            interrupted = [run for run in opened.runs.newest(limit=5, bench=bench) if run.created_ns <= incident.t_ns]
+            if interrupted and (interrupted[0].ended_ns is None or interrupted[0].ended_ns >= incident.t_ns):
+                opened.runs.log(interrupted[0].id, Event(incident.t_ns, NewsKind.GUARD, incident.text))
+        mark_reported(journal, found)
+        return found
+
+    for incident in await catalogue.do(report):
+        log.error("the guard switched %s off: %s", incident.bench, incident.text)
+        news.publish(News(incident.t_ns, NewsKind.GUARD, incident.text, data={"off": incident.off}))
 
 
 class Hangs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 class BenchUse:
     """The bench as the daemon uses it. alarm: told of outputs that could not be verified off; no further job may begin then."""
 
-    def __init__(self, path: Path, around: Surroundings, alarm: Callable[[str], None]) -> None:
+    alarm: Callable[[str], Awaitable[None]]
+
+    def __init__(self, path: Path, around: Surroundings) -> None:
         self._path = path
         self._around = around
-        self._alarm = alarm
         self._lock = asyncio.Lock()
         self.by = ""
 
@@ -47,7 +48,7 @@ class BenchUse:
             try:
                 yield load_bench(self._path)
             except OutputNotVerifiedOff as error:
-                self._alarm(str(error))
+                await self.alarm(str(error))
                 raise
             finally:
                 self.by = ""

@@ -1,0 +1,131 @@
+"""What the API takes: bodies with every field bounded. What it gives are labd's own records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from labd.records import CaptureState
+from labd.store.jobs import AfterFailure, NewJob, Place
+from labd.store.rows import CaptureRow, RunRow, RunState
+
+LONGEST_NS = 2**63 - 1
+
+
+def _one_line(text: str) -> str:
+    if any(not char.isprintable() for char in text):
+        raise ValueError("control characters are refused")
+    return text
+
+
+def _lines(text: str) -> str:
+    if any(not char.isprintable() and char not in "\n\t\r" for char in text):
+        raise ValueError("control characters are refused")
+    return text
+
+
+# Names reach files, topics and pages: no command of an instrument ("*RST;:OUTP ON") is one.
+SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,79}$", examples=["rate sweep"])]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", examples=["keep"])]
+Note = Annotated[str, Field(max_length=4000), AfterValidator(_lines)]
+PlanText = Annotated[str, Field(min_length=1, max_length=200_000), AfterValidator(_lines)]
+Cron = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
+Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{0,60}$", examples=["Europe/Berlin"])]
+Instant = Annotated[int, Field(ge=0, le=LONGEST_NS, description="nanoseconds UTC since 1970")]
+JobId = Annotated[str, Field(pattern=r"^j[0-9a-f]{8}$", examples=["j0a1b2c3d"])]
+RunId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$", examples=["20261123-143000-demo-ab12"])]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class JobBody(Body):
+    """A plan to run."""
+
+    plan_text: PlanText = Field(description="the plan file's text (TOML)")
+    plan_name: SafeName | None = Field(default=None, description="left out, the name in the plan")
+    priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
+    not_before_ns: Instant | None = Field(default=None)
+    recurrence: Cron = Field(default="", description="five cron fields, such as `0 2 * * *`; needs zone", examples=[""])
+    zone: Zone = Field(default="", description="time zone of the recurrence")
+    after_failure: AfterFailure = Field(default=AfterFailure.CONTINUE, strict=False)
+    retries: int = Field(default=0, ge=0, le=10, description="of a failed capture")
+    attended: bool = Field(default=False, description="somebody stays with the bench")
+    note: Note = ""
+    tags: list[Tag] = Field(default_factory=list, max_length=20)
+
+    def new_job(self, *, name: str, who: str, estimate_s: float | None) -> NewJob:
+        given = self.model_dump() | {"plan_name": self.plan_name or name, "tags": tuple(self.tags)}
+        return NewJob(**given, submitted_by=who, estimate_s=estimate_s)
+
+
+class JobChanges(Body):
+    """What may be changed of a waiting job; what is left out stays."""
+
+    plan_text: PlanText | None = None
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    not_before_ns: Instant | None = None
+    recurrence: Cron | None = None
+    zone: Zone | None = None
+    after_failure: AfterFailure | None = Field(default=None, strict=False)
+    retries: int | None = Field(default=None, ge=0, le=10)
+    attended: bool | None = None
+    note: Note | None = None
+    tags: list[Tag] | None = Field(default=None, max_length=20)
+
+    def changes(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.model_dump(exclude_unset=True).items() if value is not None or name == "not_before_ns"}
+        return given | ({"tags": tuple(given["tags"])} if "tags" in given else {})
+
+
+class MoveBody(Body):
+    where: Place = Field(strict=False)
+    other: JobId | None = Field(default=None, description="with before and after: beside which job")
+
+
+class AbortBody(Body):
+    why: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] = "aborted"
+
+
+class LeaseBody(Body):
+    until_ns: Instant
+    purpose: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] = ""
+
+
+class PlanBody(Body):
+    plan_text: PlanText
+
+
+class RunChanges(Body):
+    """A person's own words about a run."""
+
+    notes: Note | None = None
+    add_tags: list[Tag] = Field(default_factory=list, max_length=20)
+    remove_tags: list[Tag] = Field(default_factory=list, max_length=20)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in a list. captures: how many in each state."""
+
+    id: str
+    state: RunState
+    bench_name: str
+    plan_name: str
+    created_ns: int
+    ended_ns: int | None
+    error: str
+    notes: str
+    job: str
+    tags: tuple[str, ...]
+    captures: dict[str, int]
+
+
+def summary(run: RunRow, captures: list[CaptureRow]) -> RunSummary:
+    states = [row.state for row in captures]
+    counts = {str(state): states.count(state) for state in CaptureState}
+    given = {field.name: getattr(run, field.name) for field in fields(RunSummary) if field.name != "captures"}
+    return RunSummary(**given, captures=counts)

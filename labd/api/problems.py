@@ -1,0 +1,81 @@
+"""Errors as problem details (RFC 9457): what went wrong, in labd's own words, with the status that fits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
+from labd.queue.recurrence import RecurrenceError
+
+TYPE = "application/problem+json"
+# The first that fits. A refusal of the bench is a conflict with its state; what an instrument or a board did is a bad gateway's fault.
+STATUS: tuple[tuple[type[LabdError], int], ...] = (
+    (NotFound, 404),
+    (FileError, 422),
+    (RecurrenceError, 422),
+    (SafetyRefusal, 409),
+    (InstrumentFailure, 409),
+    (DutFailure, 409),
+    (Interrupted, 409),
+    (LabdError, 409),
+)
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What every error says (RFC 9457). problems: everything found wrong, one line each; exit_code: of the command line for it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    problems: list[str] = Field(default_factory=list)
+    exit_code: int | None = None
+
+
+def problem(status: int, title: str, *, detail: str = "", headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status_code=status, media_type=TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """No error leaves the server in another form, and none of labd's own with a stack."""
+    app.add_exception_handler(LabdError, _of_labd)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+
+
+def status_of(error: LabdError) -> int:
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+async def _of_labd(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, LabdError)
+    problems = list(getattr(error, "problems", ()) or (str(error),))
+    return problem(status_of(error), type(error).__name__, detail=str(error), problems=problems, exit_code=error.exit_code)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return problem(422, "the request is not what this operation takes", detail="; ".join(problems[:3]), problems=problems, exit_code=2)
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return problem(500, "a fault of labd's own, please report it", detail=f"{type(error).__name__}: {error}")

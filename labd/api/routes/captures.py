@@ -1,0 +1,61 @@
+"""The samples of a capture: overview, single samples, energy between two of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi import Path as InPath
+
+from labd.api.models import RunId
+from labd.api.routes.asked import Given
+from labd.errors import NotFound
+from labd.store.catalogue import Catalogue
+
+router = APIRouter(prefix="/runs/{run_id}/captures/{order}", tags=["captures"])
+
+Order = Annotated[int, InPath(ge=0, le=10**6, description="the capture's place in its run")]
+Index = Annotated[int, Query(ge=0, le=10**15)]
+MOST_POINTS = 200_000
+
+
+@router.get("/stretches", operation_id="list_stretches")
+async def stretches(run_id: RunId, order: Order, given: Given) -> list[dict[str, Any]]:
+    """The contiguous stretches of samples, also of a capture that is being recorded."""
+    return [dict(one) for one in await given.windows.stretches(await _trace(given, run_id, order))]
+
+
+@router.get("/window", operation_id="read_window", response_class=Response)
+async def window(
+    *,
+    run_id: RunId,
+    order: Order,
+    given: Given,
+    stretch: Index = 0,
+    start: Index = 0,
+    stop: Annotated[int | None, Query(ge=0, le=10**15, description="left out: to the end")] = None,
+    points: Annotated[int, Query(ge=2, le=MOST_POINTS)] = 2000,
+) -> Response:
+    """Samples start to stop of a stretch, or their envelope when there are more than points. Layout: docs/reference/live-frames.md."""
+    content = await given.windows.read(await _trace(given, run_id, order), stretch, start, stop, points=points)
+    return Response(content, media_type="application/octet-stream")
+
+
+@router.get("/energy", operation_id="read_energy")
+async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, start: Index, stop: Index) -> dict[str, float]:
+    """Energy, charge and mean power between two samples of a stretch."""
+    return dict(await given.windows.integrate(await _trace(given, run_id, order), stretch, start, stop))
+
+
+async def _trace(given: Given, run_id: str, order: int) -> Path:
+    """Raises NotFound, also for a capture that has not been made yet."""
+
+    def place(catalogue: Catalogue) -> Path:
+        run = catalogue.runs.get(run_id)
+        row = next((row for row in catalogue.captures.of(run.id) if row.order == order), None)
+        if row is None or not row.trace:
+            raise NotFound(f"run {run.id} has no samples of a capture {order}")
+        return catalogue.trace_path(row)
+
+    return await given.catalogue.do(place)

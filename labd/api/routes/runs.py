@@ -1,0 +1,138 @@
+"""Runs: what was measured, its report, and what becomes of it."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from labd.analyse.run import store_analysis
+from labd.api.models import RunChanges, RunId, RunSummary, Tag, summary
+from labd.api.routes.asked import Given, Who
+from labd.api.routes.transfer import archive_of, received
+from labd.queue.retention import delete_run
+from labd.records import Event, KpiRecord
+from labd.store.catalogue import Catalogue
+from labd.store.jobs import JobRow, NewJob
+from labd.store.jsonform import to_json
+from labd.store.rows import RunState
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+REPORT_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Form(enum.StrEnum):
+    HTML = "html"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+    TEXT = "text"
+
+
+TYPES = {
+    Form.HTML: "text/html",
+    Form.MD: "text/markdown",
+    Form.CSV: "text/csv",
+    Form.JSON: "application/json",
+    Form.TEXT: "text/plain",
+}
+
+
+@router.get("", operation_id="list_runs")
+async def runs(
+    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, tag: Tag | None = None, state: RunState | None = None
+) -> list[RunSummary]:
+    """Newest first."""
+
+    def listed(catalogue: Catalogue) -> list[RunSummary]:
+        return [summary(run, catalogue.captures.of(run.id)) for run in catalogue.runs.newest(limit=limit, tag=tag, state=state)]
+
+    return await given.catalogue.do(listed)
+
+
+@router.get("/{run_id}", operation_id="get_run")
+async def run(run_id: RunId, given: Given) -> dict[str, Any]:
+    """Everything stored of a run but its captures, figures and events."""
+    found: dict[str, Any] = to_json(await given.catalogue.do(lambda c: c.runs.get(run_id)))
+    return found
+
+
+@router.patch("/{run_id}", operation_id="annotate_run")
+async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
+    """Notes and tags; a run tagged `keep` is never deleted by retention."""
+
+    def annotated(catalogue: Catalogue) -> RunSummary:
+        catalogue.runs.annotate(run_id, notes=body.notes, add_tags=body.add_tags, remove_tags=body.remove_tags)
+        found = catalogue.runs.get(run_id)
+        return summary(found, catalogue.captures.of(found.id))
+
+    return await given.catalogue.do(annotated)
+
+
+@router.delete("/{run_id}", operation_id="delete_run", status_code=204)
+async def delete(run_id: RunId, given: Given) -> Response:
+    """With its traces, for good."""
+    await given.catalogue.do(lambda c: delete_run(c, run_id))
+    return Response(status_code=204)
+
+
+@router.post("/{run_id}/resume", operation_id="resume_run", status_code=201)
+async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
+    """A job that does what an interrupted or failed run lacks."""
+    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    return await given.queue.resume_run(found.id, NewJob(found.plan_name, found.plan_text, submitted_by=who.name))
+
+
+@router.post("/{run_id}/analyse", operation_id="analyse_run")
+async def analyse(run_id: RunId, given: Given) -> dict[str, Any]:
+    """Compute every figure again from the traces and store it."""
+    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    analysis = await given.worker.analyse(given.catalogue.folder, found.id)
+    await given.catalogue.do(lambda c: store_analysis(c, analysis))
+    return {"run": found.id, "figures": len(analysis.records), "problems": list(analysis.problems)}
+
+
+@router.get("/{run_id}/captures", operation_id="list_captures")
+async def captures(run_id: RunId, given: Given) -> list[dict[str, Any]]:
+    """In the order they are made."""
+
+    def listed(catalogue: Catalogue) -> list[dict[str, Any]]:
+        return [to_json(row) for row in catalogue.captures.of(catalogue.runs.get(run_id).id)]
+
+    return await given.catalogue.do(listed)
+
+
+@router.get("/{run_id}/kpis", operation_id="list_kpis")
+async def kpis(run_id: RunId, given: Given) -> list[KpiRecord]:
+    """The figures so far; those of a run that goes on are flagged provisional."""
+    return await given.catalogue.do(lambda c: c.kpis.of(c.runs.get(run_id).id))
+
+
+@router.get("/{run_id}/events", operation_id="list_events")
+async def events(run_id: RunId, given: Given) -> list[Event]:
+    return await given.catalogue.do(lambda c: c.runs.events(c.runs.get(run_id).id))
+
+
+@router.get("/{run_id}/report", operation_id="report")
+async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias="format")] = Form.HTML) -> Response:
+    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    content = await given.worker.render(given.catalogue.folder, found.id, str(form))
+    headers = {"content-security-policy": REPORT_CSP} if form is Form.HTML else {}
+    return Response(content, media_type=TYPES[form], headers=headers)
+
+
+@router.get("/{run_id}/archive", operation_id="export_run")
+async def archive(run_id: RunId, given: Given) -> StreamingResponse:
+    """The run as one file: rows, traces, checksums."""
+    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    headers = {"content-disposition": f'attachment; filename="{found.id}.labd.zip"'}
+    return StreamingResponse(await archive_of(given, found.id), media_type="application/zip", headers=headers)
+
+
+@router.post("/import", operation_id="import_run", status_code=201)
+async def import_run(request: Request, given: Given) -> dict[str, str]:
+    """Take in a run that `export_run` wrote. Refused: one that is there already, damage, anything but such a file."""
+    return {"run": await received(given, request.stream())}

@@ -1,0 +1,70 @@
+"""What the API stands on; the composition root fills it, tests give the real things or small fakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from labd.analyse.worker import Worker
+from labd.bench.check import Finding
+from labd.queue.scheduler import Scheduler
+from labd.store.session import CatalogueSession
+from labd.stream.hub import Hub
+from labd.stream.news import News
+
+
+class BenchOperations(Protocol):
+    """What may be asked of the bench beside its queue; JSON data."""
+
+    async def status(self) -> Mapping[str, Any]: ...
+
+    def effective(self) -> Mapping[str, Any]: ...
+
+    async def off(self, who: str) -> Sequence[Mapping[str, Any]]: ...
+
+    async def check(self) -> Sequence[Finding]: ...
+
+    async def plan_check(self, text: str) -> Mapping[str, Any]:
+        """What a plan would do here: captures, seconds. Raises FileError."""
+
+
+class LiveFrames(Protocol):
+    """See docs/reference/live-frames.md."""
+
+    def viewer(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+
+
+class TraceWindows(Protocol):
+    """Parts of stored traces, also of one that is being recorded. Raises NotFound, StoreError."""
+
+    async def read(self, trace: Path, stretch: int, start: int, stop: int | None, *, points: int) -> bytes: ...
+
+    async def stretches(self, trace: Path) -> Sequence[Mapping[str, Any]]: ...
+
+    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in. tokens: file of tokens, None where none are asked for (loopback only). hosts: names this server answers to."""
+
+    tokens: Path | None = None
+    hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
+    rate_limit: int = 50
+    largest_body: int = 1 << 20
+    largest_import: int = 1 << 36
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    catalogue: CatalogueSession
+    queue: Scheduler
+    worker: Worker
+    news: Hub[News]
+    bench: BenchOperations
+    live: LiveFrames
+    windows: TraceWindows
+    access: Access = field(default_factory=Access)
