@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -111,8 +112,8 @@ class _Hook:
     def __init__(self) -> None:
         self.watches: list[_Watch] = []
 
-    def __call__(self, event: str, _args: tuple[Any, ...]) -> None:
-        if event in BLOCKING and self.watches:
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in BLOCKING and self.watches and not (event == "socket.getaddrinfo" and _is_address(args[0])):
             here = threading.get_ident()
             for watch in self.watches:
                 if watch.thread == here and asyncio._get_running_loop() is not None:
@@ -127,6 +128,15 @@ def _hook() -> _Hook:
         _installed.append(_Hook())
         sys.addaudithook(_installed[0])
     return _installed[0]
+
+
+def _is_address(host: object) -> bool:
+    """No name server is asked for an address."""
+    try:
+        ip_address(str(host))
+    except ValueError:
+        return False
+    return True
 
 
 def _place(frame: FrameType | None) -> str | None:

@@ -1,4 +1,4 @@
-"""kill -9 of the daemon in mid-capture: the board goes off, nothing acknowledged is lost, the queue stands, and resuming repeats the rest."""
+"""kill -9 of the daemon in mid-capture: the board goes off, nothing acknowledged is lost, the queue stands, the rest is repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.torture.served import Served, Unexpected, off_after, served, until
+from benchmarks.torture.served import Served, Unexpected, off_after, served
 from labd.store.catalogue import Catalogue
 from labd.store.trace_reader import read_trace
 from tests.cli.bench_apart import Bench, bench_apart, samples
@@ -54,6 +54,14 @@ class Kills:
         return f"kill -9: off and discharged: {worst}; acknowledged samples lost: {self.lost_samples}"
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    kind: str
+    bench: Bench
+    daemon: Served
+    chance: random.Random
+
+
 def kills(folder: Path, rounds: dict[str, int], seed: int) -> Kills:
     """rounds: how often on each kind of bench: `many` clients, `one` client, `cut` (the network is gone as well)."""
     found = Kills()
@@ -63,12 +71,13 @@ def kills(folder: Path, rounds: dict[str, int], seed: int) -> Kills:
         here.mkdir()
         spec: dict[str, Any] = {"instruments": {"smu": {"clients": "one" if kind == "one" else "many"}}}
         with bench_apart(here, **spec) as bench, served(bench.file, here) as daemon:
-            _rounds(kind, count, bench, daemon, chance, found)
+            _rounds(Case(kind, bench, daemon, chance), count, found)
     return found
 
 
-def _rounds(kind: str, count: int, bench: Bench, daemon: Served, chance: random.Random, found: Kills) -> None:
+def _rounds(case: Case, count: int, found: Kills) -> None:
     """One job, killed until it is through, then the next; at the end it runs undisturbed beside which the killed one is held."""
+    kind, daemon = case.kind, case.daemon
     waiting = daemon.submit(WAITING)
     daemon.post(f"jobs/{waiting}/move", {"where": "last"})
     job = ""
@@ -76,7 +85,7 @@ def _rounds(kind: str, count: int, bench: Bench, daemon: Served, chance: random.
         if not job or daemon.job(job)["state"] in ("finished", "failed"):
             job = daemon.submit(PLAN)
             daemon.post(f"jobs/{job}/move", {"where": "first"})
-        _one(kind, bench, daemon, job, chance, found)
+        _one(case, job, found)
     row = daemon.until_ended(job, within_s=300)
     if row["state"] != "finished":
         found.problems.append(f"{kind}: the job killed {count} times ended {row['state']}: {row['error']}")
@@ -85,7 +94,8 @@ def _rounds(kind: str, count: int, bench: Bench, daemon: Served, chance: random.
     found.problems += _disagreements(kind, daemon, row["run_id"], undisturbed["run_id"])
 
 
-def _one(kind: str, bench: Bench, daemon: Served, job: str, chance: random.Random, found: Kills) -> None:
+def _one(case: Case, job: str, found: Kills) -> None:
+    kind, bench, daemon, chance = case.kind, case.bench, case.daemon, case.chance
     daemon.until_capturing(job)
     time.sleep(chance.uniform(0.0, MOST_LATE_S))  # a random moment is what is asked for
     jobs = _queue(daemon)
@@ -159,8 +169,3 @@ def _disagreements(kind: str, daemon: Served, killed: str, undisturbed: str) -> 
     elif outside > 0.1 * compared:
         problems.append(f"{kind}: {outside} of {compared} figures of the resumed run disagree with the undisturbed one")
     return problems
-
-
-def settled(daemon: Served) -> None:
-    """Nothing runs."""
-    until(lambda: True if daemon.get("status")["in_use_by"] == "" else None, within_s=60, what="an idle bench")

@@ -45,4 +45,5 @@ def off(bench: Annotated[Path, typer.Argument(help="Bench file.")], as_json: Jso
 
 def told(result: OffResult) -> str:
     seen = {True: ", board discharged", False: ", board NOT discharged", None: ", discharge not verified"}[result.discharged]
-    return f"{result.source}: {'off' + seen if result.off else 'NOT OFF'} after {result.took_s:.2f} s{f': {result.text}' if result.text else ''}"
+    how = f"off{seen}" if result.off else "NOT OFF"
+    return f"{result.source}: {how} after {result.took_s:.2f} s{f': {result.text}' if result.text else ''}"

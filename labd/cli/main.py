@@ -13,7 +13,27 @@ from typing import Annotated
 import typer
 
 from labd.analyse.environment import versions
-from labd.cli import analyse, check, demo, drivers, export, init, report, run, runs, show
+from labd.cli import (
+    analyse,
+    bench,
+    bench_option,
+    check,
+    demo,
+    drivers,
+    export,
+    init,
+    lease,
+    queue,
+    report,
+    run,
+    runs,
+    serve,
+    show,
+    status,
+    submit,
+    token,
+    watch,
+)
 from labd.errors import FileError, Interrupted, LabdError
 
 # typer brings click's classes along under its own name since 0.16, and click's own before
@@ -26,7 +46,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, init, check, run, runs, show, report, export, analyse, drivers):
+COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, drivers)
+OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, bench, token)
+for module in (*COMMANDS, *OF_THE_DAEMON):
     module.register(app)
 
 
@@ -38,9 +60,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
+    bench: Annotated[
+        str | None, typer.Option("--bench", metavar="HOST:PORT", help="The daemon to talk to; left out, LABD_BENCH or that of the store.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
 ) -> None:
+    bench_option.remember(context, bench)
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
 

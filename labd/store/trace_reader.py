@@ -52,7 +52,7 @@ def _from_parquet(path: Path) -> Trace:
     facts = table.schema.metadata or {}
     if facts.get(FORMAT_KEY) != FORMAT:
         raise StoreError(f"{path}: a Parquet file, but not one of labd's traces (or one of a newer labd)")
-    stretches = [_stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
+    stretches = [stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
     read = _split(path, table, stretches, int(facts[DT_KEY]))
     return Trace(path, int(facts[DT_KEY]), read, complete=facts[COMPLETE_KEY] == b"1", capture=json.loads(facts[CAPTURE_KEY]))
 
@@ -98,7 +98,7 @@ def _column(column: pa.ChunkedArray, kind: type[Any]) -> NDArray[Any] | None:
     return values
 
 
-def _stretch_facts(data: dict[str, Any]) -> StretchFacts:
+def stretch_facts(data: dict[str, Any]) -> StretchFacts:
     spans = tuple(FlagSpan(span["first"], span["last"], BlockFlag(span["flags"])) for span in data["spans"])
     plain = {name: item for name, item in data.items() if name not in {"spans", "flags"}}
     return StretchFacts(**plain, flags=BlockFlag(data["flags"]), spans=spans)

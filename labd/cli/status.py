@@ -1,0 +1,39 @@
+"""`labd status`: how a daemon, its bench and its guard are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from labd.cli.bench_option import connected
+from labd.cli.json_option import Json
+from labd.cli.store_option import Store
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+
+
+def status(context: typer.Context, store: Store = None, as_json: Json = False) -> None:
+    """Tell what the daemon and its bench are doing."""
+    with connected(context, store) as daemon:
+        said = daemon.get("status")
+    print(json.dumps(said) if as_json else "\n".join(_lines(said)))
+
+
+def _lines(said: dict[str, Any]) -> list[str]:
+    queue = said["queue"]
+    guard = {True: "alive", False: "LOST", None: "none needed, the bench is virtual"}[said["guard"]]
+    lines = [
+        f"bench   {said['bench']}: {said['in_use_by'] or 'idle'}",
+        f"queue   {queue['waiting']} waiting" + (f", paused: {queue['why_paused']}" if queue["paused"] else ""),
+        f"guard   {guard}",
+        f"store   {said['store']}, {said['free_bytes'] / 1e9:.1f} GB free",
+        f"up      {said['uptime_s'] / 3600:.1f} h, labd {said['versions']['labd']}",
+    ]
+    if queue["lease"]:
+        lines.append(f"lease   {queue['lease']['who']}")
+    lines += [f"{name:<7} {sink}" for name, sink in said["sinks"].items()]
+    return lines + [f"ALARM   {text}" for text in said["alarms"]]

@@ -1,0 +1,171 @@
+"""Gathers the blocks of one capture into buckets, edges and totals between two frames; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labd.live.envelope import Piece, bands_of, bits_of, columns_of, edges_of
+from labd.stream.feed import FeedBlock
+from labd_instruments.block import Block, BlockFlag
+
+BUCKET_NS = 1_000_000
+LINES = 8
+SWING_V = 0.3  # a marker that has moved less shows nothing
+MOST_EDGES = 500  # in one frame: more than can be drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """header: what a frame says of it. newest_t_ns: when the newest sample came, None when none did."""
+
+    pieces: tuple[Piece, ...]
+    header: dict[str, Any]
+    newest_t_ns: int | None
+
+
+class Gathering:
+    """Of one capture."""
+
+    def __init__(self, dt_ns: int) -> None:
+        self._per_bucket = max(1, round(BUCKET_NS / dt_ns))
+        self._left: FeedBlock | None = None  # samples that do not fill a bucket yet
+        self._pieces: list[Piece] = []
+        self._edges: list[tuple[str, int, int, int]] = []
+        self._flags = BlockFlag.NONE
+        self._newest_t_ns: int | None = None
+        self._energy_j = 0.0
+        self._charge_c = 0.0
+        self._samples = 0
+        self._marker = _Marker()
+        self._bits: int | None = None
+
+    def add(self, item: FeedBlock) -> None:
+        self._count(item)
+        if self._left is not None and (self._left.stretch != item.stretch or self._left.first + len(self._left.block) != item.first):
+            self.end()
+        joined = item if self._left is None else _joined(self._left, item)
+        head = joined.first % self._per_bucket
+        whole = (head + len(joined.block)) // self._per_bucket * self._per_bucket - head
+        if whole > 0:
+            self._pieces.append(self._piece(_part(joined, 0, whole), head))
+        self._left = _part(joined, max(0, whole), len(joined.block)) if whole < len(joined.block) else None
+
+    def end(self) -> None:
+        """The stretch is over: what does not fill a bucket is shown all the same."""
+        left, self._left = self._left, None
+        if left is not None:
+            self._pieces.append(self._piece(left, left.first % self._per_bucket))
+
+    def taken(self) -> Gathered:
+        """What came since the last time."""
+        header = {
+            "edges": self._edges[:MOST_EDGES],
+            "energy_j": self._energy_j,
+            "charge_c": self._charge_c,
+            "samples": self._samples,
+            "flags": [flag.name.lower() for flag in BlockFlag if flag in self._flags and flag.name],
+            "newest_t_ns": self._newest_t_ns,
+        }
+        gathered = Gathered(tuple(self._pieces), header, self._newest_t_ns)
+        self._pieces, self._edges, self._flags, self._newest_t_ns = [], [], BlockFlag.NONE, None
+        return gathered
+
+    def _count(self, item: FeedBlock) -> None:
+        block = item.block
+        dt_s = block.dt_ns * 1e-9
+        self._newest_t_ns = item.t_ns
+        self._flags |= block.flags
+        self._samples += len(block)
+        if block.current is not None:
+            self._charge_c += _sum(block.current) * dt_s
+            if block.voltage is not None:
+                self._energy_j += _dot(block.current, block.voltage) * dt_s
+        if block.marker is not None:
+            self._edge("marker", item, self._marker.levels(block.marker), self._marker)
+        if block.digital is not None:
+            self._digital_edges(item, block.digital)
+
+    def _edge(self, line: str, item: FeedBlock, levels: NDArray[np.bool_], before: _Marker) -> None:
+        for index in edges_of(levels, before.level)[:MOST_EDGES]:
+            self._edges.append((line, item.block.t0_ns + int(index) * item.block.dt_ns, int(levels[index]), item.stretch))
+        before.level = bool(levels[-1])
+
+    def _digital_edges(self, item: FeedBlock, digital: NDArray[np.uint8]) -> None:
+        before = digital[0] if self._bits is None else self._bits
+        changed = np.flatnonzero(np.diff(digital, prepend=np.uint8(before)))[:MOST_EDGES]
+        for index in changed:
+            now, was = int(digital[index]), int(digital[index - 1]) if index else int(before)
+            for line in range(LINES):
+                if (now ^ was) >> line & 1:
+                    self._edges.append((str(line), item.block.t0_ns + int(index) * item.block.dt_ns, now >> line & 1, item.stretch))
+        self._bits = int(digital[-1])
+
+    def _piece(self, item: FeedBlock, head: int) -> Piece:
+        block, per_bucket = item.block, self._per_bucket
+        bands = bands_of(columns_of(block), per_bucket, head=head)
+        ever, always = (None, None) if block.digital is None else bits_of(block.digital, per_bucket, head=head)
+        count = -(-(head + len(block)) // per_bucket)
+        last = (head + len(block)) % per_bucket
+        return Piece(
+            stretch=item.stretch,
+            trigger=item.trigger,
+            first=item.first - head,
+            per_bucket=per_bucket,
+            t0_ns=block.t0_ns - head * block.dt_ns,
+            dt_ns=per_bucket * block.dt_ns,
+            count=count,
+            bands=bands,
+            any_high=ever,
+            all_high=always,
+            last_length=last or None,
+        )
+
+
+class _Marker:
+    """A line that is recorded as a voltage: high above the middle of what it has been."""
+
+    def __init__(self) -> None:
+        self.level: bool | None = None
+        self._low = np.inf
+        self._high = -np.inf
+
+    def levels(self, volts: NDArray[np.float32]) -> NDArray[np.bool_]:
+        self._low, self._high = min(self._low, float(np.min(volts))), max(self._high, float(np.max(volts)))
+        if not self._high - self._low > SWING_V:
+            return np.zeros(len(volts), np.bool_)
+        found: NDArray[np.bool_] = volts > (self._low + self._high) / 2
+        return found
+
+
+def _sum(values: NDArray[np.float32]) -> float:
+    total = float(np.sum(values, dtype=np.float64))
+    return total if np.isfinite(total) else float(np.nansum(values, dtype=np.float64))
+
+
+def _dot(current: NDArray[np.float32], voltage: NDArray[np.float32]) -> float:
+    """Products in single precision, their sum in double."""
+    return _sum(current * voltage)
+
+
+def _part(item: FeedBlock, start: int, stop: int) -> FeedBlock:
+    if start == 0 and stop == len(item.block):
+        return item
+    block = item.block
+    cut = {
+        name: None if (column := getattr(block, name)) is None else column[start:stop]
+        for name in ("current", "voltage", "marker", "digital")
+    }
+    part = Block(seq=block.seq + start, t0_ns=block.t0_ns + start * block.dt_ns, dt_ns=block.dt_ns, flags=block.flags, **cut)
+    return FeedBlock(part, item.stretch, item.first + start, item.trigger, item.t_ns)
+
+
+def _joined(left: FeedBlock, item: FeedBlock) -> FeedBlock:
+    names = ("current", "voltage", "marker", "digital")
+    pairs = {name: (getattr(left.block, name), getattr(item.block, name)) for name in names}
+    joined = {name: None if a is None or b is None else np.concatenate((a, b)) for name, (a, b) in pairs.items()}
+    block = Block(seq=left.block.seq, t0_ns=left.block.t0_ns, dt_ns=left.block.dt_ns, flags=item.block.flags, **joined)
+    return FeedBlock(block, left.stretch, left.first, left.trigger or item.trigger, item.t_ns)

@@ -1,0 +1,104 @@
+"""What is captured now, as frames for whoever watches: made once, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from labd.live.envelope import Piece
+from labd.live.frame import LIVE, encode
+from labd.live.gathering import Gathering
+from labd.stream.feed import Feed, FeedBlock, FeedEnd, FeedStart
+from labd.stream.hub import Hub
+
+FRAME_S = 1 / 30
+HEARTBEAT_S = 1.0
+BLOCKS = 4096  # that wait for a frame: two minutes at thirty a second
+FRAMES = 16  # that wait for a viewer: half a second
+HISTORY_NS = 10 * 10**9  # of the capture, for a viewer that comes in the middle
+
+log = logging.getLogger(__name__)
+
+
+class LiveView:
+    """`run` is the one task that makes frames; `viewer` is entered by each who watches."""
+
+    def __init__(self, feed: Hub[Feed]) -> None:
+        self._feed = feed
+        self._frames: Hub[bytes] = Hub()
+        self._n = 0
+        self._start: dict[str, Any] | None = None
+        self._gathering: Gathering | None = None
+        self._history: deque[Piece] = deque()
+
+    async def run(self) -> None:
+        """For ever."""
+        # size: BLOCKS; policy: newest wins; counter: lost_blocks of each frame
+        with self._feed.subscribe("live view", size=BLOCKS) as blocks:
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        first = await anext(blocks)
+                except TimeoutError:
+                    self._frames.publish(self._frame({}, (), blocks.lost))
+                    continue
+                self._show([first, *blocks.drained()], blocks.lost)
+                await asyncio.sleep(FRAME_S)
+
+    @asynccontextmanager
+    async def viewer(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Frames from now on; the first one holds the last seconds of the capture under way."""
+        # size: FRAMES; policy: newest wins; counter: jumps of n, which the viewer sees itself
+        with self._frames.subscribe("viewer", size=FRAMES) as frames:
+            first = {} if self._start is None else {"start": self._start}
+            frames.put(self._frame(first, tuple(self._history), 0, counts=False))
+            yield frames
+
+    def _show(self, items: list[Feed], lost: int) -> None:
+        """One frame of what came, and one more for each change of the capture in it."""
+        header: dict[str, Any] = {}
+        for item in items:
+            match item:
+                case FeedStart():
+                    self._flush(header, lost)
+                    header = {"start": self._begin(item)}
+                case FeedBlock() if self._gathering is not None:
+                    self._gathering.add(item)
+                case FeedEnd() if self._gathering is not None:
+                    self._gathering.end()
+                    self._flush(header | {"end": {"error": item.error}}, lost)
+                    header, self._start, self._gathering = {}, None, None
+        self._flush(header, lost)
+
+    def _begin(self, start: FeedStart) -> dict[str, Any]:
+        self._gathering = Gathering(start.acquisition.dt_ns)
+        self._history.clear()
+        names = ("capture", "order", "instrument", "role", "point", "t_ns")
+        self._start = {"run": start.run_id, "dt_ns": start.acquisition.dt_ns, **{name: getattr(start, name) for name in names}}
+        return self._start
+
+    def _flush(self, header: dict[str, Any], lost: int) -> None:
+        gathered = None if self._gathering is None else self._gathering.taken()
+        if gathered is None:
+            if header:
+                self._frames.publish(self._frame(header, (), lost))
+            return
+        self._remember(gathered.pieces)
+        if header or gathered.newest_t_ns is not None:
+            self._frames.publish(self._frame(header | gathered.header, gathered.pieces, lost))
+
+    def _remember(self, pieces: tuple[Piece, ...]) -> None:
+        self._history.extend(pieces)
+        kept_ns = sum(piece.count * piece.dt_ns for piece in self._history)
+        while self._history and kept_ns - self._history[0].count * self._history[0].dt_ns > HISTORY_NS:
+            piece = self._history.popleft()
+            kept_ns -= piece.count * piece.dt_ns
+
+    def _frame(self, header: dict[str, Any], pieces: tuple[Piece, ...], lost: int, *, counts: bool = True) -> bytes:
+        self._n += counts
+        return encode(LIVE, {"n": self._n, "t_ns": time.time_ns(), "lost_blocks": lost, "newest_t_ns": None, **header}, pieces)

@@ -1,0 +1,193 @@
+"""Windows into stored traces, down to single samples, also of the capture that is being recorded; read in a thread of their own."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from labd.errors import NotFound
+from labd.live.envelope import Band, Piece, bands_of, bits_of
+from labd.live.frame import WINDOW, encode
+from labd.store.pyramid import Buckets, read_pyramid
+from labd.store.trace import StretchFacts, parquet_path, pyramid_path
+from labd.store.trace_window import CHUNK, Columns, TraceParts, in_chunks, open_parts
+from labd.stream.session import InstrumentSession
+from labd_instruments.block import BlockFlag
+
+READ_S = 60.0
+FILES_KEPT = 8
+MOST_EXACT = 1 << 24  # samples of a window whose buckets are computed from every one of them; beyond it the pyramid's are taken
+
+
+class Windows:
+    """Async context manager. Every method raises NotFound for a trace, a stretch or samples that are not there, and StoreError."""
+
+    def __init__(self) -> None:
+        self._thread = InstrumentSession("windows")
+        self._open: OrderedDict[Path, TraceParts] = OrderedDict()
+
+    async def __aenter__(self) -> Windows:
+        await self._thread.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._thread.close()
+
+    async def read(self, trace: Path, stretch: int, start: int, stop: int | None, *, points: int) -> bytes:
+        """Samples start to stop (None: the end) as docs/reference/live-frames.md has it; envelopes where they are more than points."""
+        return await self._thread.call(partial(self._read, trace, stretch, start, stop, points), deadline_s=READ_S)
+
+    async def stretches(self, trace: Path) -> Sequence[Mapping[str, Any]]:
+        """What is known of each stretch, JSON data."""
+        return await self._thread.call(self._stretches, trace, deadline_s=READ_S)
+
+    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Mapping[str, float]:
+        """Energy, charge, duration and means between two samples; over-range samples count nothing and are told in `missing`."""
+        return await self._thread.call(partial(self._integrate, trace, stretch, start, stop), deadline_s=READ_S)
+
+    def _parts(self, path: Path) -> TraceParts:
+        """A stream that has become a file meanwhile is opened anew."""
+        found = self._open.pop(path, None)
+        if found is None or (not found.complete and parquet_path(path).exists()):
+            found = open_parts(path)
+        self._open[path] = found
+        while len(self._open) > FILES_KEPT:
+            self._open.popitem(last=False)
+        return found
+
+    def _stretch(self, path: Path, stretch: int) -> tuple[TraceParts, StretchFacts]:
+        parts = self._parts(path)
+        facts = parts.stretches()
+        if not 0 <= stretch < len(facts):
+            raise NotFound(f"{path.name} has {len(facts)} stretches so far, there is no stretch {stretch}")
+        return parts, facts[stretch]
+
+    def _stretches(self, path: Path) -> list[dict[str, Any]]:
+        parts = self._parts(path)
+        return [
+            {
+                "stretch": facts.number,
+                "t0_ns": facts.t0_ns,
+                "dt_ns": parts.dt_ns,
+                "length": facts.length,
+                "trigger": facts.trigger is not None,
+                "flags": [flag.name.lower() for flag in BlockFlag if flag in facts.flags and flag.name],
+            }
+            for facts in parts.stretches()
+        ]
+
+    def _read(self, path: Path, stretch: int, start: int, stop: int | None, points: int) -> bytes:
+        parts, facts = self._stretch(path, stretch)
+        end = facts.length if stop is None else min(stop, facts.length)
+        if not 0 <= start < end:
+            raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, there are none from {start} to {stop}")
+        per_bucket = max(1, math.ceil((end - start) / points))
+        if per_bucket > 1 and end - start > MOST_EXACT and parts.complete:
+            level = _level(read_pyramid(pyramid_path(path)), per_bucket)
+            piece = _of_pyramid(level, parts, facts, start, end)
+        else:
+            piece = _exact(parts, facts, start, end, per_bucket)
+        return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
+
+    def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> dict[str, float]:
+        parts, facts = self._stretch(path, stretch)
+        if not 0 <= start < stop <= facts.length:
+            raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, {start} to {stop} are no part of it")
+        dt_s = parts.dt_ns * 1e-9
+        charge = energy = 0.0
+        missing = 0
+        for _, columns in in_chunks(parts, stretch, start, stop):
+            current = columns["current"].astype(np.float64)
+            missing += int(np.isnan(current).sum())
+            charge += float(np.nansum(current)) * dt_s
+            if "voltage" in columns:
+                energy += float(np.nansum(current * columns["voltage"])) * dt_s
+        length_s = (stop - start) * dt_s
+        return {
+            "duration_s": length_s,
+            "charge_c": charge,
+            "energy_j": energy,
+            "mean_current_a": charge / length_s,
+            "mean_power_w": energy / length_s,
+            "missing": missing,
+        }
+
+
+def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bucket: int) -> Piece:
+    """From every sample; buckets begin at multiples of per_bucket."""
+    first = start // per_bucket * per_bucket
+    end = min(facts.length, -(-stop // per_bucket) * per_bucket)
+    size = max(1, CHUNK // per_bucket) * per_bucket
+    bands: dict[str, list[Band]] = {}
+    bits: list[tuple[Any, Any]] = []
+    for _, columns in in_chunks(parts, facts.number, first, end, size):
+        for name, band in bands_of(_values(columns), per_bucket).items():
+            bands.setdefault(name, []).append(band)
+        if "digital" in columns:
+            bits.append(bits_of(columns["digital"], per_bucket))
+    last = (end - first) % per_bucket
+    return Piece(
+        stretch=facts.number,
+        trigger=facts.trigger is not None,
+        first=first,
+        per_bucket=per_bucket,
+        t0_ns=facts.t0_ns + first * parts.dt_ns,
+        dt_ns=per_bucket * parts.dt_ns,
+        count=-(-(end - first) // per_bucket),
+        bands={name: _joined(found) for name, found in bands.items()},
+        any_high=np.concatenate([one[0] for one in bits]) if bits else None,
+        all_high=np.concatenate([one[1] for one in bits]) if bits else None,
+        last_length=last or None,
+    )
+
+
+def _level(levels: list[Buckets], per_bucket: int) -> Buckets:
+    """The coarsest one that is fine enough."""
+    return max((one for one in levels if one.size <= per_bucket), key=lambda one: one.size, default=levels[0])
+
+
+def _of_pyramid(level: Buckets, parts: TraceParts, facts: StretchFacts, start: int, stop: int) -> Piece:
+    """Power is not in a pyramid: its band is bounded by the products of current and voltage, both of which a supply keeps positive, and its
+    mean is the product of their means."""
+    rows = (level.stretch == facts.number) & (level.first + level.length > start) & (level.first < stop)
+    bands = {
+        name: Band(level.low[name][rows], level.high[name][rows], level.mean[name][rows].astype(np.float32))
+        for name in level.low
+        if not np.isnan(level.mean[name][rows]).all()
+    }
+    if "current" in bands and "voltage" in bands:
+        i, v = bands["current"], bands["voltage"]
+        bands["power"] = Band(i.low * v.low, i.high * v.high, i.mean * v.mean)
+    first = int(level.first[rows][0])
+    last = int(level.length[rows][-1])
+    return Piece(
+        stretch=facts.number,
+        trigger=facts.trigger is not None,
+        first=first,
+        per_bucket=level.size,
+        t0_ns=facts.t0_ns + first * parts.dt_ns,
+        dt_ns=level.size * parts.dt_ns,
+        count=int(rows.sum()),
+        bands=bands,
+        last_length=last if last != level.size else None,
+    )
+
+
+def _values(columns: Columns) -> dict[str, Any]:
+    found: dict[str, Any] = {name: columns[name] for name in ("current", "voltage") if name in columns}
+    if len(found) == 2:
+        found["power"] = found["current"] * found["voltage"]
+    return found | ({"marker": columns["marker"]} if "marker" in columns else {})
+
+
+def _joined(bands: list[Band]) -> Band:
+    if len(bands) == 1:
+        return bands[0]
+    return Band(*(np.concatenate([getattr(band, name) for band in bands]) for name in ("low", "high", "mean")))

@@ -1,0 +1,196 @@
+"""Parts of a trace without reading all of it: of the finished file by row groups, of one that is being recorded by its blocks."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labd.errors import NotFound, StoreError
+from labd.store.trace import CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
+from labd.store.trace_reader import stretch_facts
+from labd.store.trace_stream import BLOCK_KEY, BlockFacts, gather
+
+GROUPS_KEPT = 4  # decoded row groups of one file: a view that is moved needs its neighbours
+CHUNK = 1 << 20
+
+Columns = dict[str, NDArray[Any]]
+
+
+class TraceParts(Protocol):
+    """One trace. complete: its recording has ended."""
+
+    dt_ns: int
+    complete: bool
+
+    def stretches(self) -> Sequence[StretchFacts]: ...
+
+    def columns(self, stretch: int, start: int, stop: int) -> Columns:
+        """Samples start to stop of a stretch, the channels that it has; bounds are within the stretch."""
+
+
+def open_parts(path: Path) -> TraceParts:
+    """Raises NotFound, StoreError."""
+    if parquet_path(path).exists():
+        return _Finished(parquet_path(path))
+    if stream_path(path).exists():
+        return _Growing(stream_path(path))
+    raise NotFound(f"{parquet_path(path)}: no such trace")
+
+
+def in_chunks(parts: TraceParts, stretch: int, start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, Columns]]:
+    """(index of the first sample, columns) a chunk; chunks begin at multiples of `size` but for the first."""
+    while start < stop:
+        end = min(stop, (start // size + 1) * size)
+        yield start, parts.columns(stretch, start, end)
+        start = end
+
+
+class _Finished:
+    """The Parquet file; rows of a stretch are in one piece, stretches in their order."""
+
+    complete = True
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from error
+        facts = self._file.schema_arrow.metadata or {}
+        if facts.get(FORMAT_KEY) != FORMAT:
+            raise StoreError(f"{path}: a Parquet file, but not one of labd's traces (or one of a newer labd)")
+        self.dt_ns = int(facts[DT_KEY])
+        self._stretches = [stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
+        self._rows = np.concatenate(([0], np.cumsum([facts.length for facts in self._stretches])))
+        groups = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
+        self._groups = np.concatenate(([0], np.cumsum(groups)))
+        self._kept: OrderedDict[int, Columns] = OrderedDict()
+
+    def stretches(self) -> Sequence[StretchFacts]:
+        return self._stretches
+
+    def columns(self, stretch: int, start: int, stop: int) -> Columns:
+        first, last = int(self._rows[stretch]) + start, int(self._rows[stretch]) + stop
+        pieces: list[Columns] = []
+        group = bisect_right(self._groups.tolist(), first) - 1
+        while first < last:
+            base, end = int(self._groups[group]), min(last, int(self._groups[group + 1]))
+            pieces.append({name: column[first - base : end - base] for name, column in self._group(group).items()})
+            first, group = end, group + 1
+        return _concatenated(pieces)
+
+    def _group(self, number: int) -> Columns:
+        if number not in self._kept:
+            table = self._file.read_row_group(number, columns=list(CHANNELS))
+            self._kept[number] = {name: _plain(table.column(name)) for name in CHANNELS if not table.column(name).null_count}
+            while len(self._kept) > GROUPS_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(number)
+        return self._kept[number]
+
+
+class _Growing:
+    """The stream that is being recorded: an index of its blocks, which each look extends by what has come since."""
+
+    complete = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._facts: list[StretchFacts] = []
+        self._blocks: dict[int, list[tuple[int, int, int, int]]] = {}  # stretch -> (first, length, offset, size), ascending
+        self._head = b""
+        self._offset = 0
+        self.dt_ns = 0
+        self._look()
+
+    def stretches(self) -> Sequence[StretchFacts]:
+        self._look()
+        return self._facts
+
+    def columns(self, stretch: int, start: int, stop: int) -> Columns:
+        blocks = self._blocks.get(stretch, [])
+        at = max(0, bisect_right([first for first, _, _, _ in blocks], start) - 1)
+        pieces: list[Columns] = []
+        with self._path.open("rb") as file:
+            for first, length, offset, size in blocks[at:]:
+                if first >= stop:
+                    break
+                file.seek(offset)
+                batch, _ = self._batch(file.read(size))
+                assert batch is not None  # it was whole when it was indexed
+                low, high = max(start - first, 0), min(stop - first, length)
+                pieces.append({name: _plain(batch.column(name))[low:high] for name in CHANNELS if not batch.column(name).null_count})
+        return _concatenated(pieces)
+
+    def _look(self) -> None:
+        """Raises StoreError where not even the head is whole."""
+        try:
+            with pa.memory_map(str(self._path)) as whole:
+                buffer = whole.read_buffer()
+                if not self._head:
+                    self._read_head(buffer)
+                while (size := _message_size(buffer, self._offset)) is not None:
+                    batch, facts = self._batch(buffer.slice(self._offset, size).to_pybytes())
+                    if batch is None or facts is None:
+                        return
+                    self._blocks.setdefault(facts.stretch, []).append((facts.first, facts.length, self._offset, size))
+                    gather(self._facts, facts)
+                    self._offset += size
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            if not self._head:
+                raise StoreError(f"{self._path}: not a readable trace of labd's: {error}") from error
+
+    def _read_head(self, buffer: pa.Buffer) -> None:
+        size = _message_size(buffer, 0)
+        if size is None:
+            raise ValueError("its head is not whole")
+        head = buffer.slice(0, size).to_pybytes()
+        facts = pa.ipc.open_stream(head).schema.metadata or {}
+        if facts.get(FORMAT_KEY) != FORMAT:
+            raise ValueError("its format is not this labd's")
+        self.dt_ns, self._head, self._offset = int(facts[DT_KEY]), head, size
+
+    def _batch(self, message: bytes) -> tuple[pa.RecordBatch | None, BlockFacts | None]:
+        """One block, behind the stream's head so that a stock reader takes it."""
+        try:
+            batch, metadata = pa.ipc.open_stream(self._head + message).read_next_batch_with_custom_metadata()
+        except StopIteration:
+            return None, None
+        return batch, BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+
+
+def _message_size(buffer: pa.Buffer, offset: int) -> int | None:
+    """Bytes of the whole message at offset, None where it is the end mark or not whole yet (Arrow columnar format, "Encapsulated message
+    format": 0xFFFFFFFF, length of the metadata, metadata, body)."""
+    if buffer.size - offset < 8:
+        return None
+    mark, length = np.frombuffer(buffer.slice(offset, 8), "<u4")
+    if mark != 0xFFFFFFFF or length == 0 or buffer.size - offset < 8 + int(length):
+        return None
+    reader = pa.BufferReader(buffer.slice(offset))
+    try:
+        pa.ipc.read_message(reader)
+    except (OSError, EOFError, pa.ArrowException):
+        return None
+    return int(reader.tell())
+
+
+def _plain(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _concatenated(pieces: list[Columns]) -> Columns:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}
