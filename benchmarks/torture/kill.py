@@ -16,6 +16,7 @@ from tests.cli.bench_apart import Bench, bench_apart, samples
 
 OFF_S = 2.0
 LOOK_S = 10.0  # looked for this long, to say by how much it falls short
+ON_V = 2.9
 OFF_V = 0.1  # limits.off_voltage of the demo bench
 MOST_LATE_S = 1.5  # into a capture
 AGREE = 2.0  # figures of the resumed and the undisturbed run: within the sum of their U95 in most cases, this many times always
@@ -43,15 +44,16 @@ WAITING = PLAN.replace("short sweep", "waiting sweep")
 
 @dataclass(slots=True)
 class Kills:
-    """What the rounds came to. off_s: seconds to off and discharged, one a round."""
+    """What the rounds came to. off_s: seconds to off and discharged, one a round. powered: rounds in which the board was on at the kill."""
 
     off_s: dict[str, list[float]] = field(default_factory=dict)
+    powered: int = 0
     lost_samples: int = 0
     problems: list[str] = field(default_factory=list)
 
     def line(self) -> str:
         worst = ", ".join(f"{name} {len(times)} in at most {max(times):.2f} s" for name, times in self.off_s.items())
-        return f"kill -9: off and discharged: {worst}; acknowledged samples lost: {self.lost_samples}"
+        return f"kill -9: {self.powered} times with the board on; off and discharged: {worst}; acknowledged samples lost: {self.lost_samples}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def _one(case: Case, job: str, found: Kills) -> None:
     jobs = _queue(daemon)
     before = _captures(daemon, job)
     acknowledged = _acknowledged(daemon, job)
+    found.powered += bench.output_on() and bench.board()["voltage_v"] > ON_V
     if kind == "cut":
         bench.control.ask(op="network", instrument="smu", cut=True)
     daemon.kill()

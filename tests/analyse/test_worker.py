@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,7 +27,8 @@ def pid() -> int:
 
 
 def noisy() -> str:
-    print("a library talks")
+    sys.stdout.write("a library talks\n")
+    sys.stdout.flush()
     return "an answer"
 
 

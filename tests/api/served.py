@@ -1,0 +1,105 @@
+"""The API on a real socket with a real catalogue and queue; a bench, live frames and windows that say what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from labd import bench_file
+from labd.analyse.worker import Worker
+from labd.api.app import create_app
+from labd.api.server import Tls, bound, serving
+from labd.api.services import Access, Services
+from labd.bench.check import Finding
+from labd.bench.control import RunControl
+from labd.live.view import LiveView
+from labd.live.windows import Windows
+from labd.queue.scheduler import JobOutcome, Scheduler
+from labd.resources import path as resource
+from labd.store.jobs import JobRow, JobState
+from labd.store.session import CatalogueSession
+from labd.stream.feed import Feed
+from labd.stream.hub import Hub
+from labd.stream.news import News
+
+PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
+
+
+@dataclass(slots=True)
+class FakeBench:
+    said: list[str] = field(default_factory=list)
+
+    async def status(self) -> Mapping[str, Any]:
+        return {"bench": "demo", "in_use_by": ""}
+
+    def effective(self) -> Mapping[str, Any]:
+        return {"name": "demo"}
+
+    async def off(self, who: str) -> Sequence[Mapping[str, Any]]:
+        self.said.append(f"off by {who}")
+        return [{"source": "smu", "off": True}]
+
+    async def check(self) -> Sequence[Finding]:
+        return [Finding("smu", True, "it answers")]
+
+    async def plan_check(self, text: str) -> Mapping[str, Any]:
+        plan = bench_file.plan_of(text, Path("plan"))
+        return {"name": plan.name, "captures": [], "estimate_s": 12.0}
+
+
+@dataclass(slots=True)
+class Api:
+    """A served API. http: a client of it."""
+
+    url: str
+    services: Services
+    bench: FakeBench
+    http: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        return await self.http.request(method, f"/api/v1/{path}", **given)
+
+    async def submit(self, **given: Any) -> dict[str, Any]:
+        answer = await self.ask("POST", "jobs", json={"plan_text": PLAN, **given})
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+async def _at_once(job: JobRow, control: RunControl) -> JobOutcome:
+    await control.stop.wait()
+    return JobOutcome(JobState.INTERRUPTED, "", control.reason)
+
+
+@asynccontextmanager
+async def api(
+    folder: Path, *, host: str = "127.0.0.1", access: Access | None = None, tls: Tls | None = None, page: Path | None = None
+) -> AsyncIterator[Api]:
+    news: Hub[News] = Hub()
+    feed: Hub[Feed] = Hub()
+    async with CatalogueSession(folder / "store") as catalogue, Worker() as worker, Windows() as windows:
+        queue = Scheduler(catalogue, bench="demo", run=_at_once, news=news)
+        bench = FakeBench()
+        services = Services(catalogue, queue, worker, news, bench, LiveView(feed), windows, access or Access())
+        app = create_app(services) if page is None else create_app(services, page=page)
+        async with serving(app, bound(host, 0), tls) as url:
+            seen = url.replace("0.0.0.0", "127.0.0.1")
+            async with httpx.AsyncClient(base_url=seen.rstrip("/"), verify=False, timeout=30) as http:
+                yield Api(seen, services, bench, http)
+
+
+@asynccontextmanager
+async def scheduling(given: Api) -> AsyncIterator[None]:
+    """Jobs run until they are aborted."""
+    task = asyncio.create_task(given.services.queue.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))

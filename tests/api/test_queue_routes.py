@@ -1,0 +1,90 @@
+"""The queue over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.served import Api, api, scheduling
+
+SOON_S = 10.0
+
+
+@pytest.fixture
+async def given(tmp_path: Path) -> AsyncIterator[Api]:
+    async with api(tmp_path) as found:
+        yield found
+
+
+async def names(given: Api) -> list[str]:
+    return [job["plan_name"] for job in (await given.ask("GET", "jobs")).json()]
+
+
+async def until_running(given: Api, job: str) -> None:
+    """Told by the queue's news."""
+    with given.services.news.subscribe("test", size=100) as news:
+        async with asyncio.timeout(SOON_S):
+            while (await given.ask("GET", f"jobs/{job}")).json()["state"] != "running":
+                await anext(news)
+
+
+async def test_a_plan_is_submitted_with_its_name_an_estimate_and_who_it_is_from(given: Api) -> None:
+    job = await given.submit(note="first board", tags=["keep"])
+    assert (job["plan_name"], job["state"], job["submitted_by"], job["estimate_s"]) == ("rate sweep", "queued", "local", 12.0)
+    assert (await given.ask("GET", f"jobs/{job['id']}")).json() == job
+
+
+async def test_a_plan_that_is_wrong_is_refused_with_every_problem(given: Api) -> None:
+    answer = await given.ask("POST", "jobs", json={"plan_text": "schema = 1\nname = 'x'\nmodes = []\n"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problems = answer.json()["problems"]
+    assert len(problems) > 1
+    assert any("plan: modes" in line for line in problems)
+
+
+async def test_jobs_are_ordered_edited_and_cancelled(given: Api) -> None:
+    ids = {name: (await given.submit(plan_name=name))["id"] for name in ("a", "b", "c")}
+    assert (await given.ask("POST", f"jobs/{ids['c']}/move", json={"where": "first"})).status_code == 200
+    assert await names(given) == ["c", "a", "b"]
+    await given.ask("POST", f"jobs/{ids['a']}/move", json={"where": "after", "other": ids["b"]})
+    await given.ask("POST", f"jobs/{ids['b']}/run-now")
+    assert await names(given) == ["b", "c", "a"]
+    edited = (await given.ask("PATCH", f"jobs/{ids['a']}", json={"priority": 7, "tags": ["x"]})).json()
+    assert (edited["priority"], edited["tags"], edited["note"]) == (7, ["x"], "")
+    assert (await given.ask("DELETE", f"jobs/{ids['c']}")).json()["state"] == "cancelled"
+    again = await given.ask("DELETE", f"jobs/{ids['c']}")
+    assert again.status_code == 409
+    assert "is cancelled" in again.json()["detail"]
+
+
+async def test_a_running_job_is_paused_resumed_and_aborted(given: Api) -> None:
+    async with scheduling(given):
+        job = await given.submit()
+        await until_running(given, job["id"])
+        assert (await given.ask("POST", f"jobs/{job['id']}/pause")).json()["state"] == "paused"
+        assert (await given.ask("POST", f"jobs/{job['id']}/resume")).json()["state"] == "running"
+        ended = (await given.ask("POST", f"jobs/{job['id']}/abort", json={"why": "the board smells"})).json()
+        assert (ended["state"], ended["error"]) == ("interrupted", "the board smells (local)")
+
+
+async def test_a_lease_names_its_holder_and_is_given_back(given: Api) -> None:
+    until_ns = 2**62
+    assert (await given.ask("GET", "lease")).json() is None
+    assert (await given.ask("POST", "lease", json={"until_ns": until_ns, "purpose": "a new board"})).json()["who"] == "local"
+    assert (await given.ask("GET", "lease")).json()["purpose"] == "a new board"
+    assert (await given.ask("DELETE", "lease")).status_code == 204
+    assert (await given.ask("GET", "lease")).json() is None
+
+
+async def test_a_recurrence_without_a_zone_is_refused(given: Api) -> None:
+    answer = await given.ask("POST", "jobs", json={"plan_text": "x", "recurrence": "0 2 * * *"})
+    assert answer.status_code == 422
+
+
+async def test_the_emergency_stop_says_who_and_what(given: Api) -> None:
+    assert (await given.ask("POST", "bench/off")).json() == [{"source": "smu", "off": True}]
+    assert given.bench.said == ["off by local"]
