@@ -98,7 +98,7 @@ class _Sweep:
                 await self._once(plan, attempt)
             except DutFailure as error:
                 text = await _explained(work, plan, error)
-                work.recordings.afterwards(partial(_tell_end, work, plan, text))
+                work.recordings.afterwards(partial(_tell_end, work, plan, text, goes_on=True))
                 await restart(work.rig.station, plan.point.supply_v, work.lines)
                 await work.recordings.finish()
                 self._loaded = None
@@ -175,9 +175,10 @@ def _again(run_id: str, key: str, catalogue: Catalogue) -> None:
     catalogue.captures.again(run_id, key)
 
 
-async def _tell_end(work: Work, plan: CapturePlan, error: str) -> None:
+async def _tell_end(work: Work, plan: CapturePlan, error: str, *, goes_on: bool = False) -> None:
+    """goes_on: the run does, although this capture failed."""
     text = f"{plan.key} failed: {error}" if error else plan.key
-    await work.journal.tell(NewsKind.CAPTURE_ENDED, text, capture=plan.key, order=plan.order, error=error)
+    await work.journal.tell(NewsKind.CAPTURE_ENDED, text, capture=plan.key, order=plan.order, error=error, goes_on=goes_on or not error)
 
 
 async def _explained(work: Work, plan: CapturePlan, error: DutFailure) -> str:

@@ -58,7 +58,7 @@ class Watching:
 
     def _ended(self, news: News) -> None:
         error = str(news.data.get("error", ""))
-        if error:
+        if error and news.data["goes_on"]:  # what ends the run is told at its end
             self._bar.console.print(Text(f"labd: failed: {news.capture}: {error}"), soft_wrap=True)
         if self._left is not None:
             self._left.ended(news.capture)

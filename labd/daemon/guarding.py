@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import platformdirs
 
 from labd.bench.station import STUCK_ENDS_S
 from labd.bench_file import Bench
@@ -39,10 +38,14 @@ def socket_of(bench: Bench) -> Path:
     """Where this bench's guard serves: `[guard] socket`, relative to the bench file, or a place by the bench's name."""
     if bench.guard.socket is not None:
         return bench.path.parent / bench.guard.socket
-    return Path(platformdirs.user_runtime_dir("labd", appauthor=False)) / f"guard-{file_slug(bench.name)}.sock"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # without one platformdirs would take a folder that others can write to
+    return (Path(runtime) / "labd" if runtime else default_folder()) / f"guard-{file_slug(bench.name)}.sock"
 
 
 def journal_of(bench: Bench) -> Path:
+    """Beside the socket where the bench file names one."""
+    if bench.guard.socket is not None:
+        return socket_of(bench).with_suffix(".jsonl")
     return default_folder() / f"guard-{file_slug(bench.name)}.jsonl"
 
 

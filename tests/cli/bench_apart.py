@@ -248,5 +248,6 @@ def _as_real(path: Path, ready: Mapping[str, Any]) -> Path:
     text = demo_text(time="", name='name = "apart"')
     text = changed(text, 'virtual = "keysight_n6705c"', f'resource = "{ready["instruments"]["smu"]}"')
     text = changed(text, "virtual = true", f'port = "{ready["uart"]}"')
+    text += '\n[guard]\nsocket = "guard.sock"\n'  # of its own: it goes on trying to switch off a bench that is gone
     path.write_text(text)
     return path
