@@ -23,7 +23,8 @@ from labd_instruments.options import OptionInfo
 class DriverInfo:
     """What a driver module says of itself. capabilities: names of the contract's Protocols; roles: what it may be on a bench.
 
-    off_assurance, sees_output_when_off: as in the contract, known without opening the instrument.
+    off_assurance, sees_output_when_off: as in the contract, known without opening the instrument. needs_no_wires: no instrument is behind
+    it, so that it stands on a real and on a virtual bench alike.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DriverInfo:
     options: tuple[OptionInfo, ...]
     off_assurance: OffAssurance = OffAssurance.NONE
     sees_output_when_off: bool = False
+    needs_no_wires: bool = False
 
 
 def available() -> list[DriverInfo]:
@@ -53,6 +55,7 @@ def info(driver: str) -> DriverInfo:
         options=driver_options.describe(module.Options),
         off_assurance=module.OFF_ASSURANCE,
         sees_output_when_off=getattr(module, "SEES_OUTPUT_WHEN_OFF", False),  # only a source's driver says it
+        needs_no_wires=getattr(module, "NEEDS_NO_WIRES", False),
     )
 
 

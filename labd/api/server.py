@@ -25,7 +25,7 @@ LONGEST_MESSAGE = 1 << 16  # that a client may send over a WebSocket
 class CannotListen(LabdError):
     """The address is taken, or not this machine's."""
 
-    exit_code = 8
+    exit_code = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ class Bench(FileSection):
 
     @property
     def is_virtual(self) -> bool:
-        """Whether every instrument is virtual (a bench is all virtual or all real)."""
-        return all(instrument.is_virtual for instrument in self.instruments.values())
+        """Whether every instrument that needs wires is virtual (a bench is all virtual or all real)."""
+        return all(instrument.is_virtual or instrument.needs_no_wires for instrument in self.instruments.values())
 
     @property
     def clock(self) -> Literal["stepped", "real"]:
@@ -92,6 +92,7 @@ class Bench(FileSection):
         if self.mains not in (50.0, 60.0):
             yield Wrong("mains", f'expected "50 Hz" or "60 Hz", got {write_quantity(self.mains, FREQUENCY)}')
         yield from self._roles()
+        yield from self._unwired()
         yield from self._virtual()
         yield from self._orders()
         yield from self._line_ends()
@@ -106,18 +107,30 @@ class Bench(FileSection):
         if "board" in self.instruments:
             yield Wrong("instruments.board", "board means the device under test in [lines]; give the instrument another name")
 
+    def _unwired(self) -> Iterator[Wrong]:
+        """What has no instrument behind it feeds nothing, has no virtual stand-in, and plays in real time."""
+        for name in (name for name, instrument in self.instruments.items() if instrument.needs_no_wires):
+            section, key = self.instruments[name], f"instruments.{bare_or_quoted(name)}"
+            if section.roles != ("meter",):
+                yield Wrong(f"{key}.roles", f'{section.driver} can be the meter only: roles = ["meter"]')
+            if section.virtual is not None:
+                yield Wrong(f"{key}.virtual", f"{section.driver} has no instrument that could be virtual: write resource = what it plays")
+            elif self.clock == "stepped":
+                yield Wrong("time", f'{name} ({section.driver}) plays in real time, a stepped bench has none: write time = "real"')
+
     def _virtual(self) -> Iterator[Wrong]:
-        real = [name for name, instrument in self.instruments.items() if not instrument.is_virtual]
+        wired = [name for name, instrument in self.instruments.items() if not instrument.needs_no_wires]
+        real = [name for name in wired if not self.instruments[name].is_virtual]
         if real and self.time is not None:
             yield Wrong("time", f"only a virtual bench has this key, but {real[0]} is a real instrument; leave it out")
-        for name in real if len(real) < len(self.instruments) else []:
+        for name in real if len(real) < len(wired) else []:
             yield Wrong(
                 f"instruments.{bare_or_quoted(name)}.resource",
                 "a real instrument cannot be wired to virtual ones: use virtual in all or in none",
             )
         for name, link in self.links.items():
             key = f"links.{bare_or_quoted(name)}"
-            if link.virtual and len(real) == len(self.instruments):
+            if link.virtual and len(real) == len(wired):
                 yield Wrong(f"{key}.virtual", "the instruments are real, so the board is: name its port")
             if link.port is not None and not real:
                 yield Wrong(f"{key}.port", "the instruments are virtual, so the board is: write virtual = true")

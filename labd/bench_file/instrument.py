@@ -20,7 +20,9 @@ from labd.config.types import (
     UncertainOhms,
     Words,
 )
+from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow, Quantity
+from labd_instruments.errors import OutOfRangeError
 
 InstrumentRole = Literal["source", "meter", "cross_check"]
 
@@ -96,6 +98,14 @@ class InstrumentSection(Section):
     @property
     def is_virtual(self) -> bool:
         return self.virtual is not None
+
+    @property
+    def needs_no_wires(self) -> bool:
+        """Whether its driver has no instrument behind it: it stands beside real and virtual ones alike."""
+        try:
+            return loader.info(self.driver).needs_no_wires
+        except OutOfRangeError:  # there is no such driver, which is refused where drivers are checked
+            return False
 
     def accuracy_rows(self) -> tuple[AccuracyRow, ...]:
         """The declared rows as drivers want them."""

@@ -28,7 +28,7 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
         "time": bench.clock,
         "mains_hz": bench.mains,
         "board": physics | {"io_level_v": link.io_level} | own.pop("physics", {}) | own,
-        "instruments": {name: _instrument(bench, section) for name, section in bench.instruments.items()},
+        "instruments": {name: _instrument(bench, section) for name, section in bench.instruments.items() if section.is_virtual},
         "supply": bench.source,
         "wires": _wires(bench),
         "uart": {"baud": link.baud, "io_level_v": link.io_level, "driven": link.tx_idle == "driven"},

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def queue(
     context: typer.Context,
     store: Store = None,
-    ended: Annotated[int, typer.Option("--ended", "-n", min=0, help="How many of those that have ended.")] = 5,
+    ended: Annotated[int, typer.Option("--ended", min=0, help="How many of those that have ended.")] = 5,
     as_json: Json = False,
 ) -> None:
     """List the job under way, those that wait in their order, and the last that have ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -29,17 +30,26 @@ def page() -> str:
 
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Name and function of each command."""
-    for info in app.registered_commands:
+    """Name and function of each command; those of a group with its name before theirs."""
+    yield from _of(app, "")
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from _of(group.typer_instance, f"{group.name} ")
+
+
+def _of(group: typer.Typer, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for info in group.registered_commands:
         assert info.name is not None
         assert info.callback is not None
-        yield info.name, info.callback
+        yield prefix + info.name, info.callback
 
 
 def parameters(function: Callable[..., Any]) -> Iterator[tuple[str, object, ArgumentInfo | OptionInfo, object]]:
     """Name, type, typer's description and default of each parameter."""
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
+        if hints[name] is typer.Context:
+            continue
         kind, *notes = get_args(hints[name])
         (info,) = (note for note in notes if isinstance(note, ArgumentInfo | OptionInfo))
         yield name, kind, info, parameter.default
@@ -75,13 +85,13 @@ def _spellings(name: str, info: OptionInfo) -> tuple[str, ...]:
 
 def _value(kind: object) -> str:
     """What stands behind an option's name."""
-    if get_origin(kind) in (Union, UnionType, list):
+    while get_origin(kind) in (Union, UnionType, list):
         kind = next(k for k in get_args(kind) if k is not type(None))
     if kind is bool:
         return ""
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return " " + " or ".join(f"`{member.value}`" for member in kind)
-    return {Path: " PATH", str: " TEXT", int: " NUMBER", float: " NUMBER"}[kind]  # type: ignore[index]
+    return {Path: " PATH", str: " TEXT", int: " NUMBER", float: " NUMBER", datetime: " TIME"}[kind]  # type: ignore[index]
 
 
 def _default(default: object) -> str:

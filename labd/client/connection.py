@@ -29,7 +29,7 @@ KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in (NotFound, 
 class NoDaemon(LabdError):
     """No daemon answers: none serves the store, or the one that is named cannot be reached."""
 
-    exit_code = 8
+    exit_code = 10
 
 
 class Refused(LabdError):

@@ -32,7 +32,7 @@ def exists(words: list[str]) -> bool:
     if words[0] == "make":
         return all(word in TARGETS for word in words[1:] if "=" not in word)
     rest = [word for word in words[1:] if word not in OPTIONS]
-    return words[0] != "labd" or not rest or rest[0] in SUBCOMMANDS | {"COMMAND"}
+    return words[0] != "labd" or not rest or bool({rest[0], " ".join(rest[:2])} & (SUBCOMMANDS | {"COMMAND"}))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -25,12 +25,12 @@ def test_the_page_of_the_command_line_is_current() -> None:
 def test_the_page_lists_the_commands_that_help_lists(capfd: pytest.CaptureFixture[str]) -> None:
     run_command(["--help"])
     listed = re.findall(r"(?m)^[│ ]+([a-z]+)  ", capfd.readouterr().out)
-    assert set(listed) == set(NAMES)
+    assert set(listed) == {name.split()[0] for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_has_every_option_that_help_has(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    run_command([name, "--help"])
+    run_command([*name.split(), "--help"])
     section = page().split(f"## `labd {name}")[1].partition("\n## ")[0]
     text = re.sub(r"(?m)^.*Usage:.*$", "", capfd.readouterr().out)  # names the program as it was started, which is pytest
     helped = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text)) - {"--help", "-h"}
