@@ -1,0 +1,125 @@
+"""An outbox on disk: one SQLite file a sink, write-through."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from labd.errors import StoreError
+from labd.outbox.contract import Books, Caps, Lent, Message
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, body BLOB NOT NULL, "
+    "t_ns INTEGER NOT NULL, lent INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS books (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+    "INSERT OR IGNORE INTO books (name, count) VALUES ('dropped', 0), ('rejected', 0)",
+    "UPDATE messages SET lent = 0",  # whoever had them is gone
+)
+
+
+class SqliteOutbox:
+    """See `Outbox`. Raises StoreError for a file that is none, and when the disk refuses."""
+
+    def __init__(self, path: Path, caps: Caps | None = None, *, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._path = path
+        self._caps = caps or Caps()
+        self._now_ns = now_ns
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path}: cannot be opened: {error}") from error
+        with self._named():
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect once the file is in WAL mode
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            for statement in SCHEMA:
+                self._db.execute(statement)
+
+    def put(self, messages: Sequence[Message], *, source: str = "", cursor: int = 0) -> None:
+        with self._transaction():
+            rows = [(message.address, message.body, message.t_ns) for message in messages]
+            self._db.executemany("INSERT INTO messages (address, body, t_ns, lent) VALUES (?, ?, ?, 0)", rows)
+            if source:
+                self._db.execute("INSERT OR REPLACE INTO cursors (source, place) VALUES (?, ?)", (source, cursor))
+            self._drop()
+
+    def cursor(self, source: str) -> int:
+        with self._named():
+            row = self._db.execute("SELECT place FROM cursors WHERE source = ?", (source,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def lend(self, most: int) -> list[Lent]:
+        with self._transaction():
+            rows = self._db.execute("SELECT id, address, body, t_ns FROM messages WHERE lent = 0 ORDER BY id LIMIT ?", (most,)).fetchall()
+            self._mark([row[0] for row in rows], 1)
+        return [Lent(row[0], Message(row[1], row[2], row[3])) for row in rows]
+
+    def accept(self, lent: Sequence[Lent]) -> None:
+        with self._transaction():
+            self._take(lent)
+
+    def keep(self, lent: Sequence[Lent]) -> None:
+        with self._transaction():
+            self._mark([one.id for one in lent], 0)
+
+    def reject(self, lent: Sequence[Lent]) -> None:
+        with self._transaction():
+            self._count("rejected", self._take(lent))
+
+    def books(self) -> Books:
+        with self._named():
+            waiting, held = self._db.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM messages").fetchone()
+            counts = dict(self._db.execute("SELECT name, count FROM books").fetchall())
+        return Books(int(waiting), int(held), int(counts["dropped"]), int(counts["rejected"]))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _take(self, lent: Sequence[Lent]) -> int:
+        return sum(self._db.execute("DELETE FROM messages WHERE id = ?", (one.id,)).rowcount for one in lent)
+
+    def _mark(self, ids: Sequence[int], lent: int) -> None:
+        self._db.executemany("UPDATE messages SET lent = ? WHERE id = ?", [(lent, number) for number in ids])
+
+    def _count(self, name: str, more: int) -> None:
+        self._db.execute("UPDATE books SET count = count + ? WHERE name = ?", (more, name))
+
+    def _drop(self) -> None:
+        """The oldest beyond the caps."""
+        oldest_ns = self._now_ns() - round(self._caps.age_s * 1e9)
+        dropped = self._db.execute(
+            "DELETE FROM messages WHERE id <= coalesce((SELECT max(id) FROM messages WHERE t_ns < ?), 0)", (oldest_ns,)
+        ).rowcount
+        held = int(self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM messages").fetchone()[0])
+        while held > self._caps.bytes:
+            number, size = self._db.execute("SELECT id, length(body) FROM messages ORDER BY id LIMIT 1").fetchone()
+            self._db.execute("DELETE FROM messages WHERE id = ?", (number,))
+            held -= size
+            dropped += 1
+        if dropped:
+            self._count("dropped", dropped)
+            self._db.execute("PRAGMA incremental_vacuum")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
