@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import enum
 import io
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,14 @@ COLUMNS = {
 EXPORTED = pa.schema(
     [("stretch", pa.int32()), ("t_ns", pa.int64()), *((name, SCHEMA.field(name).type) for name in CHANNELS)]
 )  # columns that an instrument never gave are null throughout
+MISSING = {"current": np.nan, "voltage": np.nan, "marker": np.nan, "digital": 0}  # where only another stretch has the column
 INDEX = ("file", "capture", "role", "mode", "rate_hz", "supply_v", "model", "settings", "state", "samples", "stretches", "dt_ns", "flags")
 
 
 class TraceFormat(enum.StrEnum):
     PARQUET = "parquet"
     CSV = "csv"
+    NPZ = "npz"
 
 
 def exported_name(row: CaptureRow, kind: TraceFormat) -> str:
@@ -49,6 +52,9 @@ def exported_name(row: CaptureRow, kind: TraceFormat) -> str:
 def write_trace(trace: Trace, path: Path, kind: TraceFormat) -> None:
     """Write one trace. Raises StoreError when the disk refuses; a file half written is removed."""
     try:
+        if kind is TraceFormat.NPZ:
+            _write_npz(trace, path)
+            return
         writer = pq.ParquetWriter(path, EXPORTED, compression="zstd") if kind is TraceFormat.PARQUET else pa.csv.CSVWriter(path, EXPORTED)
         with writer:
             for stretch in trace.stretches:
@@ -57,6 +63,23 @@ def write_trace(trace: Trace, path: Path, kind: TraceFormat) -> None:
     except (OSError, pa.ArrowException) as error:
         path.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written: {error}") from error
+
+
+def _write_npz(trace: Trace, path: Path) -> None:
+    """Column after column, so that none but the stored trace is in memory; `dt_ns` beside them makes it what the replay driver plays."""
+    recorded = [name for name in CHANNELS if any(getattr(stretch, name) is not None for stretch in trace.stretches)]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("stretch", "t_ns", *recorded):
+            dtype = EXPORTED.field(name).type.to_pandas_dtype()
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (trace.samples,)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for stretch in trace.stretches:
+                    for table in tables(stretch):
+                        column = table.column(name).fill_null(MISSING[name]) if table.column(name).null_count else table.column(name)
+                        file.write(np.ascontiguousarray(column.to_numpy(), dtype).tobytes())
+        with archive.open("dt_ns.npy", "w") as file:
+            np.lib.format.write_array(file, np.array(trace.dt_ns, np.int64))
 
 
 def tables(stretch: Stretch) -> Iterator[Any]:
@@ -107,6 +130,7 @@ def readme(run_id: str, kind: TraceFormat) -> str:
     opened = {
         TraceFormat.PARQUET: 'pandas.read_parquet("traces/0000-floor.parquet"), or SELECT * FROM "traces/*.parquet" in DuckDB',
         TraceFormat.CSV: 'pandas.read_csv("traces/0000-floor.csv")',
+        TraceFormat.NPZ: 'numpy.load("traces/0000-floor.npz")["current"]',
     }[kind]
     return f"""# Run {run_id}, exported by labd
 

@@ -62,6 +62,23 @@ def test_a_csv_export_reads_back_to_the_same_bits(tmp_path: Path, capsys: pytest
     assert rows[0]["digital"] == ""
 
 
+def test_an_npz_export_holds_the_columns_that_were_recorded_and_the_sample_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_of_a_run(tmp_path / "store")
+    assert _export(tmp_path, capsys, "--format", "npz").code == 0
+    for line in _index(tmp_path / "out"):
+        trace = _stored(tmp_path / "store", line["capture"])
+        with np.load(tmp_path / "out" / line["file"], allow_pickle=False) as arrays:
+            recorded = {c for c in ("current", "voltage", "marker") if getattr(trace.stretches[0], c) is not None}
+            assert set(arrays) == {"stretch", "t_ns", "dt_ns", *recorded}
+            assert int(arrays["dt_ns"]) == trace.dt_ns
+            for name in recorded:
+                np.testing.assert_array_equal(arrays[name], np.concatenate([getattr(s, name) for s in trace.stretches]))
+            np.testing.assert_array_equal(arrays["t_ns"], np.concatenate([s.t0_ns + np.arange(len(s)) * s.dt_ns for s in trace.stretches]))
+            np.testing.assert_array_equal(arrays["stretch"], np.repeat(range(len(trace.stretches)), [len(s) for s in trace.stretches]))
+
+
 def test_an_export_explains_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_id = copy_of_a_run(tmp_path / "store")
     answer = _export(tmp_path, capsys)

@@ -30,7 +30,7 @@ GREETINGS = {
 
 def test_every_file_among_the_drivers_is_a_driver() -> None:
     files = {p.stem for p in Path(labd_instruments.drivers.__path__[0]).glob("*.py") if not p.stem.startswith("_")}
-    assert {d.name for d in available()} == files == set(GREETINGS)
+    assert {d.name for d in available()} == files == {*GREETINGS, "replay"}
 
 
 @pytest.mark.parametrize("name", sorted(GREETINGS))
@@ -48,7 +48,9 @@ def test_every_option_says_what_it_is(name: str) -> None:
 
 
 def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(OutOfRangeError, match="there is no driver agilent_x, there are keithley_2461, keysight_n6705c, yokogawa_wt310e"):
+    with pytest.raises(
+        OutOfRangeError, match="there is no driver agilent_x, there are keithley_2461, keysight_n6705c, replay, yokogawa_wt310e"
+    ):
         open_driver("agilent_x", "smu", "SCRIPT", {})
 
 

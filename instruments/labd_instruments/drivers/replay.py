@@ -1,7 +1,7 @@
 """Replay: plays samples of a NumPy .npz file in real time, over and over, in place of a meter; no instrument behind it.
 
-The file holds `current` (A) and `voltage` (V), may hold `marker` (V) and `digital` (one bit a line), all of one length, and `dt_ns`, the sample
-interval in whole nanoseconds. Any other array in it is ignored, but a `stretch` that says the samples are not contiguous is refused.
+The file holds `current` (A) and `voltage` (V), may hold `marker` (V) and `digital` (one bit a line), all of one length, and `dt_ns`, the
+sample interval in whole nanoseconds. Other arrays are ignored, but for a `stretch` that tells of gaps, which is refused.
 """
 
 from __future__ import annotations
@@ -120,16 +120,21 @@ class Replay:
         self._begun_s = None
 
     def configure_stream(self, setup: StreamSetup) -> Acquisition:
-        """The file decides on interval and columns; it does not say on which range it was recorded. Raises OutOfRangeError (no marker)."""
+        """The file decides on interval and columns; the ranges are those the bench file says it was recorded on, for its accuracy rows.
+
+        Raises OutOfRangeError: seamless ranging, or a marker that the file has not.
+        """
         recording = self._recording
+        if setup.current_range_a is None:
+            raise OutOfRangeError(f"{self.name}: replay has no seamless ranging; it can play captures at rate 0 only, on floor.range")
         if setup.with_marker and "marker" not in recording.columns:
             raise OutOfRangeError(f"{self.name}: a marker is asked for, {self._path} has none; add an array marker (V)")
         return Acquisition(
             dt_ns=recording.dt_ns,
             columns=tuple(recording.columns),
             aperture_s=recording.dt_ns * 1e-9,
-            current_range_a=None,
-            voltage_range_v=None,
+            current_range_a=setup.current_range_a,
+            voltage_range_v=setup.voltage_range_v,
             settings={"replay": str(self._path)},
         )
 
@@ -138,13 +143,13 @@ class Replay:
         self._played = 0
 
     def read_block(self) -> Block | None:
-        """What is due by now: at most 50 ms and never beyond the file's end. Raises LostSamplesError when more is due than buffer_s holds."""
+        """What is due by now: at most 50 ms and never beyond the file's end. Raises LostSamplesError when buffer_s does not hold it all."""
         if self._begun_s is None:
             return None
         dt_ns = self._recording.dt_ns
         due = int((self._clock.now_s() - self._begun_s) * 1e9 / dt_ns)
         waiting = due - self._played
-        if waiting * dt_ns > self._buffer_s * 1e9:
+        if (waiting - 1) * dt_ns > self._buffer_s * 1e9:
             raise LostSamplesError(
                 f"{self.name}: {waiting} samples wait, {waiting * dt_ns * 1e-9:.3g} s, its buffer holds {self._buffer_s:g} s: "
                 f"the host is too slow for {1e9 / dt_ns:g} samples a second",
@@ -185,7 +190,7 @@ def load(name: str, path: Path) -> Recording:
     if not path.is_absolute():
         raise NotConnectedError(f"{name}: resource {path} is not absolute; give the whole path of the .npz file")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {key: arrays[key] for key in (*DTYPES, "dt_ns", "stretch") if key in arrays}
     except FileNotFoundError as error:
         raise NotConnectedError(f"{name}: {path}: there is no such file") from error
@@ -200,24 +205,24 @@ def _checked(where: str, found: Mapping[str, NDArray[Any]]) -> Recording:
             raise ReplyError(f"{where}: there is no array {key}; it needs current (A), voltage (V) and dt_ns")
     dt_ns = found["dt_ns"]
     if dt_ns.size != 1 or dt_ns.dtype.kind not in "iu" or not dt_ns.item() > 0:
-        raise ReplyError(
-            f"{where}: dt_ns is {dt_ns.tolist()!r:.40}, right would be one positive integer, the sample interval in nanoseconds"
-        )
+        raise ReplyError(f"{where}: dt_ns is {dt_ns.tolist()!r:.40}, right would be one positive integer, nanoseconds a sample")
     stretches = found.get("stretch")
     if stretches is not None and len(np.unique(stretches)) > 1:
         raise ReplyError(f"{where}: it holds {len(np.unique(stretches))} stretches with gaps between them; right would be a single one")
     length = found["current"].size
-    columns = {key: _column(where, key, found[key], length) for key in DTYPES if key in found}
+    given = {key: _column(where, key, found[key], length) for key in DTYPES if key in found}
+    again = -(-LONGEST_BLOCK_NS // (int(dt_ns.item()) * length))  # a few samples are repeated, so that blocks stay worth their while
+    columns = given if again == 1 else {key: np.tile(column, again) for key, column in given.items()}
+    for column in columns.values():
+        column.flags.writeable = False
     return Recording(int(dt_ns.item()), columns)
 
 
 def _column(where: str, key: str, values: NDArray[Any], length: int) -> NDArray[Any]:
     if values.ndim != 1 or values.size != length or length == 0 or values.dtype.kind not in "fiub":
         raise ReplyError(
-            f"{where}: {key} is {values.dtype} {list(values.shape)}, right would be a row of numbers, as many as current has and at least one"
+            f"{where}: {key} is {values.dtype} {list(values.shape)}, right would be a row of as many numbers as current has, at least one"
         )
     if key == "digital" and (values.dtype.kind == "f" or values.min() < 0 or values.max() > np.iinfo(np.uint8).max):
         raise ReplyError(f"{where}: digital holds {values.dtype} values, right would be whole numbers from 0 to 255, one bit a line")
-    column = np.ascontiguousarray(values, DTYPES[key])
-    column.flags.writeable = False
-    return column
+    return np.ascontiguousarray(values, DTYPES[key])
