@@ -73,6 +73,7 @@ class LiveView:
                     self._gathering.end()
                     self._flush(header | {"end": {"error": item.error}}, lost)
                     header, self._start, self._gathering = {}, None, None
+                    self._history.clear()
         self._flush(header, lost)
 
     def _begin(self, start: FeedStart) -> dict[str, Any]:

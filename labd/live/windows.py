@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labd.errors import NotFound
-from labd.live.envelope import Band, Piece, bands_of, bits_of
+from labd.live.envelope import Band, Floats, Piece, bands_of, bits_of
 from labd.live.frame import WINDOW, encode
 from labd.store.pyramid import Buckets, read_pyramid
 from labd.store.trace import StretchFacts, parquet_path, pyramid_path
@@ -91,7 +92,7 @@ class Windows:
         per_bucket = max(1, math.ceil((end - start) / points))
         if per_bucket > 1 and end - start > MOST_EXACT and parts.complete:
             level = _level(read_pyramid(pyramid_path(path)), per_bucket)
-            piece = _of_pyramid(level, parts, facts, start, end)
+            piece = _of_pyramid(level, parts, facts, start, end, per_bucket=per_bucket)
         else:
             piece = _exact(parts, facts, start, end, per_bucket)
         return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
@@ -153,31 +154,43 @@ def _level(levels: list[Buckets], per_bucket: int) -> Buckets:
     return max((one for one in levels if one.size <= per_bucket), key=lambda one: one.size, default=levels[0])
 
 
-def _of_pyramid(level: Buckets, parts: TraceParts, facts: StretchFacts, start: int, stop: int) -> Piece:
-    """Power is not in a pyramid: its band is bounded by the products of current and voltage, both of which a supply keeps positive, and its
-    mean is the product of their means."""
-    rows = (level.stretch == facts.number) & (level.first + level.length > start) & (level.first < stop)
-    bands = {
-        name: Band(level.low[name][rows], level.high[name][rows], level.mean[name][rows].astype(np.float32))
-        for name in level.low
-        if not np.isnan(level.mean[name][rows]).all()
-    }
-    if "current" in bands and "voltage" in bands:
-        i, v = bands["current"], bands["voltage"]
-        bands["power"] = Band(i.low * v.low, i.high * v.high, i.mean * v.mean)
-    first = int(level.first[rows][0])
-    last = int(level.length[rows][-1])
+def _of_pyramid(level: Buckets, parts: TraceParts, facts: StretchFacts, start: int, stop: int, *, per_bucket: int) -> Piece:
+    """Buckets of whole ones of the level, at least per_bucket long.
+
+    Power is not in a pyramid: its band is bounded by the products of current and voltage, both of which a supply keeps positive, and its
+    mean is the product of their means in each bucket of the level.
+    """
+    size = -(-per_bucket // level.size) * level.size
+    mine = np.flatnonzero(level.stretch == facts.number)
+    kept = mine[(level.first[mine] >= start // size * size) & (level.first[mine] < stop)]
+    at = np.flatnonzero(np.diff(level.first[kept] // size, prepend=-1))
+    weights = level.length[kept]
+    fine = {name: (level.low[name][kept], level.high[name][kept], level.mean[name][kept]) for name in level.low}
+    found = {name: columns for name, columns in fine.items() if not np.isnan(columns[2]).all()}
+    if "current" in found and "voltage" in found:
+        (low_a, high_a, mean_a), (low_v, high_v, mean_v) = found["current"], found["voltage"]
+        found["power"] = (low_a * low_v, high_a * high_v, mean_a * mean_v)
+    first, last = int(level.first[kept[0]]), int(weights[at[-1] :].sum())
     return Piece(
         stretch=facts.number,
         trigger=facts.trigger is not None,
         first=first,
-        per_bucket=level.size,
+        per_bucket=size,
         t0_ns=facts.t0_ns + first * parts.dt_ns,
-        dt_ns=level.size * parts.dt_ns,
-        count=int(rows.sum()),
-        bands=bands,
-        last_length=last if last != level.size else None,
+        dt_ns=size * parts.dt_ns,
+        count=len(at),
+        bands={name: _coarser(*columns, weights=weights, at=at) for name, columns in found.items()},
+        last_length=last if last != size else None,
     )
+
+
+def _coarser(low: Floats, high: Floats, mean: NDArray[np.float64], *, weights: NDArray[np.int64], at: NDArray[np.int64]) -> Band:
+    """Neighbours merged, from each index of `at` to the next one; those without a valid sample count nothing."""
+    counted = np.where(np.isnan(mean), 0, weights)
+    total, count = np.add.reduceat(np.where(np.isnan(mean), 0.0, mean) * counted, at), np.add.reduceat(counted, at)
+    merged = np.full(len(at), np.nan)
+    np.divide(total, count, out=merged, where=count > 0)
+    return Band(np.fmin.reduceat(low, at), np.fmax.reduceat(high, at), merged.astype(np.float32))
 
 
 def _values(columns: Columns) -> dict[str, Any]:

@@ -110,6 +110,19 @@ async def test_a_viewer_that_comes_late_gets_the_last_seconds_first() -> None:
         assert sum(piece["count"] for piece in header_of(first)["pieces"]) == 10
 
 
+async def test_a_viewer_that_comes_after_a_capture_is_shown_none() -> None:
+    async with viewing() as (hub, view):
+        async with view.viewer() as early:
+            hub.publish(start())
+            hub.publish(block(0, np.ones(1000)))
+            hub.publish(end())
+            await until(early, "end")
+        async with view.viewer() as late:
+            head = header_of(await asyncio.wait_for(anext(late), SOON_S))
+        assert "start" not in head
+        assert head["pieces"] == []
+
+
 async def test_all_viewers_are_sent_the_same_bytes_and_a_slow_one_sees_its_loss_in_the_numbers() -> None:
     async with viewing() as (hub, view), view.viewer() as one, view.viewer() as slow:
         hub.publish(start())

@@ -140,9 +140,12 @@ async def test_a_long_window_comes_from_the_pyramid_and_bounds_the_samples(
     with recording(path, samples, 5000):
         pass
     monkeypatch.setattr(module, "MOST_EXACT", 10_000)
-    piece, found = one(await windows.read(path, 1, 0, None, points=100))
-    assert piece["per_bucket"] == 256
-    assert found["current.low"].min() == (-samples).min()
+    piece, found = one(await windows.read(path, 1, 700, None, points=100))
+    assert (piece["per_bucket"], piece["first"], piece["count"], piece["lengths"]) == (512, 512, 97, 336)
+    rows = [-samples[k : k + 512] for k in range(512, len(samples), 512)]
+    np.testing.assert_array_equal(found["current.low"], [row.min() for row in rows])
+    np.testing.assert_array_equal(found["current.high"], [row.max() for row in rows])
+    np.testing.assert_allclose(found["current.mean"], [row.mean(dtype=float) for row in rows], rtol=1e-6)
     np.testing.assert_allclose(found["power.mean"], 3.0 * found["current.mean"], rtol=1e-6)
 
 
