@@ -63,6 +63,9 @@ class Outbox(Protocol):
     def keep(self, lent: Sequence[Lent]) -> None:
         """They have not: they wait again, at their place."""
 
+    def release(self) -> None:
+        """Whoever had something lent is gone: all of it waits again."""
+
     def reject(self, lent: Sequence[Lent]) -> None:
         """Nobody will ever take them: they go, counted."""
 

@@ -44,6 +44,9 @@ class MemoryOutbox:
     def keep(self, lent: Sequence[Lent]) -> None:
         self._lent.difference_update(one.id for one in lent)
 
+    def release(self) -> None:
+        self._lent.clear()
+
     def reject(self, lent: Sequence[Lent]) -> None:
         self._rejected += self._take(lent)
 

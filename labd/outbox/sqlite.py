@@ -67,6 +67,10 @@ class SqliteOutbox:
         with self._transaction():
             self._mark([one.id for one in lent], 0)
 
+    def release(self) -> None:
+        with self._transaction():
+            self._db.execute("UPDATE messages SET lent = 0")
+
     def reject(self, lent: Sequence[Lent]) -> None:
         with self._transaction():
             self._count("rejected", self._take(lent))

@@ -66,6 +66,14 @@ def test_what_is_kept_waits_again_at_its_place(make: Make) -> None:
     assert numbers(box.lend(10)) == [0, 1, 2, 3]
 
 
+def test_what_somebody_had_who_is_gone_waits_again(make: Make) -> None:
+    box = make()
+    box.put([message(n) for n in range(3)])
+    box.lend(2)
+    box.release()
+    assert numbers(box.lend(10)) == [0, 1, 2]
+
+
 def test_what_is_rejected_goes_and_is_counted(make: Make) -> None:
     box = make()
     box.put([message(0), message(1)])

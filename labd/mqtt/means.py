@@ -1,0 +1,51 @@
+"""Means, lowest and highest of a capture between two looks; pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from labd.stream.feed import Feed, FeedBlock, FeedStart
+
+
+class Means:
+    """Of the capture under way."""
+
+    def __init__(self) -> None:
+        self.run_id = ""
+        self.capture = ""
+        self._blocks: list[FeedBlock] = []
+        self._energy_j = 0.0
+
+    def add(self, item: Feed) -> None:
+        match item:
+            case FeedStart():
+                self.run_id, self.capture, self._energy_j = item.run_id, item.capture, 0.0
+                self._blocks = []
+            case FeedBlock():
+                self._blocks.append(item)
+
+    def taken(self) -> dict[str, Any] | None:
+        """Ampere, volt, watt, joule since the capture began; None when nothing came."""
+        blocks, self._blocks = self._blocks, []
+        currents = [one.block.current for one in blocks if one.block.current is not None]
+        if not currents:
+            return None
+        found = _of("current", np.concatenate(currents))
+        voltages = [one.block.voltage for one in blocks if one.block.voltage is not None]
+        if len(voltages) == len(currents):
+            watts = np.concatenate(currents) * np.concatenate(voltages)
+            self._energy_j += float(np.nansum(watts, dtype=np.float64)) * blocks[0].block.dt_ns * 1e-9
+            found |= _of("voltage", np.concatenate(voltages)) | _of("power", watts) | {"energy": self._energy_j}
+        return found
+
+
+def _of(name: str, values: Any) -> dict[str, float | None]:
+    if np.isnan(values).all():
+        return dict.fromkeys((name, f"{name}_min", f"{name}_max"))
+    return {
+        name: float(np.nanmean(values, dtype=np.float64)),
+        f"{name}_min": float(np.nanmin(values)),
+        f"{name}_max": float(np.nanmax(values)),
+    }
