@@ -5,7 +5,9 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SEED ?=
 
-.PHONY: demo test check accuracy bench lock clean venv help
+SOAK ?=
+
+.PHONY: demo test check accuracy torture bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -38,6 +40,10 @@ check: $(STAMP)
 ## make accuracy  coverage of the published intervals against the virtual board's truth (SEED=n, QUICK=1)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; SOAK=minutes: only the soak)
+torture: $(STAMP)
+	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(SOAK),--soak $(SOAK))
 
 ## make bench     ratios against named peers and limits
 bench: $(STAMP)

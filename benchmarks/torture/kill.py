@@ -53,7 +53,9 @@ class Kills:
 
     def line(self) -> str:
         worst = ", ".join(f"{name} {len(times)} in at most {max(times):.2f} s" for name, times in self.off_s.items())
-        return f"kill -9: {self.powered} times with the board on; off and discharged: {worst}; acknowledged samples lost: {self.lost_samples}"
+        return (
+            f"kill -9: {self.powered} times with the board on; off and discharged: {worst}; acknowledged samples lost: {self.lost_samples}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
