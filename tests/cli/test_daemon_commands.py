@@ -1,0 +1,121 @@
+"""A daemon as its users meet it: `labd serve` as a process, and the commands that talk to it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labd.store.catalogue import Catalogue
+from labd.store.rows import RunState
+from tests.bench.whole_run import FIXTURES
+from tests.cli.bench_apart import EXIT_S, LABD, Ended, labd, write_plan
+
+pytestmark = pytest.mark.compiler
+
+
+class Daemon:
+    def __init__(self, store: Path, process: subprocess.Popen[str]) -> None:
+        self.store = store
+        self.process = process
+
+    def labd(self, command: str, *arguments: object) -> Ended:
+        return labd(*command.split(), *arguments, "--store", self.store)
+
+    def json(self, command: str, *arguments: object) -> Any:
+        return json.loads(self.labd(command, *arguments, "--json").out)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    command = [*LABD, "serve", str(FIXTURES / "benches/demo.toml"), "--store", str(tmp_path / "store"), "--port", "0", "--json-log"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("serving at http://127.0.0.1:")
+    yield Daemon(tmp_path / "store", process)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=EXIT_S)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    return write_plan(tmp_path / "plan.toml", floor_time="1 s")
+
+
+def test_a_plan_is_submitted_watched_and_reported(daemon: Daemon, plan: Path, tmp_path: Path) -> None:
+    done = daemon.labd("submit", plan, "--wait", "--note", "first board", "--tag", "paper")
+    assert done.code == 0, done.err
+    job, run = done.out.split()[0], done.out.split()[-1]
+    (row,) = daemon.json("queue")["jobs"]
+    assert (row["id"], row["state"], row["run_id"], row["note"]) == (job, "finished", run, "first board")
+    assert run in daemon.labd("runs").out
+    assert daemon.labd("report", run, "--out", tmp_path / "report").code == 0
+    with Catalogue.open_read_only(daemon.store) as catalogue:
+        found = catalogue.runs.get(run)
+        assert (found.state, found.job) == (RunState.FINISHED, job)
+        kinds = [event.kind for event in catalogue.runs.events(run)]
+        assert kinds[0] == "run_started"
+        assert kinds[-1] == "run_ended"
+        assert kinds.count("capture_started") == kinds.count("capture_ended") == len(catalogue.captures.of(run))
+
+
+def test_the_queue_is_ordered_paused_and_let_go(daemon: Daemon, plan: Path) -> None:
+    assert daemon.labd("pause").code == 0
+    first, second = (daemon.labd("submit", plan).out.strip() for _ in range(2))
+    assert daemon.labd("move", second, "first").code == 0
+    found = daemon.json("queue")
+    assert (found["paused"], [job["id"] for job in found["jobs"]]) == (True, [second, first])
+    assert "paused" in daemon.labd("queue").out
+    assert daemon.labd("cancel", first).code == 0
+    assert daemon.labd("resume").code == 0
+    assert daemon.labd("watch", second).code == 0
+    assert daemon.labd("cancel", second).code == 1
+    assert daemon.labd("abort").out == "no job runs\n"
+
+
+def test_a_lease_is_taken_shown_and_given_back(daemon: Daemon) -> None:
+    assert "reserved by local until" in daemon.labd("lease", "2 h", "--for", "a new board").out
+    assert daemon.json("status")["queue"]["lease"]["purpose"] == "a new board"
+    assert daemon.labd("lease", "--give-back").out == "the bench is free\n"
+    wrong = daemon.labd("lease", "soon")
+    assert wrong.code == 2
+    assert "LENGTH" in wrong.err
+
+
+def test_a_plan_that_is_wrong_is_refused_with_what_would_be_right(daemon: Daemon, plan: Path) -> None:
+    plan.write_text(plan.read_text().replace('modes = ["always_on"]', 'modes = ["allways_on"]'))
+    done = daemon.labd("submit", plan)
+    assert done.code == 2
+    assert "always_on" in done.err
+
+
+def test_a_bench_that_a_daemon_holds_is_not_taken_by_a_second_process(daemon: Daemon, plan: Path) -> None:
+    second = labd("run", FIXTURES / "benches/demo.toml", plan, "--store", daemon.store)
+    assert second.code == 8
+    assert f"process {daemon.process.pid}" in second.err
+
+
+def test_a_stop_ends_the_job_and_the_next_daemon_goes_on_with_it(daemon: Daemon, plan: Path) -> None:
+    daemon.labd("submit", plan)
+    daemon.process.send_signal(signal.SIGTERM)
+    out, err = daemon.process.communicate(timeout=2 * EXIT_S)
+    assert daemon.process.returncode == 0, err
+    assert all(json.loads(line) for line in err.splitlines())
+    assert not (daemon.store / "daemon.json").exists(), out
+    gone = daemon.labd("status")
+    assert gone.code == 10
+    assert "no daemon serves" in gone.err
+
+
+def test_an_address_that_is_taken_is_named(daemon: Daemon, tmp_path: Path) -> None:
+    url = json.loads((daemon.store / "daemon.json").read_text())["url"]
+    port = url.rstrip("/").rpartition(":")[2]
+    second = labd("serve", FIXTURES / "benches/demo.toml", "--store", tmp_path / "other", "--port", port)
+    assert second.code == 10
+    assert "another program listens there" in second.err
