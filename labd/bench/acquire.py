@@ -334,7 +334,8 @@ async def _recording(rig: Rig, sink: Sink, acquisition: Acquisition) -> AsyncIte
             yield recording
             pump.stop()
     except InstrumentError as error:
-        raise DataLost(str(error)) if isinstance(error, LostSamplesError) else InstrumentFailure(str(error)) from error
+        text = meter.named(str(error))
+        raise DataLost(text) if isinstance(error, LostSamplesError) else InstrumentFailure(text) from error
     recording.end = await meter.call(driver.stop_stream)
     await meter.call(meter.driver.check_errors, "its log")
     if recording.end.missing:

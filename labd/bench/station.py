@@ -60,7 +60,11 @@ class Tool:
         try:
             return await self.session.call(partial(function, *args), deadline_s=deadline_s)
         except InstrumentError as error:
-            raise InstrumentFailure(str(error)) from error
+            raise InstrumentFailure(self.named(str(error))) from error
+
+    def named(self, text: str) -> str:
+        """A driver's sentence with the instrument's name on this bench: people know it by that, not by its address."""
+        return text if self.spec.name in text else f"{self.spec.name}: {text}"
 
 
 @dataclass(frozen=True, slots=True)
