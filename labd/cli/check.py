@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from labd.bench.check import Finding
+from labd.cli.held import holder
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
 from labd.daemon.commands import check_bench
+from labd.store.lock import BenchBusy
 
 SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
 
@@ -36,4 +38,11 @@ def check(
     async def work(stop: asyncio.Event) -> bool:
         return await check_bench(bench, store=store, show=show, stop=stop, hold=hold)
 
-    return 0 if with_signals(work) else 5
+    try:
+        return 0 if with_signals(work) else 5
+    except BenchBusy as busy:
+        with holder(bench, store, busy) as daemon:
+            findings = [Finding(**one) for one in daemon.post("bench/check")]
+    for finding in findings:
+        show(finding)
+    return 5 if any(finding.ok is False for finding in findings) else 0

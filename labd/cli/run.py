@@ -12,12 +12,16 @@ import typer
 from rich.console import Console
 
 from labd.analyse.report import report_of
+from labd.cli.held import holder
 from labd.cli.show import prints_unicode
 from labd.cli.store_option import Store
+from labd.cli.watch import watched
 from labd.cli.watching import Watching
+from labd.config.document import read_source
 from labd.daemon.commands import run_plan
 from labd.daemon.run import RunOutcome
 from labd.report import text
+from labd.store.lock import BenchBusy
 
 T = TypeVar("T")
 
@@ -32,8 +36,16 @@ def run(
     store: Store = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> int:
-    """Measure what PLAN asks for on BENCH. Ctrl-C or SIGTERM ends it safely: outputs off, captures so far kept."""
-    outcome = measured(bench, plan, store=store, quiet=quiet)
+    """Measure what PLAN asks for on BENCH. Ctrl-C or SIGTERM ends it safely: outputs off, captures so far kept.
+
+    Where a daemon serves BENCH, the plan goes into its queue and is watched until it has ended.
+    """
+    try:
+        outcome = measured(bench, plan, store=store, quiet=quiet)
+    except BenchBusy as busy:
+        with holder(bench, store, busy) as daemon:
+            job = daemon.post("jobs", {"plan_text": read_source(plan).text})
+            return watched(daemon, str(job["id"]))
     return 4 if outcome.failed else 0
 
 

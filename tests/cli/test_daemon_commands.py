@@ -103,10 +103,15 @@ def test_a_plan_that_is_wrong_is_refused_with_what_would_be_right(daemon: Daemon
     assert "always_on" in done.err
 
 
-def test_a_bench_that_a_daemon_holds_is_not_taken_by_a_second_process(daemon: Daemon, plan: Path) -> None:
-    second = labd("run", FIXTURES / "benches/demo.toml", plan, "--store", daemon.store)
-    assert second.code == 8
-    assert f"process {daemon.process.pid}" in second.err
+def test_run_and_check_go_through_the_daemon_that_holds_the_bench(daemon: Daemon, plan: Path) -> None:
+    bench = FIXTURES / "benches/demo.toml"
+    done = labd("run", bench, plan, "--store", daemon.store)
+    assert done.code == 0, done.err
+    run = done.out.split()[-1]
+    assert next(job for job in daemon.json("queue")["jobs"] if job["run_id"] == run)["state"] == "finished"
+    checked = labd("check", bench, "--store", daemon.store)
+    assert checked.code == 0, checked.err
+    assert "smu" in checked.out
 
 
 def test_a_stop_ends_the_job_and_the_next_daemon_goes_on_with_it(plan: Path, tmp_path: Path) -> None:
