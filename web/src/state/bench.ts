@@ -7,11 +7,14 @@ import { inBackground } from "./background.ts";
 
 export interface Status {
   readonly bench?: string | { readonly name?: string };
-  readonly version?: string;
-  readonly queue_paused?: boolean;
-  readonly lease?: Lease | null;
-  readonly run?: string | null;
-  readonly outputs?: string;
+  readonly in_use_by?: string;
+  readonly guard?: boolean | null;
+  readonly queue?: {
+    readonly paused: boolean;
+    readonly why_paused: string;
+    readonly job: string;
+    readonly lease: Lease | null;
+  };
 }
 
 const NOTICES = 30;

@@ -1,0 +1,174 @@
+"""The page in a real Chromium, served by a real daemon whose meter gives a million samples a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.cli.bench_apart import EXIT_S, LABD
+from tests.live.replay_bench import write_replay_bench
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PICTURES = Path(__file__).parents[2] / "out/screenshots"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LEAST_FRAMES = 20  # a second
+
+pytestmark = [pytest.mark.compiler, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A daemon that captures a long floor, with another job waiting."""
+    folder = tmp_path_factory.mktemp("served")
+    made = write_replay_bench(folder, floor_time="120 s")
+    command = [*LABD, "serve", str(made.bench), "--store", str(folder / "store"), "--port", "0"]
+    with (folder / "labd.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    where = process.stdout.readline().split()[-1]
+    try:
+        plan = made.plan.read_text(encoding="utf-8")
+        for _ in range(2):
+            httpx.post(f"{where}api/v1/jobs", json={"plan_text": plan}).raise_for_status()
+        end_s = time.monotonic() + 60
+        while not any(one["state"] == "recording" for one in _captures(where)):
+            assert time.monotonic() < end_s, (folder / "labd.log").read_text()
+            time.sleep(0.05)
+        yield where
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=3 * EXIT_S)
+
+
+def _captures(where: str) -> list[dict[str, str]]:
+    run = httpx.get(f"{where}api/v1/jobs").json()[0]["run_id"]
+    return list(httpx.get(f"{where}api/v1/runs/{run}/captures").json()) if run else []
+
+
+@pytest.fixture
+async def page(url: str, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A fresh browser on the page, which draws; a fault of its script fails the test, a picture of its end is kept."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        opened = await browser.new_page(viewport={"width": 1280, "height": 900})
+        faults: list[str] = []
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        await opened.goto(url)
+        await until_drawn(opened, 5)
+        yield opened
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        await opened.screenshot(path=PICTURES / f"{request.node.name}.png")
+        await browser.close()
+        assert faults == []
+
+
+async def status(url: str) -> dict[str, Any]:
+    async with httpx.AsyncClient() as http:
+        found: dict[str, Any] = (await http.get(f"{url}api/v1/status")).json()
+        return found
+
+
+async def until_drawn(page: Page, count: int) -> None:
+    """More than so many frames. (The page's policy forbids what `wait_for_function` does.)"""
+    async with asyncio.timeout(30):
+        while await frames(page) <= count:
+            await page.wait_for_timeout(20)
+
+
+async def frames(page: Page) -> int:
+    return int(await page.evaluate("Number(document.documentElement.dataset.frames || 0)"))
+
+
+async def shape(page: Page) -> str:
+    """What is drawn of power, as a picture's text."""
+    return str(await page.evaluate("document.querySelector('[data-channel=power] canvas').toDataURL()"))
+
+
+async def test_power_moves(page: Page, record_property: Callable[[str, object], None]) -> None:
+    before, picture = (await frames(page)), (await shape(page))
+    waited = "new Promise((done) => { const t = performance.now(); setTimeout(() => done((performance.now() - t) / 1000), 3000); })"
+    seconds = float(await page.evaluate(waited))
+    drawn = ((await frames(page)) - before) / seconds
+    assert (await shape(page)) != picture
+    record_property("frames_per_second", drawn)
+    if os.environ.get("LABD_EVIDENCE"):
+        assert drawn >= LEAST_FRAMES
+
+
+async def test_a_paused_view_stands_still_and_zooms_to_single_samples(page: Page) -> None:
+    await page.keyboard.press("Space")
+    await expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "true")
+    for _ in range(14):
+        await page.keyboard.press("+")
+    await expect(page.locator(".readout")).to_contain_text("1.00 µs a point", timeout=20_000)
+    still = await frames(page)
+    await page.wait_for_timeout(300)
+    assert (await frames(page)) == still
+    await page.keyboard.press("Space")
+    await until_drawn(page, still)
+
+
+async def test_energy_between_two_points_is_told(page: Page) -> None:
+    await page.keyboard.press("Space")
+    plot = page.locator("[data-channel=power] .u-over")
+    await plot.click(position={"x": 200, "y": 40})
+    await plot.click(position={"x": 700, "y": 40}, modifiers=["Shift"])
+    await expect(page.locator(".readout")).to_contain_text("A to B:")
+    await expect(page.locator(".readout")).to_contain_text("J")
+
+
+async def test_the_queue_is_shown_and_commanded(page: Page, url: str) -> None:
+    await expect(page.locator("[data-job]")).to_have_count(2)
+    await page.get_by_role("button", name="Pause the queue").click()
+    await expect(page.get_by_text("paused: by local")).to_be_visible()
+    assert (await status(url))["queue"]["paused"]
+    await page.get_by_role("button", name="Let the queue go on").click()
+    await expect(page.get_by_role("button", name="Pause the queue")).to_be_visible()
+
+
+async def test_dark_light_and_a_phone(page: Page) -> None:
+    await page.emulate_media(color_scheme="dark")
+    dark = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.emulate_media(color_scheme="light")
+    assert (await page.evaluate("getComputedStyle(document.body).backgroundColor")) != dark
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.wait_for_timeout(200)
+    assert (await page.evaluate("document.documentElement.scrollWidth")) <= 360
+
+
+async def test_every_control_has_a_name_and_is_reached_by_the_keyboard(page: Page) -> None:
+    named = "e.textContent.trim() || e.ariaLabel || e.labels?.length"
+    nameless = await page.evaluate(f"[...document.querySelectorAll('button, input, select, textarea')].filter((e) => !({named})).length")
+    assert nameless == 0
+    await page.locator("h1").click()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    assert (await page.evaluate("document.activeElement.textContent")) == "Outputs off"
+
+
+async def test_the_emergency_stop_pauses_the_queue_and_ends_the_run(page: Page, url: str) -> None:
+    await page.get_by_role("button", name="Outputs off").click()
+    await expect(page.get_by_role("alert")).to_contain_text("outputs are off", timeout=30_000)
+    found = await status(url)
+    assert found["queue"]["paused"]
+    assert found["in_use_by"] == ""

@@ -1,0 +1,36 @@
+// The capture under way: its frames, gathered for drawing.
+import { signal } from "@preact/signals";
+import { Socket } from "../api/socket.ts";
+import { decode, type Start } from "../live/frames.ts";
+import { Timeline } from "../live/timeline.ts";
+
+const CAPACITY = 60_000; // buckets: a minute at one a millisecond
+
+export const timeline = new Timeline(CAPACITY);
+export const capture = signal<Start | null>(null);
+export const totals = signal<{ energy_j: number; charge_c: number; samples: number } | null>(null);
+export const lost = signal(0);
+export const marker = signal<boolean | null>(null);
+/** Counts up with every frame that brought something to draw. */
+export const drawn = signal(0);
+
+let last = 0;
+
+export const frames = new Socket("/live", (data) => {
+  if (!(data instanceof ArrayBuffer)) return;
+  const { header, envelopes, triggers } = decode(data);
+  if (header.n !== undefined) {
+    if (last && header.n > last + 1) lost.value += header.n - last - 1;
+    last = header.n;
+  }
+  if (header.start) {
+    if (header.start.capture !== capture.value?.capture || header.start.run !== capture.value.run) timeline.clear();
+    capture.value = header.start;
+    marker.value = null;
+  }
+  envelopes.forEach((envelope, k) => timeline.append(envelope, triggers[k] ?? false));
+  if (header.energy_j !== undefined) totals.value = { energy_j: header.energy_j, charge_c: header.charge_c ?? 0, samples: header.samples ?? 0 };
+  const edge = header.edges?.filter(([line]) => line === "marker").at(-1);
+  if (edge) marker.value = edge[2] === 1;
+  if (envelopes.length) drawn.value += 1;
+});
