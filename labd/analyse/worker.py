@@ -15,6 +15,7 @@ from typing import TypeVar, TypeVarTuple
 
 from labd.analyse import tasks
 from labd.analyse.run import Analysis
+from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
 from labd.records import KpiRecord
 
@@ -73,7 +74,7 @@ class Worker:
         async with self._turn:
             process = await self._started()
             try:
-                async with asyncio.timeout(deadline_s):
+                async with deadline(deadline_s):
                     answer = await _exchange(process, request)
             except (EOFError, ConnectionError) as error:
                 raise WorkerLost(f"the process that computes ended during {_name(function)}: {await self._last_words()}") from error
@@ -115,7 +116,7 @@ class Worker:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            async with asyncio.timeout(END_S):
+            async with deadline(END_S):
                 await process.communicate()  # without input it ends, after the task under way
         except TimeoutError:
             process.kill()

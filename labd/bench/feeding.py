@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from labd.bench.interlock import Caller, Interlock
+from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd_instruments.contract import GuardsItself
 
@@ -43,5 +44,5 @@ async def _feed(interlock: Interlock, session: Caller, driver: GuardsItself, eve
             except InstrumentFailure as error:  # whoever measures meets it as well, and ends the run
                 log.warning("the source's watchdog could not be fed: %s", error)
         with suppress(TimeoutError):
-            async with asyncio.timeout(every_s):
+            async with deadline(every_s):
                 await stop.wait()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from labd.bench.expand import CapturePlan
+from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
 from labd.store.jsonform import to_json
 from labd.store.trace_writer import TraceWriter
@@ -141,7 +142,7 @@ class Recordings:
         """The stream first, which is quick; then the final file, by whoever makes it."""
         await _on_disk(disk, writer.end_stream, writer.path, deadline_s=deadline_s)
         if writer.whole:
-            async with asyncio.timeout(deadline_s):
+            async with deadline(deadline_s):
                 await self._finish_trace(writer.path)
 
 

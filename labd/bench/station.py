@@ -14,6 +14,7 @@ from labd.bench.clock import BenchClock
 from labd.bench.feeding import fed
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, Limits, Power, wait_discharged
 from labd.bench.on_time import OnTime
+from labd.deadline import deadline
 from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
@@ -205,7 +206,7 @@ async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: 
 async def _release_lines(station: Station) -> None:
     """A line that cannot be let go does not keep the supply on: what it feeds back shows in the voltage after switching off."""
     try:
-        async with asyncio.timeout(LINES_S):
+        async with deadline(LINES_S):
             await station.interlock.release_lines()
     except (LabdError, OSError, TimeoutError) as error:
         log.warning("a line to the board could not be released: %s", error or "it takes too long")
@@ -219,7 +220,7 @@ async def _power_down_in_order(station: Station, why: BaseException | None) -> l
     if isinstance(why, InstrumentFailure) or not await _responds(station.source.session):
         return []
     try:
-        async with asyncio.timeout(SAFE_S + station.limits.off_time_s):
+        async with deadline(SAFE_S + station.limits.off_time_s):
             await station.interlock.power_down()
     except OutputNotVerifiedOff as error:
         return [error]

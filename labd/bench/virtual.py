@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd_instruments.checks import Clock
 
@@ -131,7 +132,7 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
     try:
         process.stdin.write(json.dumps(spec).encode() + b"\n")
         await process.stdin.drain()
-        async with asyncio.timeout(START_S):
+        async with deadline(START_S):
             line = await process.stdout.readline()
         if not line:
             complaint = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
@@ -145,7 +146,7 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     try:
-        async with asyncio.timeout(STOP_S):
+        async with deadline(STOP_S):
             await process.communicate()
     except TimeoutError:
         process.kill()

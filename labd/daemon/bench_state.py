@@ -21,6 +21,7 @@ from labd.daemon.around import Surroundings
 from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.run import method
+from labd.deadline import deadline
 from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
 from labd.store.catalogue import Catalogue
@@ -75,7 +76,7 @@ class BenchState:
         await self.scheduler.pause_queue(f"emergency stop by {who}")
         self.scheduler.abort_running(f"emergency stop by {who}")
         try:
-            async with asyncio.timeout(STOP_S):
+            async with deadline(STOP_S):
                 await self.scheduler.until_idle()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)

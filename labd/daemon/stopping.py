@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from labd.errors import Interrupted
+from labd.errors import Interrupted, LabdError
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ async def stoppable(work: Coroutine[Any, Any, T], stop: asyncio.Event, *, why: C
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
+    if task.cancelled() and not stop.is_set():
+        raise LabdError("the run ended as if it had been cancelled, but nobody asked for that: a defect of labd's, please report it")
     if task.cancelled():
         raise Interrupted(f"{why() or BY_SIGNAL}; outputs are off, what was captured is stored")
     return task.result()

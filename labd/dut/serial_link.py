@@ -10,6 +10,7 @@ from types import TracebackType
 
 import serial
 
+from labd.deadline import deadline
 from labd.dut.errors import DutBusy, DutRebooted, DutRefused, HalfReply, NoAnswer, PortFailure, UnexpectedReply, WrongBaud
 from labd.dut.port import PortSettings, open_port
 from labd.dut.protocol import BANNER, Line, LineDecoder, Reply, ReplyCollector, encode_command
@@ -104,7 +105,7 @@ class SerialLink:
     async def _exchange(self, collector: ReplyCollector, timeout_s: float, *, until: str | None = None) -> Reply:
         self._in_step = False
         try:
-            async with asyncio.timeout(timeout_s):
+            async with deadline(timeout_s):
                 collector.sent_ns = time.monotonic_ns()
                 await self._write(encode_command(collector.command))
                 reply = await self._collect(collector, until)
@@ -116,7 +117,7 @@ class SerialLink:
         self._decoder.reset_counts()
         self._in_step = False
         try:
-            async with asyncio.timeout(timeout_s):
+            async with deadline(timeout_s):
                 reply = await self._collect(collector, None)
         except TimeoutError:
             raise self._overdue(collector, timeout_s) from None
@@ -147,7 +148,7 @@ class SerialLink:
         """Read the banner to its end, so that the next command finds a DUT that listens."""
         self._note_build(line)
         try:
-            async with asyncio.timeout(BOOT_S):
+            async with deadline(BOOT_S):
                 collector = ReplyCollector("boot")
                 while reply is None:
                     line = await self._next_line()
@@ -207,7 +208,7 @@ class SerialLink:
 
     async def _within(self, collector: ReplyCollector, limit_s: float) -> Reply | None:
         try:
-            async with asyncio.timeout(limit_s):
+            async with deadline(limit_s):
                 while True:
                     line = await self._next_line()
                     self._note_build(line)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from labd.deadline import deadline
+
 TERM_S = 0.3  # a hung process does not act on SIGTERM; one that can still end by itself begins to within this
 KILL_S = 2.0
 
@@ -65,7 +67,7 @@ async def _ended(descriptor: int, within_s: float) -> bool:
     ended = asyncio.Event()
     loop.add_reader(descriptor, ended.set)
     try:
-        async with asyncio.timeout(within_s):
+        async with deadline(within_s):
             await ended.wait()
     except TimeoutError:
         return False

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from labd.deadline import deadline
 from labd.errors import OutputNotVerifiedOff, SafetyRefusal
 from labd.guard import wire
 from labd.guard.wire import Armament, Message, OffResult, WireError
@@ -89,15 +90,17 @@ class GuardLink:
         told to `on_change`, and armed again as soon as one is back; the body goes on.
         """
         await self._arm(armament)
-        taken = asyncio.timeout(None)
         why: list[str] = []
-        beats = self._tasks.create_task(self._beat(armament, beyond_help, taken, why), name=f"guard's beat for {armament.bench}")
         end: Message = {"op": "disarm"}
         try:
-            async with taken:
-                yield
+            async with deadline(None) as taken:
+                beats = self._tasks.create_task(self._beat(armament, beyond_help, taken, why), name=f"guard's beat for {armament.bench}")
+                try:
+                    yield
+                finally:
+                    beats.cancel()
         except TimeoutError as error:
-            if not taken.expired():
+            if not why:
                 raise
             raise SafetyRefusal(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
         except BaseException as error:
@@ -105,7 +108,6 @@ class GuardLink:
                 end = {"op": "take", "why": str(error)}
             raise
         finally:
-            beats.cancel()
             await self._leave(end)
 
     async def _arm(self, armament: Armament, *, again: bool = False) -> str:
@@ -148,7 +150,7 @@ class GuardLink:
         self._waiting[number] = answer
         self._writer.write(wire.line(request | {"n": number}))
         try:
-            async with asyncio.timeout(within_s):
+            async with deadline(within_s):
                 return await answer
         except TimeoutError as error:
             text = f"the guard did not answer {request['op']} within {within_s:g} s"

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 
+from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd.guard import wire
 from labd.guard.acting import Acting
@@ -154,7 +155,7 @@ class Guard:
         while True:
             await self._quiet.wait()
             try:
-                async with asyncio.timeout(linger_s):
+                async with deadline(linger_s):
                     await self._busy.wait()
             except TimeoutError:
                 return
@@ -214,7 +215,7 @@ class _Client:
 
     async def _answer(self, message: Message) -> None:
         self._writer.write(wire.line(message))
-        async with asyncio.timeout(ANSWER_S):
+        async with deadline(ANSWER_S):
             await self._writer.drain()
 
     async def _outcome(self, text: bytes) -> Message:

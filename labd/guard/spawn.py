@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from labd.deadline import deadline
 from labd.errors import SafetyRefusal
 
 START_S = 20.0
@@ -30,7 +31,7 @@ async def ensure_guard(socket: Path, journal: Path, *, linger_s: float = LINGER_
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(START_S):
+        async with deadline(START_S):
             _, complaint = await process.communicate()
     except TimeoutError as error:
         process.kill()

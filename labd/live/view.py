@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from labd.deadline import deadline
 from labd.live.envelope import Piece
 from labd.live.frame import LIVE, encode
 from labd.live.gathering import Gathering
@@ -42,7 +43,7 @@ class LiveView:
         with self._feed.subscribe("live view", size=BLOCKS) as blocks:
             while True:
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with deadline(HEARTBEAT_S):
                         first = await anext(blocks)
                 except TimeoutError:
                     self._frames.publish(self._frame({}, (), blocks.lost))

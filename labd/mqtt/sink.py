@@ -17,6 +17,7 @@ from typing import Any
 import aiomqtt
 from aiomqtt import Client, MqttError, Will
 
+from labd.deadline import deadline
 from labd.errors import FileError, LabdError
 from labd.mqtt import messages
 from labd.mqtt.means import Means
@@ -99,7 +100,7 @@ class MqttSink:
                 except LabdError as error:
                     log.error("mqtt: events wait in the catalogue: %s", error)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
+                    async with deadline(LOOK_S):
                         await anext(news)
 
     async def _feed_some(self) -> bool:
@@ -154,14 +155,14 @@ class MqttSink:
     async def _goodbye(self, client: Client) -> None:
         """The daemon stops: what waits goes if it can go at once."""
         with suppress(MqttError, TimeoutError, LabdError):
-            async with asyncio.timeout(GOODBYE_S):
+            async with deadline(GOODBYE_S):
                 await self._do(self._box.release)
                 while await self._feed_some():
                     pass
                 while await self._deliver_some(client):
                     pass
         with suppress(MqttError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
+            async with deadline(GOODBYE_S):
                 await client.publish(self.topics.status, messages.status("stopped"), qos=1, retain=True)
 
     async def _deliver(self, client: Client) -> None:
@@ -170,7 +171,7 @@ class MqttSink:
             while await self._deliver_some(client):
                 pass
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with deadline(LOOK_S):
                     await self._filled.wait()
 
     async def _deliver_some(self, client: Client) -> bool:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from labd.bench.control import RunControl
+from labd.deadline import deadline
 from labd.errors import StoreError
 from labd.queue.recurrence import next_due_ns
 from labd.store.catalogue import Catalogue
@@ -74,7 +75,7 @@ class Scheduler:
                 await self._one(job)
                 continue
             try:
-                async with asyncio.timeout(wait_s):
+                async with deadline(wait_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from labd.deadline import deadline
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import Block
 
@@ -131,7 +132,7 @@ class Pump:
 
     async def _pause(self, idle_s: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(idle_s):
+            async with deadline(idle_s):
                 await self._stopping.wait()
 
     async def _hand_over(self, item: Block | _End) -> None:

@@ -21,6 +21,7 @@ PROCESS = "labd meets the virtual bench only as a process"
 THROUGH = "labd reaches instruments through drivers only"
 FAMILIES = "no family of drivers or personas knows another"
 PURE = "pure packages do no I/O and import no asyncio"
+GUARD = "the guard needs little, so that little can keep it from switching off"
 REPORT = "reports are made from data alone"
 PERSONAS = "instruments/labd_virtual/instruments"
 WRONG = [
@@ -34,7 +35,7 @@ WRONG = [
     (f"{PERSONAS}/yokogawa_wt310e.py", "import labd_instruments.accuracy", VIRTUAL),
     ("instruments/labd_virtual/board.py", "import labd.records", VIRTUAL),
     ("labd/cli/run.py", "import labd_virtual.bench", PROCESS),
-    ("labd/daemon.py", "import labd_virtual.truth", PROCESS),
+    ("labd/daemon/serve.py", "import labd_virtual.truth", PROCESS),
     ("labd/analyse/run.py", "import labd_virtual", PROCESS),
     ("labd/bench/check.py", "import pyvisa", THROUGH),
     ("instruments/labd_instruments/drivers/yokogawa_wt310e.py", "import labd_instruments.drivers.keithley_2461", FAMILIES),
@@ -45,6 +46,7 @@ WRONG = [
     ("labd/segment/edges.py", "import asyncio", PURE),
     ("labd/bench/expand.py", "import labd.store.rows", PURE),
     ("labd/records.py", "import time", PURE),
+    ("labd/guard/off.py", "import labd.bench_file.bench", GUARD),
     ("labd/report/html.py", "import pathlib", REPORT),
 ]
 

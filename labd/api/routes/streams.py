@@ -11,6 +11,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from labd.api.gate import subprotocol_of
 from labd.api.routes.asked import Given
+from labd.deadline import deadline
 
 router = APIRouter(tags=["live"])
 
@@ -50,7 +51,7 @@ async def news(socket: WebSocket, given: Given) -> None:
 async def _sent(socket: WebSocket, sending: Awaitable[None]) -> None:
     """Raises WebSocketDisconnect for a client that does not read."""
     try:
-        async with asyncio.timeout(SEND_S):
+        async with deadline(SEND_S):
             await sending
     except TimeoutError:
         raise WebSocketDisconnect(TOO_SLOW, "the client does not read") from None
