@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 
 LONGEST_CALLBACK_S = 1.0  # of processor time: a busy machine, or a loop that waits, does not count
 LOOK_S = 0.1
+AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 PACKAGE = str(Path(__file__).parent)
 
 # Audit events (docs.python.org/3/library/audit_events.html) of calls that wait for something outside the process.
@@ -24,6 +26,7 @@ BLOCKING = frozenset(
     {
         "time.sleep",  # raised since Python 3.13
         "sqlite3.connect",
+        "socket.connect",
         "socket.getaddrinfo",
         "socket.gethostbyname",
         "os.system",
@@ -62,11 +65,11 @@ class _Watch:
     """A thread that looks whether the loop still beats, and what its thread has computed since it last did."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, report: Report, longest_s: float) -> None:
-        self.thread = threading.get_ident()
-        self._loop = loop
+        self._thread = threading.get_ident()
+        self.loop = loop
         self._report = report
         self._longest_s = longest_s
-        self._clock = time.pthread_getcpuclockid(self.thread)
+        self._clock = time.pthread_getcpuclockid(self._thread)
         self._beats = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = threading.Event()
@@ -89,17 +92,17 @@ class _Watch:
 
     def _beat(self) -> None:
         self._beats += 1
-        self._timer = self._loop.call_later(LOOK_S, self._beat)
+        self._timer = self.loop.call_later(LOOK_S, self._beat)
 
     def _look(self) -> None:
         beats, computed_s, told = -1, 0.0, False
         while not self._stopped.wait(LOOK_S):
             now_s = time.clock_gettime(self._clock)
-            if self._beats != beats:
+            if self._beats != beats or not self.loop.is_running():
                 beats, computed_s, told = self._beats, now_s, False
             elif now_s - computed_s > self._longest_s and not told:
                 told = True
-                frame = sys._current_frames().get(self.thread)
+                frame = sys._current_frames().get(self._thread)
                 where = "".join(traceback.format_stack(frame)[-3:]).strip() if frame is not None else "unknown place"
                 self._report(
                     f"the event loop is held up: {now_s - computed_s:.1f} s computed in one callback, now at {' '.join(where.split())}"
@@ -113,10 +116,10 @@ class _Hook:
         self.watches: list[_Watch] = []
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in BLOCKING and self.watches and not (event == "socket.getaddrinfo" and _is_address(args[0])):
-            here = threading.get_ident()
+        if event in BLOCKING and self.watches and not _at_once(event, args):
+            running = asyncio._get_running_loop()
             for watch in self.watches:
-                if watch.thread == here and asyncio._get_running_loop() is not None:
+                if watch.loop is running:
                     watch.blocking_call(event)
 
 
@@ -130,8 +133,14 @@ def _hook() -> _Hook:
     return _installed[0]
 
 
+def _at_once(event: str, args: tuple[Any, ...]) -> bool:
+    """No name server is asked for an address, and a socket that does not block connects later."""
+    if event == "socket.connect":
+        return bool(args[0].gettimeout() == 0.0)
+    return event == "socket.getaddrinfo" and _is_address(args[0])
+
+
 def _is_address(host: object) -> bool:
-    """No name server is asked for an address."""
     try:
         ip_address(str(host))
     except ValueError:
@@ -140,12 +149,16 @@ def _is_address(host: object) -> bool:
 
 
 def _place(frame: FrameType | None) -> str | None:
-    """Where labd's own code made the call, None when the call is a library's or a test's own."""
+    """Where labd's own code made the call, None when the call is a library's, or a test called what is not for the loop."""
+    place, last = None, 0
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(PACKAGE) and file != __file__:
-            return f"{Path(file).name}:{frame.f_lineno} in {frame.f_code.co_name}"
-        if "site-packages" in file or "/tests/" in file or "asyncio" in file:
-            return None
+            place = place or f"{Path(file).name}:{frame.f_lineno} in {frame.f_code.co_name}"
+            last = frame.f_code.co_flags
+        elif "asyncio" in file or "site-packages" in file:
+            return place
+        elif "/tests/" in file:
+            return place if last & AWAITED else None
         frame = frame.f_back
-    return None
+    return place

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
-LONGEST_CALLBACK_S = 1.0  # of this thread's own processor time: a busy machine does not count
+from labd.loop_watch import watched_loop
+
 SKIPS_FAIL = os.environ.get("LABD_SKIPS_FAIL") == "1"
 
 
@@ -33,18 +33,9 @@ async def no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]
 
 
 @pytest.fixture(autouse=True)
-def no_blocked_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Who computes for long in the event loop keeps a Ctrl-C, and a switching off, waiting."""
-    run = asyncio.Handle._run  # the one place through which every loop written in Python calls back
-    blocked: list[str] = []
-
-    def timed(handle: asyncio.Handle) -> None:
-        began = time.thread_time()
-        run(handle)
-        spent = time.thread_time() - began
-        if spent > LONGEST_CALLBACK_S:
-            blocked.append(f"{handle!r}: {spent:.1f} s")
-
-    monkeypatch.setattr(asyncio.Handle, "_run", timed)
-    yield
-    assert not blocked, f"the event loop was blocked by {blocked}"
+async def no_blocked_loop() -> AsyncIterator[None]:
+    """Who computes or waits in the event loop keeps a Ctrl-C, and a switching off, waiting."""
+    held_up: list[str] = []
+    with watched_loop(held_up.append):
+        yield
+    assert not held_up, f"the event loop was blocked by {held_up}"

@@ -1,15 +1,12 @@
-"""What the API takes: bodies with every field bounded. What it gives are labd's own records."""
+"""What the API takes: bodies with every field bounded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from labd.records import CaptureState
 from labd.store.jobs import AfterFailure, NewJob, Place
-from labd.store.rows import CaptureRow, RunRow, RunState
 
 LONGEST_NS = 2**63 - 1
 
@@ -105,27 +102,3 @@ class RunChanges(Body):
     notes: Note | None = None
     add_tags: list[Tag] = Field(default_factory=list, max_length=20)
     remove_tags: list[Tag] = Field(default_factory=list, max_length=20)
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run in a list. captures: how many in each state."""
-
-    id: str
-    state: RunState
-    bench_name: str
-    plan_name: str
-    created_ns: int
-    ended_ns: int | None
-    error: str
-    notes: str
-    job: str
-    tags: tuple[str, ...]
-    captures: dict[str, int]
-
-
-def summary(run: RunRow, captures: list[CaptureRow]) -> RunSummary:
-    states = [row.state for row in captures]
-    counts = {str(state): states.count(state) for state in CaptureState}
-    given = {field.name: getattr(run, field.name) for field in fields(RunSummary) if field.name != "captures"}
-    return RunSummary(**given, captures=counts)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from labd.analyse.worker import Worker
+from labd.api.answers import BenchStatus, PlanCheck
 from labd.bench.check import Finding
+from labd.guard.wire import OffResult
+from labd.live.windows import Between, Stretch
 from labd.queue.scheduler import Scheduler
 from labd.store.session import CatalogueSession
 from labd.stream.hub import Hub
@@ -17,18 +20,18 @@ from labd.stream.news import News
 
 
 class BenchOperations(Protocol):
-    """What may be asked of the bench beside its queue; JSON data."""
+    """What may be asked of the bench beside its queue. effective: JSON data."""
 
-    async def status(self) -> Mapping[str, Any]: ...
+    async def status(self) -> BenchStatus: ...
 
     def effective(self) -> Mapping[str, Any]: ...
 
-    async def off(self, who: str) -> Sequence[Mapping[str, Any]]: ...
+    async def off(self, who: str) -> Sequence[OffResult]: ...
 
     async def check(self) -> Sequence[Finding]: ...
 
-    async def plan_check(self, text: str) -> Mapping[str, Any]:
-        """What a plan would do here: captures, seconds. Raises FileError."""
+    async def plan_check(self, text: str) -> PlanCheck:
+        """Raises FileError."""
 
 
 class LiveFrames(Protocol):
@@ -42,9 +45,9 @@ class TraceWindows(Protocol):
 
     async def read(self, trace: Path, stretch: int, start: int, stop: int | None, *, points: int) -> bytes: ...
 
-    async def stretches(self, trace: Path) -> Sequence[Mapping[str, Any]]: ...
+    async def stretches(self, trace: Path) -> Sequence[Stretch]: ...
 
-    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Mapping[str, float]: ...
+    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Between: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,18 +32,19 @@ class Addresses:
 
 
 class ControlChannel:
-    """One line of JSON each way. Safe from several threads; a request waits until the bench has answered."""
+    """One line of JSON each way. Safe from several threads; a request waits until the bench has answered, the first one connects."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self._socket = socket.create_connection(address, timeout=START_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._lines = self._socket.makefile("rwb")
+        self._address = address
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
     def ask(self, **request: object) -> dict[str, Any]:
         """Raises InstrumentFailure when the bench refuses or is gone."""
         with self._lock:
             try:
+                if self._socket is None:
+                    self._connect()
                 self._lines.write(json.dumps(request).encode() + b"\n")
                 self._lines.flush()
                 line = self._lines.readline()
@@ -56,10 +57,16 @@ class ControlChannel:
             raise InstrumentFailure(f"the virtual bench refused {request.get('op')}: {answer['error']}")
         return answer
 
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(self._address, timeout=START_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._lines = self._socket.makefile("rwb")
+
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._lines.close()
-        self._socket.close()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._lines.close()
+            self._socket.close()
 
 
 class BoardTime:

@@ -13,6 +13,7 @@ from typing import Any
 
 from labd import bench_file
 from labd.analyse.environment import versions
+from labd.api.answers import BenchStatus, CaptureToMake, PlanCheck
 from labd.bench.check import Finding
 from labd.bench.expand import expand
 from labd.bench_file import Bench, effective
@@ -22,6 +23,7 @@ from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.run import method
 from labd.deadline import deadline
+from labd.guard.wire import OffResult
 from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
 from labd.store.catalogue import Catalogue
@@ -45,33 +47,29 @@ class BenchState:
     alarms: list[str] = field(default_factory=list)
     began_s: float = field(default_factory=time.monotonic)
 
-    async def status(self) -> dict[str, Any]:
-        """Everything for the status page, JSON data."""
+    async def status(self) -> BenchStatus:
         guard = self.around.guard
         free = await self.around.catalogue.do(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
-        return {
-            "bench": self.bench.name,
-            "description": self.bench.description,
-            "virtual": self.bench.is_virtual,
-            "in_use_by": self.use.by,
-            "queue": await self.scheduler.status(),
-            "guard": None if guard is None else guard.alive,
-            "sinks": {name: sink.status() for name, sink in self.sinks.items()},
-            "alarms": list(self.alarms),
-            "store": str(self.around.catalogue.folder),
-            "free_bytes": free,
-            "uptime_s": time.monotonic() - self.began_s,
-            "versions": versions(),
-        }
+        return BenchStatus(
+            bench=self.bench.name,
+            description=self.bench.description,
+            virtual=self.bench.is_virtual,
+            in_use_by=self.use.by,
+            queue=await self.scheduler.status(),
+            guard=None if guard is None else guard.alive,
+            sinks={name: sink.status() for name, sink in self.sinks.items()},
+            alarms=tuple(self.alarms),
+            store=str(self.around.catalogue.folder),
+            free_bytes=free,
+            uptime_s=time.monotonic() - self.began_s,
+            versions=versions(),
+        )
 
     def effective(self) -> dict[str, Any]:
         return effective(self.bench)
 
-    async def off(self, who: str) -> list[dict[str, Any]]:
-        """Emergency stop: the queue pauses, the run under way is ended; what it has not switched off in STOP_S is switched off beside it.
-
-        Returns one entry a source: name, off, text.
-        """
+    async def off(self, who: str) -> list[OffResult]:
+        """Emergency stop: the queue pauses, the run under way is ended; what is not off in STOP_S is switched off beside it."""
         log.warning("emergency stop by %s", who)
         await self.scheduler.pause_queue(f"emergency stop by {who}")
         self.scheduler.abort_running(f"emergency stop by {who}")
@@ -80,8 +78,10 @@ class BenchState:
                 await self.scheduler.until_idle()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
-        results = [asdict(result) for result in await off_beside(self.bench)]
-        self.around.news.publish(News(time.time_ns(), NewsKind.BENCH, f"emergency stop by {who}", data={"sources": results}))
+        results = await off_beside(self.bench)
+        self.around.news.publish(
+            News(time.time_ns(), NewsKind.BENCH, f"emergency stop by {who}", data={"sources": [asdict(one) for one in results]})
+        )
         return results
 
     async def check(self) -> list[Finding]:
@@ -90,18 +90,15 @@ class BenchState:
         await self.use.check(findings.append, asyncio.Event())
         return findings
 
-    async def plan_check(self, text: str) -> dict[str, Any]:
+    async def plan_check(self, text: str) -> PlanCheck:
         """What a plan would do on this bench: its captures, and an estimate of their time. Raises FileError with every problem."""
         plan = bench_file.plan_of(text, Path("plan"))
         bench_file.check_plan(self.bench, plan)
         plans = expand(translate.wanted(plan), method(self.bench), longest_event_s=self.bench.board.longest_event)
         cost_s = await self.around.catalogue.do(partial(_costs, self.bench.name))
         known = [Planned(one.key, one.duration_s) for one in plans]
-        return {
-            "name": plan.name,
-            "captures": [{"key": one.key, "order": one.order, "role": str(one.role), "duration_s": one.duration_s} for one in plans],
-            "estimate_s": estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"),
-        }
+        captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
+        return PlanCheck(plan.name, captures, estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"))
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""

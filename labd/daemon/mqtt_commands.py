@@ -69,11 +69,11 @@ class MqttCommands:
         if what == "submit":
             body = _read(JobBody, said)
             found = await self.bench.plan_check(body.plan_text)
-            job = await self.queue.submit(body.new_job(name=str(found["name"]), who=bearer.name, estimate_s=found["estimate_s"]))
+            job = await self.queue.submit(body.new_job(name=found.name, who=bearer.name, estimate_s=found.estimate_s))
             return {"job": job.id, "state": job.state}
         if what == "abort":
             command = _read(AbortCommand, said)
-            running = command.job or str((await self.queue.status())["job"])
+            running = command.job or (await self.queue.status()).job
             job = await self.queue.abort(running, f"{command.why} ({bearer.name})")
             return {"job": job.id, "state": job.state}
         return {"error": f"there is no command {what!r}; there are submit and abort"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,30 @@ FILES_KEPT = 8
 MOST_EXACT = 1 << 24  # samples of a window whose buckets are computed from every one of them; beyond it the pyramid's are taken
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A contiguous piece of a trace. t0_ns: of its first sample, on the instrument's axis. trigger: it was captured around one."""
+
+    stretch: int
+    t0_ns: int
+    dt_ns: int
+    length: int
+    trigger: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Sums and means between two samples. missing: over-range samples, which count nothing."""
+
+    duration_s: float
+    charge_c: float
+    energy_j: float
+    mean_current_a: float
+    mean_power_w: float
+    missing: int
+
+
 class Windows:
     """Async context manager. Every method raises NotFound for a trace, a stretch or samples that are not there, and StoreError."""
 
@@ -45,12 +70,10 @@ class Windows:
         """Samples start to stop (None: the end) as docs/reference/live-frames.md has it; envelopes where they are more than points."""
         return await self._thread.call(partial(self._read, trace, stretch, start, stop, points), deadline_s=READ_S)
 
-    async def stretches(self, trace: Path) -> Sequence[Mapping[str, Any]]:
-        """What is known of each stretch, JSON data."""
+    async def stretches(self, trace: Path) -> Sequence[Stretch]:
         return await self._thread.call(self._stretches, trace, deadline_s=READ_S)
 
-    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Mapping[str, float]:
-        """Energy, charge, duration and means between two samples; over-range samples count nothing and are told in `missing`."""
+    async def integrate(self, trace: Path, stretch: int, start: int, stop: int) -> Between:
         return await self._thread.call(partial(self._integrate, trace, stretch, start, stop), deadline_s=READ_S)
 
     def _parts(self, path: Path) -> TraceParts:
@@ -70,17 +93,17 @@ class Windows:
             raise NotFound(f"{path.name} has {len(facts)} stretches so far, there is no stretch {stretch}")
         return parts, facts[stretch]
 
-    def _stretches(self, path: Path) -> list[dict[str, Any]]:
+    def _stretches(self, path: Path) -> list[Stretch]:
         parts = self._parts(path)
         return [
-            {
-                "stretch": facts.number,
-                "t0_ns": facts.t0_ns,
-                "dt_ns": parts.dt_ns,
-                "length": facts.length,
-                "trigger": facts.trigger is not None,
-                "flags": [flag.name.lower() for flag in BlockFlag if flag in facts.flags and flag.name],
-            }
+            Stretch(
+                facts.number,
+                facts.t0_ns,
+                parts.dt_ns,
+                facts.length,
+                facts.trigger is not None,
+                tuple(flag.name.lower() for flag in BlockFlag if flag in facts.flags and flag.name),
+            )
             for facts in parts.stretches()
         ]
 
@@ -97,7 +120,7 @@ class Windows:
             piece = _exact(parts, facts, start, end, per_bucket)
         return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
 
-    def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> dict[str, float]:
+    def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> Between:
         parts, facts = self._stretch(path, stretch)
         if not 0 <= start < stop <= facts.length:
             raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, {start} to {stop} are no part of it")
@@ -111,14 +134,7 @@ class Windows:
             if "voltage" in columns:
                 energy += float(np.nansum(current * columns["voltage"])) * dt_s
         length_s = (stop - start) * dt_s
-        return {
-            "duration_s": length_s,
-            "charge_c": charge,
-            "energy_j": energy,
-            "mean_current_a": charge / length_s,
-            "mean_power_w": energy / length_s,
-            "missing": missing,
-        }
+        return Between(length_s, charge, energy, charge / length_s, energy / length_s, missing)
 
 
 def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bucket: int) -> Piece:

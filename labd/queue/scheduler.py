@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -34,6 +34,18 @@ class JobOutcome:
     state: JobState
     run_id: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """What is paused, what runs, how many wait. why_paused: empty when it is not; job: under way, empty where none is."""
+
+    paused: bool
+    why_paused: str
+    waiting: int
+    job: str
+    job_paused: bool
+    lease: Lease | None
 
 
 @dataclass(slots=True)
@@ -174,20 +186,19 @@ class Scheduler:
         if held is not None:
             self._tell(NewsKind.LEASE, f"given back by {held.who}", who="")
 
-    async def status(self) -> Mapping[str, Any]:
-        """JSON data: what is paused, what runs, how many wait."""
+    async def status(self) -> QueueStatus:
         paused, waiting, lease = await self._catalogue.do(
             lambda c: (c.jobs.paused(), len(c.jobs.waiting()), c.leases.current(self._now_ns()))
         )
         running = self._running
-        return {
-            "paused": paused is not None,
-            "why_paused": paused or "",
-            "waiting": waiting,
-            "job": running.job.id if running else "",
-            "job_paused": running.control.paused if running else False,
-            "lease": None if lease is None else {"who": lease.who, "purpose": lease.purpose, "until_ns": lease.until_ns},
-        }
+        return QueueStatus(
+            paused=paused is not None,
+            why_paused=paused or "",
+            waiting=waiting,
+            job=running.job.id if running else "",
+            job_paused=running.control.paused if running else False,
+            lease=lease,
+        )
 
     # what it does
 

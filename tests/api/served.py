@@ -13,14 +13,16 @@ import httpx
 
 from labd import bench_file
 from labd.analyse.worker import Worker
+from labd.api.answers import BenchStatus, PlanCheck
 from labd.api.app import create_app
 from labd.api.server import Tls, bound, serving
 from labd.api.services import Access, Services
 from labd.bench.check import Finding
 from labd.bench.control import RunControl
+from labd.guard.wire import OffResult
 from labd.live.view import LiveView
 from labd.live.windows import Windows
-from labd.queue.scheduler import JobOutcome, Scheduler
+from labd.queue.scheduler import JobOutcome, QueueStatus, Scheduler
 from labd.resources import path as resource
 from labd.store.jobs import JobRow, JobState
 from labd.store.session import CatalogueSession
@@ -35,22 +37,23 @@ PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
 class FakeBench:
     said: list[str] = field(default_factory=list)
 
-    async def status(self) -> Mapping[str, Any]:
-        return {"bench": "demo", "in_use_by": ""}
+    async def status(self) -> BenchStatus:
+        queue = QueueStatus(paused=False, why_paused="", waiting=0, job="", job_paused=False, lease=None)
+        return BenchStatus("demo", "", True, "", queue, None, {}, (), "store", 10**9, 1.5, {"labd": "0"})
 
     def effective(self) -> Mapping[str, Any]:
         return {"name": "demo"}
 
-    async def off(self, who: str) -> Sequence[Mapping[str, Any]]:
+    async def off(self, who: str) -> Sequence[OffResult]:
         self.said.append(f"off by {who}")
-        return [{"source": "smu", "off": True}]
+        return [OffResult("smu", True, None, "off", 0.1, 1)]
 
     async def check(self) -> Sequence[Finding]:
         return [Finding("smu", True, "it answers")]
 
-    async def plan_check(self, text: str) -> Mapping[str, Any]:
+    async def plan_check(self, text: str) -> PlanCheck:
         plan = bench_file.plan_of(text, Path("plan"))
-        return {"name": plan.name, "captures": [], "estimate_s": 12.0}
+        return PlanCheck(plan.name, (), 12.0)
 
 
 @dataclass(slots=True)

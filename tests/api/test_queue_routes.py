@@ -86,5 +86,6 @@ async def test_a_recurrence_without_a_zone_is_refused(given: Api) -> None:
 
 
 async def test_the_emergency_stop_says_who_and_what(given: Api) -> None:
-    assert (await given.ask("POST", "bench/off")).json() == [{"source": "smu", "off": True}]
+    (source,) = (await given.ask("POST", "bench/off")).json()
+    assert (source["source"], source["off"]) == ("smu", True)
     assert given.bench.said == ["off by local"]

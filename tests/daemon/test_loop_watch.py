@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from labd import loop_watch
 from labd.loop_watch import watched_loop
@@ -55,17 +56,45 @@ async def test_a_loop_that_waits_and_a_thread_that_computes_are_no_reason() -> N
     assert told == []
 
 
-async def test_a_blocking_call_of_labds_own_code_in_the_loop_is_told() -> None:
+MADE_UP = """
+import sqlite3
+def look():
+    sqlite3.connect(':memory:').close()
+async def work():
+    look()
+"""
+
+
+def labds_own() -> dict[str, Callable[[], Any]]:
+    """Code that seems to be labd's."""
+    made_up: dict[str, Callable[[], Any]] = {}
+    exec(compile(MADE_UP, f"{loop_watch.PACKAGE}/made_up.py", "exec"), made_up)
+    return made_up
+
+
+def test_a_blocking_call_of_labds_own_code_in_the_loop_is_told() -> None:
     told: list[str] = []
-    code = compile("import sqlite3\ndef look():\n    sqlite3.connect(':memory:').close()\n", f"{loop_watch.PACKAGE}/made_up.py", "exec")
-    made_up: dict[str, object] = {}
-    exec(code, made_up)
-    look = made_up["look"]
-    assert callable(look)
-    with watched_loop(told.append):
-        look()
-        sqlite3.connect(":memory:").close()  # a test's own
-        await in_a_thread(look)
-    assert told == ["sqlite3.connect in the event loop, which waits for it: made_up.py:3 in look"]
-    look()  # nobody watches any more
-    assert len(told) == 1
+    code = labds_own()
+
+    async def main() -> None:
+        with watched_loop(told.append):
+            await code["work"]()
+            await asyncio.create_task(code["work"]())
+        await code["work"]()  # nobody watches any more
+
+    asyncio.run(main())
+    assert told == 2 * ["sqlite3.connect in the event loop, which waits for it: made_up.py:4 in look"]
+
+
+def test_what_blocks_in_a_thread_or_is_the_tests_own_is_not_told() -> None:
+    told: list[str] = []
+    code = labds_own()
+
+    async def main() -> None:
+        with watched_loop(told.append):
+            sqlite3.connect(":memory:").close()
+            code["look"]()
+            await in_a_thread(code["look"])
+
+    asyncio.run(main())
+    assert told == []

@@ -100,7 +100,7 @@ async def test_a_recording_is_followed_as_it_grows(windows: Windows, tmp_path: P
         for count, block in enumerate(blocks(samples, 100), start=1):
             writer.write(block)
             (facts,) = await windows.stretches(path)
-            assert facts["length"] == 100 * count
+            assert facts.length == 100 * count
             _, found = one(await windows.read(path, 0, 100 * count - 5, None, points=10))
             np.testing.assert_array_equal(found["current.mean"], samples[100 * count - 5 : 100 * count])
 
@@ -114,7 +114,7 @@ async def test_a_torn_end_is_left_out(windows: Windows, tmp_path: Path) -> None:
         writer.write(block)
     whole = stream_path(path).read_bytes()
     stream_path(path).write_bytes(whole[:-30])
-    assert [facts["length"] for facts in await windows.stretches(path)] == [900]
+    assert [facts.length for facts in await windows.stretches(path)] == [900]
     writer.end_stream()
 
 
@@ -126,10 +126,10 @@ async def test_energy_and_charge_between_two_samples_are_exact(windows: Windows,
         pass
     found = await windows.integrate(path, 0, 100, 600)
     kept = np.delete(np.arange(101, 601, dtype=float), 400)
-    assert found["charge_c"] == pytest.approx(kept.sum() * DT_NS * 1e-9)
-    assert found["energy_j"] == pytest.approx(3.0 * kept.sum() * DT_NS * 1e-9)
-    assert found["missing"] == 1
-    assert found["duration_s"] == pytest.approx(500e-6)
+    assert found.charge_c == pytest.approx(kept.sum() * DT_NS * 1e-9)
+    assert found.energy_j == pytest.approx(3.0 * kept.sum() * DT_NS * 1e-9)
+    assert found.missing == 1
+    assert found.duration_s == pytest.approx(500e-6)
 
 
 async def test_a_long_window_comes_from_the_pyramid_and_bounds_the_samples(

@@ -189,7 +189,7 @@ async def test_a_paused_queue_stays_paused_over_a_restart(lab: Lab) -> None:
     await lab.submit("a")
     async with running(lab):
         await asyncio.sleep(0)
-        assert (await lab.scheduler.status())["why_paused"] == "emergency stop by ann"
+        assert (await lab.scheduler.status()).why_paused == "emergency stop by ann"
     async with running(lab):
         assert lab.begun == []
         await lab.scheduler.resume_queue()

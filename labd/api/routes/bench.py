@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
 
+from labd.api.answers import BenchStatus, Health, PlanCheck
 from labd.api.models import PlanBody
 from labd.api.routes.asked import Given, Who
+from labd.bench.check import Finding
+from labd.guard.wire import OffResult
 from labd_instruments import loader
+from labd_instruments.loader import DriverInfo
 
 router = APIRouter(tags=["bench"])
 
 
 @router.get("/health", operation_id="health")
-async def health() -> dict[str, str]:
+async def health() -> Health:
     """The daemon answers. The only operation that needs no token."""
-    return {"status": "ok"}
+    return Health()
 
 
 @router.get("/status", operation_id="status")
-async def status(given: Given) -> dict[str, Any]:
+async def status(given: Given) -> BenchStatus:
     """What the bench, the queue, the guard and the sinks are doing."""
-    return dict(await given.bench.status())
+    return await given.bench.status()
 
 
 @router.get("/bench", operation_id="bench")
@@ -33,24 +37,24 @@ async def bench(given: Given) -> dict[str, Any]:
 
 
 @router.post("/bench/off", operation_id="bench_off")
-async def off(given: Given, who: Who) -> list[dict[str, Any]]:
+async def off(given: Given, who: Who) -> Sequence[OffResult]:
     """Emergency stop: the queue is paused, the run under way ended, every output switched off and verified."""
-    return [dict(one) for one in await given.bench.off(who.name)]
+    return await given.bench.off(who.name)
 
 
 @router.post("/bench/check", operation_id="check_bench")
-async def check(given: Given) -> list[dict[str, Any]]:
+async def check(given: Given) -> Sequence[Finding]:
     """Test the bench; 409 while it is in use."""
-    return [asdict(finding) for finding in await given.bench.check()]
+    return await given.bench.check()
 
 
 @router.post("/plans/check", operation_id="check_plan")
-async def check_plan(body: PlanBody, given: Given) -> dict[str, Any]:
+async def check_plan(body: PlanBody, given: Given) -> PlanCheck:
     """What a plan would do here: its captures and an estimate of their time."""
-    return dict(await given.bench.plan_check(body.plan_text))
+    return await given.bench.plan_check(body.plan_text)
 
 
 @router.get("/drivers", operation_id="drivers")
-async def drivers() -> list[dict[str, Any]]:
+async def drivers() -> list[DriverInfo]:
     """Every driver with its capabilities, roles, options and what its commands rest on."""
-    return [asdict(info) for info in loader.available()]
+    return loader.available()

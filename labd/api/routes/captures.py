@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
@@ -11,6 +12,7 @@ from fastapi import Path as InPath
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.errors import NotFound
+from labd.live.windows import Between, Stretch
 from labd.store.catalogue import Catalogue
 
 router = APIRouter(prefix="/runs/{run_id}/captures/{order}", tags=["captures"])
@@ -21,9 +23,9 @@ MOST_POINTS = 200_000
 
 
 @router.get("/stretches", operation_id="list_stretches")
-async def stretches(run_id: RunId, order: Order, given: Given) -> list[dict[str, Any]]:
+async def stretches(run_id: RunId, order: Order, given: Given) -> Sequence[Stretch]:
     """The contiguous stretches of samples, also of a capture that is being recorded."""
-    return [dict(one) for one in await given.windows.stretches(await _trace(given, run_id, order))]
+    return await given.windows.stretches(await _trace(given, run_id, order))
 
 
 @router.get("/window", operation_id="read_window", response_class=Response)
@@ -43,9 +45,9 @@ async def window(
 
 
 @router.get("/energy", operation_id="read_energy")
-async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, start: Index, stop: Index) -> dict[str, float]:
-    """Energy, charge and mean power between two samples of a stretch."""
-    return dict(await given.windows.integrate(await _trace(given, run_id, order), stretch, start, stop))
+async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, start: Index, stop: Index) -> Between:
+    """Energy, charge and means between two samples of a stretch."""
+    return await given.windows.integrate(await _trace(given, run_id, order), stretch, start, stop)
 
 
 async def _trace(given: Given, run_id: str, order: int) -> Path:

@@ -26,7 +26,7 @@ async def jobs(
 async def submit(body: JobBody, given: Given, who: Who) -> JobRow:
     """The plan is checked against the bench first; every problem of it is in the answer."""
     found = await given.bench.plan_check(body.plan_text)
-    return await given.queue.submit(body.new_job(name=str(found["name"]), who=who.name, estimate_s=found["estimate_s"]))
+    return await given.queue.submit(body.new_job(name=found.name, who=who.name, estimate_s=found.estimate_s))
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job")
@@ -39,7 +39,7 @@ async def edit(job_id: JobId, body: JobChanges, given: Given) -> JobRow:
     """Of a waiting job."""
     changes = body.changes()
     if "plan_text" in changes:
-        changes["estimate_s"] = (await given.bench.plan_check(changes["plan_text"]))["estimate_s"]
+        changes["estimate_s"] = (await given.bench.plan_check(changes["plan_text"])).estimate_s
     return await given.queue.edit(job_id, **changes)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from labd.analyse.run import store_analysis
-from labd.api.models import RunChanges, RunId, RunSummary, Tag, summary
+from labd.api.answers import Analysed, Imported, RunSummary, summary
+from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import archive_of, received
 from labd.queue.retention import delete_run
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, NewJob
-from labd.store.jsonform import to_json
-from labd.store.rows import RunState
+from labd.store.rows import CaptureRow, RunRow, RunState
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -54,10 +54,9 @@ async def runs(
 
 
 @router.get("/{run_id}", operation_id="get_run")
-async def run(run_id: RunId, given: Given) -> dict[str, Any]:
+async def run(run_id: RunId, given: Given) -> RunRow:
     """Everything stored of a run but its captures, figures and events."""
-    found: dict[str, Any] = to_json(await given.catalogue.do(lambda c: c.runs.get(run_id)))
-    return found
+    return await given.catalogue.do(lambda c: c.runs.get(run_id))
 
 
 @router.patch("/{run_id}", operation_id="annotate_run")
@@ -87,22 +86,18 @@ async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
-async def analyse(run_id: RunId, given: Given) -> dict[str, Any]:
+async def analyse(run_id: RunId, given: Given) -> Analysed:
     """Compute every figure again from the traces and store it."""
     found = await given.catalogue.do(lambda c: c.runs.get(run_id))
     analysis = await given.worker.analyse(given.catalogue.folder, found.id)
     await given.catalogue.do(lambda c: store_analysis(c, analysis))
-    return {"run": found.id, "figures": len(analysis.records), "problems": list(analysis.problems)}
+    return Analysed(found.id, len(analysis.records), analysis.problems)
 
 
 @router.get("/{run_id}/captures", operation_id="list_captures")
-async def captures(run_id: RunId, given: Given) -> list[dict[str, Any]]:
+async def captures(run_id: RunId, given: Given) -> list[CaptureRow]:
     """In the order they are made."""
-
-    def listed(catalogue: Catalogue) -> list[dict[str, Any]]:
-        return [to_json(row) for row in catalogue.captures.of(catalogue.runs.get(run_id).id)]
-
-    return await given.catalogue.do(listed)
+    return await given.catalogue.do(lambda c: c.captures.of(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/kpis", operation_id="list_kpis")
@@ -133,6 +128,6 @@ async def archive(run_id: RunId, given: Given) -> StreamingResponse:
 
 
 @router.post("/import", operation_id="import_run", status_code=201)
-async def import_run(request: Request, given: Given) -> dict[str, str]:
+async def import_run(request: Request, given: Given) -> Imported:
     """Take in a run that `export_run` wrote. Refused: one that is there already, damage, anything but such a file."""
-    return {"run": await received(given, request.stream())}
+    return Imported(await received(given, request.stream()))

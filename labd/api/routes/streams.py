@@ -41,7 +41,7 @@ async def news(socket: WebSocket, given: Given) -> None:
 
         async def forward() -> None:
             status = await given.bench.status()
-            await _sent(socket, socket.send_json({"t_ns": time.time_ns(), "kind": "status", "data": dict(status)}))
+            await _sent(socket, socket.send_json({"t_ns": time.time_ns(), "kind": "status", "data": dataclasses.asdict(status)}))
             async for item in subscription:
                 await _sent(socket, socket.send_json({**dataclasses.asdict(item), "lost": subscription.lost}))
 
