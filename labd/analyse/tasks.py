@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from labd.analyse.analyzer import is_cross_check
@@ -14,12 +16,20 @@ from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord
 from labd.report import csv, html, json, markdown, text
+from labd.report.data import RunReport
 from labd.store.catalogue import Catalogue
 from labd.store.parquet import finish_trace
 
 RUNS_KEPT = 2  # whose captures' results are remembered while they go on
 
-RENDERS = {"html": html.render, "md": markdown.render, "csv": csv.render, "json": json.render, "text": text.render}
+RENDERS: dict[str, Callable[[RunReport], str]] = {
+    "html": html.render,
+    "md": markdown.render,
+    "csv": csv.render,
+    "json": json.render,
+    "text": text.render,
+    "ascii": partial(text.render, ascii_only=True),
+}
 
 
 def finish(path: Path) -> None:

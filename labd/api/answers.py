@@ -55,15 +55,6 @@ class PlanCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
-    """How many figures a run has now, and what could not be had."""
-
-    run: str
-    figures: int
-    problems: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Imported:
     run: str
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from labd.analyse.compare import differences, rule
-from labd.analyse.environment import environment, versions
-from labd.analyse.run import Analysis, analyse_run, store_analysis
+from labd.analyse.repeat import Comparison, compare, replace_figures
+from labd.analyse.run import analyse_run
+from labd.cli.bench_option import named
+from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
-from labd.errors import StoreError
-from labd.records import KpiRecord
+from labd.client.connection import answer
+from labd.client.generated.api.runs import analyse_run as analyse_there
 from labd.store.catalogue import Catalogue
-from labd.store.rows import RunState
 
 SHOWN = 10
 
@@ -25,51 +26,60 @@ def register(app: typer.Typer) -> None:
 
 
 def analyse(
+    context: typer.Context,
     run: Run,
     store: Store = None,
     store_result: Annotated[bool, typer.Option("--store-result", help="Replace the stored figures by the new ones.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compute all figures of a run again from its traces and compare them with the stored ones.
 
     On the same machine type with the same versions they are the same bit for bit, elsewhere within 1e-6 of the stated standard
     uncertainty. Exit code 1 when they are not.
     """
-    with Catalogue.open_read_only(store) as catalogue:
-        analysis = analyse_run(catalogue, run)
-        stored = catalogue.kpis.of(analysis.run.id)
-    for problem in analysis.problems:
-        print(f"labd: warning: {problem}", file=sys.stderr)
-    print(f"run {analysis.run.id}: {len(analysis.records)} figures from {len(analysis.captures)} captures")
-    agrees = compared(analysis, stored)
-    if store_result:
-        keep(store, analysis)
-    if not agrees:
+    daemon = named(context)
+    if daemon is None:
+        found = _here(run, store, keep=store_result)
+    else:
+        with daemon:
+            found = Comparison(**answer(analyse_there.sync_detailed(run, client=daemon.client, store=store_result)).to_dict())
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found, kept=store_result)
+    if found.differences:
         raise typer.Exit(1)
 
 
-def compared(analysis: Analysis, stored: list[KpiRecord]) -> bool:
-    """Print which rule applies and whether it holds; True also where there is nothing to compare with."""
-    if not stored:
-        print("no figures are stored for this run; --store-result keeps these")
-        return True
-    applies = rule((analysis.run.environment, analysis.run.versions), (environment(), versions()))
-    found = differences(stored, analysis.records, applies)
-    print(f"rule: {applies}")
-    if not found:
-        print(f"holds: all {len(stored)} stored figures are reproduced")
-        return True
-    print(f"does not hold: {len(found)} of {len(stored)} stored figures differ")
-    for line in found[:SHOWN]:
+def _here(run: str, store: Path | None, *, keep: bool) -> Comparison:
+    with Catalogue.open_read_only(store) as catalogue:
+        analysis = analyse_run(catalogue, run)
+        found = compare(analysis, catalogue.kpis.of(analysis.run.id))
+    if keep:
+        with Catalogue.open(store) as catalogue:
+            replace_figures(catalogue, analysis)
+    return found
+
+
+def _tell(found: Comparison, *, kept: bool) -> None:
+    for problem in found.problems:
+        print(f"labd: warning: {problem}", file=sys.stderr)
+    print(f"run {found.run}: {found.figures} figures from {found.captures} captures")
+    if not found.stored:
+        print("no figures were stored for this run" + ("" if kept else "; --store-result keeps these"))
+    else:
+        print(f"rule: {found.rule}")
+        _tell_differences(found)
+    if kept:
+        print("stored")
+
+
+def _tell_differences(found: Comparison) -> None:
+    if not found.differences:
+        print(f"holds: all {found.stored} stored figures are reproduced")
+        return
+    print(f"does not hold: {len(found.differences)} of {found.stored} stored figures differ")
+    for line in found.differences[:SHOWN]:
         print(f"  {line}")
-    if len(found) > SHOWN:
-        print(f"  and {len(found) - SHOWN} more")
-    return False
-
-
-def keep(store: Store, analysis: Analysis) -> None:
-    """Raises StoreError while the run is going on: it stores its figures itself."""
-    if analysis.run.state is RunState.RUNNING:
-        raise StoreError(f"run {analysis.run.id} is still running; its figures are stored when it ends")
-    with Catalogue.open(store) as catalogue:
-        store_analysis(catalogue, analysis)
-    print("stored")
+    if len(found.differences) > SHOWN:
+        print(f"  and {len(found.differences) - SHOWN} more")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from labd.cli.json_option import Json
+from labd.cli.json_option import Json, print_json
 from labd.daemon.guarding import off_beside
 from labd.daemon.opened import load_bench
 from labd.errors import OutputNotVerifiedOff
@@ -32,7 +30,7 @@ def off(bench: Annotated[Path, typer.Argument(help="Bench file.")], as_json: Jso
     found = load_bench(bench)
     results = asyncio.run(off_beside(found))
     if as_json:
-        print(json.dumps([asdict(result) for result in results]))
+        print_json(results)
     elif not results:
         print(f"{found.name} is virtual: it has no outputs but while labd runs it")
     else:

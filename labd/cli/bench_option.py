@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
 
-from labd.client.connection import Connection, target
+from labd.client.connection import BENCH_ENV, Connection, target
 
 
 def remember(context: typer.Context, bench: str | None) -> None:
@@ -17,3 +18,9 @@ def remember(context: typer.Context, bench: str | None) -> None:
 def connected(context: typer.Context, store: Path | None = None) -> Connection:
     """Raises NoDaemon."""
     return Connection(target(context.find_root().obj, store))
+
+
+def named(context: typer.Context) -> Connection | None:
+    """The daemon that was named, for commands that read a store of this machine where none was."""
+    bench = context.find_root().obj or os.environ.get(BENCH_ENV, "")
+    return Connection(target(bench, None)) if bench else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,13 @@ from rich.markup import escape
 
 from labd.bench.check import Finding
 from labd.cli.held import holder
+from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
+from labd.client.connection import answer
+from labd.client.generated.api.bench import check_bench as check_bench_there
 from labd.daemon.commands import check_bench
+from labd.errors import SafetyRefusal
 from labd.store.lock import BenchBusy
 
 SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
@@ -27,22 +32,35 @@ def register(app: typer.Typer) -> None:
 def check(
     bench: Annotated[Path, typer.Argument(help="Bench file.")],
     store: Store = None,
+    as_json: Json = False,
     hold: Annotated[bool, typer.Option("--hold", help="Keep the instruments open for other VISA clients until Ctrl-C.")] = False,
 ) -> int:
     """Open every instrument and link of BENCH, test sense leads, back-feed and lines, and say what works."""
-    console = Console(highlight=False)
+    findings: list[Finding] = []
 
     def show(finding: Finding) -> None:
-        console.print(f"{SIGNS[finding.ok]} {escape(f'{finding.what}: {finding.text}')}", soft_wrap=True)
+        findings.append(finding)
+        if not as_json:
+            show_finding(finding)
 
     async def work(stop: asyncio.Event) -> bool:
         return await check_bench(bench, store=store, show=show, stop=stop, hold=hold)
 
     try:
-        return 0 if with_signals(work) else 5
+        with_signals(work)
     except BenchBusy as busy:
         with holder(bench, store, busy) as daemon:
-            findings = [Finding(**one) for one in daemon.post("bench/check")]
-    for finding in findings:
-        show(finding)
-    return 5 if any(finding.ok is False for finding in findings) else 0
+            for one in answer(check_bench_there.sync_detailed(client=daemon.client)):
+                show(Finding(one.what, one.ok, one.text))
+    if as_json:
+        print_json(findings)
+    return verdict(findings)
+
+
+def show_finding(finding: Finding) -> None:
+    Console(highlight=False).print(f"{SIGNS[finding.ok]} {escape(f'{finding.what}: {finding.text}')}", soft_wrap=True)
+
+
+def verdict(findings: Iterable[Finding]) -> int:
+    """The exit code."""
+    return SafetyRefusal.exit_code if any(finding.ok is False for finding in findings) else 0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from labd.cli.json_option import Json, print_json
 from labd_instruments.loader import available
 
 
@@ -13,8 +14,13 @@ def register(app: typer.Typer) -> None:
     app.command("drivers")(drivers)
 
 
-def drivers(options: Annotated[bool, typer.Option("--options", help="Also list each driver's options.")] = False) -> None:
+def drivers(
+    options: Annotated[bool, typer.Option("--options", help="Also list each driver's options.")] = False, as_json: Json = False
+) -> None:
     """List the drivers with what they can do and how well their commands are evidenced."""
+    if as_json:
+        print_json(available())
+        return
     for info in available():
         print(f"{info.name}: {info.title}")
         print(f"    roles: {', '.join(info.roles)}; can: {', '.join(info.capabilities)}; commands: {info.evidence}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -14,10 +16,13 @@ from rich.progress import track
 from labd.analyse.report import stored_report
 from labd.analyse.run import trace_of
 from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, windows_csv, write_trace
+from labd.cli.bench_option import named
+from labd.cli.json_option import Json, print_json
 from labd.cli.report import Format, write
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
 from labd.errors import NotFound, StoreError
+from labd.store import archive
 from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow
 
@@ -27,13 +32,34 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
+    context: typer.Context,
     run: Run,
     store: Store = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; left out, one named after the run.")] = None,
     format: Annotated[TraceFormat, typer.Option("--format", help="Of the traces.")] = TraceFormat.PARQUET,  # noqa: A002 # the option's name
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds files already.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the traces of a run with a time column, its figures (kpis.csv, result.json) and a README that names columns and units."""
+    daemon = named(context)
+    if daemon is None:
+        folder, traces = _exported(store, run, out, format, force=force)
+    else:
+        with tempfile.TemporaryDirectory(prefix="labd-") as there:
+            with daemon:
+                daemon.download(f"runs/{quote(run, safe='')}/archive", Path(there) / "run.zip")
+            with Catalogue.open(Path(there)):
+                pass
+            run_id = archive.read(Path(there) / "run.zip", Path(there))
+            folder, traces = _exported(Path(there), run_id, out, format, force=force)
+    if as_json:
+        print_json({"folder": folder, "traces": traces})
+    else:
+        print(f"{folder}: {traces} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, README.md")
+
+
+def _exported(store: Path | None, run: str, out: Path | None, format: TraceFormat, *, force: bool) -> tuple[Path, int]:  # noqa: A002
+    """The folder, and how many traces it holds."""
     with Catalogue.open_read_only(store) as catalogue:
         found = catalogue.runs.get(run)
         folder = out or Path(f"{found.id}-export")
@@ -47,7 +73,7 @@ def export(
     put(folder / "windows.csv", windows_csv(windows, format))
     put(folder / "captures.csv", index_csv(kept, format))
     put(folder / "README.md", readme(found.id, format))
-    print(f"{folder}: {len(kept)} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, README.md")
+    return folder, len(kept)
 
 
 def make(folder: Path, *, force: bool) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from labd import bench_file
-from labd.client.connection import Connection, NoDaemon, target
+from labd.client.connection import Connection, NoDaemon, answer, target
+from labd.client.generated.api.bench import status
 from labd.errors import LabdError
 
 
 def holder(bench: Path, store: Path | None, busy: LabdError) -> Connection:
     """A connection to the daemon that serves this bench from this store. Raises `busy` where it is not a daemon that has the bench."""
     try:
-        daemon = Connection(target(None, store))
-        if daemon.get("status")["bench"] == bench_file.load_bench(bench).name:
-            return daemon
+        where = target(None, store)
+        with Connection(where) as daemon:
+            serves = answer(status.sync_detailed(client=daemon.client)).bench
     except NoDaemon as error:
         raise busy from error
-    daemon.__exit__()
-    raise busy
+    if serves != bench_file.load_bench(bench).name:
+        raise busy
+    return Connection(where)

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from labd import resources
+from labd.cli.json_option import Json, print_json
 from labd.errors import FileError
 
 TEMPLATES: Final = (
@@ -52,9 +53,14 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write the files into; made when missing.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write commented bench, board and plan files to start from: one set for a virtual bench, one for your own."""
-    for path in write_templates(folder, force):
+    paths = write_templates(folder, force)
+    if as_json:
+        print_json(paths)
+        return
+    for path in paths:
         print(path)
     print(f"\ntry: labd check {folder / 'benches/demo.toml'}")
     print(f"     labd run {folder / 'benches/demo.toml'} {folder / 'plans/demo.toml'}")

@@ -1,9 +1,17 @@
-"""`--json`: what a command found, for programs."""
+"""`--json`: what a command found, for programs. Every command's standard output is then one JSON document."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
+from labd.store.jsonform import to_json
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def print_json(found: Any) -> None:
+    """Records, paths and enumerations as the HTTP API writes them."""
+    print(json.dumps(to_json(found)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated
 
 import typer
 
 from labd.cli.bench_option import connected
-from labd.cli.json_option import Json
+from labd.cli.json_option import Json, print_json
 from labd.cli.queue import when
 from labd.cli.store_option import Store
+from labd.client.connection import answer
+from labd.client.generated.api.queue import get_lease, give_back_lease, take_lease
+from labd.client.generated.models.lease_body import LeaseBody
 from labd.config.quantity import TIME, QuantityError, read_quantity
 from labd.errors import FileError
 
@@ -31,17 +33,17 @@ def lease(
     """Reserve the bench: until the lease ends, by itself or given back, only your own jobs begin."""
     with connected(context, store) as daemon:
         if give_back:
-            daemon.delete("lease")
+            answer(give_back_lease.sync_detailed(client=daemon.client))
         elif length is not None:
             until_ns = time.time_ns() + round(_seconds(length) * 1e9)
-            daemon.post("lease", {"until_ns": until_ns, "purpose": purpose})
-        held = daemon.get("lease")
+            answer(take_lease.sync_detailed(client=daemon.client, body=LeaseBody(until_ns=until_ns, purpose=purpose)))
+        held = answer(get_lease.sync_detailed(client=daemon.client))
     if as_json:
-        print(json.dumps(held))
+        print_json(held and held.to_dict())
     elif held is None:
         print("the bench is free")
     else:
-        print(f"reserved by {held['who']} until {when(held['until_ns'])}{purpose_of(held)}")
+        print(f"reserved by {held.who} until {when(held.until_ns)}{f' for {held.purpose}' if held.purpose else ''}")
 
 
 def _seconds(text: str) -> float:
@@ -49,7 +51,3 @@ def _seconds(text: str) -> float:
         return read_quantity(text, TIME).value
     except QuantityError as error:
         raise FileError("labd lease", "LENGTH", str(error)) from error
-
-
-def purpose_of(held: dict[str, str]) -> str:
-    return f" for {held['purpose']}" if held["purpose"] else ""

@@ -15,6 +15,7 @@ import typer
 from labd.analyse.environment import versions
 from labd.cli import (
     analyse,
+    archive,
     bench,
     bench_option,
     check,
@@ -46,7 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, drivers)
+COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, archive, drivers)
 OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, bench, token)
 for module in (*COMMANDS, *OF_THE_DAEMON):
     module.register(app)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,12 +12,26 @@ from rich.table import Table
 from rich.text import Text
 
 from labd.cli.bench_option import connected
-from labd.cli.json_option import Json
+from labd.cli.json_option import Json, print_json
 from labd.cli.runs import PIPED_WIDTH
 from labd.cli.store_option import Store
-from labd.store.jobs import Place
-
-ENDED = ("finished", "failed", "interrupted", "cancelled")
+from labd.client.connection import answer
+from labd.client.generated.api.bench import status as get_status
+from labd.client.generated.api.queue import (
+    abort_job,
+    cancel_job,
+    list_jobs,
+    move_job,
+    pause_job,
+    pause_queue,
+    resume_job,
+    resume_queue,
+    run_job_now,
+)
+from labd.client.generated.models.abort_body import AbortBody
+from labd.client.generated.models.job_row import JobRow
+from labd.client.generated.models.move_body import MoveBody
+from labd.client.generated.models.place import Place
 
 Job = Annotated[str, typer.Argument(help="Job, by its id in `labd queue`.")]
 AnyJob = Annotated[str | None, typer.Argument(help="Job; left out, the whole queue: no further job begins.")]
@@ -37,17 +51,18 @@ def queue(
 ) -> None:
     """List the job under way, those that wait in their order, and the last that have ended."""
     with connected(context, store) as daemon:
-        jobs, status = daemon.get("jobs", ended=ended), daemon.get("status")["queue"]
+        jobs = answer(list_jobs.sync_detailed(client=daemon.client, ended=ended))
+        status = answer(get_status.sync_detailed(client=daemon.client)).queue
     if as_json:
-        print(json.dumps({"jobs": jobs, **status}))
+        print_json({"jobs": [job.to_dict() for job in jobs], **status.to_dict()})
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)
-    if status["paused"]:
-        console.print(Text(f"the queue is paused: {status['why_paused']}"))
-    if status["lease"]:
-        console.print(Text(f"reserved by {status['lease']['who']} until {when(status['lease']['until_ns'])}"))
+    if status.paused:
+        console.print(Text(f"the queue is paused: {status.why_paused}"))
+    if status.lease is not None:
+        console.print(Text(f"reserved by {status.lease.who} until {when(status.lease.until_ns)}"))
     console.print(_table(jobs) if jobs else Text("no jobs"))
 
 
@@ -58,31 +73,41 @@ def move(
     other: Annotated[str | None, typer.Argument(help="Another waiting job.")] = None,
     store: Store = None,
     now: Annotated[bool, typer.Option("--now", help="Next of all, whatever its start time; WHERE is first then.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Change the place of a waiting job."""
     with connected(context, store) as daemon:
         if now:
-            daemon.post(f"jobs/{job}/run-now")
+            done = answer(run_job_now.sync_detailed(job, client=daemon.client))
         else:
-            daemon.post(f"jobs/{job}/move", {"where": where, "other": other})
+            done = answer(move_job.sync_detailed(job, client=daemon.client, body=MoveBody(where=where, other=other)))
+    _tell(done, as_json=as_json)
 
 
-def cancel(context: typer.Context, job: Job, store: Store = None) -> None:
+def cancel(context: typer.Context, job: Job, store: Store = None, as_json: Json = False) -> None:
     """Take a waiting job out of the queue."""
     with connected(context, store) as daemon:
-        daemon.delete(f"jobs/{job}")
+        _tell(answer(cancel_job.sync_detailed(job, client=daemon.client)), as_json=as_json)
 
 
-def pause(context: typer.Context, job: AnyJob = None, store: Store = None) -> None:
+def pause(context: typer.Context, job: AnyJob = None, store: Store = None, as_json: Json = False) -> None:
     """Pause a running job after its present capture, outputs off; or, without JOB, the queue."""
     with connected(context, store) as daemon:
-        daemon.post(f"jobs/{job}/pause" if job else "queue/pause")
+        if job:
+            _tell(answer(pause_job.sync_detailed(job, client=daemon.client)), as_json=as_json)
+        else:
+            answer(pause_queue.sync_detailed(client=daemon.client))
+            _tell(None, as_json=as_json)
 
 
-def resume(context: typer.Context, job: AnyJob = None, store: Store = None) -> None:
+def resume(context: typer.Context, job: AnyJob = None, store: Store = None, as_json: Json = False) -> None:
     """Let a paused job, or the queue, go on; an interrupted or failed job waits again and does what its run lacks."""
     with connected(context, store) as daemon:
-        daemon.post(f"jobs/{job}/resume" if job else "queue/resume")
+        if job:
+            _tell(answer(resume_job.sync_detailed(job, client=daemon.client)), as_json=as_json)
+        else:
+            answer(resume_queue.sync_detailed(client=daemon.client))
+            _tell(None, as_json=as_json)
 
 
 def abort(
@@ -90,14 +115,25 @@ def abort(
     job: RunningJob = None,
     store: Store = None,
     why: Annotated[str, typer.Option("--why", help="For the record.")] = "aborted",
+    as_json: Json = False,
 ) -> None:
     """End the running job now: outputs off, captures so far kept."""
     with connected(context, store) as daemon:
-        running = job or daemon.get("status")["queue"]["job"]
-        if not running:
-            print("no job runs")
-            return
-        print(daemon.post(f"jobs/{running}/abort", {"why": why})["state"])
+        running = job or answer(get_status.sync_detailed(client=daemon.client)).queue.job
+        if running:
+            _tell(answer(abort_job.sync_detailed(running, client=daemon.client, body=AbortBody(why=why))), as_json=as_json)
+        else:
+            _tell(None, as_json=as_json, otherwise="no job runs")
+
+
+def _tell(job: JobRow | None, *, as_json: bool, otherwise: str = "") -> None:
+    """What became of a job, in a word; None: of no job."""
+    if as_json:
+        print_json(job and job.to_dict())
+    elif job is not None:
+        print(f"{job.id}: {job.state}")
+    elif otherwise:
+        print(otherwise)
 
 
 def when(t_ns: int | None) -> str:
@@ -105,16 +141,15 @@ def when(t_ns: int | None) -> str:
     return "" if t_ns is None else f"{datetime.datetime.fromtimestamp(t_ns / 1e9).astimezone():%Y-%m-%d %H:%M}"
 
 
-def _table(jobs: list[dict[str, Any]]) -> Table:
+def _table(jobs: Iterable[JobRow]) -> Table:
     table = Table()
     for name in ("job", "state", "plan", "priority", "by", "not before", "estimate", "run", "error"):
         table.add_column(name, no_wrap=name in ("job", "run"), overflow="fold")
     for job in jobs:
-        state = f"{job['state']}, next" if job["urgent"] else job["state"]
-        estimate = _length(job["estimate_s"])
-        again = f" every {job['recurrence']} {job['zone']}" if job["recurrence"] else ""
-        cells = (job["id"], state, job["plan_name"], str(job["priority"]), job["submitted_by"], when(job["not_before_ns"]) + again)
-        table.add_row(*(Text(cell) for cell in (*cells, estimate, job["run_id"], job["error"])))
+        state = f"{job.state}, next" if job.urgent else str(job.state)
+        again = f" every {job.recurrence} {job.zone}" if job.recurrence else ""
+        cells = (job.id, state, job.plan_name, str(job.priority), job.submitted_by, when(job.not_before_ns) + again)
+        table.add_row(*(Text(cell) for cell in (*cells, _length(job.estimate_s), job.run_id, job.error)))
     return table
 
 

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from labd.analyse.report import report_of
+from labd.cli.bench_option import named
+from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
 from labd.errors import StoreError
@@ -38,33 +40,40 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
+    context: typer.Context,
     run: Run,
     store: Store = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the files; left out, one named after the run.")] = None,
     format: Annotated[Format, typer.Option("--format", help="Which file, or all of them.")] = Format.ALL,  # noqa: A002 # the option's name
+    as_json: Json = False,
 ) -> None:
     """Write the report of a run: report.html, report.md, kpis.csv, result.json. Prints the paths; replaces what an earlier one wrote."""
-    found = report_of(store, run)
-    for path in write(found, out or Path(found.run.run_id), tuple(FILES) if format is Format.ALL else (format,)):
-        print(path)
-
-
-def write_report(store: Path | None, run_id: str, folder: Path) -> list[Path]:
-    """Every file of a run's report into `folder`; returns their paths, report.html first."""
-    return write(report_of(store, run_id), folder, FILES)
+    formats = tuple(FILES) if format is Format.ALL else (format,)
+    daemon = named(context)
+    if daemon is None:
+        found = report_of(store, run)
+        paths = write(found, out or Path(found.run.run_id), formats)
+    else:
+        with daemon:
+            contents = {wanted: daemon.report(run, wanted) for wanted in formats}
+        paths = [put(out or Path(run), wanted, content) for wanted, content in contents.items()]
+    if as_json:
+        print_json(paths)
+    else:
+        for path in paths:
+            print(path)
 
 
 def write(found: RunReport, folder: Path, formats: Iterable[Format]) -> list[Path]:
     """Write the files into `folder`, made when missing; returns their paths. Raises StoreError when the disk refuses."""
-    paths = []
-    for wanted in formats:
-        name, render = FILES[wanted]
-        content = render(found)
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))  # bytes: CSV keeps its own line ends
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
-        paths.append(path)
-    return paths
+    return [put(folder, wanted, FILES[wanted][1](found)) for wanted in formats]
+
+
+def put(folder: Path, wanted: Format, content: str) -> Path:
+    path = folder / FILES[wanted][0]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode("utf-8"))  # bytes: CSV keeps its own line ends
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return path

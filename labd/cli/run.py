@@ -13,10 +13,14 @@ from rich.console import Console
 
 from labd.analyse.report import report_of
 from labd.cli.held import holder
+from labd.cli.json_option import Json, print_json
 from labd.cli.show import prints_unicode
 from labd.cli.store_option import Store
 from labd.cli.watch import watched
 from labd.cli.watching import Watching
+from labd.client.connection import answer
+from labd.client.generated.api.queue import get_job, submit_job
+from labd.client.generated.models.job_body import JobBody
 from labd.config.document import read_source
 from labd.daemon.commands import run_plan
 from labd.daemon.run import RunOutcome
@@ -35,17 +39,25 @@ def run(
     plan: Annotated[Path, typer.Argument(help="Plan file.")],
     store: Store = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Measure what PLAN asks for on BENCH. Ctrl-C or SIGTERM ends it safely: outputs off, captures so far kept.
 
     Where a daemon serves BENCH, the plan goes into its queue and is watched until it has ended.
     """
     try:
-        outcome = measured(bench, plan, store=store, quiet=quiet)
+        outcome = measured(bench, plan, store=store, quiet=quiet or as_json)
     except BenchBusy as busy:
         with holder(bench, store, busy) as daemon:
-            job = daemon.post("jobs", {"plan_text": read_source(plan).text})
-            return watched(daemon, str(job["id"]))
+            job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=read_source(plan).text)))
+            code = watched(daemon, job.id, quiet=quiet or as_json)
+            if as_json:
+                print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
+            return code
+    if as_json:
+        print_json({"run_id": outcome.run_id, "failed": outcome.failed, "store": str(outcome.store)})
+    else:
+        print(f"run {outcome.run_id}")
     return 4 if outcome.failed else 0
 
 
@@ -56,7 +68,6 @@ def measured(bench: Path, plan: Path, *, store: Path | None, quiet: bool) -> Run
         outcome = with_signals(lambda stop: run_plan(bench, plan, store=store, show=watching.show, stop=stop))
     if not quiet:
         print(text.render(report_of(outcome.store, outcome.run_id), ascii_only=not prints_unicode()))
-    print(f"run {outcome.run_id}")
     return outcome
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from labd.api.answers import RunSummary, summary
+from labd.cli.bench_option import named
+from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
+from labd.client.connection import Connection, answer
+from labd.client.generated.api.runs import list_runs
+from labd.client.generated.models.run_state import RunState as StateThere
 from labd.records import CaptureState
 from labd.store.catalogue import Catalogue
-from labd.store.rows import CaptureRow, RunRow
+from labd.store.rows import RunState
 
 PIPED_WIDTH = 240  # a table that goes into a file or a pipe is not cut
 
@@ -24,29 +31,46 @@ def register(app: typer.Typer) -> None:
 
 
 def runs(
+    context: typer.Context,
     store: Store = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest ones.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many, the newest ones.")] = 20,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only those tagged so.")] = None,
+    state: Annotated[RunState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """List the runs of a store with what became of them."""
+    """List the runs of a store, or of the daemon named with --bench, with what became of them."""
+    daemon = named(context)
+    found, place = _stored(store, limit, tag, state) if daemon is None else _there(daemon, limit, tag, state)
+    if as_json:
+        print_json(found)
+    elif not found:
+        print(f"no runs in {place}" if tag is None and state is None else f"no such runs in {place}")
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=PIPED_WIDTH)
+        console.print(table(found))
+
+
+def _stored(store: Path | None, limit: int, tag: str | None, state: RunState | None) -> tuple[list[RunSummary], str]:
     with Catalogue.open_read_only(store) as catalogue:
-        rows = [(run, catalogue.captures.of(run.id)) for run in catalogue.runs.newest(limit=limit)]
-        folder = catalogue.folder
-    if not rows:
-        print(f"no runs in {folder}")
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
-    console.print(table(rows))
+        rows = catalogue.runs.newest(limit=limit, tag=tag, state=state)
+        return [summary(run, catalogue.captures.of(run.id)) for run in rows], str(catalogue.folder)
 
 
-def table(rows: Sequence[tuple[RunRow, list[CaptureRow]]]) -> Table:
+def _there(daemon: Connection, limit: int, tag: str | None, state: RunState | None) -> tuple[list[RunSummary], str]:
+    with daemon:
+        asked = list_runs.sync_detailed(client=daemon.client, limit=limit, tag=tag, state=None if state is None else StateThere(state))
+        return [RunSummary(**one.to_dict()) for one in answer(asked)], daemon.url
+
+
+def table(runs: Sequence[RunSummary]) -> Table:
     """One line a run."""
     found = Table()
-    for name in ("run", "state", "bench", "plan", "started (UTC)", "captures", "error"):
+    for name in ("run", "state", "bench", "plan", "started (UTC)", "captures", "tags", "error"):
         found.add_column(name, no_wrap=name == "run", overflow="fold")
-    for run, captures in rows:
-        cells = (run.id, str(run.state), run.bench_name, run.plan_name, started(run.created_ns), done(captures), run.error)
+    for run in runs:
+        cells = (run.id, str(run.state), run.bench_name, run.plan_name, started(run.created_ns), done(run), ", ".join(run.tags), run.error)
         found.add_row(*(Text(cell) for cell in cells))  # Text: what users named is never markup
     return found
 
@@ -55,8 +79,7 @@ def started(created_ns: int) -> str:
     return f"{datetime.datetime.fromtimestamp(created_ns // 1_000_000_000, datetime.UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def done(captures: Sequence[CaptureRow]) -> str:
+def done(run: RunSummary) -> str:
     """`21/24`, and how many failed."""
-    finished = sum(row.state is CaptureState.FINISHED for row in captures)
-    failed = sum(row.state in (CaptureState.FAILED, CaptureState.INTERRUPTED) for row in captures)
-    return f"{finished}/{len(captures)}" + (f", {failed} failed" if failed else "")
+    failed = run.captures[CaptureState.FAILED] + run.captures[CaptureState.INTERRUPTED]
+    return f"{run.captures[CaptureState.FINISHED]}/{sum(run.captures.values())}" + (f", {failed} failed" if failed else "")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import typer
 
 from labd.cli.bench_option import connected
-from labd.cli.json_option import Json
+from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
+from labd.client.connection import answer
+from labd.client.generated.api.bench import status as get_status
+from labd.client.generated.models.bench_status import BenchStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -19,21 +19,24 @@ def register(app: typer.Typer) -> None:
 def status(context: typer.Context, store: Store = None, as_json: Json = False) -> None:
     """Tell what the daemon and its bench are doing."""
     with connected(context, store) as daemon:
-        said = daemon.get("status")
-    print(json.dumps(said) if as_json else "\n".join(_lines(said)))
+        said = answer(get_status.sync_detailed(client=daemon.client))
+    if as_json:
+        print_json(said.to_dict())
+    else:
+        print("\n".join(_lines(said)))
 
 
-def _lines(said: dict[str, Any]) -> list[str]:
-    queue = said["queue"]
-    guard = {True: "alive", False: "LOST", None: "none needed, the bench is virtual"}[said["guard"]]
+def _lines(said: BenchStatus) -> list[str]:
+    queue = said.queue
+    guard = {True: "alive", False: "LOST", None: "none needed, the bench is virtual"}[said.guard]
     lines = [
-        f"bench   {said['bench']}: {said['in_use_by'] or 'idle'}",
-        f"queue   {queue['waiting']} waiting" + (f", paused: {queue['why_paused']}" if queue["paused"] else ""),
+        f"bench   {said.bench}: {said.in_use_by or 'idle'}",
+        f"queue   {queue.waiting} waiting" + (f", paused: {queue.why_paused}" if queue.paused else ""),
         f"guard   {guard}",
-        f"store   {said['store']}, {said['free_bytes'] / 1e9:.1f} GB free",
-        f"up      {said['uptime_s'] / 3600:.1f} h, labd {said['versions']['labd']}",
+        f"store   {said.store}, {said.free_bytes / 1e9:.1f} GB free",
+        f"up      {said.uptime_s / 3600:.1f} h, labd {said.versions['labd']}",
     ]
-    if queue["lease"]:
-        lines.append(f"lease   {queue['lease']['who']}")
-    lines += [f"{name:<7} {sink}" for name, sink in said["sinks"].items()]
-    return lines + [f"ALARM   {text}" for text in said["alarms"]]
+    if queue.lease is not None:
+        lines.append(f"lease   {queue.lease.who}")
+    lines += [f"{name:<7} {sink}" for name, sink in said.sinks.to_dict().items()]
+    return lines + [f"ALARM   {text}" for text in said.alarms]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,14 @@ from typing import Annotated
 import typer
 
 from labd.cli.bench_option import connected
-from labd.cli.json_option import Json
+from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
 from labd.cli.watch import watched
+from labd.client.connection import answer
+from labd.client.generated.api.queue import submit_job
+from labd.client.generated.models.after_failure import AfterFailure
+from labd.client.generated.models.job_body import JobBody
 from labd.config.document import read_source
-from labd.store.jobs import AfterFailure
 
 
 def register(app: typer.Typer) -> None:
@@ -40,22 +42,22 @@ def submit(
     as_json: Json = False,
 ) -> int:
     """Put PLAN into the daemon's queue; the daemon checks it against its bench first. Prints the job's id."""
-    body = {
-        "plan_text": read_source(plan).text,
-        "priority": priority,
-        "not_before_ns": None if at is None else round(at.astimezone().timestamp() * 1e9),
-        "recurrence": every,
-        "zone": zone,
-        "after_failure": after_failure,
-        "retries": retries,
-        "attended": attended,
-        "note": note,
-        "tags": tag or [],
-    }
+    body = JobBody(
+        plan_text=read_source(plan).text,
+        priority=priority,
+        not_before_ns=None if at is None else round(at.astimezone().timestamp() * 1e9),
+        recurrence=every,
+        zone=zone,
+        after_failure=AfterFailure(after_failure),
+        retries=retries,
+        attended=attended,
+        note=note,
+        tags=tag or [],
+    )
     with connected(context, store) as daemon:
-        job = daemon.post("jobs", body)
+        job = answer(submit_job.sync_detailed(client=daemon.client, body=body))
         if as_json:
-            print(json.dumps(job))
+            print_json(job.to_dict())
         else:
-            print(job["id"])
-        return watched(daemon, str(job["id"])) if wait else 0
+            print(job.id)
+        return watched(daemon, job.id, quiet=as_json) if wait else 0

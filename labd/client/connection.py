@@ -5,23 +5,32 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import httpx
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from labd.client.generated import Client
+from labd.client.generated.models.problem import Problem
+from labd.client.generated.types import Response
 from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
 from labd.store.folder import default_folder
 from labd.stream.news import News, NewsKind
 
+T = TypeVar("T")
+
 PREFIX = "/api/v1/"
 ANSWER_S = 60.0
 PLACE = "daemon.json"
+ZIP = {"content-type": "application/zip"}
 BENCH_ENV, TOKEN_ENV = "LABD_BENCH", "LABD_TOKEN"
 KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in (NotFound, SafetyRefusal, InstrumentFailure, DutFailure, Interrupted)}
 
@@ -59,98 +68,96 @@ def target(bench: str | None, store: Path | None) -> Target:
         ) from error
 
 
+def answer(response: Response[T | Problem]) -> T:
+    """What an operation of `labd.client.generated.api` gave. Raises LabdError: the daemon's problem as the error that it was there."""
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        raise _error(response.status_code, response.content)
+    return cast(T, response.parsed)
+
+
 class Connection:
-    """A context manager."""
+    """A context manager; a daemon that cannot be reached ends its body with NoDaemon.
+
+    The operations are functions generated from the OpenAPI document: `answer(list_jobs.sync_detailed(client=connection.client))`.
+    """
 
     def __init__(self, where: Target) -> None:
         self._where = where
-        headers = {"authorization": f"Bearer {where.token}"} if where.token else {}
-        self._http = httpx.Client(base_url=where.url.rstrip("/") + PREFIX, headers=headers, timeout=ANSWER_S)
+        self._headers = {"authorization": f"Bearer {where.token}"} if where.token else {}
+        self.client = Client(base_url=where.url.rstrip("/"), headers=self._headers, timeout=httpx.Timeout(ANSWER_S))
 
     def __enter__(self) -> Connection:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+        if isinstance(error, httpx.HTTPError):
+            raise self._unreached(error) from error
 
-    def get(self, path: str, **query: Any) -> Any:
-        return self._asked("GET", path, params={name: value for name, value in query.items() if value is not None}).json()
+    def close(self) -> None:
+        self.client.get_httpx_client().close()
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return _body(self._asked("POST", path, json=body))
+    @property
+    def url(self) -> str:
+        return self._where.url
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        return _body(self._asked("PATCH", path, json=body))
-
-    def delete(self, path: str) -> Any:
-        return _body(self._asked("DELETE", path))
-
-    def text(self, path: str, **query: Any) -> str:
-        return self._asked("GET", path, params=query).text
+    def report(self, run: str, form: str) -> str:
+        """One file of a run's report: html, md, csv, json, text or ascii. Raises LabdError."""
+        response = self.client.get_httpx_client().get(f"{PREFIX}runs/{quote(run, safe='')}/report", params={"format": form})
+        if response.is_error:
+            raise _error(response.status_code, response.content)
+        return response.text
 
     def download(self, path: str, target: Path) -> None:
-        """Written aside and renamed: a file of that name is whole. Raises LabdError."""
+        """Written aside and renamed: a file of that name is whole. Raises LabdError, OSError."""
         part = target.with_name(f"{target.name}.part")
         try:
-            with self._http.stream("GET", path) as answer, part.open("wb") as file:
-                if answer.is_error:
-                    answer.read()
-                    raise _error(answer)
-                for data in answer.iter_bytes():
+            with self.client.get_httpx_client().stream("GET", PREFIX + path, timeout=None) as response, part.open("wb") as file:
+                if response.is_error:
+                    raise _error(response.status_code, response.read())
+                for data in response.iter_bytes():
                     file.write(data)
             part.replace(target)
-        except httpx.HTTPError as error:
-            raise self._unreached(error) from error
         finally:
             part.unlink(missing_ok=True)
 
     def upload(self, path: str, source: Path) -> Any:
+        """A file of any size. Raises LabdError."""
         with source.open("rb") as file:
-            return _body(self._asked("POST", path, content=file, headers={"content-type": "application/zip"}))
+            response = self.client.get_httpx_client().post(PREFIX + path, content=file, headers=ZIP, timeout=None)
+        if response.is_error:
+            raise _error(response.status_code, response.content)
+        return response.json()
 
     @contextmanager
     def news(self) -> Iterator[Iterator[News | dict[str, Any]]]:
         """What happens from now on; the first item is the status, JSON data. Raises NoDaemon."""
         url = self._where.url.rstrip("/").replace("http", "ws", 1) + PREFIX + "news"
-        headers = {"authorization": f"Bearer {self._where.token}"} if self._where.token else {}
         try:
-            with connect(url, additional_headers=headers, max_size=1 << 24) as socket:
+            with connect(url, additional_headers=self._headers, max_size=1 << 24) as socket:
                 yield (_news(json.loads(text)) for text in socket)
         except (OSError, WebSocketException, ssl.SSLError) as error:
             raise self._unreached(error) from error
-
-    def _asked(self, method: str, path: str, **given: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **given)
-        except httpx.HTTPError as error:
-            raise self._unreached(error) from error
-        if answer.is_error:
-            raise _error(answer)
-        return answer
 
     def _unreached(self, error: Exception) -> NoDaemon:
         return NoDaemon(f"the daemon at {self._where.url} does not answer: {error or type(error).__name__}")
 
 
-def _error(answer: httpx.Response) -> LabdError:
+def _error(status: int, content: bytes) -> LabdError:
     """What the problem document says, as the error that it was in the daemon."""
     try:
-        said = answer.json()
+        said = json.loads(content)
     except ValueError:
-        return Refused(f"{answer.status_code} {answer.reason_phrase}: {answer.text[:200]}")
+        return Refused(f"{status}: {content[:200].decode(errors='replace')}")
     title, detail = str(said.get("title", "")), str(said.get("detail", ""))
-    if title == FileError.__name__ or answer.status_code == 422:
+    if title == FileError.__name__ or status == HTTPStatus.UNPROCESSABLE_ENTITY:
         problems = tuple(str(one) for one in said.get("problems", ()))
         return FileError("the request", "", detail or title, problems)
     if title in KINDS:
         return KINDS[title](detail)
-    if answer.status_code == 401:
+    if status == HTTPStatus.UNAUTHORIZED:
         return Refused(f"the daemon asks for a token: set {TOKEN_ENV}")
     return Refused(detail or title)
-
-
-def _body(answer: httpx.Response) -> Any:
-    return answer.json() if answer.content else None
 
 
 def _news(said: dict[str, Any]) -> News | dict[str, Any]:

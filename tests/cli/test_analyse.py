@@ -78,7 +78,7 @@ def test_an_interrupted_run_gets_its_figures_this_way(tmp_path: Path, capsys: py
         catalogue.runs.end(run.id, RunState.INTERRUPTED, error="stopped")
     answer = _analyse(tmp_path, capsys, "--store-result")
     assert answer.code == 0
-    assert "no figures are stored" in answer.out
+    assert "no figures were stored" in answer.out
     with Catalogue.open_read_only(tmp_path) as catalogue:
         assert catalogue.kpis.of(run.id)
 

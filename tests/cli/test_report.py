@@ -49,10 +49,3 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path, 
     answer = Commands(capsys, report)("report", "latest", "--store", tmp_path / "store", "--out", tmp_path / "file")
     assert answer.code == 8
     assert str(tmp_path / "file") in answer.error
-
-
-def test_the_report_of_a_run_is_written_by_one_call_too(tmp_path: Path) -> None:
-    run_id = copy_of_a_run(tmp_path / "store")
-    paths = report.write_report(tmp_path / "store", run_id, tmp_path / "out")
-    assert [p.name for p in paths] == ["report.html", "report.md", "kpis.csv", "result.json"]
-    assert all(p.exists() for p in paths)

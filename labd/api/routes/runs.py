@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from labd.analyse.run import store_analysis
-from labd.api.answers import Analysed, Imported, RunSummary, summary
+from labd.analyse.repeat import Comparison, compare, replace_figures
+from labd.api.answers import Imported, RunSummary, summary
 from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import archive_of, received
@@ -30,6 +30,7 @@ class Form(enum.StrEnum):
     CSV = "csv"
     JSON = "json"
     TEXT = "text"
+    ASCII = "ascii"
 
 
 TYPES = {
@@ -38,6 +39,7 @@ TYPES = {
     Form.CSV: "text/csv",
     Form.JSON: "application/json",
     Form.TEXT: "text/plain",
+    Form.ASCII: "text/plain",
 }
 
 
@@ -86,12 +88,14 @@ async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
-async def analyse(run_id: RunId, given: Given) -> Analysed:
-    """Compute every figure again from the traces and store it."""
+async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Comparison:
+    """Compute every figure again from the traces and compare it with the stored one. store: replace the stored ones; 409 in mid-run."""
     found = await given.catalogue.do(lambda c: c.runs.get(run_id))
     analysis = await given.worker.analyse(given.catalogue.folder, found.id)
-    await given.catalogue.do(lambda c: store_analysis(c, analysis))
-    return Analysed(found.id, len(analysis.records), analysis.problems)
+    stored = await given.catalogue.do(lambda c: c.kpis.of(found.id))
+    if store:
+        await given.catalogue.do(lambda c: replace_figures(c, analysis))
+    return compare(analysis, stored)
 
 
 @router.get("/{run_id}/captures", operation_id="list_captures")
