@@ -30,6 +30,9 @@ class BenchOperations(Protocol):
 
     async def check(self) -> Sequence[Finding]: ...
 
+    async def doctor(self) -> Sequence[Finding]:
+        """Of its machine, store and bench file; touches no instrument."""
+
     async def plan_check(self, text: str) -> PlanCheck:
         """Raises FileError."""
 

@@ -12,7 +12,7 @@ from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
-from labd.client.connection import answer
+from labd.client.connection import Connection, answer
 from labd.client.generated.api.runs import annotate_run, get_run
 from labd.client.generated.api.runs import delete_run as delete_there
 from labd.client.generated.models.run_changes import RunChanges
@@ -75,16 +75,20 @@ def import_run(
     """Take a run in from a file, checked whole first. Refused where it is in the store already. Prints the run's id."""
     if not file.is_file():
         raise FileError(str(file), "", "there is no such file; give one that `labd archive` wrote")
-    daemon = named(context)
-    if daemon is None:
-        folder = store or default_folder()
-        with Catalogue.open(folder):  # made where there is none yet
-            pass
-        run_id = archives.read(file, folder)
-    else:
-        with daemon:
-            run_id = str(daemon.upload("runs/import", file)["run"])
+    try:
+        run_id = _taken_in(file, named(context), store or default_folder())
+    except StoreError as error:
+        raise StoreError(f"{file}: {error}") from error
     print_json({"run": run_id}) if as_json else print(run_id)
+
+
+def _taken_in(file: Path, daemon: Connection | None, folder: Path) -> str:
+    if daemon is not None:
+        with daemon:
+            return str(daemon.upload("runs/import", file)["run"])
+    with Catalogue.open(folder):  # made where there is none yet
+        pass
+    return archives.read(file, folder)
 
 
 def annotate(

@@ -20,6 +20,7 @@ from labd.cli import (
     bench_option,
     check,
     demo,
+    doctor,
     drivers,
     export,
     init,
@@ -33,6 +34,7 @@ from labd.cli import (
     status,
     submit,
     token,
+    units,
     watch,
 )
 from labd.errors import FileError, Interrupted, LabdError
@@ -48,7 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, archive, drivers)
-OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, bench, token)
+OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, doctor, bench, token, units)
 for module in (*COMMANDS, *OF_THE_DAEMON):
     module.register(app)
 

@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from labd.client.generated import Client
 from labd.client.generated.models.problem import Problem
 from labd.client.generated.types import Response
-from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
+from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal, StoreError
 from labd.store.folder import default_folder
 from labd.stream.news import News, NewsKind
 
@@ -32,7 +32,8 @@ ANSWER_S = 60.0
 PLACE = "daemon.json"
 ZIP = {"content-type": "application/zip"}
 BENCH_ENV, TOKEN_ENV = "LABD_BENCH", "LABD_TOKEN"
-KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in (NotFound, SafetyRefusal, InstrumentFailure, DutFailure, Interrupted)}
+SIMPLE = (NotFound, SafetyRefusal, InstrumentFailure, DutFailure, Interrupted, StoreError)
+KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in SIMPLE}
 
 
 class NoDaemon(LabdError):

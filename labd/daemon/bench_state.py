@@ -19,6 +19,7 @@ from labd.bench.expand import expand
 from labd.bench_file import Bench, effective
 from labd.bench_file import station as translate
 from labd.daemon.around import Surroundings
+from labd.daemon.doctor import findings
 from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.run import method
@@ -86,9 +87,12 @@ class BenchState:
 
     async def check(self) -> list[Finding]:
         """Test the bench. Raises BenchBusy while it is in use, LabdError."""
-        findings: list[Finding] = []
-        await self.use.check(findings.append, asyncio.Event())
-        return findings
+        found: list[Finding] = []
+        await self.use.check(found.append, asyncio.Event())
+        return found
+
+    async def doctor(self) -> list[Finding]:
+        return await self.around.worker.call(findings, self.around.catalogue.folder, self.bench.path.absolute())
 
     async def plan_check(self, text: str) -> PlanCheck:
         """What a plan would do on this bench: its captures, and an estimate of their time. Raises FileError with every problem."""

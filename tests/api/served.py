@@ -51,6 +51,9 @@ class FakeBench:
     async def check(self) -> Sequence[Finding]:
         return [Finding("smu", True, "it answers")]
 
+    async def doctor(self) -> Sequence[Finding]:
+        return [Finding("disk", True, "half full")]
+
     async def plan_check(self, text: str) -> PlanCheck:
         plan = bench_file.plan_of(text, Path("plan"))
         return PlanCheck(plan.name, (), 12.0)

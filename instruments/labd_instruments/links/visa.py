@@ -42,6 +42,13 @@ def warm_up(*, backend: str = "@py") -> None:
     pyvisa.ResourceManager(backend)
 
 
+def interfaces(*, backend: str = "@py") -> tuple[list[str], list[str]]:
+    """Kinds of VISA resources that can be opened here, and those whose packages are missing."""
+    said: Any = pyvisa.ResourceManager(backend).visalib.get_debug_info()
+    kinds = {name: str(state).startswith("Available") for name, state in said.items() if name.endswith((" INSTR", " SOCKET"))}
+    return [name for name, there in kinds.items() if there], [name for name, there in kinds.items() if not there]
+
+
 def _open_resource(resource: str, timeout_s: float, backend: str) -> MessageBasedResource:
     try:
         opened = pyvisa.ResourceManager(backend).open_resource(resource, open_timeout=round(timeout_s * 1000))

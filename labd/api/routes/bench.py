@@ -48,6 +48,12 @@ async def check(given: Given) -> Sequence[Finding]:
     return await given.bench.check()
 
 
+@router.get("/doctor", operation_id="doctor")
+async def doctor(given: Given) -> Sequence[Finding]:
+    """Whether the daemon's machine, store and bench file are fit for measuring; touches no instrument."""
+    return await given.bench.doctor()
+
+
 @router.post("/plans/check", operation_id="check_plan")
 async def check_plan(body: PlanBody, given: Given) -> PlanCheck:
     """What a plan would do here: its captures and an estimate of their time."""

@@ -1,0 +1,116 @@
+"""`labd doctor` says what is wrong before anybody measures; `labd units` writes services that systemd takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labd.cli import doctor, units
+from labd.daemon import bench_doctor
+from labd.store.catalogue import Catalogue
+from labd.store.folder import CATALOGUE
+from tests.bench.whole_run import FIXTURES
+from tests.cli.local_app import Commands
+
+
+@pytest.fixture
+def real_bench(tmp_path: Path) -> Path:
+    """The bench file of a real supply, which listens on a port of this machine; its board is not plugged in."""
+    shutil.copytree(FIXTURES / "boards", tmp_path / "boards")
+    (tmp_path / "benches").mkdir()
+    text = (FIXTURES / "benches/n6705c.toml").read_text("utf-8")
+    path = tmp_path / "benches/n6705c.toml"
+    path.write_text(text.replace("/dev/ttyACM0", str(tmp_path / "no-port")), "utf-8")
+    return path
+
+
+def lines(out: str, what: str) -> list[str]:
+    return [line for line in out.splitlines() if f" {what}: " in line]
+
+
+def test_a_sound_machine_and_a_virtual_bench_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Catalogue.open(tmp_path / "store"):
+        pass
+    answer = Commands(capsys, doctor)("doctor", FIXTURES / "benches/demo.toml", "--store", tmp_path / "store")
+    assert answer.code == 0, answer.out
+    assert lines(answer.out, "guard") == ["ok   guard: none needed, the bench is virtual"]
+    assert lines(answer.out, "store") == [f"ok   store: {tmp_path}/store: 0 runs, the catalogue is sound"]
+
+
+def test_a_damaged_catalogue_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Catalogue.open(tmp_path):
+        pass
+    (tmp_path / CATALOGUE).write_bytes(b"no database at all" * 100)
+    answer = Commands(capsys, doctor)("doctor", "--store", tmp_path, "--json")
+    assert answer.code == 5
+    assert [one["what"] for one in json.loads(answer.out) if one["ok"] is False] == ["store"]
+
+
+def test_an_instrument_that_does_not_listen_and_a_board_that_is_not_there_fail(
+    real_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        text = real_bench.read_text("utf-8")
+        start = text.index("TCPIP")
+        resource = text[start : text.index('"', start)]
+        real_bench.write_text(text.replace(resource, f"TCPIP0::127.0.0.1::{port}::SOCKET"), "utf-8")
+        answer = Commands(capsys, doctor)("doctor", real_bench, "--store", tmp_path / "store")
+        assert answer.code == 5
+        assert lines(answer.out, "smu") == [f"ok   smu: 127.0.0.1 port {port} takes connections"]
+    assert "there is no such port" in lines(answer.out, "links.uart")[0]
+    again = Commands(capsys, doctor)("doctor", real_bench, "--store", tmp_path / "store")
+    assert lines(again.out, "smu")[0].startswith("FAIL smu: 127.0.0.1")
+
+
+def test_every_mistake_of_a_bench_file_is_told(real_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real_bench.write_text(real_bench.read_text("utf-8") + "\n[surprise]\nx = 1\n[another]\ny = 2\n", "utf-8")
+    answer = Commands(capsys, doctor)("doctor", real_bench, "--store", tmp_path / "store")
+    assert answer.code == 5
+    assert len([line for line in lines(answer.out, "bench file") if line.startswith("FAIL")]) == 2
+
+
+def test_a_guard_in_the_control_group_of_the_service_that_it_guards_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {
+        1: "/system.slice/labd@a.service",
+        2: "/system.slice/labd@a.service",
+        3: "/system.slice/labd-guard@a.service",
+        4: "/user.slice",
+    }
+    monkeypatch.setattr(bench_doctor, "_control_group", groups.__getitem__)
+    assert bench_doctor.shares_a_service(1, [2])
+    assert not bench_doctor.shares_a_service(3, [2])
+    assert not bench_doctor.shares_a_service(4, [4])
+
+
+def test_the_units_are_written_for_this_labd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Commands(capsys, units)("units", tmp_path).code == 0
+    daemon = (tmp_path / "labd@.service").read_text("utf-8")
+    assert f"ExecStart={sys.executable} -m labd.cli serve /etc/labd/%i.toml --json-log\n" in daemon
+    assert "Type=notify\n" in daemon
+    guard = (tmp_path / "labd-guard@.service").read_text("utf-8")
+    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml\n" in guard
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Commands(capsys, units)("units", tmp_path)
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.glob("*.service")))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_virtual_bench_has_nothing_to_guard(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Commands(capsys, units)("guard", FIXTURES / "benches/demo.toml")
+    assert answer.code == 5
+    assert "nothing to guard" in answer.error
