@@ -26,7 +26,7 @@ from labd.store.trace_reader import read_trace
 
 T = TypeVar("T")
 
-LABD = (sys.executable, "-c", "from labd.cli.main import main; main()")
+LABD = (sys.executable, "-m", "labd.cli")
 START_S = 60.0  # compiling the firmware may be in it
 EXIT_S = 10.0  # docs/reference/exit-codes.md
 POLL_S = 0.02

@@ -88,6 +88,15 @@ async def status(url: str) -> dict[str, Any]:
         return found
 
 
+async def jobs(url: str) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient() as http:
+        return list((await http.get(f"{url}api/v1/jobs")).json())
+
+
+async def waiting(url: str) -> list[str]:
+    return [job["plan_name"] for job in await jobs(url) if job["state"] == "queued"]
+
+
 async def until_drawn(page: Page, count: int) -> None:
     """More than so many frames. (The page's policy forbids what `wait_for_function` does.)"""
     async with asyncio.timeout(30):
@@ -137,8 +146,48 @@ async def test_energy_between_two_points_is_told(page: Page) -> None:
     await expect(page.locator(".readout")).to_contain_text("J")
 
 
-async def test_the_queue_is_shown_and_commanded(page: Page, url: str) -> None:
-    await expect(page.locator("[data-job]")).to_have_count(2)
+async def test_marker_and_lines_are_tracks_under_the_plots(page: Page) -> None:
+    tracks = page.locator("[data-tracks]")
+    await expect(tracks).to_have_attribute("data-tracks", "marker,line 0", timeout=20_000)
+    left = "document.querySelector('{} .u-over').getBoundingClientRect().left"
+    assert (await page.evaluate(left.format("[data-tracks]"))) == (await page.evaluate(left.format("[data-channel=power]")))
+    painted = "(([c]) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, k) => k % 4 == 3 && v))"
+    assert await page.evaluate(f"{painted}(document.querySelectorAll('[data-tracks] canvas'))")
+
+
+async def test_a_log_scale_is_chosen_and_remembered(page: Page) -> None:
+    button = page.get_by_role("button", name="Log scale")
+    linear = await shape(page)
+    await page.keyboard.press("Space")
+    await button.click()
+    await expect(button).to_have_attribute("aria-pressed", "true")
+    assert (await shape(page)) != linear
+    await page.reload()
+    await expect(button).to_have_attribute("aria-pressed", "true")
+
+
+async def test_two_plans_are_submitted_one_moved_ahead_one_aborted(page: Page, url: str) -> None:
+    plan = httpx.get(f"{url}api/v1/jobs").json()[0]["plan_text"]
+    for name in ("first of mine", "second of mine"):
+        await page.get_by_text("Submit a plan").click()
+        await page.get_by_role("textbox", name="Plan").fill(plan.replace('name = "long floor"', f'name = "{name}"'))
+        await page.get_by_role("button", name="Submit", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("submitted")
+        await expect(page.locator(".job", has_text=name)).to_be_visible()
+        await page.get_by_text("Submit a plan").click()
+    await page.locator(".job", has_text="second of mine").get_by_role("button", name="First").click()
+    await expect(page.locator(".job.queued .name").first).to_have_text("second of mine")
+    assert await waiting(url) == ["second of mine", "long floor", "first of mine"]
+    await page.screenshot(path=PICTURES / "two_plans_one_moved_ahead.png", full_page=True)
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.locator(".job.running").get_by_role("button", name="Abort").click()
+    await expect(page.get_by_role("alert")).to_contain_text("aborted", timeout=30_000)
+    await expect(page.locator(".job.running .name")).to_have_text("second of mine", timeout=30_000)
+    assert (await jobs(url))[0]["plan_name"] == "second of mine"
+    assert next(job["error"] for job in await jobs(url) if job["state"] == "interrupted") == "aborted (local)"
+
+
+async def test_the_queue_is_paused_and_goes_on(page: Page, url: str) -> None:
     await page.get_by_role("button", name="Pause the queue").click()
     await expect(page.get_by_text("paused: by local")).to_be_visible()
     assert (await status(url))["queue"]["paused"]

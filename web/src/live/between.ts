@@ -1,4 +1,5 @@
 // Energy, charge and means between two instants, from what is at hand: exact for single samples, from bucket means otherwise.
+import type { Value } from "./channels.ts";
 import type { Columns } from "./columns.ts";
 
 export interface Between {
@@ -35,7 +36,7 @@ export function integral(columns: Columns, values: readonly (number | null)[] | 
 }
 
 /** Values of the cell that covers `t_s`. */
-export function at(columns: Columns, t_s: number): Partial<Record<"current" | "voltage" | "power" | "marker", number | null>> {
+export function at(columns: Columns, t_s: number): Partial<Record<Value, number | null>> {
   let k = columns.t.length - 1;
   while (k > 0 && (columns.t[k] ?? 0) > t_s) k -= 1;
   const pick = (band?: { mean: (number | null)[] }): number | null => band?.mean[k] ?? null;

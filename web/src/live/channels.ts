@@ -1,9 +1,14 @@
 // What a trace has: values (lowest, highest, mean of the samples in a bucket) and lines (one bit each).
 
-export type Channel = "current" | "voltage" | "power" | "marker";
+export const VALUES = ["current", "voltage", "power", "marker"] as const;
+export const LINES = ["line 0", "line 1", "line 2", "line 3", "line 4", "line 5", "line 6", "line 7"] as const;
+export type Value = (typeof VALUES)[number];
+export type Line = (typeof LINES)[number];
+/** A line is 0 or 1; a bucket in which it was both has lowest 0 and highest 1. */
+export type Channel = Value | Line;
 
-export const CHANNELS: readonly Channel[] = ["current", "voltage", "power", "marker"];
-export const UNITS: Readonly<Record<Channel, string>> = { current: "A", voltage: "V", power: "W", marker: "V" };
+export const CHANNELS: readonly Channel[] = [...VALUES, ...LINES];
+export const UNITS: Readonly<Record<Value, string>> = { current: "A", voltage: "V", power: "W", marker: "V" };
 
 export interface Band {
   readonly low: ArrayLike<number>;

@@ -1,5 +1,5 @@
 // Frames and windows of the daemon, decoded: docs/reference/live-frames.md.
-import { CHANNELS, type Band, type Channel, type Envelope } from "./channels.ts";
+import { CHANNELS, LINES, type Band, type Channel, type Envelope } from "./channels.ts";
 
 export interface Start {
   readonly run: string;
@@ -66,9 +66,18 @@ export function decode(data: ArrayBuffer): Frame {
       const channel = CHANNELS.find((one) => one === name);
       if (channel) bands[channel] = { low, high, mean };
     }
-    if (piece.digital) at += 4 * Math.ceil((2 * piece.count) / 4);
+    if (piece.digital) {
+      const [ever, always] = [new Uint8Array(data, at, piece.count), new Uint8Array(data, at + piece.count, piece.count)];
+      LINES.forEach((line, bit) => (bands[line] = lineOf(ever, always, bit)));
+      at += 4 * Math.ceil((2 * piece.count) / 4);
+    }
     const [t0_s, dt_s] = [piece.t0_ns / 1e9, piece.dt_ns / 1e9];
     return { stretch: piece.stretch, first: piece.first, perBucket: piece.per_bucket, t0_s, dt_s, count: piece.count, bands };
   });
   return { header, envelopes, triggers: header.pieces.map((piece) => piece.trigger) };
+}
+
+function lineOf(ever: Uint8Array, always: Uint8Array, bit: number): Band {
+  const [low, high] = [always.map((bits) => (bits >> bit) & 1), ever.map((bits) => (bits >> bit) & 1)];
+  return { low, high, mean: Float32Array.from(low, (level, k) => (level + (high[k] ?? 0)) / 2) };
 }

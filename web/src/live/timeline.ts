@@ -1,5 +1,5 @@
 // The newest buckets of the capture under way, in rings of fixed length: the oldest give way.
-import { CHANNELS, type Channel, type Envelope } from "./channels.ts";
+import { CHANNELS, LINES, type Channel, type Envelope } from "./channels.ts";
 import { EMPTY, thinBand, type Columns } from "./columns.ts";
 import { placeAfter } from "./layout.ts";
 
@@ -73,7 +73,7 @@ export class Timeline {
     this.end_s = t + envelope.dt_s;
     for (const channel of CHANNELS) {
       const band = envelope.bands[channel];
-      if (!band && !this.rings.has(channel)) continue;
+      if (!this.rings.has(channel) && !worthARing(channel, band?.high[k])) continue;
       const ring = this.ring(channel);
       ring.low[at] = band?.low[k] ?? NaN;
       ring.high[at] = band?.high[k] ?? NaN;
@@ -99,7 +99,7 @@ export class Timeline {
   private ring(channel: Channel): Ring {
     let ring = this.rings.get(channel);
     if (!ring) {
-      const empty = (): Float64Array => new Float64Array(2 * this.capacity).fill(NaN);
+      const empty = (): Float64Array => new Float64Array(2 * this.capacity).fill(isLine(channel) ? 0 : NaN);
       ring = { low: empty(), high: empty(), mean: empty() };
       this.rings.set(channel, ring);
     }
@@ -115,4 +115,13 @@ export class Timeline {
     }
     return low;
   }
+}
+
+function isLine(channel: Channel): boolean {
+  return LINES.some((line) => line === channel);
+}
+
+/** Of eight lines most are never high: they need no memory. */
+function worthARing(channel: Channel, high: number | undefined): boolean {
+  return high !== undefined && (!isLine(channel) || high > 0);
 }

@@ -1,6 +1,7 @@
 // The capture under way: its frames, gathered for drawing.
 import { signal } from "@preact/signals";
 import { Socket } from "../api/socket.ts";
+import type { Channel } from "../live/channels.ts";
 import { decode, type Start } from "../live/frames.ts";
 import { Timeline } from "../live/timeline.ts";
 
@@ -10,7 +11,9 @@ export const timeline = new Timeline(CAPACITY);
 export const capture = signal<Start | null>(null);
 export const totals = signal<{ energy_j: number; charge_c: number; samples: number } | null>(null);
 export const lost = signal(0);
-export const marker = signal<boolean | null>(null);
+/** Marker and digital lines that have something to show, and the highest marker so far, in V. */
+export const tracks = signal<readonly Channel[]>([]);
+export const highestMarker = signal(0);
 /** Counts up with every frame that brought something to draw. */
 export const drawn = signal(0);
 
@@ -24,13 +27,14 @@ export const frames = new Socket("/live", (data) => {
     last = header.n;
   }
   if (header.start) {
-    if (header.start.capture !== capture.value?.capture || header.start.run !== capture.value.run) timeline.clear();
+    if (header.start.capture !== capture.value?.capture || header.start.run !== capture.value.run) {
+      timeline.clear();
+      tracks.value = [];
+      highestMarker.value = 0;
+    }
     capture.value = header.start;
-    marker.value = null;
   }
   envelopes.forEach((envelope, k) => timeline.append(envelope, triggers[k] ?? false));
   if (header.energy_j !== undefined) totals.value = { energy_j: header.energy_j, charge_c: header.charge_c ?? 0, samples: header.samples ?? 0 };
-  const edge = header.edges?.filter(([line]) => line === "marker").at(-1);
-  if (edge) marker.value = edge[2] === 1;
   if (envelopes.length) drawn.value += 1;
 });

@@ -5,17 +5,19 @@ import { bytes, request } from "../api/request.ts";
 import type { Stretch } from "../api/shapes.ts";
 import { duration, si } from "../format/si.ts";
 import { at, between } from "../live/between.ts";
-import type { Channel } from "../live/channels.ts";
+import type { Value } from "../live/channels.ts";
 import { columnsOf, EMPTY, joined, type Columns } from "../live/columns.ts";
 import { decode } from "../live/frames.ts";
 import { layout, partsOf } from "../live/layout.ts";
+import { highest, tracksOf } from "../live/tracks.ts";
 import { panned, span, within, zoomed, type Range } from "../live/zoom.ts";
-import { capture, drawn, frames, lost, marker, timeline, totals } from "../state/live.ts";
+import { logarithmic } from "../state/axis.ts";
+import { capture, drawn, frames, highestMarker, lost, timeline, totals, tracks } from "../state/live.ts";
 import { message } from "../state/tell.ts";
 import { repaint } from "../state/theme.ts";
-import { ChannelPlot } from "./plot.ts";
+import { ChannelPlot, TracksPlot } from "./plot.ts";
 
-const SHOWN: readonly Channel[] = ["current", "voltage", "power"];
+const SHOWN: readonly Value[] = ["current", "voltage", "power"];
 const WINDOW_S = 10;
 const POINTS = 1200;
 const LEAST_S = 5e-6;
@@ -31,7 +33,7 @@ let stop = new AbortController();
 function live(): void {
   const to_s = Math.max(timeline.newest_s, WINDOW_S);
   range.value = { from_s: to_s - WINDOW_S, to_s };
-  shown.value = timeline.view(range.value.from_s, range.value.to_s, POINTS);
+  display(timeline.view(range.value.from_s, range.value.to_s, POINTS));
 }
 
 /** What the store has of the present range: envelopes, or single samples when few are in it. */
@@ -51,7 +53,7 @@ async function stored(): Promise<void> {
         return joined(frame.envelopes.map((envelope) => columnsOf(envelope, part.offset_s, POINTS)));
       }),
     );
-    if (mine === asked && paused.value) shown.value = joined(pieces);
+    if (mine === asked && paused.value) display(joined(pieces));
   } catch (error) {
     if (mine === asked && !(error instanceof DOMException)) message.value = { text: String((error as Error).message), bad: true };
   }
@@ -99,40 +101,73 @@ export function Live() {
         <button type="button" onClick={() => zoomBy(2)} aria-label="Zoom out">−</button>
         <button type="button" onClick={() => panBy(-0.25)} aria-label="Earlier">◀</button>
         <button type="button" onClick={() => panBy(0.25)} aria-label="Later">▶</button>
+        <button type="button" aria-pressed={logarithmic.value} onClick={() => (logarithmic.value = !logarithmic.value)}>Log scale</button>
         <span class="quiet">
           {capture.value ? `${capture.value.capture} on ${capture.value.instrument}` : "no capture yet"}
-          {marker.value === null ? "" : marker.value ? " · marker high" : " · marker low"}
         </span>
         <span class="quiet">{lost.value ? `${lost.value} frames missed` : ""}</span>
         <span class="quiet" data-testid="link">{frames.state.value === "open" ? "" : "connection lost, trying again"}</span>
       </div>
       {SHOWN.map((channel) => (
-        <Plot key={`${channel}-${repaint.value}`} channel={channel} />
+        <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
       ))}
+      <Tracks key={`${tracks.value.join()}-${repaint.value}`} />
       <Readout />
     </section>
   );
 }
 
-function Plot({ channel }: { readonly channel: Channel }) {
+const acts = {
+  zoom: look,
+  pick: (t_s: number, second: boolean): void => {
+    marks.value = second ? [marks.value[0], t_s] : [t_s, marks.value[1]];
+  },
+};
+
+function wheel(event: WheelEvent): void {
+  event.preventDefault();
+  const box = event.currentTarget as HTMLElement;
+  look(zoomed(range.value, event.deltaY < 0 ? 0.7 : 1 / 0.7, event.offsetX / Math.max(1, box.clientWidth), LEAST_S));
+}
+
+/** A plot of its own in a box; drawn when what it shows changes. */
+function useDrawn(make: (box: HTMLElement) => { draw: () => void; destroy: () => void }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!box.current) return undefined;
-    const plot = new ChannelPlot(box.current, channel, look, (t_s, second) => {
-      marks.value = second ? [marks.value[0], t_s] : [t_s, marks.value[1]];
-    });
-    const done = effect(() => plot.show(shown.value, range.value));
-    const wheel = (event: WheelEvent): void => {
-      event.preventDefault();
-      look(zoomed(range.value, event.deltaY < 0 ? 0.7 : 1 / 0.7, event.offsetX / Math.max(1, box.current?.clientWidth ?? 1), LEAST_S));
-    };
+    const plot = make(box.current);
+    const done = effect(plot.draw);
     box.current.addEventListener("wheel", wheel, { passive: false });
     return () => {
       done();
       plot.destroy();
     };
   }, []);
+  return box;
+}
+
+function Plot({ channel }: { readonly channel: Value }) {
+  const box = useDrawn((element) => {
+    const plot = new ChannelPlot(element, channel, logarithmic.peek() && channel !== "voltage", acts);
+    return { draw: () => plot.show(shown.value, range.value), destroy: () => plot.destroy() };
+  });
   return <div class="plot" ref={box} role="img" aria-label={`${channel} over time`} data-channel={channel} />;
+}
+
+function Tracks() {
+  const box = useDrawn((element) => {
+    const plot = new TracksPlot(element, tracks.peek(), acts);
+    return { draw: () => plot.show(shown.value, range.value, highestMarker.value), destroy: () => plot.destroy() };
+  });
+  const names = tracks.value.join(", ") || "no marker and no digital lines";
+  return <div class="plot" ref={box} role="img" aria-label={`${names} over time`} data-tracks={tracks.value.join()} />;
+}
+
+/** What is shown decides which tracks there are; those seen in a capture stay. */
+function display(columns: Columns): void {
+  tracks.value = tracksOf(columns, tracks.peek());
+  highestMarker.value = Math.max(highestMarker.peek(), highest(columns, "marker"));
+  shown.value = columns;
 }
 
 function Readout() {

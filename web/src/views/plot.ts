@@ -1,58 +1,57 @@
-// One channel over time: the band between lowest and highest, and the mean.
+// Plots over one time axis: a channel's band and mean, and the tracks of marker and lines.
 import uPlot from "uplot";
-import { UNITS, type Channel } from "../live/channels.ts";
+import { axisLabels, decadeLabels } from "../format/si.ts";
+import { UNITS, type Channel, type Value } from "../live/channels.ts";
 import type { Columns } from "../live/columns.ts";
-import type { Range } from "../live/zoom.ts";
-import { axisLabels } from "../format/si.ts";
+import { spans, thresholdOf } from "../live/tracks.ts";
+import { valueRange, type Range } from "../live/zoom.ts";
 import { colour } from "../state/theme.ts";
 
-const HEIGHT = 150;
 const SYNC = "live";
+const LEFT = 76; // the width of the value axis: all plots stand under each other
+const PLOT_HEIGHT = 130;
+const TIME_HEIGHT = 34;
+const TRACK_HEIGHT = 20;
+const LEAST_WIDTH = 200;
+
+export interface Acts {
+  readonly zoom: (range: Range) => void;
+  readonly pick: (t_s: number, second: boolean) => void;
+}
 
 export class ChannelPlot {
   private readonly plot: uPlot;
-  private readonly channel: Channel;
+  private readonly channel: Value;
   private readonly box: HTMLElement;
+  private readonly log: boolean;
 
-  constructor(box: HTMLElement, channel: Channel, zoom: (range: Range) => void, pick: (t_s: number, second: boolean) => void) {
-    this.box = box;
-    this.channel = channel;
-    const line = colour("line");
-    const axis = { stroke: colour("text"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 } };
-    const options: uPlot.Options = {
-      width: Math.max(200, box.clientWidth),
-      height: HEIGHT,
-      legend: { show: false },
-      cursor: { sync: { key: SYNC }, drag: { x: true, y: false, setScale: false } },
-      scales: { x: { time: false } },
-      axes: [
-        { ...axis, values: (_: uPlot, ticks: number[]) => axisLabels(ticks, "s") },
-        { ...axis, size: 72, label: channel, labelSize: 18, values: (_: uPlot, ticks: number[]) => axisLabels(ticks, UNITS[channel]) },
-      ],
-      series: [{}, { stroke: "transparent" }, { stroke: "transparent" }, { stroke: line, width: 1.2 }],
-      bands: [{ series: [2, 1], fill: colour("band") }],
-      hooks: {
-        setSelect: [
-          (plot) => {
-            if (plot.select.width > 4) {
-              zoom({ from_s: plot.posToVal(plot.select.left, "x"), to_s: plot.posToVal(plot.select.left + plot.select.width, "x") });
-            }
-            plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-          },
-        ],
+  constructor(box: HTMLElement, channel: Value, log: boolean, acts: Acts) {
+    [this.box, this.channel, this.log] = [box, channel, log];
+    const labels = log ? decadeLabels : axisLabels;
+    const axis = { ...ink(), size: LEFT, label: channel, labelSize: 18, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
+    const range = (_: uPlot, low: number, high: number): [number, number] => valueRange(low, high, log);
+    this.plot = new uPlot(
+      {
+        ...common(box, PLOT_HEIGHT, acts),
+        scales: { x: { time: false }, y: { distr: log ? 3 : 1, range } },
+        axes: [{ ...ink(), size: 0, values: () => [] }, axis],
+        series: [{}, { stroke: "transparent" }, { stroke: "transparent" }, { stroke: colour("line"), width: 1.2 }],
+        bands: [{ series: [2, 1], fill: colour("band") }],
       },
-    };
-    this.plot = new uPlot(options, [[], [], [], []], box);
-    this.plot.over.addEventListener("click", (event) => pick(this.plot.posToVal(event.offsetX, "x"), event.shiftKey));
+      [[], [], [], []],
+      box,
+    );
+    picking(this.plot, acts);
   }
 
   show(columns: Columns, range: Range): void {
-    const width = Math.max(200, this.box.clientWidth);
-    if (width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+    fit(this.plot, this.box, PLOT_HEIGHT);
     const band = columns.bands[this.channel];
     const empty = columns.t.map(() => null);
+    const least = this.log ? leastPositive(band?.mean ?? []) : null;
+    const drawn = (cells?: readonly (number | null)[]): (number | null)[] => (least === null ? [...(cells ?? empty)] : (cells ?? empty).map((cell) => cell && Math.max(cell, least)));
     this.plot.batch(() => {
-      this.plot.setData([columns.t, band?.low ?? empty, band?.high ?? empty, band?.mean ?? empty], true);
+      this.plot.setData([columns.t, drawn(band?.low), drawn(band?.high), drawn(band?.mean)], true);
       this.plot.setScale("x", { min: range.from_s, max: range.to_s });
     });
   }
@@ -60,4 +59,106 @@ export class ChannelPlot {
   destroy(): void {
     this.plot.destroy();
   }
+}
+
+/** Under the channels, with the time axis of all of them. */
+export class TracksPlot {
+  private readonly plot: uPlot;
+  private readonly box: HTMLElement;
+  private readonly height: number;
+  private columns: Columns | null = null;
+  private highest_v = 0;
+
+  constructor(box: HTMLElement, tracks: readonly Channel[], acts: Acts) {
+    this.box = box;
+    this.height = tracks.length * TRACK_HEIGHT + TIME_HEIGHT;
+    const rows = Math.max(1, tracks.length);
+    const axis = { ...ink(), size: LEFT, label: " ", labelSize: 18, grid: { show: false }, ticks: { show: false } };
+    this.plot = new uPlot(
+      {
+        ...common(box, this.height, acts),
+        scales: { x: { time: false }, y: { range: [0, rows] } },
+        axes: [
+          { ...ink(), size: TIME_HEIGHT, values: (_: uPlot, ticks: number[]) => axisLabels(ticks, "s") },
+          { ...axis, splits: () => tracks.map((_, row) => rows - row - 0.5), values: () => [...tracks] },
+        ],
+        series: [{}, { stroke: "transparent" }],
+        hooks: { ...common(box, this.height, acts).hooks, draw: [(plot) => this.paint(plot, tracks)] },
+      },
+      [[], []],
+      box,
+    );
+    picking(this.plot, acts);
+  }
+
+  show(columns: Columns, range: Range, highest_v: number): void {
+    [this.columns, this.highest_v] = [columns, highest_v];
+    fit(this.plot, this.box, this.height);
+    this.plot.batch(() => {
+      this.plot.setData([columns.t, columns.t.map(() => null)], true);
+      this.plot.setScale("x", { min: range.from_s, max: range.to_s });
+    });
+  }
+
+  destroy(): void {
+    this.plot.destroy();
+  }
+
+  private paint(plot: uPlot, tracks: readonly Channel[]): void {
+    if (!this.columns) return;
+    const { ctx, bbox } = plot;
+    const row_px = bbox.height / Math.max(1, tracks.length);
+    const room = 0.18 * row_px;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    tracks.forEach((channel, row) => {
+      const [top, bottom] = [bbox.top + row * row_px + room, bbox.top + (row + 1) * row_px - room];
+      for (const { from_s, to_s, level } of spans(this.columns as Columns, channel, thresholdOf(channel, this.highest_v))) {
+        const [left, right] = [plot.valToPos(from_s, "x", true), plot.valToPos(to_s, "x", true)];
+        ctx.fillStyle = level === "both" ? colour("band") : colour("line");
+        if (level === "low") ctx.fillRect(left, bottom - 1, right - left, 1);
+        else ctx.fillRect(left, top, Math.max(1, right - left), bottom - top);
+      }
+    });
+    ctx.restore();
+  }
+}
+
+function ink(): { stroke: string; grid: uPlot.Axis.Grid; ticks: uPlot.Axis.Ticks } {
+  const grid = { stroke: colour("grid"), width: 1 };
+  return { stroke: colour("text"), grid, ticks: grid };
+}
+
+function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Options, "width" | "height" | "legend" | "cursor" | "hooks" | "padding"> {
+  const select = (plot: uPlot): void => {
+    const { left, width } = plot.select;
+    if (width > 4) acts.zoom({ from_s: plot.posToVal(left, "x"), to_s: plot.posToVal(left + width, "x") });
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  };
+  return {
+    width: Math.max(LEAST_WIDTH, box.clientWidth),
+    height,
+    padding: [8, 24, 4, 0],
+    legend: { show: false },
+    cursor: { sync: { key: SYNC }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    hooks: { setSelect: [select] },
+  };
+}
+
+function picking(plot: uPlot, acts: Acts): void {
+  plot.over.addEventListener("click", (event) => acts.pick(plot.posToVal(event.offsetX, "x"), event.shiftKey));
+}
+
+function fit(plot: uPlot, box: HTMLElement, height: number): void {
+  const width = Math.max(LEAST_WIDTH, box.clientWidth);
+  if (width !== plot.width) plot.setSize({ width, height });
+}
+
+/** On a log axis what is zero or below lies on the floor, a decade under the least mean above zero. */
+function leastPositive(means: readonly (number | null)[]): number {
+  let least = Infinity;
+  for (const mean of means) if (mean !== null && mean > 0 && mean < least) least = mean;
+  return Number.isFinite(least) ? least / 10 : 1e-12;
 }
