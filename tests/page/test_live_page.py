@@ -163,6 +163,7 @@ async def test_a_log_scale_is_chosen_and_remembered(page: Page) -> None:
     await expect(button).to_have_attribute("aria-pressed", "true")
     assert (await shape(page)) != linear
     await page.reload()
+    await until_drawn(page, 5)
     await expect(button).to_have_attribute("aria-pressed", "true")
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decadeLabels, si } from "../src/format/si.ts";
+import { axisLabels, decadeLabels, si } from "../src/format/si.ts";
 import { Timeline } from "../src/live/timeline.ts";
 import { valueRange } from "../src/live/zoom.ts";
 
@@ -18,4 +18,14 @@ test("a line that is never high takes no memory and one that was is low before",
   const { bands } = timeline.view(0, 3, 10);
   assert.deepEqual(bands["line 0"]?.high, [0, 0, 1]);
   assert.equal(bands["line 1"], undefined);
+});
+
+test("an axis says each tick as it is", () => {
+  assert.deepEqual(axisLabels([0, 2.5, 5], "s"), ["0.0 s", "2.5 s", "5.0 s"]);
+  assert.deepEqual(axisLabels([0, 0.01, 0.02], "A"), ["0 mA", "10 mA", "20 mA"]);
+});
+
+test("without anything to draw an axis has a plain range", () => {
+  assert.deepEqual(valueRange(null, null, false), [0, 1]);
+  assert.deepEqual(valueRange(null, null, true), [1e-6, 1e-3]);
 });

@@ -28,12 +28,15 @@ export function si(value: number | null | undefined, unit: string, digits = 4): 
   return `${shown.toFixed(Math.max(0, digits - Math.max(1, whole)))} ${scale.symbol}`.trimEnd();
 }
 
-/** Labels of an axis, all with one prefix and just enough decimals to tell neighbours apart. */
+/** Labels of an axis, all with one prefix and just enough decimals to say each tick. */
 export function axisLabels(ticks: readonly number[], unit: string): string[] {
   const scale = scaleFor(Math.max(...ticks.map(Math.abs), 0), unit);
-  const step = (ticks[1] ?? 0) - (ticks[0] ?? 0);
-  const places = step > 0 ? Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / scale.factor) - 1e-9))) : 0;
-  return ticks.map((tick) => `${(tick / scale.factor).toFixed(places)} ${scale.symbol}`);
+  const shown = ticks.map((tick) => tick / scale.factor);
+  const largest = Math.max(...shown.map(Math.abs), 1);
+  const fits = (places: number): boolean => shown.every((value) => Math.abs(value - Number(value.toFixed(places))) < 1e-9 * largest);
+  let places = 0;
+  while (places < 9 && !fits(places)) places += 1;
+  return shown.map((value) => `${value.toFixed(places)} ${scale.symbol}`);
 }
 
 /** Labels of a log axis: decades only, each with its own prefix. */

@@ -31,8 +31,8 @@ export function within(range: Range, whole: Range): Range {
 }
 
 /** Room above and below what is drawn, so that lines do not lie on the frame; a flat line gets 1 % of itself. */
-export function valueRange(low: number, high: number, log: boolean): [number, number] {
-  if (!(low <= high)) return log ? [1e-6, 1e-3] : [0, 1];
+export function valueRange(low: number | null, high: number | null, log: boolean): [number, number] {
+  if (low === null || high === null || !(low <= high)) return log ? [1e-6, 1e-3] : [0, 1];
   if (log) {
     const top = Math.max(high, 1e-15);
     const bottom = low > 0 ? low : top / 1e4;

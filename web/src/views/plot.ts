@@ -29,7 +29,7 @@ export class ChannelPlot {
     [this.box, this.channel, this.log] = [box, channel, log];
     const labels = log ? decadeLabels : axisLabels;
     const axis = { ...ink(), size: LEFT, label: channel, labelSize: 18, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
-    const range = (_: uPlot, low: number, high: number): [number, number] => valueRange(low, high, log);
+    const range = (_: uPlot, low: number | null, high: number | null): [number, number] => valueRange(low, high, log);
     this.plot = new uPlot(
       {
         ...common(box, PLOT_HEIGHT, acts),
