@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 SEED ?=
 
 SOAK ?=
+DAY ?=
 
 .PHONY: demo test check accuracy torture bench lock clean venv help
 
@@ -41,9 +42,9 @@ check: $(STAMP)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
-## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; SOAK=minutes: only the soak)
+## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
 torture: $(STAMP)
-	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(SOAK),--soak $(SOAK))
+	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(SOAK),--soak $(SOAK)) $(if $(DAY),--day $(DAY))
 
 ## make bench     ratios against named peers and limits
 bench: $(STAMP)

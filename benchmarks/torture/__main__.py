@@ -13,7 +13,7 @@ from benchmarks.torture.away import away
 from benchmarks.torture.faults import faults
 from benchmarks.torture.kill import OFF_S, kills
 from benchmarks.torture.served import Unexpected
-from benchmarks.torture.soak import soak
+from benchmarks.torture.soak import day, soak
 
 ROUNDS = {"many": 12, "one": 4, "cut": 4}
 QUICK_ROUNDS = {"many": 2, "one": 1, "cut": 1}
@@ -25,10 +25,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--quick", action="store_true", help="a short form for CI")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only the soak: jobs in real time for so long")
+    parser.add_argument("--day", type=float, metavar="HOURS", help="only so many hours of the bench's own time, stepped")
     arguments = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="labd-torture-") as place:
-        said, short = _soaked(Path(place), arguments.soak) if arguments.soak else _harmed(Path(place), arguments)
+        said, short = _worn(Path(place), arguments) if arguments.soak or arguments.day else _harmed(Path(place), arguments)
     for line in said:
         print(line)
     for line in short:
@@ -56,10 +57,13 @@ def _harmed(folder: Path, arguments: argparse.Namespace) -> tuple[list[str], lis
     return said, short
 
 
-def _soaked(folder: Path, minutes: float) -> tuple[list[str], list[str]]:
+def _worn(folder: Path, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     said: list[str] = []
     short: list[str] = []
-    _tried(said, short, lambda: soak(folder, minutes * 60.0))
+    if arguments.soak:
+        _tried(said, short, lambda: soak(_made(folder / "soak"), arguments.soak * 60.0))
+    if arguments.day:
+        _tried(said, short, lambda: day(_made(folder / "day"), arguments.day))
     return said, short
 
 

@@ -17,6 +17,16 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the daemon's process takes. tasks: of its event loop."""
+
+    resident_bytes: int
+    descriptors: int
+    threads: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class BenchStatus:
     """Everything for a status page. in_use_by: the job or check under way, empty when idle. guard: None where none is needed.
 
@@ -34,6 +44,7 @@ class BenchStatus:
     store: str
     free_bytes: int
     uptime_s: float
+    process: Footprint
     versions: Mapping[str, str]
 
 

@@ -34,7 +34,7 @@ def _lines(said: BenchStatus) -> list[str]:
         f"queue   {queue.waiting} waiting" + (f", paused: {queue.why_paused}" if queue.paused else ""),
         f"guard   {guard}",
         f"store   {said.store}, {said.free_bytes / 1e9:.1f} GB free",
-        f"up      {said.uptime_s / 3600:.1f} h, labd {said.versions['labd']}",
+        f"up      {said.uptime_s / 3600:.1f} h, labd {said.versions['labd']}, {said.process.resident_bytes / 1e6:.0f} MB",
     ]
     if queue.lease is not None:
         lines.append(f"lease   {queue.lease.who}")

@@ -20,6 +20,7 @@ from labd.bench_file import Bench, effective
 from labd.bench_file import station as translate
 from labd.daemon.around import Surroundings
 from labd.daemon.doctor import findings
+from labd.daemon.footprint import footprint
 from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.run import method
@@ -63,6 +64,7 @@ class BenchState:
             store=str(self.around.catalogue.folder),
             free_bytes=free,
             uptime_s=time.monotonic() - self.began_s,
+            process=footprint(),
             versions=versions(),
         )
 

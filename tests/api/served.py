@@ -13,7 +13,7 @@ import httpx
 
 from labd import bench_file
 from labd.analyse.worker import Worker
-from labd.api.answers import BenchStatus, PlanCheck
+from labd.api.answers import BenchStatus, Footprint, PlanCheck
 from labd.api.app import create_app
 from labd.api.server import Tls, bound, serving
 from labd.api.services import Access, Services
@@ -39,7 +39,7 @@ class FakeBench:
 
     async def status(self) -> BenchStatus:
         queue = QueueStatus(paused=False, why_paused="", waiting=0, job="", job_paused=False, lease=None)
-        return BenchStatus("demo", "", True, "", queue, None, {}, (), "store", 10**9, 1.5, {"labd": "0"})
+        return BenchStatus("demo", "", True, "", queue, None, {}, (), "store", 10**9, 1.5, Footprint(10**8, 20, 5, 9), {"labd": "0"})
 
     def effective(self) -> Mapping[str, Any]:
         return {"name": "demo"}
