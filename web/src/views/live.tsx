@@ -189,6 +189,14 @@ function Readout() {
   );
 }
 
+/** For whoever measures this page from outside: frames drawn, when the capture began (ms, UTC), and how far its samples reach (s). */
+function tell(): void {
+  const { dataset } = document.documentElement;
+  dataset["frames"] = String(Number(dataset["frames"] ?? 0) + 1);
+  dataset["began"] = String((capture.value?.t_ns ?? 0) / 1e6);
+  dataset["newest"] = String(timeline.newest_s);
+}
+
 /** Draws at the screen's pace, and only what is new. */
 export function follow(): () => void {
   let [seen, going] = [-1, true];
@@ -197,7 +205,7 @@ export function follow(): () => void {
     if (drawn.value !== seen && !paused.value) {
       seen = drawn.value;
       live();
-      document.documentElement.dataset["frames"] = String(Number(document.documentElement.dataset["frames"] ?? 0) + 1);
+      tell();
     }
     requestAnimationFrame(step);
   };
