@@ -224,12 +224,13 @@ class Jobs:
         return self.get(job_id)
 
     def requeue(self, job_id: str, *, urgent: bool, error: str = "") -> JobRow:
-        """Back into the queue, to go on with its run where it has one. Raises StoreError for one that waits or has finished."""
+        """Behind the jobs of its priority, to go on with its run where it has one. Raises StoreError for one that waits or has finished."""
         with self._database.transaction():
             job = self.get(job_id)
             if job.state in (JobState.QUEUED, JobState.FINISHED):
                 raise StoreError(f"job {job_id} is {job.state}; only one that was interrupted, failed or cancelled can be resumed")
-            self._set(job_id, {"state": JobState.QUEUED, "urgent": int(urgent), "ended_ns": None, "error": error})
+            again = {"state": JobState.QUEUED, "urgent": int(urgent), "position": self._last_position() + 1, "ended_ns": None}
+            self._set(job_id, again | {"error": error})
         return self.get(job_id)
 
     def paused(self) -> str | None:

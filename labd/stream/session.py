@@ -38,6 +38,7 @@ class _Job:
         self.future = future
         self.loop = future.get_loop()
         self.began_s = 0.0
+        self.late = False
         self.ended = threading.Event()
         self._decided = threading.Lock()
 
@@ -65,7 +66,8 @@ class _Job:
 
 def _settle(job: _Job, result: object, error: BaseException | None) -> None:
     if job.future.done():
-        log.warning("%s returned after it had been given up (%s)", job.what, "no error" if error is None else error)
+        level = logging.WARNING if job.late or error is not None else logging.DEBUG  # who was cancelled does not wait for it
+        log.log(level, "%s returned after it had been given up (%s)", job.what, "no error" if error is None else error)
     elif error is None:
         job.future.set_result(result)
     elif isinstance(error, StopIteration):  # a future refuses StopIteration
@@ -172,6 +174,7 @@ class InstrumentSession:
         return began
 
     def _give_up_late(self, job: _Job, deadline_s: float) -> SessionStuck:
+        job.late = True
         if self._give_up(job):
             return SessionStuck(f"instrument {self.name}: {job.what} did not return within {deadline_s:g} s")
         return SessionStuck(f"instrument {self.name}: {job.what} never began within {deadline_s:g} s, the thread is in {self._busy_with()}")

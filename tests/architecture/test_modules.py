@@ -17,7 +17,13 @@ PACKAGES = {
     "labd_instruments": ROOT / "instruments/labd_instruments",
     "labd_virtual": ROOT / "instruments/labd_virtual",
 }
-SOURCES = {path: path.read_text("utf-8") for folder in PACKAGES.values() for path in sorted(folder.rglob("*.py"))}
+GENERATED = ROOT / "labd/client/generated"
+SOURCES = {
+    path: path.read_text("utf-8")
+    for folder in PACKAGES.values()
+    for path in sorted(folder.rglob("*.py"))
+    if not path.is_relative_to(GENERATED)
+}
 ALL = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 CEILING = 500
 SAY_NOTHING = {"utils", "util", "helper", "helpers", "manager", "managers", "common", "base", "misc", "core"}

@@ -16,7 +16,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SUBCOMMANDS = {name for name, _ in commands()}
 TARGETS = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text("utf-8")))
-OPTIONS = {"--help", "-h", "--verbose", "-v"}  # of labd itself
+OPTIONS = {"--help", "-h", "--verbose", "-v", "--install-completion"}  # of labd itself
 
 
 def shown_commands(page: Path) -> list[list[str]]:
@@ -31,6 +31,8 @@ def shown_commands(page: Path) -> list[list[str]]:
 def exists(words: list[str]) -> bool:
     if words[0] == "make":
         return all(word in TARGETS for word in words[1:] if "=" not in word)
+    if "--bench" in words:
+        words = [*words[: words.index("--bench")], *words[words.index("--bench") + 2 :]]
     rest = [word for word in words[1:] if word not in OPTIONS]
     return words[0] != "labd" or not rest or bool({rest[0], " ".join(rest[:2])} & (SUBCOMMANDS | {"COMMAND"}))
 

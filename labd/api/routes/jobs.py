@@ -45,7 +45,7 @@ async def edit(job_id: JobId, body: JobChanges, given: Given) -> JobRow:
 
 @router.delete("/jobs/{job_id}", operation_id="cancel_job")
 async def cancel(job_id: JobId, given: Given) -> JobRow:
-    """Of a waiting job; one under way is aborted."""
+    """Of a waiting job; one under way is ended by `abort_job`."""
     return await given.queue.cancel(job_id)
 
 
