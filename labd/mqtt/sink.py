@@ -138,9 +138,9 @@ class MqttSink:
 
     async def _with(self, client: Client) -> None:
         await self._do(self._box.release)  # a delivery that was cut off may have left some lent
-        await client.publish(self.topics.status, messages.status("online"), qos=1, retain=True)
         if self._command is not None:
             await client.subscribe(self.topics.of("command", "+"), qos=1)
+        await client.publish(self.topics.status, messages.status("online"), qos=1, retain=True)  # now commands are heard
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._deliver(client), name="mqtt delivery")

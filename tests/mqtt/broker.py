@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import jsonschema
 import pytest
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 SOON_S = 20.0
+SCHEMA = Path(__file__).parents[2] / "docs/reference/mqtt.schema.json"
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 
@@ -63,12 +65,23 @@ def broker(folder: Path) -> Broker:
     return found
 
 
+def valid(what: str, body: object) -> None:
+    """Raises ValidationError for a payload that is not as its definition in the published schema."""
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator({"$ref": f"#/$defs/{what.replace('/', '~1')}", **schema}).validate(body)
+
+
 @dataclass(slots=True)
 class Heard:
     """Everything on the topics of one bench, in the order in which it came."""
 
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, topic: str, body: dict[str, Any]) -> None:
+        """What was published is as docs/reference/mqtt.schema.json says."""
+        self.messages.append((topic, body))
+        valid(topic.split("/", 2)[-1], body)
 
     def on(self, topic: str) -> list[dict[str, Any]]:
         return [body for name, body in self.messages if name.endswith(f"/{topic}")]
@@ -90,7 +103,7 @@ async def listening(port: int, topics: str = "labd/#") -> AsyncIterator[tuple[He
         async def collect() -> None:
             async for message in client.messages:
                 assert isinstance(message.payload, bytes)
-                heard.messages.append((str(message.topic), json.loads(message.payload)))
+                heard.add(str(message.topic), json.loads(message.payload))
                 heard.changed.set()
 
         task = asyncio.create_task(collect())
@@ -98,4 +111,5 @@ async def listening(port: int, topics: str = "labd/#") -> AsyncIterator[tuple[He
             yield heard, client
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            (failure,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(failure, asyncio.CancelledError), failure
