@@ -9,9 +9,12 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from labd.bench_file import Bench
 from labd.daemon.guarding import journal_of, kept_guard, refuse_unattended, report_incidents
 from labd.daemon.opened import load_bench
+from labd.errors import SafetyRefusal
 from labd.guard.journal import Journal
 from labd.store.rows import NewRun, RunState
 from labd.store.session import CatalogueSession
