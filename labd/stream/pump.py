@@ -13,6 +13,7 @@ from labd_instruments.block import Block
 
 IDLE_MIN_S = 0.005
 IDLE_MAX_S = 0.05
+READ_EVERY_S = 0.02  # a read costs the instrument, the link and this process the same, however little it brings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Pump:
     """Async iterator over the blocks of one stream; use it through `pumping`.
 
     Each read is a call of its own into the session's thread, so other calls to the same instrument (output state, a trigger) go in
-    between. An empty poll is followed by a pause of 5 ms, doubling to 50 ms, ended by the next block. check: sees every block before
-    anybody else does; what it raises ends reading, and that block goes nowhere.
+    between. An empty poll is followed by a pause of 5 ms, doubling to 50 ms, ended by the next block; reads that bring
+    something begin every_s apart, or at once after a block of twice that length, behind which more is waiting. check: sees every block
+    before anybody else does; what it raises ends reading, and that block goes nowhere.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Pump:
         deadline_s: float,
         size: int = 64,
         drain_s: float = 2.0,
+        every_s: float = READ_EVERY_S,
         check: Callable[[Block], None] | None = None,
     ) -> None:
         self._session = session
         self._read_block = read_block
         self._deadline_s = deadline_s
         self._drain_s = drain_s
+        self._every_s = every_s
         self._check = check
         # size: `size` blocks (default 64); policy: the pump waits, nothing is dropped; counter: books.full_waits
         self._blocks: asyncio.Queue[Block | _End] = asyncio.Queue(maxsize=size)
@@ -100,7 +104,9 @@ class Pump:
 
     async def _read_until_stopped(self) -> None:
         idle_s = IDLE_MIN_S
+        loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
+            began_s = loop.time()
             block = await self._read()
             if block is None:
                 await self._pause(idle_s)
@@ -108,6 +114,8 @@ class Pump:
             else:
                 idle_s = IDLE_MIN_S
                 await self._hand_over(block)
+                if len(block) * block.dt_ns < 2e9 * self._every_s:
+                    await self._pause(began_s + self._every_s - loop.time())
 
     async def _drain(self) -> None:
         """An instrument that always has one more record never polls empty, hence the time limit."""
@@ -130,9 +138,11 @@ class Pump:
                 self._check(block)
         return block
 
-    async def _pause(self, idle_s: float) -> None:
+    async def _pause(self, length_s: float) -> None:
+        if length_s <= 0.0:
+            return
         with suppress(TimeoutError):
-            async with deadline(idle_s):
+            async with deadline(length_s):
                 await self._stopping.wait()
 
     async def _hand_over(self, item: Block | _End) -> None:

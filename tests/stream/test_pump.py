@@ -23,6 +23,11 @@ def _block(seq: int, n: int = 4) -> Block:
     return Block(seq=seq, t0_ns=seq * 1000, dt_ns=1000, current=values, voltage=None)
 
 
+def _long_block(seq: int, n: int) -> Block:
+    """n samples that take no memory."""
+    return Block(seq=seq, t0_ns=seq * 1000, dt_ns=1000, current=np.broadcast_to(np.float32(0.0), (n,)), voltage=None)
+
+
 class Script:
     """An instrument that answers each poll with the next entry; after the last it has nothing more."""
 
@@ -76,6 +81,22 @@ async def test_stop_still_reads_what_the_instrument_has_ready() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(pump.run(), name="pump")
             assert [block.seq async for block in pump] == [4 * k for k in range(10)]
+
+
+async def test_an_instrument_with_little_to_give_is_not_asked_all_the_time() -> None:
+    """An hour between two reads, so that only the way of the blocks decides what was read."""
+    hour_s = 3600.0
+    full = round(2e9 * hour_s) // 1000  # samples of 1 us
+    script = Script([_long_block(0, full), _block(full), _block(full + 4)])
+    async with InstrumentSession("smu") as session:
+        pump = Pump(session, script.read_block, deadline_s=LONG_S, every_s=hour_s)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pump.run(), name="pump")
+            assert [(await anext(pump)).seq, (await anext(pump)).seq] == [0, full]  # the backlog at once, then what little there was
+            await session.call(int, deadline_s=LONG_S)
+            assert script.polls == 2
+            pump.stop()
+            assert [block.seq async for block in pump] == [full + 4]
 
 
 async def test_a_slow_consumer_holds_the_instrument_back_and_loses_nothing() -> None:
