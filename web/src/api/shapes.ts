@@ -45,6 +45,14 @@ export interface Capture {
   readonly error: string;
 }
 
+/** How switching one source off went. discharged: null where the source cannot see it. */
+export interface OffResult {
+  readonly source: string;
+  readonly off: boolean;
+  readonly discharged: boolean | null;
+  readonly text: string;
+}
+
 export interface Stretch {
   readonly stretch: number;
   readonly t0_ns: number;

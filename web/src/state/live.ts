@@ -17,6 +17,11 @@ export const highestMarker = signal(0);
 /** Counts up with every frame that brought something to draw. */
 export const drawn = signal(0);
 
+/** When the last frame with samples came, on the page's own clock; null before the first. */
+export const sampled_ms = signal<number | null>(null);
+
+const LONGEST_SILENCE_MS = 3000; // a frame comes once a second, also without samples
+
 let last = 0;
 
 export const frames = new Socket("/live", (data) => {
@@ -36,5 +41,7 @@ export const frames = new Socket("/live", (data) => {
   }
   envelopes.forEach((envelope, k) => timeline.append(envelope, triggers[k] ?? false));
   if (header.energy_j !== undefined) totals.value = { energy_j: header.energy_j, charge_c: header.charge_c ?? 0, samples: header.samples ?? 0 };
-  if (envelopes.length) drawn.value += 1;
-});
+  if (!envelopes.length) return;
+  sampled_ms.value = performance.now();
+  drawn.value += 1;
+}, LONGEST_SILENCE_MS);

@@ -13,7 +13,7 @@ import { highest, tracksOf } from "../live/tracks.ts";
 import { panned, span, within, zoomed, type Range } from "../live/zoom.ts";
 import { logarithmic } from "../state/axis.ts";
 import { capture, drawn, frames, highestMarker, lost, timeline, totals, tracks } from "../state/live.ts";
-import { message } from "../state/tell.ts";
+import { reasonOf, tell } from "../state/tell.ts";
 import { repaint } from "../state/theme.ts";
 import { ChannelPlot, TracksPlot } from "./plot.ts";
 
@@ -55,7 +55,7 @@ async function stored(): Promise<void> {
     );
     if (mine === asked && paused.value) display(joined(pieces));
   } catch (error) {
-    if (mine === asked && !(error instanceof DOMException)) message.value = { text: String((error as Error).message), bad: true };
+    if (mine === asked && !(error instanceof DOMException)) tell(reasonOf(error), true);
   }
 }
 
@@ -92,7 +92,7 @@ export function keyed(event: KeyboardEvent): void {
 
 export function Live() {
   return (
-    <section aria-label="Live samples">
+    <section aria-label="Live samples" class={frames.state.value === "lost" ? "stale" : ""}>
       <div class="bar">
         <button type="button" aria-pressed={paused.value} onClick={togglePause} data-testid="pause">
           {paused.value ? "Go on" : "Pause"}
@@ -106,7 +106,6 @@ export function Live() {
           {capture.value ? `${capture.value.capture} on ${capture.value.instrument}` : "no capture yet"}
         </span>
         <span class="quiet">{lost.value ? `${lost.value} frames missed` : ""}</span>
-        <span class="quiet" data-testid="link">{frames.state.value === "open" ? "" : "connection lost, trying again"}</span>
       </div>
       {SHOWN.map((channel) => (
         <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
@@ -190,7 +189,7 @@ function Readout() {
 }
 
 /** For whoever measures this page from outside: frames drawn, when the capture began (ms, UTC), and how far its samples reach (s). */
-function tell(): void {
+function measured(): void {
   const { dataset } = document.documentElement;
   dataset["frames"] = String(Number(dataset["frames"] ?? 0) + 1);
   dataset["began"] = String((capture.value?.t_ns ?? 0) / 1e6);
@@ -205,7 +204,7 @@ export function follow(): () => void {
     if (drawn.value !== seen && !paused.value) {
       seen = drawn.value;
       live();
-      tell();
+      measured();
     }
     requestAnimationFrame(step);
   };
