@@ -12,7 +12,7 @@ import { layout, partsOf } from "../live/layout.ts";
 import { highest, tracksOf } from "../live/tracks.ts";
 import { panned, span, within, zoomed, type Range } from "../live/zoom.ts";
 import { logarithmic } from "../state/axis.ts";
-import { capture, drawn, frames, highestMarker, lost, timeline, totals, tracks } from "../state/live.ts";
+import { capture, drawn, frames, highestMarker, lost, timeline, totals, tracks, trouble } from "../state/live.ts";
 import { reasonOf, tell } from "../state/tell.ts";
 import { repaint } from "../state/theme.ts";
 import { ChannelPlot, TracksPlot } from "./plot.ts";
@@ -45,12 +45,12 @@ async function stored(): Promise<void> {
   const mine = ++asked;
   const place = `/runs/${now.run}/captures/${now.order}`;
   try {
-    const parts = partsOf(layout(await request<Stretch[]>("GET", `${place}/stretches`)), range.value.from_s, range.value.to_s);
+    const { parts } = partsOf(layout(await request<Stretch[]>("GET", `${place}/stretches`)), range.value.from_s, range.value.to_s, POINTS);
     const pieces = await Promise.all(
       parts.map(async (part) => {
-        const query = `stretch=${part.stretch}&start=${part.start}&stop=${part.stop}&points=${POINTS}`;
+        const query = `stretch=${part.stretch}&start=${part.start}&stop=${part.stop}&points=${part.points}`;
         const frame = decode(await bytes(`${place}/window?${query}`, stop.signal));
-        return joined(frame.envelopes.map((envelope) => columnsOf(envelope, part.offset_s, POINTS)));
+        return joined(frame.envelopes.map((envelope) => columnsOf(envelope, part.offset_s)));
       }),
     );
     if (mine === asked && paused.value) display(joined(pieces));
@@ -107,6 +107,7 @@ export function Live() {
         </span>
         <span class="quiet">{lost.value ? `${lost.value} frames missed` : ""}</span>
       </div>
+      <Troubles />
       {SHOWN.map((channel) => (
         <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
       ))}
@@ -114,6 +115,18 @@ export function Live() {
       <Readout />
     </section>
   );
+}
+
+const FLAGS: Readonly<Record<string, string>> = { over_range: "over range", gap_before: "a gap in the samples", clipped: "clipped" };
+
+function Troubles() {
+  const { error, flags, unseen } = trouble.value;
+  const said = [
+    ...(error ? [`failed: ${error}`] : []),
+    ...flags.map((flag) => FLAGS[flag] ?? flag),
+    ...(unseen ? [`${unseen} blocks are missing here; the trace has them`] : []),
+  ];
+  return said.length ? <p class="warn" role="status" data-testid="trouble">This capture: {said.join("; ")}</p> : null;
 }
 
 const acts = {
