@@ -59,7 +59,7 @@ export interface Stretch {
   readonly dt_ns: number;
   readonly length: number;
   readonly trigger: boolean;
-  readonly flags: readonly string[] | number;
+  readonly flags: readonly string[];
 }
 
 export interface Kpi {

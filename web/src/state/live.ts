@@ -3,7 +3,6 @@ import { effect, signal } from "@preact/signals";
 import { request } from "../api/request.ts";
 import type { Stretch } from "../api/shapes.ts";
 import { Socket } from "../api/socket.ts";
-import type { Channel } from "../live/channels.ts";
 import { decode, type Frame, type Header, type Start } from "../live/frames.ts";
 import { layout } from "../live/layout.ts";
 import { Timeline } from "../live/timeline.ts";
@@ -31,9 +30,6 @@ export const capture = signal<Start | null>(null);
 export const totals = signal<Totals | null>(null);
 export const lost = signal(0);
 export const trouble = signal<Trouble>(NO_TROUBLE);
-/** Marker and digital lines that have something to show, and the highest marker so far, in V. */
-export const tracks = signal<readonly Channel[]>([]);
-export const highestMarker = signal(0);
 /** Counts up with every frame that brought something to draw. */
 export const drawn = signal(0);
 /** When the last frame with samples came, on the page's own clock; null before the first. */
@@ -71,8 +67,6 @@ function begin(start: Start): void {
   held = null;
   [last, unseen] = [0, null];
   if (start.order !== before?.order || start.run !== before.run) {
-    tracks.value = [];
-    highestMarker.value = 0;
     totals.value = null;
     trouble.value = NO_TROUBLE;
   }
