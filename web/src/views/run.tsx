@@ -1,6 +1,6 @@
 // The run that is shown: progress, figures as they come, power against rate.
 import { figure } from "../format/figure.ts";
-import { captures, kpis, notices, runs, show, shownRun } from "../state/bench.ts";
+import { captures, kpis, runs, show, shownRun } from "../state/bench.ts";
 import { rates, Rates } from "./rates.tsx";
 
 export function Run() {
@@ -26,12 +26,6 @@ export function Run() {
       {shownRun.value && <p><a href={`api/v1/runs/${shownRun.value}/report?format=html`} target="_blank" rel="noreferrer">Report</a></p>}
       {rates(kpis.value).length > 0 && <Rates />}
       <Figures />
-      <h3>Notices</h3>
-      <ul class="notices">
-        {notices.value.map((one) => (
-          <li key={one.t_ns} class={one.kind === "alarm" || one.kind === "guard" ? "warn" : ""}>{one.text}</li>
-        ))}
-      </ul>
     </section>
   );
 }
