@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from labd.analyse.repeat import Comparison, compare, replace_figures
-from labd.api.answers import Imported, RunSummary, summary
+from labd.api.answers import Imported
 from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import archive_of, received
@@ -17,7 +17,7 @@ from labd.queue.retention import delete_run
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, NewJob
-from labd.store.rows import CaptureRow, RunRow, RunState
+from labd.store.rows import CaptureRow, RunRow, RunState, RunSummary
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -48,11 +48,7 @@ async def runs(
     given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, tag: Tag | None = None, state: RunState | None = None
 ) -> list[RunSummary]:
     """Newest first."""
-
-    def listed(catalogue: Catalogue) -> list[RunSummary]:
-        return [summary(run, catalogue.captures.of(run.id)) for run in catalogue.runs.newest(limit=limit, tag=tag, state=state)]
-
-    return await given.catalogue.do(listed)
+    return await given.catalogue.do(lambda c: c.runs.summaries(limit=limit, tag=tag, state=state))
 
 
 @router.get("/{run_id}", operation_id="get_run")
@@ -67,8 +63,7 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
     def annotated(catalogue: Catalogue) -> RunSummary:
         catalogue.runs.annotate(run_id, notes=body.notes, add_tags=body.add_tags, remove_tags=body.remove_tags)
-        found = catalogue.runs.get(run_id)
-        return summary(found, catalogue.captures.of(found.id))
+        return catalogue.runs.summary(run_id)
 
     return await given.catalogue.do(annotated)
 
