@@ -48,13 +48,13 @@ async def runs(
     given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, tag: Tag | None = None, state: RunState | None = None
 ) -> list[RunSummary]:
     """Newest first."""
-    return await given.catalogue.do(lambda c: c.runs.summaries(limit=limit, tag=tag, state=state))
+    return await given.catalogue.read(lambda c: c.runs.summaries(limit=limit, tag=tag, state=state))
 
 
 @router.get("/{run_id}", operation_id="get_run")
 async def run(run_id: RunId, given: Given) -> RunRow:
     """Everything stored of a run but its captures, figures and events."""
-    return await given.catalogue.do(lambda c: c.runs.get(run_id))
+    return await given.catalogue.read(lambda c: c.runs.get(run_id))
 
 
 @router.patch("/{run_id}", operation_id="annotate_run")
@@ -78,16 +78,16 @@ async def delete(run_id: RunId, given: Given) -> Response:
 @router.post("/{run_id}/resume", operation_id="resume_run", status_code=201)
 async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
     """A job that does what an interrupted or failed run lacks."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     return await given.queue.resume_run(found.id, NewJob(found.plan_name, found.plan_text, submitted_by=who.name))
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
 async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Comparison:
     """Compute every figure again from the traces and compare it with the stored one. store: replace the stored ones; 409 in mid-run."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     analysis = await given.worker.analyse(given.catalogue.folder, found.id)
-    stored = await given.catalogue.do(lambda c: c.kpis.of(found.id))
+    stored = await given.catalogue.read(lambda c: c.kpis.of(found.id))
     if store:
         await given.catalogue.do(lambda c: replace_figures(c, analysis))
     return compare(analysis, stored)
@@ -96,23 +96,23 @@ async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Compar
 @router.get("/{run_id}/captures", operation_id="list_captures")
 async def captures(run_id: RunId, given: Given) -> list[CaptureRow]:
     """In the order they are made."""
-    return await given.catalogue.do(lambda c: c.captures.of(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.captures.of(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/kpis", operation_id="list_kpis")
 async def kpis(run_id: RunId, given: Given) -> list[KpiRecord]:
     """The figures so far; those of a run that goes on are flagged provisional."""
-    return await given.catalogue.do(lambda c: c.kpis.of(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.kpis.of(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/events", operation_id="list_events")
 async def events(run_id: RunId, given: Given) -> list[Event]:
-    return await given.catalogue.do(lambda c: c.runs.events(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.runs.events(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/report", operation_id="report")
 async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias="format")] = Form.HTML) -> Response:
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     content = await given.worker.render(given.catalogue.folder, found.id, str(form))
     headers = {"content-security-policy": REPORT_CSP} if form is Form.HTML else {}
     return Response(content, media_type=TYPES[form], headers=headers)
@@ -121,7 +121,7 @@ async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias=
 @router.get("/{run_id}/archive", operation_id="export_run")
 async def archive(run_id: RunId, given: Given) -> StreamingResponse:
     """The run as one file: rows, traces, checksums."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     headers = {"content-disposition": f'attachment; filename="{found.id}.labd.zip"'}
     return StreamingResponse(await archive_of(given, found.id), media_type="application/zip", headers=headers)
 
