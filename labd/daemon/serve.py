@@ -92,7 +92,7 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
             stack.push_async_callback(partial(_forget, catalogue))
             await report_incidents(journal_of(bench), catalogue, news, bench.name)
             await _all_off(bench, state)
-            await stack.enter_async_context(component(housekeeping(catalogue, bench.storage, scheduler), "housekeeping"))
+            await stack.enter_async_context(component(housekeeping(catalogue, bench.storage), "housekeeping"))
             await stack.enter_async_context(component(systemd.keep_alive(), "systemd"))
             await stack.enter_async_context(component(scheduler.run(), "scheduler"))
             systemd.notify("READY=1", f"STATUS=serving {bench.name} at {url}")

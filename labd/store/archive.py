@@ -22,6 +22,7 @@ from labd.store.jsonform import dump
 from labd.store.rows import RunState
 
 SUFFIX = ".labd.zip"
+TRANSFER = "transfer"  # folder of the store for archives on their way in or out; what stays there is cleared by its age
 FORMAT = 1
 ROWS, MANIFEST = "run.json", "manifest.json"
 TABLES = ("runs", "run_tags", "captures", "marks", "windows", "kpis", "events")  # in the order in which they refer to each other
@@ -57,7 +58,7 @@ def write(store: Path, run_id: str, path: Path) -> None:
 
 def read(path: Path, store: Path) -> str:
     """Take a run into a store; returns its id. Raises StoreError naming what is wrong: nothing of the run is there then."""
-    aside = store / "transfer" / f"import-{secrets.token_hex(4)}"
+    aside = store / TRANSFER / f"import-{secrets.token_hex(4)}"
     try:
         with zipfile.ZipFile(path) as archive:
             run_id, checksums = _manifest(archive)

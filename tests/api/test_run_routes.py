@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labd.store.catalogue import Catalogue
+from labd.store.rows import NewRun, RunState
 from labd.stream.session import WAITING_CALLS
 from tests.api.served import Api, api
 from tests.store.held import held
@@ -18,6 +19,19 @@ from tests.store.held import held
 async def given(tmp_path: Path) -> AsyncIterator[Api]:
     async with api(tmp_path) as found:
         yield found
+
+
+async def test_a_run_is_deleted_with_its_traces_unless_it_goes_on(given: Api) -> None:
+    catalogue = given.services.catalogue
+    run = (await catalogue.do(lambda c: c.runs.create(NewRun("b", "", "p", ""), []))).id
+    traces = catalogue.folder / "traces" / run
+    traces.mkdir(parents=True)
+    assert (await given.ask("DELETE", f"runs/{run}")).status_code == 409
+    assert traces.exists()
+    await catalogue.do(lambda c: c.runs.end(run, RunState.FINISHED))
+    assert (await given.ask("DELETE", f"runs/{run}")).status_code == 204
+    assert not traces.exists()
+    assert (await given.ask("GET", f"runs/{run}")).status_code == 404
 
 
 def nothing(_: Catalogue) -> None:

@@ -13,11 +13,12 @@ from labd.api.answers import Imported
 from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import archive_of, received
-from labd.queue.retention import delete_run
+from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, NewJob
 from labd.store.rows import CaptureRow, RunRow, RunState, RunSummary
+from labd.stream.session import InstrumentSession
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -71,7 +72,9 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
 async def delete(run_id: RunId, given: Given) -> Response:
     """With its traces, for good."""
-    await given.catalogue.do(lambda c: delete_run(c, run_id))
+    gone = await given.catalogue.do(lambda c: c.runs.delete(run_id))
+    async with InstrumentSession("delete") as disk:
+        await disk.call(remove_traces, given.catalogue.folder, gone, deadline_s=DISK_S)
     return Response(status_code=204)
 
 

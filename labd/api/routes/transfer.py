@@ -12,12 +12,11 @@ from labd.stream.session import InstrumentSession
 
 CHUNK = 1 << 20
 DISK_S = 600.0
-FOLDER = "transfer"
 
 
 async def archive_of(given: Services, run_id: str) -> AsyncIterator[bytes]:
     """The archive's bytes; the file is gone when they have been read, or are not wanted any more."""
-    path = given.catalogue.folder / FOLDER / f"{run_id}-{secrets.token_hex(4)}{archive.SUFFIX}"
+    path = given.catalogue.folder / archive.TRANSFER / f"{run_id}-{secrets.token_hex(4)}{archive.SUFFIX}"
     async with InstrumentSession("archive") as disk:
         await disk.call(archive.write, given.catalogue.folder, run_id, path, deadline_s=DISK_S)
 
@@ -36,7 +35,7 @@ async def archive_of(given: Services, run_id: str) -> AsyncIterator[bytes]:
 
 async def received(given: Services, stream: AsyncIterator[bytes]) -> str:
     """Take in an archive; returns the run's id. Raises StoreError."""
-    path = given.catalogue.folder / FOLDER / f"in-{secrets.token_hex(4)}{archive.SUFFIX}"
+    path = given.catalogue.folder / archive.TRANSFER / f"in-{secrets.token_hex(4)}{archive.SUFFIX}"
     async with InstrumentSession("archive") as disk:
         try:
             await disk.call(_begun, path, deadline_s=DISK_S)
