@@ -86,7 +86,7 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
                 )
                 state.sinks["mqtt"] = sink
                 await stack.enter_async_context(component(sink.run(), "mqtt"))
-            services = Services(catalogue, scheduler, worker, news, state, view, windows, access)
+            services = Services(catalogue, scheduler, worker, news, state, view, windows, access, bench.storage.least_free)
             url = await stack.enter_async_context(serving(create_app(services), end, tls))
             await catalogue.do(lambda c: tell_place(c.folder, Place(url, bench.name, os.getpid())))
             stack.push_async_callback(partial(_forget, catalogue))

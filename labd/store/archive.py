@@ -10,7 +10,7 @@ import secrets
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,9 +45,10 @@ def write(store: Path, run_id: str, path: Path) -> None:
         raise StoreError(f"run {run.id} is going on; it can be exported when it has ended")
     database = open_database_read_only(store / CATALOGUE)
     try:
+        rows = _rows(database, run.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # Parquet is compressed already
-            checksums = dict(_members(archive, store, run.id, _rows(database, run.id)))
+            checksums = dict(_members(archive, store, run.id, rows))
             archive.writestr(MANIFEST, json.dumps({"format": FORMAT, "run": run.id, "sha256": checksums}))
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -56,14 +57,19 @@ def write(store: Path, run_id: str, path: Path) -> None:
         database.close()
 
 
-def read(path: Path, store: Path) -> str:
-    """Take a run into a store; returns its id. Raises StoreError naming what is wrong: nothing of the run is there then."""
+def read(path: Path, store: Path, *, room: Callable[[int], None] | None = None) -> str:
+    """Take a run into a store; returns its id. Raises StoreError naming what is wrong: nothing of the run is there then.
+
+    room: told how many bytes will be unpacked; raises where there is no room for them.
+    """
     aside = store / TRANSFER / f"import-{secrets.token_hex(4)}"
     try:
         with zipfile.ZipFile(path) as archive:
             run_id, checksums = _manifest(archive)
             _refuse_known(store, run_id)
             rows = _checked_rows(archive, checksums, run_id)
+            if room is not None:
+                room(sum(info.file_size for info in archive.infolist()))
             aside.mkdir(parents=True)
             for name in checksums:
                 if name != ROWS:

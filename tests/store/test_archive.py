@@ -103,6 +103,19 @@ def test_a_run_that_goes_on_is_not_archived(tmp_path: Path) -> None:
     assert not (tmp_path / "run.zip").exists()
 
 
+def test_what_there_is_no_room_for_is_refused_before_it_is_unpacked(made: tuple[Path, str, Path], tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def none(size: int) -> None:
+        told.append(size)
+        raise StoreError("the disk is too small")
+
+    with Catalogue.open(tmp_path), pytest.raises(StoreError, match="too small"):
+        archive.read(made[2], tmp_path, room=none)
+    assert told == [sum(map(len, members(made[2]).values()))]
+    assert left_behind(tmp_path) == []
+
+
 def with_row(content: Members, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> Members:
     rows = json.loads(content[archive.ROWS])
     change(rows)

@@ -6,13 +6,12 @@ import enum
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from labd.analyse.repeat import Comparison, compare, replace_figures
 from labd.api.answers import Imported
 from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
-from labd.api.routes.transfer import archive_of, received
+from labd.api.routes.transfer import ArchiveResponse, archive_of, received
 from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
@@ -122,11 +121,10 @@ async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias=
 
 
 @router.get("/{run_id}/archive", operation_id="export_run")
-async def archive(run_id: RunId, given: Given) -> StreamingResponse:
+async def archive(run_id: RunId, given: Given) -> ArchiveResponse:
     """The run as one file: rows, traces, checksums."""
     found = await given.catalogue.read(lambda c: c.runs.get(run_id))
-    headers = {"content-disposition": f'attachment; filename="{found.id}.labd.zip"'}
-    return StreamingResponse(await archive_of(given, found.id), media_type="application/zip", headers=headers)
+    return await archive_of(given, found.id)
 
 
 @router.post("/import", operation_id="import_run", status_code=201)
