@@ -16,9 +16,12 @@ from labd.bench.check import Finding
 from labd.cli import doctor, units
 from labd.daemon import bench_doctor
 from labd.store.catalogue import Catalogue
-from labd.store.folder import CATALOGUE
+from labd.store.folder import CATALOGUE, default_folder
+from labd_virtual.firmware_build import cache_folder
 from tests.bench.whole_run import FIXTURES
 from tests.cli.local_app import Commands
+
+GRANTED = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "RuntimeDirectory": "/run"}  # systemd.exec(5)
 
 
 @pytest.fixture
@@ -127,6 +130,22 @@ def test_the_units_are_written_for_this_labd(tmp_path: Path, capsys: pytest.Capt
     assert "Type=notify\n" in daemon
     guard = (tmp_path / "labd-guard@.service").read_text("utf-8")
     assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml\n" in guard
+
+
+def test_the_daemon_may_write_wherever_it_keeps_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system is read-only to it but for the folders that systemd makes for it."""
+    Commands(capsys, units)("units", tmp_path)
+    lines = (tmp_path / "labd@.service").read_text("utf-8").splitlines()
+    assert "ProtectSystem=strict" in lines
+    granted = {f"{root}/{line.partition('=')[2]}" for kind, root in GRANTED.items() for line in lines if line.startswith(f"{kind}=")}
+    for line in lines:
+        if line.startswith("Environment="):
+            for setting in line.partition("=")[2].split():
+                monkeypatch.setenv(*setting.split("=", 1))
+    assert {str(cache_folder()), str(default_folder()), f"{os.environ['XDG_RUNTIME_DIR']}/labd"} <= granted
+    assert os.environ["LABD_STORE"].startswith(f"{default_folder()}/")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
