@@ -28,7 +28,8 @@ class BenchOperations(Protocol):
 
     async def off(self, who: str) -> Sequence[OffResult]: ...
 
-    async def check(self) -> Sequence[Finding]: ...
+    async def check(self, who: str) -> Sequence[Finding]:
+        """Raises BenchBusy, LeaseHeld."""
 
     async def doctor(self) -> Sequence[Finding]:
         """Of its machine, store and bench file; touches no instrument."""

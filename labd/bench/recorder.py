@@ -128,7 +128,7 @@ class Recordings:
         try:
             await _on_disk(disk, writer.__enter__, path)
             yield Recorder(subject, writer, disk, self._feed)
-            await self._end(writer, disk, deadline_s=DISK_S)
+            await self._end(writer, disk, deadline_s=None)
             failure = ""
         except BaseException as error:
             self._unfinished.append((writer, disk))  # not here: the outputs go off first
@@ -138,8 +138,9 @@ class Recordings:
             self._feed.publish(FeedEnd(subject.run_id, plan.key, failure, time.time_ns()))
         await disk.close()
 
-    async def _end(self, writer: TraceWriter, disk: InstrumentSession, *, deadline_s: float) -> None:
-        """The stream first, which is quick; then the final file, by whoever makes it."""
+    async def _end(self, writer: TraceWriter, disk: InstrumentSession, *, deadline_s: float | None) -> None:
+        """The stream first, which is quick; then the final file, by whoever makes it: a long trace at a high rate takes minutes, more
+        where a report is made first. deadline_s None: as long as that takes."""
         await _on_disk(disk, writer.end_stream, writer.path, deadline_s=deadline_s)
         if writer.whole:
             async with deadline(deadline_s):

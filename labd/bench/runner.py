@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from labd import logs
 from labd.bench.acquire import BrownOut, Rig, Taken, acquire, on_range, rest_range
 from labd.bench.control import RunControl
 from labd.bench.cross_check import cross_check
@@ -95,7 +96,8 @@ class _Sweep:
             if attempt:
                 await work.catalogue.do(partial(_again, work.run_id, plan.key))
             try:
-                await self._once(plan, attempt)
+                with logs.about(capture=plan.key):
+                    await self._once(plan, attempt)
             except DutFailure as error:
                 text = await _explained(work, plan, error)
                 work.recordings.afterwards(partial(_tell_end, work, plan, text, goes_on=True))

@@ -27,13 +27,14 @@ def lease(
     length: Annotated[str | None, typer.Argument(help='How long, such as "2 h"; left out, who has it.')] = None,
     store: Store = None,
     purpose: Annotated[str, typer.Option("--for", help="What for.")] = "",
-    give_back: Annotated[bool, typer.Option("--give-back", help="End the present lease.")] = False,
+    give_back: Annotated[bool, typer.Option("--give-back", help="End your lease.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --give-back: somebody else's too; everybody is told.")] = False,
     as_json: Json = False,
 ) -> None:
     """Reserve the bench: until the lease ends, by itself or given back, only your own jobs begin."""
     with connected(context, store) as daemon:
         if give_back:
-            answer(give_back_lease.sync_detailed(client=daemon.client))
+            answer(give_back_lease.sync_detailed(client=daemon.client, force=force))
         elif length is not None:
             until_ns = time.time_ns() + round(_seconds(length) * 1e9)
             answer(take_lease.sync_detailed(client=daemon.client, body=LeaseBody(until_ns=until_ns, purpose=purpose)))

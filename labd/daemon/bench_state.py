@@ -25,6 +25,7 @@ from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.run import method
 from labd.deadline import deadline
+from labd.errors import LabdError
 from labd.guard.wire import OffResult
 from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
@@ -32,7 +33,7 @@ from labd.store.catalogue import Catalogue
 from labd.stream.news import News, NewsKind
 
 HISTORY = 10  # runs whose captures tell what the next ones cost
-STOP_S = 5.0  # a run's own way out; after it the guard, or a session of our own, switches off beside it
+STOP_S = 3.0  # a run's own way out; after it the guard, or a session of our own, switches off beside it
 
 log = logging.getLogger(__name__)
 
@@ -72,23 +73,29 @@ class BenchState:
         return effective(self.bench)
 
     async def off(self, who: str) -> list[OffResult]:
-        """Emergency stop: the queue pauses, the run under way is ended; what is not off in STOP_S is switched off beside it."""
-        log.warning("emergency stop by %s", who)
-        await self.scheduler.pause_queue(f"emergency stop by {who}")
-        self.scheduler.abort_running(f"emergency stop by {who}")
+        """Emergency stop: nothing begins any more, the run under way is ended; what is not off in STOP_S is switched off beside it.
+
+        Only then is it written down that the queue is paused: a disk that is full or hangs delays no switching off.
+        """
+        why = f"emergency stop by {who}"
+        log.warning("%s", why)
+        self.scheduler.hold(why)
         try:
             async with deadline(STOP_S):
-                await self.scheduler.until_idle()
+                await self.scheduler.until_over()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
         results = await off_beside(self.bench)
-        self.around.news.publish(
-            News(time.time_ns(), NewsKind.BENCH, f"emergency stop by {who}", data={"sources": [asdict(one) for one in results]})
-        )
+        self.around.news.publish(News(time.time_ns(), NewsKind.BENCH, why, data={"sources": [asdict(one) for one in results]}))
+        for one in results:
+            if not one.off:
+                self.alarm(f"{one.source} is NOT OFF after the {why}: {one.text}")
+        await self._keep_paused(why)
         return results
 
-    async def check(self) -> list[Finding]:
-        """Test the bench. Raises BenchBusy while it is in use, LabdError."""
+    async def check(self, who: str) -> list[Finding]:
+        """Test the bench. Raises BenchBusy while it is in use, LeaseHeld while somebody else has reserved it, LabdError."""
+        await self.scheduler.refuse_others(who)
         found: list[Finding] = []
         await self.use.check(found.append, asyncio.Event())
         return found
@@ -108,8 +115,17 @@ class BenchState:
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""
-        await self.scheduler.pause_queue(f"outputs not verified off: {text}")
+        why = f"outputs not verified off: {text}"
+        self.scheduler.hold(why)
         self.alarm(text)
+        await self._keep_paused(why)
+
+    async def _keep_paused(self, why: str) -> None:
+        """Over a restart too, as far as the disk lets it; until then the queue is held all the same."""
+        try:
+            await self.scheduler.pause_queue(why)
+        except LabdError as error:
+            self.alarm(f"the queue is paused, but not over a restart of the daemon: {error}")
 
     def alarm(self, text: str) -> None:
         self.alarms.append(text)

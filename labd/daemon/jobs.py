@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from labd import bench_file
+from labd import bench_file, logs
 from labd.bench.check import Finding
 from labd.bench.control import RunControl
 from labd.bench.runner import Rules
@@ -20,7 +20,7 @@ from labd.daemon.guarding import refuse_unattended
 from labd.daemon.opened import load_bench
 from labd.daemon.run import RunRequest
 from labd.errors import Interrupted, LabdError, OutputNotVerifiedOff
-from labd.queue.scheduler import JobOutcome
+from labd.queue.steps import JobOutcome
 from labd.store.jobs import AfterFailure, JobRow, JobState
 from labd.store.lock import BenchBusy
 
@@ -60,8 +60,9 @@ class BenchUse:
                 plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"))
                 refuse_unattended(bench, attended=job.attended)
                 rules = Rules(stop_at_failure=job.after_failure is AfterFailure.STOP, retries=job.retries)
-                request = RunRequest(bench, plan, resume=job.run_id, rules=rules, job=job.id)
-                outcome = await running.run(request, self._around, control)
+                request = RunRequest(bench, plan, resume=job.run_id, rules=rules, job=job.id, notes=job.note, tags=job.tags)
+                with logs.about(job=job.id):
+                    outcome = await running.run(request, self._around, control)
         except Interrupted as error:
             return JobOutcome(JobState.INTERRUPTED, await self._run_of(job), control.reason or str(error))
         except LabdError as error:

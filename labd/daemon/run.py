@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from labd import bench_file
+from labd import bench_file, logs
 from labd.analyse.run import Analysis, store_analysis
 from labd.bench.control import RunControl
 from labd.bench.expand import CapturePlan, expand
@@ -43,13 +43,18 @@ FINEST_DT_S = 20e-6
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to run. resume: id of an interrupted run of this plan, whose finished captures are kept. job: its job in the queue."""
+    """What to run. resume: id of an interrupted run of this plan, whose finished captures are kept. job: its job in the queue.
+
+    notes, tags: a person's words about the run to come.
+    """
 
     bench: Bench
     plan: Plan
     resume: str = ""
     rules: Rules = field(default_factory=Rules)
     job: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,12 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
     captures = [{"key": p.key, "order": p.order, "role": str(p.role), "duration_s": p.duration_s, "todo": p in todo} for p in plans]
     await journal.tell(kind, f"{request.plan.name} on {request.bench.name}", captures=captures)
-    going = _Going(request, around, control, journal, row.id)
+    with logs.about(run=row.id):
+        return await _carried_out(_Going(request, around, control, journal, row.id), todo)
+
+
+async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
+    control = going.control
     try:
         analysis, failed = await stoppable(going.all(todo), control.stop, why=lambda: control.reason)
     except BaseException as error:
@@ -83,7 +93,7 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
         await going.ended(state, (control.reason if interrupted else "") or str(error) or type(error).__name__)
         raise
     await going.ended(RunState.FAILED if failed else RunState.FINISHED, "; ".join(failed))
-    return RunOutcome(row.id, around.catalogue.folder, analysis.records, tuple(failed))
+    return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed))
 
 
 async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surroundings) -> tuple[RunRow, list[CapturePlan]]:
@@ -104,10 +114,12 @@ async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surround
 
 def _created(request: RunRequest, plans: list[CapturePlan], catalogue: Catalogue) -> RunRow:
     new = replace(new_run(request.bench, request.plan, plans), job=request.job)
-    row = catalogue.runs.create(new, [planned(plan) for plan in plans])
-    if request.job:
-        catalogue.jobs.learn(request.job, run_id=row.id)
-    return row
+    with catalogue.transaction():
+        row = catalogue.runs.create(new, [planned(plan) for plan in plans])
+        catalogue.runs.annotate(row.id, notes=request.notes, add_tags=request.tags)
+        if request.job:
+            catalogue.jobs.learn(request.job, run_id=row.id)
+    return catalogue.runs.get(row.id)
 
 
 @dataclass(frozen=True, slots=True)

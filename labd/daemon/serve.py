@@ -32,12 +32,13 @@ from labd.daemon.jobs import BenchUse
 from labd.daemon.mqtt_commands import MqttCommands
 from labd.daemon.opened import load_bench, open_bench, sole_use
 from labd.daemon.place import Place, forget_place, tell_place
-from labd.errors import LabdError
+from labd.errors import LabdError, OutputNotVerifiedOff
 from labd.live.view import LiveView
 from labd.live.windows import Windows
 from labd.loop_watch import watched_loop
 from labd.mqtt.sink import MqttSink
 from labd.queue.scheduler import Scheduler
+from labd.store.lock import store_lock
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub
@@ -66,6 +67,7 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
             end = bound(section.host, section.port)
             stack.callback(end.close)
             catalogue = await stack.enter_async_context(CatalogueSession(options.store))
+            stack.enter_context(store_lock(catalogue.folder, bench.name))
             stack.enter_context(sole_use(bench, catalogue.folder))
             worker = await stack.enter_async_context(Worker())
             feed: Hub[Feed] = Hub()
@@ -91,7 +93,7 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
             await catalogue.do(lambda c: tell_place(c.folder, Place(url, bench.name, os.getpid())))
             stack.push_async_callback(partial(_forget, catalogue))
             await report_incidents(journal_of(bench), catalogue, news, bench.name)
-            await _all_off(bench, state)
+            await all_off(bench, state)
             await stack.enter_async_context(component(housekeeping(catalogue, bench.storage), "housekeeping"))
             await stack.enter_async_context(component(systemd.keep_alive(), "systemd"))
             await stack.enter_async_context(component(scheduler.run(), "scheduler"))
@@ -119,13 +121,18 @@ def _access(bench: Bench, section: ServerSection) -> tuple[Access, Tls | None]:
     return Access(tokens, rate_limit=section.rate_limit, largest_body=section.largest_body), tls
 
 
-async def _all_off(bench: Bench, state: BenchState) -> None:
-    """A bench that a power cut of this machine left on is switched off before anything else; an instrument that is away is told."""
+async def all_off(bench: Bench, state: BenchState) -> None:
+    """A bench that a power cut of this machine left on is switched off before anything else; an instrument that is away is told.
+
+    One that cannot be verified off pauses the queue, as it does after a job.
+    """
     if bench.is_virtual:
         return
     try:
-        async with open_bench(bench):
+        async with state.use.used_by("the start of the daemon"), open_bench(bench):
             log.info("every output is off")
+    except OutputNotVerifiedOff:
+        return  # whoever uses the bench has told it
     except LabdError as error:
         state.alarm(f"the bench could not be opened at the start: {error}")
 

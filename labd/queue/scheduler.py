@@ -6,14 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from labd.bench.control import RunControl
 from labd.deadline import deadline
-from labd.errors import StoreError
+from labd.errors import LabdError, StoreError
+from labd.queue import steps
 from labd.queue.recurrence import next_due_ns
+from labd.queue.steps import JobOutcome
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
 from labd.store.leases import Lease
@@ -22,18 +25,12 @@ from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 
 LONGEST_WAIT_S = 60.0  # then the clock is looked at again: it may have been set
+AGAIN_S = 5.0  # after a step that the catalogue refused
 STOPPING = "the daemon stops"
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """What came of a job. run_id: empty where it never came to a run."""
-
-    state: JobState
-    run_id: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,11 @@ class QueueStatus:
 
 @dataclass(slots=True)
 class _Running:
+    """over: its run has come to an end, outputs off; the catalogue may not know yet."""
+
     job: JobRow
     control: RunControl
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Runner = Callable[[JobRow, RunControl], Awaitable[JobOutcome]]
@@ -74,30 +74,36 @@ class Scheduler:
         self._now_ns = now_ns
         self._changed = asyncio.Event()
         self._running: _Running | None = None
+        self._held = ""  # why no job may begin, whatever the catalogue says: a disk that refuses must not keep a bench from being stopped
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def run(self) -> None:
-        """For ever; on cancellation the job under way ends in order and waits for the next start."""
-        await self._recover()
+        """For ever; on cancellation the job under way ends in order and waits for the next start.
+
+        A step that the catalogue refuses (a full disk, one that hangs) is told and done again: nobody has to start the daemon anew.
+        """
+        for run_id in await self._stored(partial(steps.recover, bench=self._bench, now_ns=self._now_ns())):
+            log.warning("run %s was interrupted: the process that ran it died", run_id)
         while True:
             self._changed.clear()
-            job, wait_s = await self._next()
-            if job is not None:
-                await self._one(job)
-                continue
-            try:
-                async with deadline(wait_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            turn = await self._stored(lambda catalogue: steps.begin_next(catalogue, now_ns=self._now_ns()))
+            if turn.job is None:
+                with suppress(TimeoutError):
+                    async with deadline(self._wait_s(turn.due_ns)):
+                        await self._changed.wait()
+            elif self._held:  # since the step began
+                await self._stored(partial(_put_back, turn.job.id, self._held))
+            else:
+                await self._one(turn.job)
 
     # what people ask
 
     async def submit(self, new: NewJob) -> JobRow:
         """Raises RecurrenceError."""
-        if new.recurrence and new.not_before_ns is None:
-            new = replace(new, not_before_ns=next_due_ns(new.recurrence, new.zone, self._now_ns()))
+        if new.recurrence:
+            due_ns = next_due_ns(new.recurrence, new.zone, self._now_ns())
+            new = new if new.not_before_ns is not None else replace(new, not_before_ns=due_ns)
         return await self._did("submitted", lambda c: c.jobs.submit(new, now_ns=self._now_ns()))
 
     async def jobs(self, *, ended: int = 20) -> list[JobRow]:
@@ -118,9 +124,11 @@ class Scheduler:
 
     async def edit(self, job_id: str, **changes: Any) -> JobRow:
         """Raises StoreError for a job that does not wait, RecurrenceError."""
-        if changes.get("recurrence"):
+        if "recurrence" in changes or "zone" in changes:
             job = await self.job(job_id)
-            changes.setdefault("not_before_ns", next_due_ns(changes["recurrence"], changes.get("zone", job.zone), self._now_ns()))
+            recurrence, zone = changes.get("recurrence", job.recurrence), changes.get("zone", job.zone)
+            if recurrence:
+                changes.setdefault("not_before_ns", next_due_ns(recurrence, zone, self._now_ns()))
         return await self._did("edited", lambda c: c.jobs.edit(job_id, **changes))
 
     async def cancel(self, job_id: str) -> JobRow:
@@ -155,12 +163,19 @@ class Scheduler:
         await self._idle.wait()
         return await self.job(job_id)
 
-    def abort_running(self, why: str) -> None:
-        """Whatever runs; returns at once."""
+    def hold(self, why: str) -> None:
+        """From now on no job begins, and whatever runs is aborted; returns at once, and asks no disk. `pause_queue` makes it last."""
+        self._held = why
         if self._running is not None:
             self._running.control.abort(why)
 
+    async def until_over(self) -> None:
+        """Nothing runs, or what ran has ended, outputs off."""
+        if self._running is not None:
+            await self._running.over.wait()
+
     async def until_idle(self) -> None:
+        """And the catalogue knows."""
         await self._idle.wait()
 
     async def pause_queue(self, why: str) -> None:
@@ -170,6 +185,7 @@ class Scheduler:
 
     async def resume_queue(self) -> None:
         await self._catalogue.do(lambda c: c.jobs.pause_queue(None))
+        self._held = ""
         self._tell(NewsKind.QUEUE, "the queue goes on")
 
     async def lease(self) -> Lease | None:
@@ -181,10 +197,16 @@ class Scheduler:
         self._tell(NewsKind.LEASE, f"reserved by {who}", who=who, until_ns=until_ns, purpose=purpose)
         return lease
 
-    async def give_back(self) -> None:
-        held = await self._catalogue.do(lambda c: c.leases.give_back(self._now_ns()))
+    async def give_back(self, who: str, *, force: bool = False) -> None:
+        """Raises LeaseHeld for somebody else's lease, unless forced, which is told."""
+        held = await self._catalogue.do(lambda c: c.leases.give_back(who, now_ns=self._now_ns(), force=force))
         if held is not None:
-            self._tell(NewsKind.LEASE, f"given back by {held.who}", who="")
+            taken = "" if held.who == who else f", ended by {who}"
+            self._tell(NewsKind.LEASE, f"the lease of {held.who} is over{taken}", who="")
+
+    async def refuse_others(self, who: str) -> None:
+        """Raises LeaseHeld while somebody else has reserved the bench."""
+        await self._catalogue.do(lambda c: c.leases.refuse_others(who, now_ns=self._now_ns()))
 
     async def status(self) -> QueueStatus:
         paused, waiting, lease = await self._catalogue.do(
@@ -192,8 +214,8 @@ class Scheduler:
         )
         running = self._running
         return QueueStatus(
-            paused=paused is not None,
-            why_paused=paused or "",
+            paused=paused is not None or bool(self._held),
+            why_paused=paused or self._held,
             waiting=waiting,
             job=running.job.id if running else "",
             job_paused=running.control.paused if running else False,
@@ -202,53 +224,37 @@ class Scheduler:
 
     # what it does
 
-    async def _recover(self) -> None:
-        """What a kill left running goes first, and on with its run."""
-
-        def recover(catalogue: Catalogue) -> list[str]:
-            orphans = catalogue.runs.interrupt_orphans(self._bench)
-            job = catalogue.jobs.under_way()
-            if job is not None:
-                made = catalogue.runs.newest(limit=1, job=job.id)
-                catalogue.jobs.end(job.id, JobState.INTERRUPTED, run_id=made[0].id if made else job.run_id, error="the daemon died")
-                catalogue.jobs.requeue(job.id, urgent=True, error="the daemon died; goes on with its run")
-            return orphans
-
-        for run_id in await self._catalogue.do(recover):
-            log.warning("run %s was interrupted: the process that ran it died", run_id)
-
-    async def _next(self) -> tuple[JobRow | None, float]:
-        """The job to begin, or how long nothing can be due unless something changes."""
-        now_ns = self._now_ns()
-        paused, waiting, lease = await self._catalogue.do(lambda c: (c.jobs.paused(), c.jobs.waiting(), c.leases.current(now_ns)))
-        if paused is not None:
-            return None, LONGEST_WAIT_S
-        mine = [job for job in waiting if lease is None or job.submitted_by == lease.who]
-        due = next((job for job in mine if job.not_before_ns is None or job.not_before_ns <= now_ns), None)
-        if due is not None:
-            return due, 0.0
-        instants = [job.not_before_ns for job in waiting if job.not_before_ns is not None and job.not_before_ns > now_ns]
-        instants += [lease.until_ns] if lease is not None else []
-        soonest_s = (min(instants) - now_ns) * 1e-9 if instants else LONGEST_WAIT_S
-        return None, max(0.01, min(soonest_s, LONGEST_WAIT_S))
+    def _wait_s(self, due_ns: int | None) -> float:
+        soonest_s = LONGEST_WAIT_S if due_ns is None else (due_ns - self._now_ns()) * 1e-9
+        return max(0.01, min(soonest_s, LONGEST_WAIT_S))
 
     async def _one(self, job: JobRow) -> None:
-        job = await self._catalogue.do(lambda c: c.jobs.begin(job.id, now_ns=self._now_ns()))
         running = _Running(job, RunControl())
         self._running = running
         self._idle.clear()
         self._tell(NewsKind.QUEUE, f"{job.plan_name} begins", job=job.id)
         try:
             outcome, stopped = await self._outcome(running)
-            await self._catalogue.do(partial(_ended, job.id, outcome, stopped=stopped, now_ns=self._now_ns()))
-            if job.recurrence and not stopped:
-                await self._recur(job)
+            running.over.set()
+            goes_on = stopped and outcome.state is JobState.INTERRUPTED
+            end = partial(steps.end, job=job, outcome=outcome, goes_on=goes_on, now_ns=self._now_ns())
+            await (self._catalogue.do(end) if stopped else self._stored(end))
         finally:
             self._running = None
             self._idle.set()
         self._tell(NewsKind.QUEUE, f"{job.plan_name}: {outcome.state}{f', {outcome.error}' if outcome.error else ''}", job=job.id)
         if stopped:
             raise asyncio.CancelledError
+
+    async def _stored(self, step: Callable[[Catalogue], T]) -> T:
+        """Until the catalogue has it."""
+        while True:
+            try:
+                return await self._catalogue.do(step)
+            except LabdError as error:
+                log.error("the queue stands still, and tries again in %g s: %s", AGAIN_S, error)
+                self._news.publish(News(self._now_ns(), NewsKind.ALARM, f"the queue stands still: {error}"))
+                await asyncio.sleep(AGAIN_S)
 
     async def _outcome(self, running: _Running) -> tuple[JobOutcome, bool]:
         """What the job came to, and whether the daemon stops: then it is aborted, and its way out is waited for."""
@@ -267,13 +273,6 @@ class Scheduler:
             return JobOutcome(JobState.FAILED, "", f"a fault of labd's own: {type(error).__name__}: {error}"), stopped
         return task.result(), stopped
 
-    async def _recur(self, job: JobRow) -> None:
-        """The next occurrence, behind the others of its priority."""
-        due_ns = next_due_ns(job.recurrence, job.zone, self._now_ns())
-        names = NewJob.__dataclass_fields__
-        again = NewJob(**{name: getattr(job, name) for name in names} | {"run_id": "", "not_before_ns": due_ns})
-        await self._catalogue.do(lambda c: c.jobs.submit(again, now_ns=self._now_ns()))
-
     def _the_running(self, job_id: str) -> _Running:
         if self._running is None or self._running.job.id != job_id:
             raise StoreError(f"job {job_id} does not run now")
@@ -289,10 +288,11 @@ class Scheduler:
         self._news.publish(News(self._now_ns(), kind, text, job=job, data=data))
 
 
-def _ended(job_id: str, outcome: JobOutcome, catalogue: Catalogue, *, stopped: bool, now_ns: int) -> None:
-    catalogue.jobs.end(job_id, outcome.state, run_id=outcome.run_id, error=outcome.error, now_ns=now_ns)
-    if stopped and outcome.state is JobState.INTERRUPTED:
-        catalogue.jobs.requeue(job_id, urgent=True, error=outcome.error)
+def _put_back(job_id: str, why: str, catalogue: Catalogue) -> None:
+    """A job that was begun while the bench was stopped; the queue is paused in the same step, so that it does not come at once again."""
+    with catalogue.transaction():
+        catalogue.jobs.put_back(job_id)
+        catalogue.jobs.pause_queue(why)
 
 
 def is_open(job: JobRow) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
@@ -38,6 +39,10 @@ class Catalogue:
         """For commands that only read; changes nothing on disk, works beside a writer. Raises NotFound where there is no catalogue."""
         where = default_folder() if folder is None else folder
         return cls(where, open_database_read_only(where / CATALOGUE))
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is written inside is written whole, or not at all."""
+        return self._database.transaction()
 
     def trace_path(self, capture: CaptureRow) -> Path:
         """Where the trace of a begun capture is or will be, for TraceWriter and read_trace."""

@@ -40,15 +40,21 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. IMMEDIATE: a second writer waits here instead of failing in the middle."""
+        """All or nothing; one inside another is part of it. IMMEDIATE: a second writer waits here instead of failing in the middle."""
+        if self._connection.in_transaction:
+            yield
+            return
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # SQLite ends some by itself, for example on a full disk
-                self.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # SQLite ends some by itself, for example on a full disk
+            self.execute("ROLLBACK")
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -186,7 +186,8 @@ class Jobs:
         """Next of all, now; the others keep their order."""
         with self._database.transaction():
             self._waiting(job_id)
-            self._set(job_id, {"urgent": 1, "not_before_ns": None})
+            first = int(self._database.query("SELECT coalesce(min(position), 0) FROM jobs WHERE state = ?", (JobState.QUEUED,))[0][0])
+            self._set(job_id, {"urgent": 1, "not_before_ns": None, "position": first - 1})
         return self.get(job_id)
 
     def cancel(self, job_id: str, *, why: str = "", now_ns: int | None = None) -> JobRow:
@@ -205,8 +206,18 @@ class Jobs:
             self._set(job_id, {"state": JobState.RUNNING, "started_ns": _now(now_ns), "ended_ns": None, "error": ""})
         return self.get(job_id)
 
+    def put_back(self, job_id: str) -> None:
+        """running -> queued, at its place: it was begun and nothing has been done for it."""
+        self._database.execute(
+            "UPDATE jobs SET state = ?, started_ns = NULL WHERE id = ? AND state = ?", (JobState.QUEUED, job_id, JobState.RUNNING)
+        )
+
     def learn(self, job_id: str, *, run_id: str) -> None:
         self._set(job_id, {"run_id": run_id})
+
+    def recurs_no_more(self, job_id: str) -> None:
+        """Its next occurrence has its recurrence now: whoever resumes this one has one job more, not two series."""
+        self._set(job_id, {"recurrence": "", "zone": ""})
 
     def pause(self, job_id: str, *, paused: bool) -> None:
         """Between running and paused. Raises StoreError."""

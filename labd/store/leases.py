@@ -35,9 +35,8 @@ class Leases:
         if until_ns <= now_ns:
             raise StoreError("a lease ends in the future: give an end later than now")
         with self._database.transaction():
+            self.refuse_others(who, now_ns=now_ns)
             held = self.current(now_ns)
-            if held is not None and held.who != who:
-                raise LeaseHeld(f"the bench is reserved by {held.who}{f' for {held.purpose}' if held.purpose else ''}; ask them, or wait")
             self._end(now_ns)
             begun_ns = now_ns if held is None else held.from_ns
             self._database.execute(
@@ -45,12 +44,20 @@ class Leases:
             )
         return Lease(who, purpose, begun_ns, until_ns)
 
-    def give_back(self, now_ns: int) -> Lease | None:
-        """End the present one; returns it."""
+    def give_back(self, who: str, *, now_ns: int, force: bool = False) -> Lease | None:
+        """End the present one; returns it. Raises LeaseHeld for somebody else's, unless forced."""
         with self._database.transaction():
+            if not force:
+                self.refuse_others(who, now_ns=now_ns)
             held = self.current(now_ns)
             self._end(now_ns)
         return held
+
+    def refuse_others(self, who: str, *, now_ns: int) -> None:
+        """Raises LeaseHeld while somebody else has the bench."""
+        held = self.current(now_ns)
+        if held is not None and held.who != who:
+            raise LeaseHeld(f"the bench is reserved by {held.who}{f' for {held.purpose}' if held.purpose else ''}; ask them, or wait")
 
     def _end(self, now_ns: int) -> None:
         self._database.execute("UPDATE leases SET until_ns = ? WHERE until_ns > ?", (now_ns, now_ns))

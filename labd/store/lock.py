@@ -1,4 +1,4 @@
-"""The bench lock: one process at a time drives a bench."""
+"""Locks: one process at a time drives a bench, one daemon keeps a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,10 @@ class BenchBusy(StoreError):
     """Another process holds the bench; the message names it and since when."""
 
 
+class StoreServed(StoreError):
+    """Another daemon keeps the store: a store has one queue, and a queue one bench."""
+
+
 @contextmanager
 def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
     """Hold the bench for the length of the `with`; raises BenchBusy at once when somebody else does.
@@ -26,20 +30,35 @@ def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
     (removing it would let two processes hold locks on two files of one name).
     """
     path = folder / f"bench-{file_slug(bench_name)}.lock"
+    with _locked(path, bench_name, lambda holder: BenchBusy(f"{bench_name!r} is in use by {holder} ({path})")):
+        yield path
+
+
+@contextmanager
+def store_lock(folder: Path, bench_name: str) -> Iterator[Path]:
+    """Keep the store as its one daemon for the length of the `with`; raises StoreServed at once when there is one."""
+    path = folder / "daemon.lock"
+    refusal = "a daemon has a store of its own, give this one another with --store"
+    with _locked(path, bench_name, lambda holder: StoreServed(f"{folder} is served by {holder}; {refusal}")):
+        yield path
+
+
+@contextmanager
+def _locked(path: Path, bench_name: str, refused: Callable[[str], StoreError]) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise StoreError(f"{path}: the bench lock cannot be opened: {error}") from error
+        raise StoreError(f"{path}: the lock cannot be opened: {error}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BenchBusy(f"{bench_name!r} is in use by {_holder(handle)} ({path})") from None
+            raise refused(_holder(handle)) from None
         except OSError as error:
-            raise StoreError(f"{path}: the bench cannot be locked here: {error}") from error
+            raise StoreError(f"{path}: cannot be locked here: {error}") from error
         _sign(handle, bench_name)
-        yield path
+        yield
     finally:
         os.close(handle)
 

@@ -22,7 +22,8 @@ from labd.bench.control import RunControl
 from labd.guard.wire import OffResult
 from labd.live.view import LiveView
 from labd.live.windows import Windows
-from labd.queue.scheduler import JobOutcome, QueueStatus, Scheduler
+from labd.queue.scheduler import QueueStatus, Scheduler
+from labd.queue.steps import JobOutcome
 from labd.resources import path as resource
 from labd.store.jobs import JobRow, JobState
 from labd.store.session import CatalogueSession
@@ -48,7 +49,8 @@ class FakeBench:
         self.said.append(f"off by {who}")
         return [OffResult("smu", True, None, "off", 0.1, 1)]
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self, who: str) -> Sequence[Finding]:
+        self.said.append(f"checked by {who}")
         return [Finding("smu", True, "it answers")]
 
     async def doctor(self) -> Sequence[Finding]:

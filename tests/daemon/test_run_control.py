@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labd import bench_file
+from labd import bench_file, logs
 from labd.bench import runner
 from labd.bench.acquire import Rig, Sink, Taken, acquire
 from labd.bench.control import RunControl
@@ -44,6 +45,25 @@ def failing(monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
         return await acquire(rig, plan, sink)
 
     monkeypatch.setattr(runner, "acquire", disturbed)
+
+
+async def test_a_run_bears_what_was_said_of_it_when_it_was_submitted(bench: Bench) -> None:
+    await bench.run(bench.request(notes="first board", tags=("paper", "keep")))
+    row, _ = await bench.stored()
+    assert (row.notes, row.tags) == ("first board", ("keep", "paper"))
+
+
+async def test_what_is_logged_in_a_run_says_in_which_run_and_capture(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Where a capture is made, one line is enough: what is about it comes from the task it is logged in."""
+    caplog.handler.addFilter(logs.masked)
+    bench.acts[NewsKind.CAPTURE_STARTED] = lambda _news: logging.getLogger("labd.bench").warning("the disk is slow")
+    try:
+        await bench.run(bench.request())
+    finally:
+        caplog.handler.removeFilter(logs.masked)
+    row, captures = await bench.stored()
+    line = next(record for record in caplog.records if record.getMessage() == "the disk is slow")
+    assert (vars(line)["run"], vars(line)["capture"]) == (row.id, captures[0].key)
 
 
 async def test_a_paused_run_waits_with_its_outputs_off_and_then_does_the_rest(bench: Bench) -> None:

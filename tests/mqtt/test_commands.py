@@ -19,7 +19,8 @@ from labd.bench.control import RunControl
 from labd.daemon.mqtt_commands import MqttCommands
 from labd.mqtt.section import MqttSection
 from labd.mqtt.sink import MqttSink
-from labd.queue.scheduler import JobOutcome, Scheduler
+from labd.queue.scheduler import Scheduler
+from labd.queue.steps import JobOutcome
 from labd.store.jobs import JobRow, JobState
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed

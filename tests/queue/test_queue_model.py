@@ -115,6 +115,7 @@ class Queue(RuleBasedStateMachine):
             return
         self.catalogue.jobs.hasten(job)
         mine.urgent = True
+        self.places = [mine, *(one for one in self.places if one is not mine)]
 
     @rule(target=ended, job=jobs)
     def cancel(self, job: str) -> str | MultipleResults[str]:

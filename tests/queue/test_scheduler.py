@@ -3,33 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from labd.bench.control import RunControl
 from labd.errors import StoreError
-from labd.queue.scheduler import JobOutcome, Scheduler
+from labd.queue import scheduler, steps
+from labd.queue.recurrence import RecurrenceError
+from labd.queue.scheduler import Scheduler
+from labd.queue.steps import JobOutcome
+from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, JobState, NewJob, Place
 from labd.store.leases import LeaseHeld
+from labd.store.rows import NewRun, RunState
 from labd.store.session import CatalogueSession
 from labd.stream.hub import Hub
 from labd.stream.news import News
+
+T = TypeVar("T")
 
 SOON_S = 10.0
 NOW_NS = 1_795_444_200_000_000_000  # 2026-11-23 14:30 UTC
 HOUR_NS = 3600 * 10**9
 
 
+class Disk(CatalogueSession):
+    """A catalogue whose disk refuses, or holds up, what a test wants it to. attempts: what was refused so far."""
+
+    refuses = False
+    attempts = 0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.refused = asyncio.Event()
+
+    async def do(self, work: Callable[[Catalogue], T]) -> T:
+        if self.refuses:
+            self.attempts += 1
+            self.refused.set()
+            raise StoreError("the disk is full")
+        return await super().do(work)
+
+    @asynccontextmanager
+    async def held_up(self) -> AsyncIterator[None]:
+        """What is asked inside waits until the end."""
+        let_go = threading.Event()
+        first = asyncio.create_task(super().do(lambda _catalogue: let_go.wait()))
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            let_go.set()
+            await first
+
+
 @dataclass(slots=True)
 class Lab:
     """A scheduler whose jobs wait until the test ends them."""
 
-    catalogue: CatalogueSession
+    catalogue: Disk
     now_ns: int = NOW_NS
     begun: list[str] = field(default_factory=list)
     ends: dict[str, asyncio.Future[JobOutcome]] = field(default_factory=dict)
@@ -83,7 +122,8 @@ async def running(lab: Lab) -> AsyncIterator[Lab]:
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with CatalogueSession(tmp_path) as catalogue:
+    catalogue = Disk(tmp_path)
+    async with catalogue:
         yield Lab(catalogue)
 
 
@@ -247,3 +287,129 @@ async def test_only_waiting_jobs_can_be_changed(lab: Lab) -> None:
             with pytest.raises(StoreError, match="is running; this can be done to a waiting job only"):
                 await ask
         await lab.end("a")
+
+
+async def test_two_jobs_hastened_run_in_the_opposite_order_the_last_one_first(lab: Lab) -> None:
+    ids = {name: (await lab.submit(name)).id for name in ("a", "b", "c", "d")}
+    for name in ("c", "b"):
+        await lab.scheduler.run_now(ids[name])
+    assert [job.plan_name for job in await lab.scheduler.jobs()] == ["b", "c", "a", "d"]
+
+
+async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had_come(lab: Lab) -> None:
+    await lab.submit("a")
+    async with lab.catalogue.held_up():
+        going = asyncio.create_task(lab.scheduler.run(), name="scheduler")
+        await asyncio.sleep(0)  # the scheduler has asked whose turn it is
+        lab.scheduler.hold("emergency stop by ann")
+        await asyncio.wait_for(lab.scheduler.until_over(), timeout=SOON_S)
+    status = await lab.scheduler.status()
+    assert (status.paused, status.why_paused, status.job) == (True, "emergency stop by ann", "")
+    await lab.scheduler.pause_queue("emergency stop by ann")
+    assert await lab.states() == {"a": JobState.QUEUED}
+    assert lab.begun == []
+    await lab.scheduler.resume_queue()
+    await lab.until_begun("a")
+    await lab.end("a")
+    going.cancel()
+    await asyncio.wait((going,))
+
+
+async def test_stopping_the_bench_reaches_the_run_while_the_disk_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        lab.catalogue.refuses = True
+        lab.scheduler.hold("emergency stop by ann")
+        await asyncio.wait_for(lab.scheduler.until_over(), timeout=SOON_S)
+        assert lab.controls["a"].reason == "emergency stop by ann"
+        lab.catalogue.refuses = False
+        await asyncio.wait_for(lab.scheduler.until_idle(), timeout=SOON_S)
+        assert await lab.states() == {"a": JobState.INTERRUPTED}
+
+
+async def test_a_disk_that_refuses_ends_neither_the_queue_nor_what_a_job_came_to(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    for name in ("a", "b"):
+        await lab.submit(name)
+    async with running(lab):
+        await lab.until_begun("a")
+        lab.catalogue.refuses = True
+        lab.ends["a"].set_result(JobOutcome(JobState.FINISHED, "run of a", ""))
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+        lab.catalogue.refuses = False
+        await lab.until_begun("a", "b")
+        assert await lab.states() == {"a": JobState.FINISHED, "b": JobState.RUNNING}
+        await lab.end("b")
+
+
+async def test_a_job_cancelled_while_the_scheduler_looks_for_one_ends_nothing_else(lab: Lab) -> None:
+    first, _ = await lab.submit("a"), await lab.submit("b")
+    async with running(lab):
+        async with lab.catalogue.held_up():
+            cancelled = asyncio.create_task(lab.scheduler.cancel(first.id))
+            await asyncio.sleep(0)
+        await asyncio.wait((cancelled,))
+        name = "b" if cancelled.exception() is None else "a"  # whoever came first
+        await lab.until_begun(name)
+        await lab.end(name)
+
+
+async def test_a_recurrence_that_means_nothing_is_refused_with_a_start_time_too(lab: Lab) -> None:
+    with pytest.raises(RecurrenceError, match="every night at two"):
+        await lab.submit("a", recurrence="every night at two", zone="UTC", not_before_ns=NOW_NS)
+    job = await lab.submit("a", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS + HOUR_NS)
+    assert job.not_before_ns == NOW_NS + HOUR_NS
+    with pytest.raises(RecurrenceError, match="Mars/Olympus"):
+        await lab.scheduler.edit(job.id, zone="Mars/Olympus")
+    moved = await lab.scheduler.edit(job.id, zone="Europe/Berlin")
+    assert moved.not_before_ns == NOW_NS + int(10.5 * HOUR_NS)
+
+
+async def test_resuming_an_occurrence_that_failed_makes_no_second_series(lab: Lab) -> None:
+    await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
+    async with running(lab):
+        await lab.until_begun("nightly")
+        await lab.end("nightly", JobState.FAILED, "the board does not answer")
+        failed = next(job for job in await lab.scheduler.jobs() if job.state is JobState.FAILED)
+        await lab.scheduler.resume(failed.id)
+        await lab.until_begun("nightly", "nightly")
+        await lab.end("nightly")
+    recurring = [job for job in await lab.scheduler.jobs() if job.recurrence]
+    assert [job.state for job in recurring] == [JobState.QUEUED]
+
+
+async def test_a_daemon_that_stops_as_a_nightly_job_ends_leaves_the_next_night_in_the_queue(lab: Lab) -> None:
+    await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
+    async with running(lab):
+        await lab.until_begun("nightly")
+        lab.ends["nightly"].set_result(JobOutcome(JobState.FINISHED, "run of nightly", ""))
+    states = sorted((job.state, bool(job.recurrence)) for job in await lab.scheduler.jobs())
+    assert states == [(JobState.FINISHED, False), (JobState.QUEUED, True)]
+
+
+@pytest.mark.parametrize("state", [RunState.FINISHED, RunState.FAILED])
+async def test_a_job_whose_run_had_ended_when_the_daemon_was_killed_ends_as_its_run_did(lab: Lab, state: RunState) -> None:
+    job = await lab.submit("a")
+
+    def killed(catalogue: Catalogue) -> str:
+        catalogue.jobs.begin(job.id, now_ns=NOW_NS)
+        run = catalogue.runs.create(NewRun("demo", "", "a", "", job=job.id), [], now_ns=NOW_NS)
+        catalogue.runs.end(run.id, state, error="all of it", now_ns=NOW_NS + 1)
+        return run.id
+
+    run_id = await lab.catalogue.do(killed)
+    await lab.catalogue.do(partial(steps.recover, bench="demo", now_ns=NOW_NS + 2))
+    ended = await lab.scheduler.job(job.id)
+    assert (ended.state, ended.run_id, ended.error) == (JobState(state), run_id, "all of it")
+
+
+async def test_a_lease_is_ended_by_its_holder_or_by_force_and_that_is_told(lab: Lab) -> None:
+    await lab.scheduler.take_lease("ann", NOW_NS + HOUR_NS, "a new board")
+    for refused in (lab.scheduler.give_back("bob"), lab.scheduler.refuse_others("bob")):
+        with pytest.raises(LeaseHeld, match="reserved by ann for a new board"):
+            await refused
+    await lab.scheduler.refuse_others("ann")
+    await lab.scheduler.give_back("bob", force=True)
+    assert await lab.scheduler.lease() is None

@@ -1,4 +1,4 @@
-"""The bench lock: one holder, named to the second, gone with its process."""
+"""Locks: one holder, named to the second, gone with its process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from labd import bench_file, resources
 from labd.daemon import opened
-from labd.store.lock import BenchBusy, bench_lock
+from labd.store.lock import BenchBusy, StoreServed, bench_lock, store_lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -34,6 +34,14 @@ def test_a_second_holder_is_told_who_and_since_when(tmp_path: Path) -> None:
         with bench_lock(tmp_path, "other"):
             pass
     with bench_lock(tmp_path, "demo"):
+        pass
+
+
+def test_a_store_has_one_daemon_whatever_its_bench(tmp_path: Path) -> None:
+    refused = pytest.raises(StoreServed, match=rf"is served by process {os.getpid()} since .*; .* give this one another with --store")
+    with store_lock(tmp_path, "demo"), refused, store_lock(tmp_path, "second"):
+        pass
+    with store_lock(tmp_path, "second"), bench_lock(tmp_path, "second"):
         pass
 
 

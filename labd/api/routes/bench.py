@@ -43,9 +43,9 @@ async def off(given: Given, who: Who) -> Sequence[OffResult]:
 
 
 @router.post("/bench/check", operation_id="check_bench")
-async def check(given: Given) -> Sequence[Finding]:
-    """Test the bench; 409 while it is in use."""
-    return await given.bench.check()
+async def check(given: Given, who: Who) -> Sequence[Finding]:
+    """Test the bench; 409 while it is in use, or reserved by somebody else."""
+    return await given.bench.check(who.name)
 
 
 @router.get("/doctor", operation_id="doctor")

@@ -104,6 +104,9 @@ async def take_lease(body: LeaseBody, given: Given, who: Who) -> Lease:
 
 
 @router.delete("/lease", operation_id="give_back_lease", status_code=204)
-async def give_back(given: Given) -> Response:
-    await given.queue.give_back()
+async def give_back(
+    given: Given, who: Who, *, force: Annotated[bool, Query(description="also somebody else's; they and everybody are told")] = False
+) -> Response:
+    """Your own."""
+    await given.queue.give_back(who.name, force=force)
     return Response(status_code=204)
