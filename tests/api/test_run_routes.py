@@ -101,6 +101,12 @@ def nothing(_: Catalogue) -> None:
     return None
 
 
+@pytest.mark.parametrize("path", ["runs", "jobs", "lease"])
+async def test_what_is_listed_does_not_wait_for_what_is_written(given: Api, path: str) -> None:
+    async with held(given.services.catalogue.do):
+        assert (await given.ask("GET", path)).status_code == 200
+
+
 async def test_more_readers_than_may_wait_are_told_to_come_again_and_the_queue_takes_plans_all_the_same(given: Api) -> None:
     catalogue = given.services.catalogue
     async with held(catalogue.read):
