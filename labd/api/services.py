@@ -67,6 +67,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """least_free: bytes of the disk that no import or export may take."""
+
     catalogue: CatalogueSession
     queue: Scheduler
     worker: Worker
@@ -75,3 +77,4 @@ class Services:
     live: LiveFrames
     windows: TraceWindows
     access: Access = field(default_factory=Access)
+    least_free: int = 0

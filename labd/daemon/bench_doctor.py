@@ -22,7 +22,7 @@ from labd_instruments import loader
 from labd_instruments.contract import OffAssurance
 
 REACH_S = 2.0
-LAN = re.compile(r"^TCPIP\d*::(?P<host>[^:]+)::(?:(?P<port>\d+)::SOCKET|.*)$", re.IGNORECASE)
+LAN = re.compile(r"^TCPIP\d*::(?P<host>[^:]+)(?:::(?:(?P<socket>\d+)::SOCKET|(?P<hislip>hislip\d*(?:,(?P<port>\d+))?)|.*))?", re.IGNORECASE)
 VXI11_PORT, HISLIP_PORT = 111, 4880
 
 
@@ -50,17 +50,25 @@ def bench_findings(path: Path, store: Path) -> Iterator[Finding]:
 def _instruments(bench: Bench) -> Iterator[Finding]:
     """Whether something listens; nothing is sent to it."""
     for name, section in bench.instruments.items():
-        place = LAN.match(section.resource or "")
-        if place is None:
-            continue
-        hislip = "hislip" in (section.resource or "").lower()
-        port = int(place["port"] or (HISLIP_PORT if hislip else VXI11_PORT))
-        yield _reached(name, place["host"], port)
+        place = lan_place(section.resource or "")
+        if place is not None:
+            yield reached(name, *place)
 
 
-def _reached(what: str, host: str, port: int) -> Finding:
+def lan_place(resource: str) -> tuple[str, int] | None:
+    """Host and port of a VISA resource on a network, None for any other; `hislip0,4881` names its port itself (VPP-4.3)."""
+    place = LAN.match(resource)
+    if place is None:
+        return None
+    return place["host"], int(place["socket"] or place["port"] or (HISLIP_PORT if place["hislip"] else VXI11_PORT))
+
+
+def reached(what: str, host: str, port: int) -> Finding:
+    """Whether somebody takes connections there; nothing is sent."""
     try:
         socket.create_connection((host, port), timeout=REACH_S).close()
+    except UnicodeError:  # of the codec for international names, before anybody is asked
+        return Finding(what, False, f"{host!r} is no name that a host can have")
     except OSError as error:
         return Finding(what, False, f"{host} port {port} cannot be reached: {error.strerror or error}; is it on, and in this network?")
     return Finding(what, True, f"{host} port {port} takes connections")
@@ -121,7 +129,7 @@ def _server(bench: Bench) -> Iterator[Finding]:
         tls = Tls(folder / section.tls_certificate, folder / section.tls_key)
         yield tried("TLS", lambda: _checked(tls))
     if bench.mqtt is not None:
-        yield _reached("mqtt", bench.mqtt.host, bench.mqtt.port)
+        yield reached("mqtt", bench.mqtt.host, bench.mqtt.port)
         name = bench.mqtt.password_env
         if name and name not in os.environ:
             yield Finding("mqtt", False, f"mqtt.password_env: {name} is not set in the environment")
@@ -138,8 +146,16 @@ def port_finding(what: str, port: str) -> Finding:
         return Finding(what, False, f"{port}: there is no such port; is the board plugged in?")
     if os.access(port, os.R_OK | os.W_OK):
         return Finding(what, True, f"{port}: may be used")
-    group = Path(port).group()
-    return Finding(what, False, f"{port}: may not be used by this user; `sudo usermod -aG {group} $USER`, then log in again")
+    return Finding(what, False, f"{port}: may not be used by this user; {way_in(Path(port))}")
+
+
+def way_in(port: Path) -> str:
+    """What lets a user use a port."""
+    try:
+        group = port.group()
+    except KeyError:  # as in a container, whose groups are not the machine's
+        return f"its group {port.stat().st_gid} has no name on this machine: give it one (groupadd), or the port another group (udev)"
+    return f"`sudo usermod -aG {group} $USER`, then log in again"
 
 
 def tried(what: str, look: Callable[[], str]) -> Finding:

@@ -52,7 +52,7 @@ class BenchState:
 
     async def status(self) -> BenchStatus:
         guard = self.around.guard
-        free = await self.around.catalogue.do(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
+        free = await self.around.catalogue.read(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
         return BenchStatus(
             bench=self.bench.name,
             description=self.bench.description,
@@ -108,7 +108,7 @@ class BenchState:
         plan = bench_file.plan_of(text, Path("plan"))
         bench_file.check_plan(self.bench, plan)
         plans = expand(translate.wanted(plan), method(self.bench), longest_event_s=self.bench.board.longest_event)
-        cost_s = await self.around.catalogue.do(partial(_costs, self.bench.name))
+        cost_s = await self.around.catalogue.read(partial(_costs, self.bench.name))
         known = [Planned(one.key, one.duration_s) for one in plans]
         captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
         return PlanCheck(plan.name, captures, estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"))

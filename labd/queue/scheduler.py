@@ -113,7 +113,7 @@ class Scheduler:
             under_way = catalogue.jobs.under_way()
             return [*([under_way] if under_way else []), *catalogue.jobs.waiting(), *catalogue.jobs.ended(limit=ended)]
 
-        return await self._catalogue.do(listed)
+        return await self._catalogue.read(listed)
 
     async def job(self, job_id: str) -> JobRow:
         """Raises NotFound."""
@@ -189,7 +189,7 @@ class Scheduler:
         self._tell(NewsKind.QUEUE, "the queue goes on")
 
     async def lease(self) -> Lease | None:
-        return await self._catalogue.do(lambda c: c.leases.current(self._now_ns()))
+        return await self._catalogue.read(lambda c: c.leases.current(self._now_ns()))
 
     async def take_lease(self, who: str, until_ns: int, purpose: str) -> Lease:
         """Until then only jobs that `who` submitted begin. Raises LeaseHeld."""

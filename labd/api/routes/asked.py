@@ -35,5 +35,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (415, "wrong content type"),
         (422, "the request is wrong"),
         (429, "too many requests"),
+        (503, "more is asked at once than can be answered, try again; or the file of tokens cannot be read"),
     )
 }

@@ -60,4 +60,4 @@ async def _trace(given: Given, run_id: str, order: int) -> Path:
             raise NotFound(f"run {run.id} has no samples of a capture {order}")
         return catalogue.trace_path(row)
 
-    return await given.catalogue.do(place)
+    return await given.catalogue.read(place)
