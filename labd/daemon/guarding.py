@@ -172,4 +172,4 @@ async def off_beside(bench: Bench) -> list[OffResult]:
     """Switch everything off, whatever labd is doing on the bench: through its guard, or by sessions of our own."""
     if bench.is_virtual:
         return []
-    return await switch_off(armament(bench), socket=socket_of(bench))
+    return await switch_off(armament(bench), sockets=[socket_of(bench)])

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labd.errors import InstrumentFailure
-from labd.guard.journal import Journal
+from labd.guard.journal import Journal, open_incidents, stops
 from labd.guard.server import Guard
 
 BACKLOG = 16
@@ -73,10 +73,14 @@ async def _run(listener: socket.socket, arguments: argparse.Namespace, ready: in
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Journal(arguments.journal) as journal:
+        for incident in open_incidents(arguments.journal):
+            await journal.note(
+                "abandoned", incident.bench, "the guard was ended before it could tell that all is off", incident=incident.id
+            )
         await journal.note("started", "", f"process {os.getpid()} serves {arguments.socket}")
         if ready is not None:
             os.write(ready, b"1")
-        await Guard(journal, linger_s=arguments.linger).serve(listener, stop)
+        await Guard(journal, linger_s=arguments.linger, stops=stops(arguments.journal)).serve(listener, stop)
 
 
 @contextmanager

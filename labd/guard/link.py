@@ -25,6 +25,10 @@ class GuardLost(SafetyRefusal):
     """The guard does not answer: nobody would switch off should this process die."""
 
 
+class TakenByGuard(SafetyRefusal):
+    """The guard has switched the outputs off, or holds them off after an emergency stop: a person decides when it goes on."""
+
+
 class GuardLink:
     """Async context manager. `alive`: a guard is connected and answers.
 
@@ -71,23 +75,31 @@ class GuardLink:
         """What the guard is armed for and what it is switching off. Raises GuardLost."""
         return await self._ask({"op": "status"}, ANSWER_S)
 
-    async def off(self, armament: Armament) -> list[OffResult]:
-        """The emergency stop through the guard. Raises GuardLost, SafetyRefusal (it refuses)."""
-        answer = await self._ask({"op": "off"} | wire.write_armament(armament), OFF_S + armament.off_time_s)
+    async def off(self, armament: Armament, *, by: str = "") -> list[OffResult]:
+        """The emergency stop through the guard, which holds the bench off until `release`. by: who wants it, where not this process's user.
+
+        Raises GuardLost, SafetyRefusal (it refuses).
+        """
+        answer = await self._ask({"op": "off", "by": by} | wire.write_armament(armament), OFF_S + armament.off_time_s)
         _refused(answer)
         try:
             return [wire.read_result(one) for one in answer["results"]]
         except (WireError, KeyError, TypeError) as error:
             raise GuardLost(f"the guard answers what labd does not understand: {error}") from error
 
+    async def release(self, bench: str, *, by: str = "") -> None:
+        """End what an emergency stop of this bench holds off. Raises GuardLost, SafetyRefusal (it refuses)."""
+        await self.connect()
+        _refused(await self._ask({"op": "release", "bench": bench, "by": by}, OFF_S))
+
     @asynccontextmanager
     async def armed(self, armament: Armament, *, beyond_help: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
-        """The guard answers for these sources as long as the body runs. Raises GuardLost or SafetyRefusal before the body begins.
+        """The guard answers for these sources as long as the body runs. Raises GuardLost, TakenByGuard or SafetyRefusal before it begins.
 
         beyond_help: True withholds the beat: an instrument's thread hangs for longer than the bench's own way out needs.
         A body that ends in OutputNotVerifiedOff leaves its sources to the guard, which goes on trying. Should the guard switch off while
-        the body runs (this process did not run for a heartbeat), the body is ended with SafetyRefusal. A guard that is lost meanwhile is
-        told to `on_change`, and armed again as soon as one is back; the body goes on.
+        the body runs (an emergency stop; this process did not run for a heartbeat), the body is ended with TakenByGuard. A guard that is
+        lost meanwhile is told to `on_change`, and armed again as soon as one is back; the body goes on.
         """
         await self._arm(armament)
         why: list[str] = []
@@ -102,7 +114,7 @@ class GuardLink:
         except TimeoutError as error:
             if not why:
                 raise
-            raise SafetyRefusal(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
+            raise TakenByGuard(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
         except BaseException as error:
             if _not_verified(error):
                 end = {"op": "take", "why": str(error)}
@@ -187,6 +199,8 @@ class GuardLink:
 
 
 def _refused(answer: Message) -> None:
+    if answer.get("stopped"):
+        raise TakenByGuard(f"the guard refuses: {answer['error']}")
     if "error" in answer:
         raise SafetyRefusal(f"the guard refuses: {answer['error']}")
 

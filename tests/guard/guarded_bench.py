@@ -44,12 +44,13 @@ class GuardProcess:
         return [entry for entry in guard_journal.read(self.journal) if entry.what == what]
 
     def start(self) -> None:
+        before = len(self.entries("started"))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "labd.guard", "--socket", str(self.socket), "--journal", str(self.journal)],
             text=True,
             stderr=subprocess.DEVNULL,
         )
-        until(lambda: len(self.entries("started")) > 0 and self.socket.exists())
+        until(lambda: len(self.entries("started")) > before)  # it listens before it says so
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

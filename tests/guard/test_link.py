@@ -196,7 +196,7 @@ async def test_a_guard_that_cannot_start_is_named(tmp_path: Path) -> None:
 
 async def test_an_emergency_stop_that_reaches_nobody_says_which_source_is_not_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labd.guard.off.GIVE_UP_S", 0.0)
-    (result,) = await switch_off(armament(NOBODY), socket=tmp_path / "none.sock")
+    (result,) = await switch_off(armament(NOBODY), sockets=[tmp_path / "none.sock"])
     assert not result.off
     assert result.source == "smu"
     assert NOBODY in result.text
