@@ -32,13 +32,18 @@ class TakenByGuard(SafetyRefusal):
 class GuardLink:
     """Async context manager. `alive`: a guard is connected and answers.
 
-    on_change: told the new state, and why, whenever it changes: `on_change(alive, text)`.
+    on_change: told the new state, and why, whenever it changes: `on_change(alive, text)`. patience_s: how long to wait for a guard that is
+    not there when it is to be armed.
     """
 
-    def __init__(self, socket: Path, *, on_change: Callable[[bool, str], None] = lambda _alive, _text: None) -> None:
+    def __init__(
+        self, socket: Path, *, on_change: Callable[[bool, str], None] = lambda _alive, _text: None, patience_s: float = 0.0
+    ) -> None:
         self.socket = socket
         self.alive = False
         self._on_change = on_change
+        self._patience_s = patience_s
+        self._connecting = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -61,15 +66,16 @@ class GuardLink:
 
     async def connect(self) -> None:
         """Connect unless connected. Raises GuardLost."""
-        if self.alive:
-            return
-        try:
-            reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
-        except OSError as error:
-            raise GuardLost(f"no guard serves {self.socket}: {error.strerror or error}") from error
-        self.alive = True
-        self._reading = self._tasks.create_task(self._read(reader, self._writer), name="guard link")
-        self._on_change(True, "connected")
+        async with self._connecting:
+            if self.alive:
+                return
+            try:
+                reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
+            except OSError as error:
+                raise GuardLost(f"no guard serves {self.socket}: {error.strerror or error}") from error
+            self.alive = True
+            self._reading = self._tasks.create_task(self._read(reader, self._writer), name="guard link")
+            self._on_change(True, "connected")
 
     async def status(self) -> Message:
         """What the guard is armed for and what it is switching off. Raises GuardLost."""
@@ -101,6 +107,7 @@ class GuardLink:
         the body runs (an emergency stop; this process did not run for a heartbeat), the body is ended with TakenByGuard. A guard that is
         lost meanwhile is told to `on_change`, and armed again as soon as one is back; the body goes on.
         """
+        await self._appeared()
         await self._arm(armament)
         why: list[str] = []
         end: Message = {"op": "disarm"}
@@ -121,6 +128,18 @@ class GuardLink:
             raise
         finally:
             await self._leave(end)
+
+    async def _appeared(self) -> None:
+        """Raises GuardLost when there is none for patience_s."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._patience_s
+        while True:
+            try:
+                return await self.connect()
+            except GuardLost:
+                if loop.time() >= end_s:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     async def _arm(self, armament: Armament, *, again: bool = False) -> str:
         """Why the guard has taken the outputs meanwhile (asked only when `again`), or nothing. Raises GuardLost, SafetyRefusal."""

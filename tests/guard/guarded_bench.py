@@ -30,6 +30,7 @@ class GuardProcess:
     """`python -m labd.guard` with its files in `folder`."""
 
     folder: Path
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = field(default=None)
 
     @property
@@ -46,7 +47,7 @@ class GuardProcess:
     def start(self) -> None:
         before = len(self.entries("started"))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labd.guard", "--socket", str(self.socket), "--journal", str(self.journal)],
+            [sys.executable, "-m", "labd.guard", "--socket", str(self.socket), "--journal", str(self.journal), *self.options],
             text=True,
             stderr=subprocess.DEVNULL,
         )
@@ -63,8 +64,8 @@ class GuardProcess:
 
 
 @contextmanager
-def guard_process(folder: Path) -> Iterator[GuardProcess]:
-    guard = GuardProcess(folder)
+def guard_process(folder: Path, *options: str) -> Iterator[GuardProcess]:
+    guard = GuardProcess(folder, options)
     guard.start()
     try:
         yield guard
