@@ -81,11 +81,16 @@ class BenchState:
                 await self.scheduler.until_idle()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
-        results = await off_beside(self.bench)
+        results = await off_beside(self.bench, by=who)
         self.around.news.publish(
             News(time.time_ns(), NewsKind.BENCH, f"emergency stop by {who}", data={"sources": [asdict(one) for one in results]})
         )
         return results
+
+    async def release(self, who: str) -> None:
+        """What an emergency stop holds off may be used again. Raises SafetyRefusal where no guard answers."""
+        if self.around.guard is not None:
+            await self.around.guard.release(self.bench.name, by=who)
 
     async def check(self) -> list[Finding]:
         """Test the bench. Raises BenchBusy while it is in use, LabdError."""
@@ -108,7 +113,7 @@ class BenchState:
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""
-        await self.scheduler.pause_queue(f"outputs not verified off: {text}")
+        await self.scheduler.pause_queue(text)
         self.alarm(text)
 
     def alarm(self, text: str) -> None:

@@ -48,6 +48,9 @@ class FakeBench:
         self.said.append(f"off by {who}")
         return [OffResult("smu", True, None, "off", 0.1, 1)]
 
+    async def release(self, who: str) -> None:
+        self.said.append(f"released by {who}")
+
     async def check(self) -> Sequence[Finding]:
         return [Finding("smu", True, "it answers")]
 
