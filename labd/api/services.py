@@ -28,6 +28,9 @@ class BenchOperations(Protocol):
 
     async def off(self, who: str) -> Sequence[OffResult]: ...
 
+    async def release(self, who: str) -> None:
+        """The end of an emergency stop's hold on the bench. Raises SafetyRefusal."""
+
     async def check(self, who: str) -> Sequence[Finding]:
         """Raises BenchBusy, LeaseHeld."""
 

@@ -10,11 +10,6 @@ import typer
 from labd.client.connection import BENCH_ENV, Connection, target
 
 
-def remember(context: typer.Context, bench: str | None) -> None:
-    """What was given before the command's name."""
-    context.obj = bench
-
-
 def connected(context: typer.Context, store: Path | None = None) -> Connection:
     """Raises NoDaemon."""
     return Connection(target(context.find_root().obj, store))

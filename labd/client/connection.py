@@ -82,10 +82,10 @@ class Connection:
     The operations are functions generated from the OpenAPI document: `answer(list_jobs.sync_detailed(client=connection.client))`.
     """
 
-    def __init__(self, where: Target) -> None:
+    def __init__(self, where: Target, *, within_s: float = ANSWER_S) -> None:
         self._where = where
         self._headers = {"authorization": f"Bearer {where.token}"} if where.token else {}
-        self.client = Client(base_url=where.url.rstrip("/"), headers=self._headers, timeout=httpx.Timeout(ANSWER_S))
+        self.client = Client(base_url=where.url.rstrip("/"), headers=self._headers, timeout=httpx.Timeout(within_s))
 
     def __enter__(self) -> Connection:
         return self

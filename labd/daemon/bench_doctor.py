@@ -13,7 +13,7 @@ from pathlib import Path
 from labd.api.server import Tls, check_tls
 from labd.bench.check import Finding
 from labd.bench_file import Bench
-from labd.daemon.guarding import socket_of
+from labd.daemon.guarding import sockets_of
 from labd.daemon.opened import load_bench, sole_use
 from labd.errors import LabdError
 from labd.guard.link import GuardLink
@@ -85,9 +85,11 @@ def _guard(bench: Bench) -> Iterator[Finding]:
     if bench.is_virtual:
         yield Finding("guard", True, "none needed, the bench is virtual")
         return
-    path = socket_of(bench)
-    if not path.exists():
-        yield Finding("guard", None, f"none serves {path} now; labd starts one with each run, a service keeps one (labd units)")
+    path = next((one for one in sockets_of(bench) if one.exists()), None)
+    if path is None:
+        yield Finding(
+            "guard", None, f"none serves {sockets_of(bench)[0]} now; labd starts one with each run, a service keeps one (labd units)"
+        )
         return
     yield tried("guard", lambda: asyncio.run(_guard_status(path)))
 
@@ -99,7 +101,8 @@ async def _guard_status(path: Path) -> str:
     pid = int(said["pid"])
     if shares_a_service(pid, [int(one["pid"]) for one in said["armed"]]):
         raise LabdError(f"process {pid} is in its daemon's control group and would end with it: make it a service of its own (labd units)")
-    return f"process {pid} serves {path}, armed: {', '.join(one['bench'] for one in said['armed']) or 'nothing'}"
+    held = "".join(f"; {one['bench']} is held off: {one['why']}" for one in said["stopped"])
+    return f"process {pid} serves {path}, armed: {', '.join(one['bench'] for one in said['armed']) or 'nothing'}{held}"
 
 
 def shares_a_service(guard: int, clients: list[int]) -> bool:

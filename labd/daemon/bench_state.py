@@ -85,13 +85,18 @@ class BenchState:
                 await self.scheduler.until_over()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
-        results = await off_beside(self.bench)
+        results = await off_beside(self.bench, by=who)
         self.around.news.publish(News(time.time_ns(), NewsKind.BENCH, why, data={"sources": [asdict(one) for one in results]}))
         for one in results:
             if not one.off:
                 self.alarm(f"{one.source} is NOT OFF after the {why}: {one.text}")
         await self._keep_paused(why)
         return results
+
+    async def release(self, who: str) -> None:
+        """What an emergency stop holds off may be used again. Raises SafetyRefusal where no guard answers."""
+        if self.around.guard is not None:
+            await self.around.guard.release(self.bench.name, by=who)
 
     async def check(self, who: str) -> list[Finding]:
         """Test the bench. Raises BenchBusy while it is in use, LeaseHeld while somebody else has reserved it, LabdError."""
@@ -115,10 +120,9 @@ class BenchState:
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""
-        why = f"outputs not verified off: {text}"
-        self.scheduler.hold(why)
+        self.scheduler.hold(text)
         self.alarm(text)
-        await self._keep_paused(why)
+        await self._keep_paused(text)
 
     async def _keep_paused(self, why: str) -> None:
         """Over a restart too, as far as the disk lets it; until then the queue is held all the same."""

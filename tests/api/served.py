@@ -49,6 +49,9 @@ class FakeBench:
         self.said.append(f"off by {who}")
         return [OffResult("smu", True, None, "off", 0.1, 1)]
 
+    async def release(self, who: str) -> None:
+        self.said.append(f"released by {who}")
+
     async def check(self, who: str) -> Sequence[Finding]:
         self.said.append(f"checked by {who}")
         return [Finding("smu", True, "it answers")]

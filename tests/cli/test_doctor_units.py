@@ -8,13 +8,16 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from labd import resources
 from labd.bench.check import Finding
 from labd.cli import doctor, units
 from labd.daemon import bench_doctor
+from labd.daemon.guarding import BY_SERVICE, GUARD_ENV, SERVICE_DATA, SERVICE_RUNTIME
 from labd.store.catalogue import Catalogue
 from labd.store.folder import CATALOGUE, default_folder
 from labd_virtual.firmware_build import cache_folder
@@ -129,7 +132,25 @@ def test_the_units_are_written_for_this_labd(tmp_path: Path, capsys: pytest.Capt
     assert f"ExecStart={sys.executable} -m labd.cli serve /etc/labd/%i.toml --json-log\n" in daemon
     assert "Type=notify\n" in daemon
     guard = (tmp_path / "labd-guard@.service").read_text("utf-8")
-    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml\n" in guard
+    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml --group labd\n" in guard
+    assert "Type=notify\n" in guard
+
+
+def test_the_units_agree_with_what_labd_looks_for() -> None:
+    daemon, guard = (dict(_settings(resources.path("fixtures") / "systemd" / name)) for name in reversed(units.UNITS))
+    there = f"XDG_RUNTIME_DIR={SERVICE_RUNTIME.parent} XDG_DATA_HOME={SERVICE_DATA.parent}"
+    assert guard["Environment"] == there
+    cache = "XDG_CACHE_HOME=/var/cache"
+    assert daemon["Environment"] == f"{there} {cache} LABD_STORE={SERVICE_DATA}/%i {GUARD_ENV}={BY_SERVICE}"
+    assert {one["RuntimeDirectory"] for one in (daemon, guard)} == {SERVICE_RUNTIME.name}
+    assert {one["StateDirectory"] for one in (daemon, guard)} == {SERVICE_DATA.name}
+
+
+def _settings(unit: Path) -> Iterator[tuple[str, str]]:
+    for line in unit.read_text("utf-8").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith("#"):
+            yield name, value
 
 
 def test_the_daemon_may_write_wherever_it_keeps_something(
