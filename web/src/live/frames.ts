@@ -7,6 +7,8 @@ export interface Start {
   readonly order: number;
   readonly instrument: string;
   readonly role: string;
+  readonly mode: string;
+  readonly marks: string;
   readonly dt_ns: number;
   readonly t_ns: number;
 }
@@ -29,7 +31,7 @@ export interface Header {
   readonly start?: Start;
   readonly end?: { readonly error: string };
   readonly pieces: readonly Piece[];
-  readonly edges?: readonly (readonly [string, number, number, number])[];
+  readonly phases?: readonly (readonly [string, number, number | null, number])[];
   readonly energy_j?: number;
   readonly charge_c?: number;
   readonly samples?: number;
