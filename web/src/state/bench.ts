@@ -31,7 +31,6 @@ export const runs = signal<readonly Run[]>([]);
 export const notices = signal<readonly News[]>([]);
 export const captures = signal<readonly Capture[]>([]);
 export const kpis = signal<readonly Kpi[]>([]);
-export const leftSeconds = signal<number | null>(null);
 /** The run the page shows: the one under way, or a past one that was picked. */
 export const shownRun = signal("");
 export const picked = signal(false);
@@ -53,7 +52,6 @@ export function show(run: string, byHand: boolean): void {
   shownRun.value = run;
   captures.value = [];
   kpis.value = [];
-  leftSeconds.value = null;
   if (run) {
     readCaptures();
     readKpis();
@@ -93,7 +91,6 @@ function heed(item: News): void {
   if (item.kind === "status") return startFrom(item.data as Status);
   if (TELLING.has(item.kind)) notices.value = [item, ...notices.value].slice(0, NOTICES);
   if ((item.kind === "run_started" || item.kind === "run_resumed") && !picked.value) show(item.run, false);
-  if (typeof item.data["left_s"] === "number") leftSeconds.value = item.data["left_s"];
   if (QUEUE_NEWS.has(item.kind)) readQueue();
   if (RUN_NEWS.has(item.kind)) readRuns();
   if (item.run !== shownRun.value) return;
