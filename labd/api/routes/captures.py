@@ -54,7 +54,7 @@ async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, s
 
 @router.get("/windows", operation_id="list_windows")
 async def windows(run_id: RunId, order: Order, given: Given) -> Sequence[Window]:
-    """The phases that the analysis found, each on the axis of its stretch; none before the run is analysed."""
+    """The phases that the analysis found, each on the axis of its stretch; none before it has seen the capture."""
 
     def found(catalogue: Catalogue) -> list[Window]:
         row = _row(catalogue, run_id, order)
