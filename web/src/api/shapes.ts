@@ -50,13 +50,21 @@ export interface Capture {
   readonly error: string;
 }
 
+/** How switching one source off went. discharged: null where the source cannot see it. */
+export interface OffResult {
+  readonly source: string;
+  readonly off: boolean;
+  readonly discharged: boolean | null;
+  readonly text: string;
+}
+
 export interface Stretch {
   readonly stretch: number;
   readonly t0_ns: number;
   readonly dt_ns: number;
   readonly length: number;
   readonly trigger: boolean;
-  readonly flags: readonly string[] | number;
+  readonly flags: readonly string[];
 }
 
 export interface Kpi {

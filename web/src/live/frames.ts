@@ -23,6 +23,7 @@ interface Piece {
   readonly count: number;
   readonly channels: readonly string[];
   readonly digital: boolean;
+  readonly lengths?: number;
 }
 
 export interface Header {
@@ -75,7 +76,8 @@ export function decode(data: ArrayBuffer): Frame {
       at += 4 * Math.ceil((2 * piece.count) / 4);
     }
     const [t0_s, dt_s] = [piece.t0_ns / 1e9, piece.dt_ns / 1e9];
-    return { stretch: piece.stretch, first: piece.first, perBucket: piece.per_bucket, t0_s, dt_s, count: piece.count, bands };
+    const envelope = { stretch: piece.stretch, first: piece.first, perBucket: piece.per_bucket, t0_s, dt_s, count: piece.count, bands };
+    return piece.lengths === undefined ? envelope : { ...envelope, lastLength: piece.lengths };
   });
   return { header, envelopes, triggers: header.pieces.map((piece) => piece.trigger) };
 }

@@ -17,13 +17,24 @@ const LEAST_WIDTH = 200;
 export interface Acts {
   readonly zoom: (range: Range) => void;
   readonly pick: (t_s: number, second: boolean) => void;
+  readonly hover: (t_s: number | null) => void;
 }
+
+/** Instants that are marked on every plot, in s. cross: the keyboard's crosshair. */
+export interface Cursor {
+  readonly a: number | null;
+  readonly b: number | null;
+  readonly cross: number | null;
+}
+
+const NO_CURSOR: Cursor = { a: null, b: null, cross: null };
 
 export class ChannelPlot {
   private readonly plot: uPlot;
   private readonly channel: Value;
   private readonly box: HTMLElement;
   private readonly log: boolean;
+  private cursor = NO_CURSOR;
 
   constructor(box: HTMLElement, channel: Value, log: boolean, acts: Acts) {
     [this.box, this.channel, this.log] = [box, channel, log];
@@ -37,6 +48,7 @@ export class ChannelPlot {
         axes: [{ ...ink(), size: 0, values: () => [] }, axis],
         series: [{}, { stroke: "transparent" }, { stroke: "transparent" }, { stroke: colour("line"), width: 1.2 }],
         bands: [{ series: [2, 1], fill: colour("band") }],
+        hooks: { ...common(box, PLOT_HEIGHT, acts).hooks, draw: [(plot) => paintCursor(plot, this.cursor, true)] },
       },
       [[], [], [], []],
       box,
@@ -44,7 +56,8 @@ export class ChannelPlot {
     picking(this.plot, acts);
   }
 
-  show(columns: Columns, range: Range): void {
+  show(columns: Columns, range: Range, cursor: Cursor): void {
+    this.cursor = cursor;
     fit(this.plot, this.box, PLOT_HEIGHT);
     const band = columns.bands[this.channel];
     const empty = columns.t.map(() => null);
@@ -68,6 +81,7 @@ export class TracksPlot {
   private readonly height: number;
   private columns: Columns | null = null;
   private highest_v = 0;
+  private cursor = NO_CURSOR;
 
   constructor(box: HTMLElement, tracks: readonly Channel[], acts: Acts) {
     this.box = box;
@@ -83,7 +97,7 @@ export class TracksPlot {
           { ...axis, splits: () => tracks.map((_, row) => rows - row - 0.5), values: () => [...tracks] },
         ],
         series: [{}, { stroke: "transparent" }],
-        hooks: { ...common(box, this.height, acts).hooks, draw: [(plot) => this.paint(plot, tracks)] },
+        hooks: { ...common(box, this.height, acts).hooks, draw: [(plot) => this.paint(plot, tracks), (plot) => paintCursor(plot, this.cursor, false)] },
       },
       [[], []],
       box,
@@ -91,8 +105,8 @@ export class TracksPlot {
     picking(this.plot, acts);
   }
 
-  show(columns: Columns, range: Range, highest_v: number): void {
-    [this.columns, this.highest_v] = [columns, highest_v];
+  show(columns: Columns, range: Range, cursor: Cursor & { readonly highest_v: number }): void {
+    [this.columns, this.cursor, this.highest_v] = [columns, cursor, cursor.highest_v];
     fit(this.plot, this.box, this.height);
     this.plot.batch(() => {
       this.plot.setData([columns.t, columns.t.map(() => null)], true);
@@ -148,7 +162,41 @@ function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Option
 }
 
 function picking(plot: uPlot, acts: Acts): void {
-  plot.over.addEventListener("click", (event) => acts.pick(plot.posToVal(event.offsetX, "x"), event.shiftKey));
+  const place = (event: MouseEvent): number => plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x");
+  plot.over.addEventListener("click", (event) => acts.pick(place(event), event.shiftKey));
+  plot.over.addEventListener("mousemove", (event) => acts.hover(place(event)));
+  plot.over.addEventListener("mouseleave", () => acts.hover(null));
+}
+
+/** A and B as lines, with their names where there is room, what lies between them shaded; the keyboard's crosshair dashed. */
+function paintCursor(plot: uPlot, { a, b, cross }: Cursor, named: boolean): void {
+  if (a === null && b === null && cross === null) return;
+  const { ctx, bbox } = plot;
+  const x = (t_s: number): number => Math.round(plot.valToPos(t_s, "x", true));
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  if (a !== null && b !== null) {
+    ctx.fillStyle = colour("between");
+    ctx.fillRect(x(Math.min(a, b)), bbox.top, Math.abs(x(b) - x(a)), bbox.height);
+  }
+  [ctx.strokeStyle, ctx.fillStyle, ctx.lineWidth] = [colour("mark"), colour("mark"), 1.5 * uPlot.pxRatio];
+  [ctx.font, ctx.textBaseline] = [`bold ${12 * uPlot.pxRatio}px system-ui, sans-serif`, "top"];
+  const gap = 4 * uPlot.pxRatio;
+  for (const [name, t_s] of [["A", a], ["B", b], ["", cross]] as const) {
+    if (t_s === null) continue;
+    ctx.setLineDash(name ? [] : [gap, gap]);
+    ctx.beginPath();
+    ctx.moveTo(x(t_s), bbox.top);
+    ctx.lineTo(x(t_s), bbox.top + bbox.height);
+    ctx.stroke();
+    if (!named) continue;
+    const turned = x(t_s) > bbox.left + bbox.width - 5 * gap;
+    ctx.textAlign = turned ? "right" : "left";
+    ctx.fillText(name, x(t_s) + (turned ? -gap : gap), bbox.top + gap / 2);
+  }
+  ctx.restore();
 }
 
 function fit(plot: uPlot, box: HTMLElement, height: number): void {

@@ -1,9 +1,9 @@
-// The run that is shown: progress, power against rate and figures as they come, notices.
+// The run that is shown: progress, power against rate and figures as they come.
 import { useEffect, useState } from "preact/hooks";
 import { curves } from "../figures/curves.ts";
 import { progress } from "../figures/progress.ts";
 import { duration } from "../format/si.ts";
-import { captures, kpis, notices, runs, show, shownRun } from "../state/bench.ts";
+import { captures, kpis, runs, show, shownRun } from "../state/bench.ts";
 import { Figures } from "./figures.tsx";
 import { Rates } from "./rates.tsx";
 
@@ -26,12 +26,6 @@ export function Run() {
       {shownRun.value && <p><a href={`api/v1/runs/${shownRun.value}/report?format=html`} target="_blank" rel="noreferrer">Report</a></p>}
       {found.length > 0 && <Rates curves={found} />}
       <Figures />
-      <h3>Notices</h3>
-      <ul class="notices">
-        {notices.value.map((one) => (
-          <li key={one.t_ns} class={one.kind === "alarm" || one.kind === "guard" ? "warn" : ""}>{one.text}</li>
-        ))}
-      </ul>
     </section>
   );
 }
