@@ -1,5 +1,6 @@
 // Frames and windows of the daemon, decoded: docs/reference/live-frames.md.
 import { CHANNELS, LINES, type Band, type Channel, type Envelope } from "./channels.ts";
+import type { Told } from "./phases.ts";
 
 export interface Start {
   readonly run: string;
@@ -32,7 +33,7 @@ export interface Header {
   readonly start?: Start;
   readonly end?: { readonly error: string };
   readonly pieces: readonly Piece[];
-  readonly phases?: readonly (readonly [string, number, number | null, number])[];
+  readonly phases?: readonly Told[];
   readonly energy_j?: number;
   readonly charge_c?: number;
   readonly samples?: number;
