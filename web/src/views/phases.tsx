@@ -14,6 +14,12 @@ const ORDER = ["off", "ramp", "sleep", "wake", "load", "infer", "tail", "idle", 
 const FONT = "12px system-ui, sans-serif";
 
 const shown = computed(() => inView(phases.value, range.value.from_s, range.value.to_s));
+/** Read when they change: asking for a colour makes the browser compute styles. */
+const inks = computed(() => {
+  void repaint.value;
+  const fills = new Map(ORDER.map((name) => [name, colour(`p-${name}`)]));
+  return { text: colour("text"), quiet: colour("quiet"), onPhase: colour("on-phase"), fills };
+});
 /** A text, so that it changes only when the names do. */
 const names = computed(() => ORDER.filter((name) => shown.value.some((span) => span.phase === name)).join());
 
@@ -21,7 +27,7 @@ export function Phases() {
   const box = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const canvas = box.current;
-    return canvas ? effect(() => paint(canvas, shown.value, range.value, repaint.value)) : undefined;
+    return canvas ? effect(() => paint(canvas, shown.value, range.value, inks.value)) : undefined;
   }, []);
   const found = names.value ? names.value.split(",") : [];
   return (
@@ -37,8 +43,7 @@ export function Phases() {
   );
 }
 
-/** repainted: counts changes of the colours, which it reads anew each time. */
-function paint(canvas: HTMLCanvasElement, spans: readonly Span[], { from_s, to_s }: Range, _repainted: number): void {
+function paint(canvas: HTMLCanvasElement, spans: readonly Span[], { from_s, to_s }: Range, { text, quiet, onPhase, fills }: typeof inks.value): void {
   const [scale, wide] = [window.devicePixelRatio, canvas.clientWidth];
   if (canvas.width !== Math.round(wide * scale)) [canvas.width, canvas.height] = [Math.round(wide * scale), Math.round(HEIGHT * scale)];
   const ink = canvas.getContext("2d");
@@ -47,15 +52,13 @@ function paint(canvas: HTMLCanvasElement, spans: readonly Span[], { from_s, to_s
   ink.clearRect(0, 0, wide, HEIGHT);
   ink.font = FONT;
   ink.textBaseline = "middle";
-  const [quiet, onPhase] = [colour("quiet"), colour("on-phase")];
-  ink.fillStyle = colour("text");
+  ink.fillStyle = text;
   ink.textAlign = "right";
   ink.fillText("phases", INSET - 5, HEIGHT / 2);
   ink.textAlign = "center";
   ink.beginPath();
   ink.rect(INSET, 0, wide - INSET - RIGHT, HEIGHT);
   ink.clip();
-  const fills = new Map(ORDER.map((name) => [name, colour(`p-${name}`)]));
   const x = (t_s: number): number => INSET + ((wide - INSET - RIGHT) * (t_s - from_s)) / (to_s - from_s);
   for (const span of spans) {
     const [left, right] = [Math.max(INSET - 1, x(span.from_s)), Math.min(wide - RIGHT + 1, x(span.to_s))];
