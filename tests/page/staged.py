@@ -6,6 +6,7 @@ test_live_page.py.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from labd.api.answers import BenchStatus, Footprint
 from labd.api.app import PAGE, PREFIX
 from labd.live.envelope import Band, Piece
 from labd.live.frame import LIVE, WINDOW, encode
+from labd.live.view import HEARTBEAT_S
 from labd.live.windows import Between, Stretch
 from labd.queue.scheduler import QueueStatus
 from labd.stream.news import News, NewsKind
@@ -81,8 +83,16 @@ class StagedDaemon:
     live: list[WebSocketRoute] = field(default_factory=list)
     told: list[WebSocketRoute] = field(default_factory=list)
     first: list[bytes] | None = None  # what a viewer gets at once; None: one frame without samples
+    silent: bool = False  # no frame comes by itself: a daemon that is stopped
     hung: list[Route] = field(default_factory=list)
     n: int = 0
+
+    async def beat(self) -> None:
+        """A frame without samples once a second, as a daemon sends them, for ever."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if self.live and not self.silent:
+                self.send()
 
     async def open(self) -> None:
         await self.page.route(f"{SITE}/**", self._answer)
@@ -168,7 +178,12 @@ async def staged_daemon(**context: Any) -> AsyncIterator[StagedDaemon]:
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         daemon = StagedDaemon(page)
-        yield daemon
+        beating = asyncio.create_task(daemon.beat(), name="heartbeat")
+        try:
+            yield daemon
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
         for route in daemon.hung:
             await route.abort()
         await browser.close()

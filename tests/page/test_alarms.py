@@ -120,6 +120,7 @@ async def test_notices_stand_above_queue_and_figures_on_a_phone() -> None:
 
 async def test_a_connection_that_says_nothing_for_three_seconds_is_lost_and_made_anew(daemon: StagedDaemon) -> None:
     await daemon.page.clock.install()
+    daemon.silent = True
     await daemon.open()
     daemon.send(piece(seconds=1.0), **daemon.start())
     await expect(daemon.page.get_by_test_id("unheard")).to_have_count(0)

@@ -35,6 +35,7 @@ export const armed = signal<Mark | null>(null);
 export const cross = signal<number | null>(null);
 export const sum = signal<Sum | "under way" | null>(null);
 
+/** Where the pointer is, as a share of what is shown: it stays there while the plots move under it. */
 let hovered: number | null = null;
 let asked = 0;
 
@@ -50,9 +51,9 @@ export function pick(t_s: number, second: boolean): void {
 }
 
 /** The pointer is over a plot, or has left it. */
-export function hover(t_s: number | null): void {
-  hovered = t_s;
-  if (t_s !== null) cross.value = null;
+export function hover(share: number | null): void {
+  hovered = share;
+  if (share !== null) cross.value = null;
 }
 
 /** Sets a mark where the crosshair is, else where the pointer is. */
@@ -68,7 +69,7 @@ export function moveCross(steps: number): void {
 
 function here(): number {
   const { from_s, to_s } = range.value;
-  return cross.value ?? hovered ?? (from_s + to_s) / 2;
+  return cross.value ?? from_s + (hovered ?? 0.5) * (to_s - from_s);
 }
 
 effect(() => {

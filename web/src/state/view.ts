@@ -170,18 +170,18 @@ function display(columns: Columns): void {
 
 /** Draws at the screen's pace, and only what is new. */
 export function follow(): () => void {
-  let [seen, glanced_ms, going] = [-1, -Infinity, true];
+  let [seen, glanced, glanced_ms, going] = [-1, -1, -Infinity, true];
   const step = (now_ms: number): void => {
     if (!going) return;
-    if (paused.peek()) seen = -1;
+    if (paused.peek()) [seen, glanced] = [-1, -1];
     else if (drawn.peek() !== seen) {
       seen = drawn.peek();
       live();
       measured();
-      if (now_ms - glanced_ms > GLANCE_MS) {
-        glanced_ms = now_ms;
-        glance.value = { reading: means(timeline.view(timeline.newest_s - GLANCE_S, timeline.newest_s, POINTS)), totals: totals.peek() };
-      }
+    }
+    if (glanced !== seen && now_ms - glanced_ms > GLANCE_MS) {
+      [glanced, glanced_ms] = [seen, now_ms];
+      glance.value = { reading: means(timeline.view(timeline.newest_s - GLANCE_S, timeline.newest_s, POINTS)), totals: totals.peek() };
     }
     requestAnimationFrame(step);
   };

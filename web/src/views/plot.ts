@@ -21,7 +21,8 @@ const LEAST_WIDTH = 200;
 export interface Acts {
   readonly zoom: (range: Range) => void;
   readonly pick: (t_s: number, second: boolean) => void;
-  readonly hover: (t_s: number | null) => void;
+  /** share: of the plotted width; null when the pointer has left. */
+  readonly hover: (share: number | null) => void;
 }
 
 /** Instants that are marked on every plot, in s. cross: the keyboard's crosshair. */
@@ -166,9 +167,9 @@ function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Option
 }
 
 function picking(plot: uPlot, acts: Acts): void {
-  const place = (event: MouseEvent): number => plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x");
-  plot.over.addEventListener("click", (event) => acts.pick(place(event), event.shiftKey));
-  plot.over.addEventListener("mousemove", (event) => acts.hover(place(event)));
+  const left = (event: MouseEvent): number => event.clientX - plot.over.getBoundingClientRect().left;
+  plot.over.addEventListener("click", (event) => acts.pick(plot.posToVal(left(event), "x"), event.shiftKey));
+  plot.over.addEventListener("mousemove", (event) => acts.hover(left(event) / Math.max(1, plot.over.clientWidth)));
   plot.over.addEventListener("mouseleave", () => acts.hover(null));
 }
 
