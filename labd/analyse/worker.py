@@ -18,9 +18,9 @@ from typing import TypeVar, TypeVarTuple
 
 from labd.analyse import tasks
 from labd.analyse.run import Analysis
+from labd.analyse.tasks import FiguresSoFar
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
-from labd.records import KpiRecord
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -67,8 +67,8 @@ class Worker:
         """All figures of a run. Raises StoreError."""
         return await self.call(tasks.analyse, store, run_id)
 
-    async def figures_so_far(self, store: Path, run_id: str) -> tuple[KpiRecord, ...]:
-        """Figures of the captures that a run has finished; each capture is analysed once. Raises StoreError."""
+    async def figures_so_far(self, store: Path, run_id: str) -> FiguresSoFar:
+        """Figures and windows of the captures that a run has finished. Raises StoreError."""
         return await self.call(tasks.figures_so_far, store, run_id)
 
     async def render(self, store: Path, run_id: str, form: str) -> str:

@@ -23,18 +23,17 @@ from labd.api.services import Services
 
 PREFIX = "/api/v1"
 PAGE = Path(__file__).parent / "page"
-FOR_EVER = "public, max-age=31536000, immutable"
 NOT_BUILT = (
     "<!doctype html><title>labd</title><p>The page is not built in this checkout: install labd again (make venv). The API is at /api/v1."
 )
 
 
 class Page(StaticFiles):
-    """Files whose names carry a hash never change; the rest is asked for each time."""
+    """Asked for each time, and sent when it has changed: no name carries a version."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = FOR_EVER if path.startswith("assets/") else "no-cache"
+        answer.headers["cache-control"] = "no-cache"
         return answer
 
 

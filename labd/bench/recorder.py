@@ -64,7 +64,18 @@ class Recorder:
     async def begin(self, acquisition: Acquisition) -> None:
         self.acquisition = acquisition
         run, plan = self._subject.run_id, self._subject.plan
-        start = FeedStart(run, plan.key, plan.instrument, plan.order, str(plan.role), plan.point.key, acquisition, time.time_ns())
+        start = FeedStart(
+            run_id=run,
+            capture=plan.key,
+            instrument=plan.instrument,
+            order=plan.order,
+            role=str(plan.role),
+            point=plan.point.key,
+            mode=plan.point.mode,
+            marks=plan.marks,
+            acquisition=acquisition,
+            t_ns=time.time_ns(),
+        )
         self._feed.publish(start)
 
     async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from labd.mqtt.section import MqttSection
 from labd.mqtt.sink import MqttSink
-from labd.records import Event, KpiRecord, Provenance
+from labd.records import Event, KpiRecord, MarkStyle, Mode, Provenance
 from labd.store.rows import NewRun, StoredEvent
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed, FeedBlock, FeedStart
@@ -171,7 +171,7 @@ async def test_means_of_a_capture_are_told_and_not_kept(tmp_path: Path, running:
     async with listening(running.port) as (heard, _), lab(tmp_path, running.port) as found:
         await until(lambda: found.feed.watchers == 1)
         acquisition = Acquisition(1000, ("current", "voltage"), 1e-6, 0.1, 20.0)
-        found.feed.publish(FeedStart("r1", "floor", "smu", 0, "floor", "p", acquisition, 1))
+        found.feed.publish(FeedStart("r1", "floor", "smu", 0, "floor", "p", Mode.ALWAYS_ON, MarkStyle.GATE, acquisition, 1))
         values = np.array([1e-3, 3e-3], np.float32)
         found.feed.publish(FeedBlock(Block(0, 0, 1000, values, np.full(2, 3.0, np.float32)), 0, 0, trigger=False, t_ns=1))
         (means, *_) = await heard.until("statistics", 1)

@@ -214,7 +214,7 @@ async def test_keys_of_the_browser_and_of_controls_are_left_to_them(daemon: Stag
     }"""
     assert not await daemon.page.evaluate(prevented, {"key": "ArrowLeft", "alt": True})
     assert not await daemon.page.evaluate(prevented, {"key": "-", "ctrl": True})
-    await daemon.page.locator("summary").focus()
+    await daemon.page.get_by_text("Submit a plan").focus()
     await daemon.page.keyboard.press("Space")
     await expect(daemon.page.get_by_role("textbox", name="Plan")).to_be_visible()
     await daemon.page.get_by_label("Show").focus()

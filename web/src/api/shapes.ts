@@ -8,9 +8,11 @@ export interface Job {
   readonly plan_name: string;
   readonly submitted_by: string;
   readonly not_before_ns: number | null;
+  readonly urgent: boolean;
   readonly recurrence: string;
   readonly zone: string;
   readonly note: string;
+  readonly tags: readonly string[];
   readonly run_id: string;
   readonly error: string;
   readonly estimate_s: number | null;
@@ -37,11 +39,14 @@ export interface Run {
 export interface Capture {
   readonly key: string;
   readonly role: string;
-  readonly point: string;
   readonly order: number;
+  readonly repeat: number;
+  readonly plan: { readonly duration_s?: number };
   readonly state: string;
   readonly samples: number;
   readonly stretches: number;
+  readonly started_ns: number | null;
+  readonly ended_ns: number | null;
   readonly error: string;
 }
 
@@ -72,6 +77,7 @@ export interface Kpi {
   readonly n: number;
   readonly provenance: string;
   readonly method: string;
+  readonly captures: readonly string[];
   readonly flags: readonly string[];
   readonly note: string;
 }

@@ -1,5 +1,6 @@
 // Frames and windows of the daemon, decoded: docs/reference/live-frames.md.
 import { CHANNELS, LINES, type Band, type Channel, type Envelope } from "./channels.ts";
+import type { Told } from "./phases.ts";
 
 export interface Start {
   readonly run: string;
@@ -7,6 +8,8 @@ export interface Start {
   readonly order: number;
   readonly instrument: string;
   readonly role: string;
+  readonly mode: string;
+  readonly marks: string;
   readonly dt_ns: number;
   readonly t_ns: number;
 }
@@ -30,7 +33,7 @@ export interface Header {
   readonly start?: Start;
   readonly end?: { readonly error: string };
   readonly pieces: readonly Piece[];
-  readonly edges?: readonly (readonly [string, number, number, number])[];
+  readonly phases?: readonly Told[];
   readonly energy_j?: number;
   readonly charge_c?: number;
   readonly samples?: number;

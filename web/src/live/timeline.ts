@@ -56,6 +56,11 @@ export class Timeline {
     for (const one of placed) this.places.set(one.stretch, one.offset_s);
   }
 
+  /** What is added to a stretch's own time; undefined before anything of it came. */
+  offset(stretch: number): number | undefined {
+    return this.places.get(stretch);
+  }
+
   /** triggered: every stretch has a time axis of its own, so that they are put one after the other. */
   append(envelope: Envelope, triggered: boolean): void {
     this.whole = true;
@@ -63,6 +68,7 @@ export class Timeline {
       const fresh = this.stretch < 0;
       this.stretch = envelope.stretch;
       this.offset_s = triggered ? this.offsetOf(envelope, fresh) : 0;
+      this.places.set(this.stretch, this.offset_s);
       if (!fresh) this.blank(this.end_s);
     } else if (this.length && envelope.t0_s + this.offset_s > this.end_s + envelope.dt_s / 2) {
       this.blank(this.end_s);

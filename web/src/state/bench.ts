@@ -35,7 +35,6 @@ export const runs = signal<readonly Run[]>([]);
 export const notices = signal<readonly News[]>([]);
 export const captures = signal<readonly Capture[]>([]);
 export const kpis = signal<readonly Kpi[]>([]);
-export const leftSeconds = signal<number | null>(null);
 /** The run the page shows: the one under way, or a past one that was picked. */
 export const shownRun = signal("");
 export const picked = signal(false);
@@ -63,7 +62,6 @@ export function show(run: string, byHand: boolean): void {
   shownRun.value = run;
   captures.value = [];
   kpis.value = [];
-  leftSeconds.value = null;
   if (run) {
     readCaptures();
     readKpis();
@@ -107,7 +105,6 @@ function heed(item: News): void {
   if (item.kind === "status") return startFrom(item.data as Status);
   if (TELLING.has(item.kind)) notices.value = [item, ...notices.value].slice(0, NOTICES);
   if ((item.kind === "run_started" || item.kind === "run_resumed") && !picked.value) show(item.run, false);
-  if (typeof item.data["left_s"] === "number") leftSeconds.value = item.data["left_s"];
   if (item.kind === "bench" && "sources" in item.data) stop.value = outcome(item.data["sources"], item.text);
   if (STATUS_NEWS.has(item.kind)) readStatus();
   if (QUEUE_NEWS.has(item.kind)) readQueue();

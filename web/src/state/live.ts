@@ -5,9 +5,11 @@ import type { Stretch } from "../api/shapes.ts";
 import { Socket } from "../api/socket.ts";
 import { decode, type Frame, type Header, type Start } from "../live/frames.ts";
 import { layout } from "../live/layout.ts";
+import { PhaseLog } from "../live/phases.ts";
 import { Timeline } from "../live/timeline.ts";
 
 const CAPACITY = 60_000; // buckets: a minute at one a millisecond
+const PHASES = 3000;
 const LONGEST_SILENCE_MS = 3000; // a frame comes once a second, also without samples
 
 /** What is wrong with a capture. error: why it failed, empty when it did not; unseen: blocks that the live view missed. */
@@ -26,6 +28,7 @@ export interface Totals {
 const NO_TROUBLE: Trouble = { error: "", flags: [], unseen: 0 };
 
 export const timeline = new Timeline(CAPACITY);
+export const phaseLog = new PhaseLog(PHASES);
 export const capture = signal<Start | null>(null);
 export const totals = signal<Totals | null>(null);
 export const lost = signal(0);
@@ -64,6 +67,7 @@ effect(() => {
 function begin(start: Start): void {
   const before = capture.peek();
   timeline.clear();
+  phaseLog.clear();
   held = null;
   [last, unseen] = [0, null];
   if (start.order !== before?.order || start.run !== before.run) {
@@ -108,6 +112,7 @@ async function locate(start: Start): Promise<void> {
 
 function take({ header, envelopes, triggers }: Frame): void {
   envelopes.forEach((envelope, k) => timeline.append(envelope, triggers[k] ?? false));
+  phaseLog.add(header.phases ?? []);
   if (header.energy_j !== undefined) totals.value = { energy_j: header.energy_j, charge_c: header.charge_c ?? 0, samples: header.samples ?? 0 };
   if (!envelopes.length) return;
   sampled_ms.value = performance.now();

@@ -10,6 +10,7 @@ import { cross, hover, marks, pick } from "../state/cursor.ts";
 import { capture, frames, lost, trouble } from "../state/live.ts";
 import { repaint } from "../state/theme.ts";
 import { glance, goOn, highestMarker, look, panBy, paused, range, shown, togglePause, tracks, view, viewed, zoomBy } from "../state/view.ts";
+import { Phases } from "./phases.tsx";
 import { ChannelPlot, TracksPlot, type Cursor } from "./plot.ts";
 import { Readout } from "./readout.tsx";
 
@@ -39,6 +40,7 @@ export function Live() {
         {SHOWN.map((channel) => (
           <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
         ))}
+        <Phases />
         <Tracks key={`${tracks.value.join()}-${repaint.value}`} />
       </div>
       <Readout />

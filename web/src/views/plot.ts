@@ -8,7 +8,11 @@ import { valueRange, type Range } from "../live/zoom.ts";
 import { colour } from "../state/theme.ts";
 
 const SYNC = "live";
+export const RIGHT = 24; // room for half of the last time
 const LEFT = 76; // the width of the value axis: all plots stand under each other
+const LABEL = 18; // of the axis' name, left of it
+/** Where the plotted part begins, in px from the left of the box. */
+export const INSET = LEFT + LABEL;
 const PLOT_HEIGHT = 130;
 const TIME_HEIGHT = 34;
 const TRACK_HEIGHT = 20;
@@ -40,7 +44,7 @@ export class ChannelPlot {
   constructor(box: HTMLElement, channel: Value, log: boolean, acts: Acts) {
     [this.box, this.channel, this.log] = [box, channel, log];
     const labels = log ? decadeLabels : axisLabels;
-    const axis = { ...ink(), size: LEFT, label: channel, labelSize: 18, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
+    const axis = { ...ink(), size: LEFT, label: channel, labelSize: LABEL, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
     const range = (_: uPlot, low: number | null, high: number | null): [number, number] => valueRange(low, high, log);
     this.plot = new uPlot(
       {
@@ -88,7 +92,7 @@ export class TracksPlot {
     this.box = box;
     this.height = tracks.length * TRACK_HEIGHT + TIME_HEIGHT;
     const rows = Math.max(1, tracks.length);
-    const axis = { ...ink(), size: LEFT, label: " ", labelSize: 18, grid: { show: false }, ticks: { show: false } };
+    const axis = { ...ink(), size: LEFT, label: " ", labelSize: LABEL, grid: { show: false }, ticks: { show: false } };
     this.plot = new uPlot(
       {
         ...common(box, this.height, acts),
@@ -155,7 +159,7 @@ function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Option
   return {
     width: Math.max(LEAST_WIDTH, box.clientWidth),
     height,
-    padding: [8, 24, 4, 0],
+    padding: [8, RIGHT, 4, 0],
     legend: { show: false },
     cursor: { sync: { key: SYNC }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
     hooks: { setSelect: [select] },
