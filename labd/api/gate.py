@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -176,7 +175,7 @@ def _token(headers: Headers, subprotocols: Iterable[str]) -> str:
     if kind.lower() == "basic":  # what a browser asks its user for
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, no UTF-8, or not even ASCII
             return ""
     offered = subprotocol_of(subprotocols)
     return offered.removeprefix(SUBPROTOCOL) if offered else ""

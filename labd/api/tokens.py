@@ -49,11 +49,18 @@ LOCAL = Bearer("local", Scope.CONTROL)
 
 
 def bearer_of(path: Path, token: str) -> Bearer | None:
-    """Whose token it is, None for nobody's. Raises FileError; reads the file each time, so that a token can be taken back at once."""
+    """Whose token it is, None for nobody's. Reads the file each time, so that a token can be taken back at once.
+
+    Raises FileError for the file; for no token, whatever it is made of.
+    """
     found, source = read_section(path, TokensFile)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    try:
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError as error:
+        raise file_error(str(source.path), [Wrong("", f"cannot be read: {error.strerror or error}")]) from error
+    if open_to_others:
         raise file_error(str(source.path), [Wrong("", "other users may read or change this file; chmod 600 it")])
-    digest = hashlib.sha256(token.encode()).hexdigest()
+    digest = hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
     bearer: Bearer | None = None
     for name, section in found.tokens.items():
         if hmac.compare_digest(digest, section.sha256):

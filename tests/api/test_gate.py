@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from labd.api.gate import refuse_unguarded
 from labd.api.server import CannotListen, Tls, bound, check_tls
 from labd.api.services import Access
-from labd.api.tokens import Scope, make_token
+from labd.api.tokens import Scope, bearer_of, make_token
 from labd.errors import FileError
 from tests.api.served import PLAN, Api, api
 
@@ -82,6 +82,17 @@ async def test_a_browser_may_send_the_token_as_its_password(tmp_path: Path, toke
         assert asked.headers["www-authenticate"].startswith("Basic ")
         word = base64.b64encode(f"me:{tokens[2]}".encode()).decode()
         assert (await given.http.get("/", headers={"authorization": f"Basic {word}"})).status_code == 200
+
+
+@pytest.mark.parametrize("word", ["Basic \xe9", "Basic 4pyT", "Basic not base64", "Basic /w==", "Bearer \xe9\xff"])
+async def test_credentials_that_are_none_are_nobodys(tmp_path: Path, tokens: tuple[Path, str, str], word: str) -> None:
+    async with api(tmp_path, access=Access(tokens[0])) as given:
+        assert (await given.http.get("/", headers={b"authorization": word.encode("latin-1")})).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["\ud800", "\0", "", "x" * 100_000])
+def test_no_token_is_too_strange_to_be_nobodys(tokens: tuple[Path, str, str], token: str) -> None:
+    assert bearer_of(tokens[0], token) is None
 
 
 async def test_a_file_of_tokens_that_others_may_read_lets_nobody_in(tmp_path: Path, tokens: tuple[Path, str, str]) -> None:
