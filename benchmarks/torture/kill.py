@@ -121,11 +121,13 @@ def _round(scene: Scene, came: Kills, number: int, chance: random.Random) -> Non
     eyes.ended()
     _judge_samples(scene, came, acknowledged, eyes)
     daemon.start()
+    daemon.until_recovered(job)
     for text in queue.changed(Queue.of(daemon), killed=job):
         found.expect(False, text)
     if pauses:
         found.expect(stays_off(bench, NOTHING_BEGINS_S), "the board was switched on while the queue was paused")
-        found.expect(daemon.job(job)["state"] == "queued", "the killed job went on although the queue was paused")
+        row = daemon.job(job)
+        found.expect(row["state"] == "queued", f"the killed job did not wait for the paused queue: {row['state']} {row['error']}")
         daemon.post("queue/resume")
 
 

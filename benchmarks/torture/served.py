@@ -34,6 +34,7 @@ POLL_S = 0.02
 OFF_V = 0.1  # limits.off_voltage of the demo bench
 ON_V = 2.9
 LOOK_S = 10.0  # beyond its limit an output is looked at for this long, to say by how much it falls short
+UNDER_WAY = ("running", "paused")
 ENDED = ("finished", "failed", "interrupted", "cancelled")
 
 
@@ -46,9 +47,11 @@ class Served:
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    began_ns: int = 0
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30.0))
 
     def start(self) -> None:
+        self.began_ns = time.time_ns()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*LABD, "serve", str(self.bench), "--store", str(self.store), "--port", "0"],
@@ -115,11 +118,12 @@ class Served:
         return read_trace(self.store / row.trace)
 
     def acknowledged(self, job: str) -> dict[str, Trace]:
-        """By capture, what is in the files of those being recorded: what a reader of the store sees, it may keep."""
+        """By capture, what is in the files of those that this process records: what a reader of the store sees, it may keep."""
         found: dict[str, Trace] = {}
         with contextlib.suppress(LabdError):  # no run yet, no file yet, or one that just gets its final form
             for row in self.rows(job):
-                if row.state is CaptureState.RECORDING and (trace := self.trace(row)).samples:
+                now = row.state is CaptureState.RECORDING and (row.started_ns or 0) >= self.began_ns
+                if now and (trace := self.trace(row)).samples:
                     found[row.key] = trace
         return found
 
@@ -134,6 +138,15 @@ class Served:
             return None
 
         return until(capturing, within_s=START_S, what=f"a capture of job {job}")
+
+    def until_recovered(self, job: str) -> None:
+        """Requests are answered a moment before the queue has found that the job was killed."""
+
+        def recovered() -> bool | None:
+            row = self.job(job)
+            return row["state"] not in UNDER_WAY or row["started_ns"] >= self.began_ns or None
+
+        until(recovered, within_s=START_S, what=f"the recovery of job {job}")
 
     def until_ended(self, job: str, *, within_s: float = 120.0) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
