@@ -60,7 +60,7 @@ def _stopped(
         with _locked(daemon.store / CATALOGUE) if locked else nullcontext():
             begun_s = time.monotonic()
             pressed = finger.submit(press)
-            took_s = off_after(bench, begun_s, limit_s=OFF_S + start_s) - start_s
+            took_s = max(0.0, off_after(bench, begun_s, limit_s=OFF_S + start_s) - start_s)
             found.expect(took_s <= OFF_S, f"off and discharged {took_s:.2f} s after the stop")
             found.expect(
                 math.isinf(took_s) or stays_off(bench, LOCKED_S if locked else STAYS_S), "the board was switched on again after the stop"
@@ -80,8 +80,9 @@ def _stopped(
     found.expect(ended["state"] in ("interrupted", "failed"), f"the stopped job is {ended['state']}")
     found.expect(stays_off(bench, 1.0), "the board was switched on again")
     found.expect(daemon.alive, "the daemon died")
-    beyond = f" (beyond {start_s:.2f} s of start-up)" if start_s else ""
-    found.say(f"off and discharged after {took_s:.2f} s{beyond}, the stopped job {ended['state']}, 2 jobs still wait")
+    beyond = f" (beyond at most {start_s:.2f} s of start-up)" if start_s else ""
+    still = sum(row["state"] == "queued" for row in rows)
+    found.say(f"off and discharged after {took_s:.2f} s{beyond}, the stopped job {ended['state']}, {still} jobs still wait")
     daemon.post("queue/resume")
     daemon.until_capturing(next((row["id"] for row in rows if row["state"] == "queued"), waiting[0]))
 
