@@ -179,10 +179,11 @@ def served(bench: Path, folder: Path, **env: str) -> Iterator[Served]:
     try:
         yield daemon
         if daemon.alive:
-            daemon.stop()  # in order: the guard of a bench that is gone would go on trying to switch it off
+            daemon.stop()
     finally:
-        if daemon.alive:
-            daemon.kill()
+        with contextlib.suppress(Unexpected):
+            if daemon.alive:
+                daemon.stop()  # in order also then: the guard of a bench that is gone would go on trying to switch it off
         daemon.http.close()
 
 
