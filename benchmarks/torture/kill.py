@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.torture.found import Found
 from benchmarks.torture.kept import Finished, Queue, Viewer, crowd, lost, viewer
 from benchmarks.torture.plans import FLOORS, ONE_MODE, SWEEP
-from benchmarks.torture.served import Served, off_after, powered, served, stays_off, until
+from benchmarks.torture.served import START_S, Served, off_after, powered, served, stays_off, until
 from labd.records import CaptureState
 from labd.store.trace import Trace
 from tests.cli.bench_apart import Bench, bench_apart
@@ -107,8 +107,8 @@ def _round(scene: Scene, came: Kills, number: int, chance: random.Random) -> Non
         daemon.post("queue/pause")
     eyes = viewer(daemon)
     queue = Queue.of(daemon)
-    acknowledged = daemon.until_capturing(job)  # between two captures there is nothing to lose
     came.finished.note(daemon, job)
+    acknowledged = until(lambda: _in_the_middle(scene), within_s=START_S, what="a capture at a powered board")
     came.powered += powered(bench)
     if scene.cut:
         bench.control.ask(op="network", instrument="smu", cut=True)
@@ -137,6 +137,11 @@ def _until_one_more(daemon: Served, job: str) -> None:
     done = _done(daemon, job)
     if len(rows) - done > LEFT:
         until(lambda: True if _done(daemon, job) > done else None, within_s=ENDED_S, what=f"another finished capture of job {job}")
+
+
+def _in_the_middle(scene: Scene) -> dict[str, Trace] | None:
+    """What is acknowledged while the board is on: between two captures, and on a run's way out, there is nothing to lose."""
+    return (powered(scene.bench) and scene.daemon.acknowledged(scene.job)) or None
 
 
 def _done(daemon: Served, job: str) -> int:
