@@ -389,6 +389,17 @@ async def test_a_daemon_that_stops_as_a_nightly_job_ends_leaves_the_next_night_i
     assert states == [(JobState.FINISHED, False), (JobState.QUEUED, True)]
 
 
+async def test_a_run_whose_end_the_disk_refused_ends_with_its_job(lab: Lab) -> None:
+    job = await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        run = await lab.catalogue.do(lambda c: c.runs.create(NewRun("demo", "", "a", "", job=job.id), [], now_ns=NOW_NS))
+        lab.ends["a"].set_result(JobOutcome(JobState.FAILED, "", "database or disk is full"))
+        await asyncio.wait_for(lab.scheduler.until_idle(), timeout=SOON_S)
+    ended = await lab.catalogue.do(lambda c: c.runs.get(run.id))
+    assert (ended.state, ended.error) == (RunState.FAILED, "database or disk is full")
+
+
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.FAILED])
 async def test_a_job_whose_run_had_ended_when_the_daemon_was_killed_ends_as_its_run_did(lab: Lab, state: RunState) -> None:
     job = await lab.submit("a")
