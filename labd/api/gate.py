@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from labd.errors import FileError
 
 HEALTH = "/api/v1/health"
 IMPORT = "/api/v1/runs/import"
+OFF = "/api/v1/bench/off"
+ABORT = re.compile(r"/api/v1/jobs/[^/]+/abort")
 READ_ONLY_POSTS = frozenset({"/api/v1/plans/check"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SUBPROTOCOL = "labd.token."
@@ -62,7 +65,10 @@ class SecurityHeaders:
 
 
 class Limits:
-    """Rate by client, size of bodies with and without a declared length, and their type."""
+    """Rate by client, size of bodies with and without a declared length, and their type.
+
+    Ending what goes on has a budget of its own: on loopback all programs are one client, and none of them may spend the emergency stop.
+    """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -74,7 +80,8 @@ class Limits:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if not self._limiter.hit(self._allowed, (scope.get("client") or ("?",))[0]):
+        budget = "stop" if _stops(scope) else "all else"
+        if not self._limiter.hit(self._allowed, budget, (scope.get("client") or ("?",))[0]):
             headers = {"retry-after": "1"}
             await _refuse(scope, receive, send, problem(429, "too many requests", detail="wait a second", headers=headers))
             return
@@ -169,6 +176,10 @@ def refuse_unguarded(host: str, *, on_loopback: bool, tokens: Path | None, tls: 
     raise FileError("server", "host", f"listening on {host}, beyond this machine, needs {lacking} in [server] of the bench file")
 
 
+def _stops(scope: Scope) -> bool:
+    return scope.get("method") == "POST" and (scope["path"] == OFF or ABORT.fullmatch(scope["path"]) is not None)
+
+
 def _token(headers: Headers, subprotocols: Iterable[str]) -> str:
     kind, _, value = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
@@ -190,7 +201,12 @@ def _host(headers: Headers) -> str:
 def _foreign(headers: Headers) -> bool:
     """A browser says where a request comes from; other clients say nothing."""
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:  # "http://[": no browser's, and not ours
+        return True
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Response) -> None:

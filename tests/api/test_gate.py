@@ -166,6 +166,27 @@ async def test_who_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
     assert answers[-1].headers["retry-after"] == "1"
 
 
+async def test_whatever_else_is_asked_too_often_the_emergency_stop_and_abort_are_served(tmp_path: Path) -> None:
+    async with api(tmp_path, access=Access(rate_limit=1)) as given:
+        while (await given.ask("GET", "health")).status_code != 429:
+            pass
+        assert (await given.ask("POST", "bench/check")).status_code == 429
+        assert (await given.ask("POST", "bench/off")).status_code == 200
+        assert (await given.ask("POST", "jobs/j00000000/abort")).status_code == 409
+        stops = [(await given.ask("POST", "bench/off")).status_code for _ in range(10)]
+    assert stops.count(429) == 2
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://[::1", "//", ""])
+async def test_an_origin_that_is_no_address_is_another_one(tmp_path: Path, tokens: tuple[Path, str, str], origin: str) -> None:
+    async with api(tmp_path, access=Access(tokens[0])) as given:
+        answer = await given.ask("POST", "bench/off", headers={"origin": origin})
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(given.url.replace("http", "ws") + "api/v1/news", additional_headers={"origin": origin})
+        assert refused.value.response.status_code == 403
+
+
 async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(given: Api) -> None:
     for path in ("/", "/api/v1/status", "/nowhere"):
         headers = (await given.http.get(path)).headers
