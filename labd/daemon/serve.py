@@ -21,6 +21,7 @@ from labd.api.app import create_app
 from labd.api.gate import refuse_unguarded
 from labd.api.server import Tls, bound, check_tls, serving
 from labd.api.services import Access, Services
+from labd.api.tokens import refuse_powerless
 from labd.bench_file import Bench
 from labd.bench_file.server import ServerSection
 from labd.daemon.around import Surroundings
@@ -111,13 +112,15 @@ def _section(bench: Bench, options: ServeOptions) -> ServerSection:
 
 
 def _access(bench: Bench, section: ServerSection) -> tuple[Access, Tls | None]:
-    """Raises FileError for a server that would be open to others, and for TLS files that do not fit."""
+    """Raises FileError for a server that would be open to others or to nobody, and for TLS files that do not fit."""
     folder = bench.path.parent
     tls = Tls(folder / section.tls_certificate, folder / section.tls_key) if section.tls_certificate and section.tls_key else None
     tokens = folder / section.tokens if section.tokens else None
     refuse_unguarded(section.host, on_loopback=section.on_loopback, tokens=tokens, tls=tls is not None)
     if tls is not None:
         check_tls(tls)
+    if tokens is not None:
+        refuse_powerless(tokens)
     return Access(tokens, rate_limit=section.rate_limit, largest_body=section.largest_body), tls
 
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from labd.api.server import CannotListen, Tls, bound, check_tls
 from labd.api.services import Access
 from labd.api.tokens import Scope, make_token
 from labd.errors import FileError
+from tests.api.certificate import self_signed
 from tests.api.served import PLAN, Api, api
 
 READ_PATHS = ("status", "jobs", "runs", "bench", "drivers", "lease")
@@ -32,12 +32,7 @@ async def given(tmp_path: Path) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    folder = tmp_path_factory.mktemp("tls")
-    made = Tls(folder / "bench.pem", folder / "bench.key")
-    subject = ["-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(made.key), "-out", str(made.certificate)], check=True, capture_output=True)
-    return made
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
