@@ -15,13 +15,26 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 from labd.client.generated import Client
 from labd.client.generated.models.problem import Problem
 from labd.client.generated.types import Response
-from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal, StoreError
+from labd.errors import (
+    DataLost,
+    DutFailure,
+    FileError,
+    InstrumentFailure,
+    Interrupted,
+    LabdError,
+    NotAllowed,
+    NotFound,
+    OutputNotVerifiedOff,
+    SafetyRefusal,
+    StoreError,
+    WrongState,
+)
 from labd.store.folder import default_folder
 from labd.stream.news import News, NewsKind
 
@@ -32,8 +45,11 @@ ANSWER_S = 60.0
 PLACE = "daemon.json"
 ZIP = {"content-type": "application/zip"}
 BENCH_ENV, TOKEN_ENV = "LABD_BENCH", "LABD_TOKEN"
-SIMPLE = (NotFound, SafetyRefusal, InstrumentFailure, DutFailure, Interrupted, StoreError)
-KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in SIMPLE}
+FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, DataLost, StoreError)
+KINDS: dict[int, type[LabdError]] = {kind.exit_code: kind for kind in (*FAILURES, NotFound, WrongState, NotAllowed, Interrupted)}
+BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+NO_TOKEN = f"the daemon asks for a token that it knows: set {TOKEN_ENV}"
+TAKEN_BACK = 4401  # closes a WebSocket whose token does not count any more
 
 
 class NoDaemon(LabdError):
@@ -132,11 +148,15 @@ class Connection:
 
     @contextmanager
     def news(self) -> Iterator[Iterator[News | dict[str, Any]]]:
-        """What happens from now on; the first item is the status, JSON data. Raises NoDaemon."""
+        """What happens from now on; the first item is the status, JSON data. Raises NoDaemon, NotAllowed."""
         url = self._where.url.rstrip("/").replace("http", "ws", 1) + PREFIX + "news"
         try:
             with connect(url, additional_headers=self._headers, max_size=1 << 24) as socket:
                 yield (_news(json.loads(text)) for text in socket)
+        except InvalidStatus as error:
+            raise NotAllowed(NO_TOKEN) from error
+        except ConnectionClosed as error:
+            raise (NotAllowed(NO_TOKEN) if error.rcvd and error.rcvd.code == TAKEN_BACK else self._unreached(error)) from error
         except (OSError, WebSocketException, ssl.SSLError) as error:
             raise self._unreached(error) from error
 
@@ -146,19 +166,19 @@ class Connection:
 
 def _error(status: int, content: bytes) -> LabdError:
     """What the problem document says, as the error that it was in the daemon."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return NotAllowed(NO_TOKEN)
     try:
         said = json.loads(content)
-    except ValueError:
+        title, detail, code = str(said.get("title", "")), str(said.get("detail", "")), said.get("exit_code")
+    except (ValueError, AttributeError):
         return Refused(f"{status}: {content[:200].decode(errors='replace')}")
-    title, detail = str(said.get("title", "")), str(said.get("detail", ""))
-    if title == FileError.__name__ or status == HTTPStatus.UNPROCESSABLE_ENTITY:
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         problems = tuple(str(one) for one in said.get("problems", ()))
         return FileError("the request", "", detail or title, problems)
-    if title in KINDS:
-        return KINDS[title](detail)
-    if status == HTTPStatus.UNAUTHORIZED:
-        return Refused(f"the daemon asks for a token: set {TOKEN_ENV}")
-    return Refused(detail or title)
+    if status == HTTPStatus.FORBIDDEN:
+        return NotAllowed(detail or title)
+    return (WrongState if status in BUSY else KINDS.get(code, Refused))(detail or title)
 
 
 def _news(said: dict[str, Any]) -> News | dict[str, Any]:

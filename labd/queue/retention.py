@@ -44,7 +44,7 @@ def sweep(catalogue: Catalogue, *, quota: int | None, keep_days: int | None, now
 
 
 def delete_run(catalogue: Catalogue, run_id: str) -> None:
-    """A run with its traces. Raises NotFound, StoreError for one that goes on."""
+    """A run with its traces. Raises NotFound, WrongState for one that goes on."""
     run = catalogue.runs.get(run_id)
     catalogue.runs.delete(run.id)
     shutil.rmtree(catalogue.folder / TRACES / run.id, ignore_errors=True)

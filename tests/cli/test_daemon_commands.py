@@ -83,7 +83,7 @@ def test_the_queue_is_ordered_paused_and_let_go(daemon: Daemon, plan: Path) -> N
     assert daemon.labd("cancel", first).code == 0
     assert daemon.labd("resume").code == 0
     assert daemon.labd("watch", second).code == 0
-    assert daemon.labd("cancel", second).code == 8
+    assert daemon.labd("cancel", second).code == 11
     assert daemon.labd("abort").out == "no job runs\n"
 
 

@@ -152,7 +152,7 @@ async def test_a_payload_that_is_none_is_answered(far: Far, what: str, payload: 
         ("submit", {"plan_text": PLAN, "priority": 1000}, "priority"),
         ("submit", {"plan_text": PLAN, "surprise": 1}, "surprise"),
         ("submit", {}, "plan_text"),
-        ("abort", {"job": "j00000000"}, "does not run now"),
+        ("abort", {"job": "j00000000"}, "there is no job"),
         ("dance", {}, "there are submit and abort"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from labd.bench_file.server import StorageSection
 from labd.daemon import housekeeping as keeping
-from labd.errors import StoreError
+from labd.errors import StoreError, WrongState
 from labd.queue.retention import DAY_NS, check_space, delete_run, sweep
 from labd.queue.scheduler import Scheduler
 from labd.store.catalogue import Catalogue
@@ -75,7 +75,7 @@ def test_a_folder_that_no_run_knows_goes(catalogue: Catalogue) -> None:
 
 def test_a_run_that_goes_on_is_not_deleted(catalogue: Catalogue) -> None:
     run = stored(catalogue, days_old=1, state=RunState.RUNNING)
-    with pytest.raises(StoreError, match="is going on"):
+    with pytest.raises(WrongState, match="is going on"):
         delete_run(catalogue, run)
     assert left(catalogue) == {run}
 
