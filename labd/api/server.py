@@ -69,6 +69,11 @@ def check_tls(tls: Tls) -> None:
         raise FileError(str(tls.certificate), "", f"is no certificate that fits the key {tls.key}: {error}") from error
 
 
+def from_here(url: str) -> str:
+    """The address of this machine by which a server that listens on all of them is reached."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 class _Server(uvicorn.Server):
     """Signals are the daemon's; `ready` is set when it takes connections."""
 

@@ -39,7 +39,7 @@ class TokensFile(FileSection):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who asks. Without tokens everybody on this machine is `local` and controls."""
+    """Who asks. Without tokens everybody on this machine controls, and is who it says it is, or `local`."""
 
     name: str
     scope: Scope

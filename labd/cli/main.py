@@ -67,10 +67,13 @@ def options(
     bench: Annotated[
         str | None, typer.Option("--bench", metavar="HOST:PORT", help="The daemon to talk to; left out, LABD_BENCH or that of the store.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file: the certificate, or its authority's, to trust there; left out, LABD_CA.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
 ) -> None:
-    bench_option.remember(context, bench)
+    bench_option.remember(context, bench)  # ca: bench_option asks the context for it
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
 

@@ -19,7 +19,7 @@ from labd import logs, systemd
 from labd.analyse.worker import Worker
 from labd.api.app import create_app
 from labd.api.gate import refuse_unguarded
-from labd.api.server import Tls, bound, check_tls, serving
+from labd.api.server import Tls, bound, check_tls, from_here, serving
 from labd.api.services import Access, Services
 from labd.api.tokens import refuse_powerless
 from labd.bench_file import Bench
@@ -91,7 +91,8 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
                 await stack.enter_async_context(component(sink.run(), "mqtt"))
             services = Services(catalogue, scheduler, worker, news, state, view, windows, access)
             url = await stack.enter_async_context(serving(create_app(services), end, tls))
-            await catalogue.do(lambda c: tell_place(c.folder, Place(url, bench.name, os.getpid())))
+            place = Place(from_here(url), str(tls.certificate.absolute()) if tls else "", bench.name, os.getpid())
+            await catalogue.do(lambda c: tell_place(c.folder, place))
             stack.push_async_callback(partial(_forget, catalogue))
             await report_incidents(journal_of(bench), catalogue, news, bench.name)
             await all_off(bench, state)
