@@ -1,4 +1,4 @@
-"""The same operation through the daemon that holds the bench, where one does."""
+"""The same operation through the daemon that holds the bench, or that was named."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from labd import bench_file
 from labd.client.connection import Connection, NoDaemon, answer, here
 from labd.client.generated.api.bench import status
-from labd.errors import LabdError
+from labd.errors import FileError, LabdError
 
 
 def holder(bench: Path, store: Path | None, busy: LabdError) -> Connection:
@@ -21,3 +21,10 @@ def holder(bench: Path, store: Path | None, busy: LabdError) -> Connection:
     if serves != bench_file.load_bench(bench).name:
         raise busy
     return Connection(where)
+
+
+def refuse_another_bench(daemon: Connection, bench: Path) -> None:
+    """Raises FileError where the daemon that was named serves another bench than this one: nothing is switched on where nobody meant to."""
+    serves, wanted = answer(status.sync_detailed(client=daemon.client)).bench, bench_file.load_bench(bench).name
+    if serves != wanted:
+        raise FileError("--bench", "", f"the daemon at {daemon.url} serves {serves!r}, and {bench} is {wanted!r}")

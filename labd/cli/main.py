@@ -42,6 +42,8 @@ from labd.errors import FileError, Interrupted, LabdError
 # typer brings click's classes along under its own name since 0.16, and click's own before
 WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+HERE_ONLY = frozenset({"demo", "guard", "init", "serve", "token", "units"})
+
 app = typer.Typer(
     name="labd",
     help="Measure energy per inference of small AI hardware, with an uncertainty on every figure.",
@@ -73,6 +75,8 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
 ) -> None:
+    if bench and context.invoked_subcommand in HERE_ONLY:
+        raise FileError("--bench", "", f"labd {context.invoked_subcommand} works on this machine only")
     bench_option.remember(context, bench)  # ca: bench_option asks the context for it
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
