@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -156,7 +158,21 @@ class Entrance:
             await _refuse(scope, receive, send, problem(403, "not allowed", detail=detail))
             return
         scope["labd.bearer"] = bearer
+        if scope["type"] == "websocket":
+            scope["labd.taken_back"] = partial(self._taken_back, scope, headers)
         await self._app(scope, receive, send)
+
+    async def _taken_back(self, scope: Scope, headers: Headers) -> None:
+        """Until the token that opened a WebSocket lets nobody in any more, or the file of tokens cannot be read."""
+        if self._access.tokens is None:
+            await asyncio.Event().wait()
+        bearer: Bearer | None = LOCAL
+        while bearer is not None:
+            await asyncio.sleep(self._access.look_again_s)
+            try:
+                bearer = await asyncio.to_thread(self._bearer, scope, headers)
+            except FileError:
+                bearer = None
 
     def _bearer(self, scope: Scope, headers: Headers) -> Bearer | None:
         if self._access.tokens is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
 
 from labd.api.gate import refuse_unguarded
 from labd.api.server import CannotListen, Tls, bound, check_tls
@@ -68,6 +69,24 @@ async def test_a_read_token_looks_and_a_control_token_acts(tmp_path: Path, token
         taken = await given.ask("POST", "jobs", headers={"authorization": f"Bearer {control}"}, json={"plan_text": PLAN})
         assert taken.json()["submitted_by"] == "ann"
         assert (await given.ask("GET", "jobs", headers={"authorization": "Bearer labd_nobodys"})).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["news", "live"])
+@pytest.mark.parametrize("without", ["", "no TOML ["])
+async def test_a_token_that_is_taken_back_closes_its_web_sockets_and_no_others(
+    tmp_path: Path, tokens: tuple[Path, str, str], path: str, without: str
+) -> None:
+    file, control, read = tokens
+    async with api(tmp_path, access=Access(file, look_again_s=0.01)) as given:
+        url = given.url.replace("http", "ws") + f"api/v1/{path}"
+        headers = [{"authorization": f"Bearer {token}"} for token in (control, read)]
+        async with connect(url, additional_headers=headers[0]) as stays, connect(url, additional_headers=headers[1]) as goes:
+            assert await asyncio.wait_for(goes.recv(), timeout=10)
+            file.write_text(without or file.read_text().partition("[tokens.bob]")[0])
+            await asyncio.wait_for(goes.wait_closed(), timeout=10)
+            assert (goes.close_code, goes.close_reason) == (4401, "the token was taken back")
+            if not without:
+                assert stays.state is State.OPEN
 
 
 async def test_a_browser_may_send_the_token_as_its_password(tmp_path: Path, tokens: tuple[Path, str, str]) -> None:
