@@ -201,6 +201,16 @@ async def test_an_origin_that_is_no_address_is_another_one(tmp_path: Path, token
         assert refused.value.response.status_code == 403
 
 
+async def test_head_answers_as_get_does_and_what_is_not_done_is_a_problem(given: Api, tmp_path: Path) -> None:
+    for path in ("status", "jobs/j00000000", "nowhere"):
+        got, head = await given.ask("GET", path), await given.ask("HEAD", path)
+        assert (head.status_code, head.headers["content-type"], head.content) == (got.status_code, got.headers["content-type"], b"")
+    refused = await given.ask("POST", "status")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert (await given.http.head("/")).status_code == 200
+
+
 async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(given: Api) -> None:
     for path in ("/", "/api/v1/status", "/nowhere"):
         headers = (await given.http.get(path)).headers
