@@ -17,6 +17,7 @@ from labd.queue.recurrence import RecurrenceError
 from labd.store.session import StoreBusy
 
 TYPE = "application/problem+json"
+OURS = "Value error, "  # pydantic's words before those of a validator of labd's own
 # The first that fits. A refusal of the bench is a conflict with its state; what an instrument or a board did is a bad gateway's fault.
 STATUS: tuple[tuple[type[LabdError], int], ...] = (
     (NotFound, 404),
@@ -70,7 +71,7 @@ async def _of_labd(_request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix(OURS)}" for one in error.errors()]
     return problem(422, "the request is not what this operation takes", detail="; ".join(problems[:3]), problems=problems, exit_code=2)
 
 

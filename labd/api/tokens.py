@@ -39,7 +39,7 @@ class TokensFile(FileSection):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who asks. Without tokens everybody on this machine is `local` and controls."""
+    """Who asks. Without tokens everybody on this machine controls, and is who it says it is, or `local`."""
 
     name: str
     scope: Scope
@@ -66,6 +66,16 @@ def bearer_of(path: Path, token: str) -> Bearer | None:
         if hmac.compare_digest(digest, section.sha256):
             bearer = Bearer(name, section.scope)
     return bearer
+
+
+def refuse_powerless(path: Path) -> None:
+    """Raises FileError for a file with which nobody could control the bench: it is missing, cannot be read, or holds no such token."""
+    make = f"make one with `labd token NAME --scope control --file {path}`"
+    if not path.exists():
+        raise file_error(str(path), [Wrong("", f"there is no such file of tokens (server.tokens); {make}")])
+    bearer_of(path, "")
+    if all(section.scope is not Scope.CONTROL for section in read_section(path, TokensFile)[0].tokens.values()):
+        raise file_error(str(path), [Wrong("tokens", f"there is no token with scope control; {make}")])
 
 
 def make_token(path: Path, name: str, scope: Scope) -> str:

@@ -22,6 +22,8 @@ from labd.stream.session import InstrumentSession
 STOP_S = 30.0  # the daemon ends its run, and switches off what is not off then
 MORE_S = 10.0  # for it to answer when everything is off already
 
+Named = tuple[str | None, Path | None]  # what --bench and --ca say
+
 app = typer.Typer(no_args_is_help=True, help="What is done to a bench beside its runs.")
 
 
@@ -39,7 +41,7 @@ def off(
     daemon that serves BENCH ends its run and pauses its queue. Until `labd bench resume` nothing is switched on again.
     """
     found = load_bench(bench)
-    mine, said = asyncio.run(_stop(found, store, context.find_root().obj))
+    mine, said = asyncio.run(_stop(found, store, _named(context)))
     if isinstance(said, LabdError):
         if found.is_virtual:
             raise said
@@ -65,7 +67,7 @@ def resume(
     from labd.client.generated.api.queue import resume_queue
 
     found = load_bench(bench)
-    daemon = server_of(found, store, context.find_root().obj)
+    daemon = server_of(found, store, *_named(context))
     if daemon is None:
         asyncio.run(release(found))
     else:
@@ -77,7 +79,12 @@ def resume(
         print(f"{found.name} may be used again{f'; the queue at {daemon.url} goes on' if daemon else ''}")
 
 
-async def _stop(bench: Bench, store: Path | None, named: str | None) -> tuple[list[OffResult], list[OffResult] | LabdError | None]:
+def _named(context: typer.Context) -> Named:
+    root = context.find_root()
+    return root.obj, root.params.get("ca")
+
+
+async def _stop(bench: Bench, store: Path | None, named: Named) -> tuple[list[OffResult], list[OffResult] | LabdError | None]:
     """What came of it beside the daemon, and what the daemon answers: None where none serves the bench, an error where it was not told."""
     async with InstrumentSession("daemon") as session, asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(_asked(session, bench, store, named), name="daemon asked")
@@ -89,20 +96,20 @@ async def _stop(bench: Bench, store: Path | None, named: str | None) -> tuple[li
     return mine, InstrumentFailure("it does not answer") if asked.cancelled() else asked.result()
 
 
-async def _asked(session: InstrumentSession, bench: Bench, store: Path | None, named: str | None) -> list[OffResult] | LabdError | None:
+async def _asked(session: InstrumentSession, bench: Bench, store: Path | None, named: Named) -> list[OffResult] | LabdError | None:
     try:
         return await session.call(_stop_daemon, bench, store, named, deadline_s=STOP_S)
     except LabdError as error:
         return error
 
 
-def _stop_daemon(bench: Bench, store: Path | None, named: str | None) -> list[OffResult] | None:
+def _stop_daemon(bench: Bench, store: Path | None, named: Named) -> list[OffResult] | None:
     """In a thread of its own, which nobody waits for where the daemon hangs. Raises LabdError."""
     from labd.cli.held import server_of  # not before the guard was asked: the client takes its time to load
     from labd.client.connection import answer
     from labd.client.generated.api.bench import bench_off
 
-    daemon = server_of(bench, store, named)
+    daemon = server_of(bench, store, *named)
     if daemon is None:
         return None
     with daemon:

@@ -22,7 +22,7 @@ MODULES = {
     "archive": ("archive", "import", "annotate", "delete"),
     "drivers": ("drivers",),
     "serve": ("serve",),
-    "submit": ("submit",),
+    "submit": ("submit", "edit"),
     "queue": ("queue", "move", "cancel", "pause", "resume", "abort"),
     "watch": ("watch",),
     "lease": ("lease",),

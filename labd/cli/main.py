@@ -18,6 +18,8 @@ from labd.errors import FileError, Interrupted, LabdError
 # typer brings click's classes along under its own name since 0.16, and click's own before
 WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+HERE_ONLY = frozenset({"demo", "guard", "init", "serve", "token", "units"})
+
 app = typer.Typer(
     name="labd",
     cls=Commands,
@@ -42,10 +44,15 @@ def options(
     bench: Annotated[
         str | None, typer.Option("--bench", metavar="HOST:PORT", help="The daemon to talk to; left out, LABD_BENCH or that of the store.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file: the certificate, or its authority's, to trust there; left out, LABD_CA.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
 ) -> None:
-    context.obj = bench  # labd.cli.bench_option finds it there
+    if bench and context.invoked_subcommand in HERE_ONLY:
+        raise FileError("--bench", "", f"labd {context.invoked_subcommand} works on this machine only")
+    context.obj = bench  # labd.cli.bench_option finds it there, and ca among the parameters
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
 

@@ -86,7 +86,7 @@ def due(runs: Sequence[RunAge], folders: Mapping[str, OnDisk], keeping: Keeping,
 
 
 def delete_run(catalogue: Catalogue, run_id: str) -> None:
-    """A run with its traces. Raises NotFound, StoreError for one that goes on."""
+    """A run with its traces. Raises NotFound, WrongState for one that goes on."""
     remove_traces(catalogue.folder, catalogue.runs.delete(run_id))
 
 

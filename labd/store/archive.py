@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from labd.errors import LabdError, StoreError
+from labd.errors import LabdError, StoreError, WrongState
 from labd.store.catalogue import Catalogue
 from labd.store.database import Database, open_database, open_database_read_only
 from labd.store.folder import CATALOGUE, sync_folder
@@ -38,11 +38,11 @@ FOREIGN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeErro
 
 
 def write(store: Path, run_id: str, path: Path) -> None:
-    """Raises NotFound, StoreError (a run that goes on, a full disk); a file half written is removed."""
+    """Raises NotFound, WrongState for a run that goes on, StoreError; a file half written is removed."""
     with Catalogue.open_read_only(store) as catalogue:
         run = catalogue.runs.get(run_id)
     if run.state is RunState.RUNNING:
-        raise StoreError(f"run {run.id} is going on; it can be exported when it has ended")
+        raise WrongState(f"run {run.id} is going on; it can be exported when it has ended")
     database = open_database_read_only(store / CATALOGUE)
     try:
         rows = _rows(database, run.id)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labd.errors import StoreError
+from labd.errors import LabdError, StoreError, WrongState
 from labd.store.folder import file_slug
 
 
-class BenchBusy(StoreError):
+class BenchBusy(WrongState):
     """Another process holds the bench; the message names it and since when."""
 
 
-class StoreServed(StoreError):
+class StoreServed(WrongState):
     """Another daemon keeps the store: a store has one queue, and a queue one bench."""
 
 
@@ -44,7 +44,7 @@ def store_lock(folder: Path, bench_name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(path: Path, bench_name: str, refused: Callable[[str], StoreError]) -> Iterator[None]:
+def _locked(path: Path, bench_name: str, refused: Callable[[str], LabdError]) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

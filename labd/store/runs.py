@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from labd.errors import NotFound, StoreError
+from labd.errors import NotFound, StoreError, WrongState
 from labd.records import CaptureState, Event
 from labd.store.captures import Captures
 from labd.store.database import Database
@@ -94,7 +94,7 @@ class Runs:
     def reopen(self, run_id: str) -> list[str]:
         """An interrupted or failed run goes on: back to running, what it has not finished back to planned.
 
-        Returns the keys to do, in order. Raises StoreError for a run in another state.
+        Returns the keys to do, in order. Raises WrongState for a run in another state.
         """
         run = self.get(run_id)
         captures = Captures(self._database)
@@ -104,7 +104,7 @@ class Runs:
                 (RunState.RUNNING, run.id, RunState.INTERRUPTED, RunState.FAILED),
             )
             if changed != 1:
-                raise StoreError(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
+                raise WrongState(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
             for row in captures.of(run.id):
                 if row.state in (CaptureState.FAILED, CaptureState.INTERRUPTED):
                     captures.again(run.id, row.key)
@@ -112,10 +112,10 @@ class Runs:
 
     def delete(self, run_id: str) -> str:
         """Every row of a run that has ended; returns its id. The caller removes its traces afterwards: a folder without rows is swept,
-        rows without traces would lie. Raises NotFound, StoreError for a run that goes on."""
+        rows without traces would lie. Raises NotFound, WrongState for a run that goes on."""
         found = self.resolve(run_id)
         if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
-            raise StoreError(f"run {found} is going on; abort it first")
+            raise WrongState(f"run {found} is going on; abort it first")
         return found
 
     def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:

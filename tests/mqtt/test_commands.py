@@ -153,7 +153,7 @@ async def test_a_payload_that_is_none_is_answered(far: Far, what: str, payload: 
         ("submit", {"plan_text": PLAN, "surprise": 1}, "surprise"),
         ("submit", {}, "plan_text"),
         ("submit", {"plan_text": PLAN, "note": "\ud800"}, "note"),
-        ("abort", {"job": "j00000000"}, "does not run now"),
+        ("abort", {"job": "j00000000"}, "there is no job"),
         ("abort", {"job": "j" * 100_000}, "job"),
         ("abort", {}, "no job runs"),
         ("dance", {}, "there are submit and abort"),

@@ -12,7 +12,7 @@ import pytest
 
 from labd.bench_file.server import StorageSection
 from labd.daemon import housekeeping as keeping
-from labd.errors import StoreError
+from labd.errors import StoreError, WrongState
 from labd.queue.retention import DAY_NS, Keeping, check_space, delete_run, sweep
 from labd.store.archive import TRANSFER
 from labd.store.catalogue import Catalogue
@@ -122,7 +122,7 @@ async def test_transfers_that_nobody_ended_are_cleared_by_their_age(session: Cat
 
 async def test_a_run_that_goes_on_is_not_deleted(session: CatalogueSession) -> None:
     run = await session.do(lambda c: stored(c, days_old=1, state=RunState.RUNNING))
-    with pytest.raises(StoreError, match="is going on"):
+    with pytest.raises(WrongState, match="is going on"):
         await session.do(lambda c: delete_run(c, run))
     assert await session.do(left) == {run}
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from labd.bench.control import RunControl
-from labd.errors import StoreError
+from labd.errors import StoreError, WrongState
 from labd.queue import scheduler, steps
 from labd.queue.recurrence import RecurrenceError
 from labd.queue.scheduler import Scheduler
@@ -192,7 +192,7 @@ async def test_pausing_and_aborting_reach_the_run(lab: Lab) -> None:
         assert (again.state, again.run_id) == (JobState.QUEUED, "run of a")
         await lab.until_begun("a", "a")
         await lab.end("a")
-        with pytest.raises(StoreError, match="does not run now"):
+        with pytest.raises(WrongState, match="does not run now"):
             await lab.scheduler.pause(job.id)
 
 
@@ -284,7 +284,7 @@ async def test_only_waiting_jobs_can_be_changed(lab: Lab) -> None:
     async with running(lab):
         await lab.until_begun("a")
         for ask in (lab.scheduler.edit(job.id, priority=1), lab.scheduler.cancel(job.id), lab.scheduler.move(job.id, Place.FIRST)):
-            with pytest.raises(StoreError, match="is running; this can be done to a waiting job only"):
+            with pytest.raises(WrongState, match="is running; this can be done to a waiting job only"):
                 await ask
         await lab.end("a")
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labd.errors import LabdError, StoreError
+from labd.errors import LabdError, StoreError, WrongState
 from labd.records import Phase, Window
 from labd.store import archive
 from labd.store.catalogue import Catalogue
@@ -98,7 +98,7 @@ def test_a_run_that_is_there_already_is_refused_and_stays(made: tuple[Path, str,
 def test_a_run_that_goes_on_is_not_archived(tmp_path: Path) -> None:
     with Catalogue.open(tmp_path) as catalogue:
         run = catalogue.runs.create(NewRun("b", "", "p", ""), []).id
-    with pytest.raises(StoreError, match="is going on"):
+    with pytest.raises(WrongState, match="is going on"):
         archive.write(tmp_path, run, tmp_path / "run.zip")
     assert not (tmp_path / "run.zip").exists()
 

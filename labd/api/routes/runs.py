@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -41,6 +41,10 @@ TYPES = {
     Form.TEXT: "text/plain",
     Form.ASCII: "text/plain",
 }
+
+
+REPORTS: dict[str, Any] = {kind: {} for kind in TYPES.values()}
+ARCHIVE = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @router.get("", operation_id="list_runs")
@@ -112,7 +116,7 @@ async def events(run_id: RunId, given: Given) -> list[Event]:
     return await given.catalogue.read(lambda c: c.runs.events(c.runs.get(run_id).id))
 
 
-@router.get("/{run_id}/report", operation_id="report")
+@router.get("/{run_id}/report", operation_id="report", response_class=Response, responses={200: {"content": REPORTS}})
 async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias="format")] = Form.HTML) -> Response:
     found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     content = await given.worker.render(given.catalogue.folder, found.id, str(form))
@@ -120,7 +124,7 @@ async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias=
     return Response(content, media_type=TYPES[form], headers=headers)
 
 
-@router.get("/{run_id}/archive", operation_id="export_run")
+@router.get("/{run_id}/archive", operation_id="export_run", response_class=Response, responses={200: {"content": ARCHIVE}})
 async def archive(run_id: RunId, given: Given) -> ArchiveResponse:
     """The run as one file: rows, traces, checksums."""
     found = await given.catalogue.read(lambda c: c.runs.get(run_id))
