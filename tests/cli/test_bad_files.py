@@ -12,6 +12,7 @@ import pytest
 
 from labd import resources
 from labd.cli.main import run_command
+from labd.errors import WrongState
 from labd.store.lock import bench_lock
 from tests.cli.bench_apart import changed, labd
 
@@ -149,7 +150,7 @@ def held(files: Path) -> Iterator[None]:
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_bench_that_somebody_uses_is_told_with_who(files: Path, command: str, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [str(files / BENCH)] + ([str(files / PLAN)] if command == "run" else [])
-    assert run_command([command, *arguments, "--store", str(files / "store")]) == 8
+    assert run_command([command, *arguments, "--store", str(files / "store")]) == WrongState.exit_code
     assert_told(one_line(capfd.readouterr().err), ("'demo'", f"process {os.getpid()}"))
 
 

@@ -107,7 +107,15 @@ async def test_power_moves(page: Page) -> None:
     assert (await shape(page)) != before
 
 
+async def until_reached(page: Page, newest_s: float) -> None:
+    """Samples reach so far on the capture's axis."""
+    async with asyncio.timeout(30):
+        while await page.evaluate("Number(document.documentElement.dataset.newest || 0)") < newest_s:
+            await page.wait_for_timeout(20)
+
+
 async def test_a_paused_view_stands_still_and_zooms_to_single_samples(page: Page) -> None:
+    await until_reached(page, 6.0)  # into the middle of ten seconds, where keys zoom
     await page.keyboard.press("Space")
     await expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "true")
     for _ in range(14):
