@@ -63,13 +63,15 @@ class Recorder:
 
     async def begin(self, acquisition: Acquisition) -> None:
         self.acquisition = acquisition
-        run, plan = self._subject.run_id, self._subject.plan
-        start = FeedStart(run, plan.key, plan.instrument, plan.order, str(plan.role), plan.point.key, acquisition, time.time_ns())
+        run, plan, now_ns = self._subject.run_id, self._subject.plan, time.time_ns()
+        self._writer.know(utc_ns=now_ns)
+        start = FeedStart(run, plan.key, plan.instrument, plan.order, str(plan.role), plan.point.key, acquisition, now_ns)
         self._feed.publish(start)
 
     async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:
         received_ns = time.time_ns()
-        facts = {"event": stretch} if trigger else None
+        zero_ns = received_ns - block.t0_ns - len(block) * block.dt_ns
+        facts = {"event": stretch, "utc_ns": zero_ns} if trigger else None
         await _on_disk(self._disk, partial(self._writer.write, block, trigger=facts), self._writer.path)
         self._publish(block, trigger=trigger, t_ns=received_ns)
 

@@ -6,13 +6,14 @@ Line protocol: https://docs.influxdata.com/influxdb/v1/write_protocols/line_prot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Column = NDArray[np.float64] | NDArray[np.float32] | NDArray[np.int64] | pa.Array
+Column: TypeAlias = NDArray[Any] | pa.Array
 # a backslash has no escape of its own there: before one of the others it could be read two ways
 TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ ", "\\": "/"})
 MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ "})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Columns = dict[str, NDArray[Any]]
 
 
 def samples_per_bucket(rate_hz: float, dt_ns: int) -> int:
@@ -16,48 +16,49 @@ def samples_per_bucket(rate_hz: float, dt_ns: int) -> int:
     return max(1, round(1e9 / (rate_hz * dt_ns)))
 
 
-def summarised(columns: Mapping[str, NDArray[Any]], per_bucket: int, dt_s: float) -> dict[str, NDArray[Any]]:
+def summarised(columns: Mapping[str, NDArray[Any]], per_bucket: int, dt_s: float) -> Columns:
     """Fields of the buckets of contiguous samples that begin at a bucket's begin; the last bucket holds what is left.
 
     columns: current (A), voltage (V), float32 [n], NaN where over-range; voltage may be lacking. n: valid samples of a bucket, int64.
     current, voltage, power: means; *_min, *_max; energy (J) and charge (C) of the valid samples: float64, NaN in a bucket without any.
-    Sums are in double precision and of one bucket only, so that they are the same however the samples came.
+    Sums are in double precision, of one bucket and always in the same order: the same to the bit however many buckets come at once.
     """
-    current = columns["current"]
-    starts = np.arange(0, len(current), per_bucket)
-    channels: dict[str, NDArray[Any]] = {"current": current}
-    if "voltage" in columns:
-        channels["voltage"] = columns["voltage"]
-        channels["power"] = columns["voltage"].astype(np.float64) * current
-    count = _counts(len(current), per_bucket)
-    valid = count if not np.isnan(np.sum(current)) else np.add.reduceat(~np.isnan(current), starts, dtype=np.int64)
-    fields: dict[str, NDArray[Any]] = {"n": valid}
-    for name, values in channels.items():
-        low, high, total, known = _of(values, starts, per_bucket, count)
-        mean = np.full(len(starts), np.nan)
-        np.divide(total, known, out=mean, where=known > 0)
+    length = len(columns["current"])
+    whole = length - length % per_bucket
+    parts: list[Columns] = []
+    if whole:
+        parts.append(_fields({name: values[:whole].reshape(-1, per_bucket) for name, values in _channels(columns)}, dt_s))
+    if whole < length:
+        parts.append(_fields({name: values[whole:].reshape(1, -1) for name, values in _channels(columns)}, dt_s))
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _channels(columns: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
+    return [(name, columns[name]) for name in ("current", "voltage") if name in columns]
+
+
+def _fields(rows: Columns, dt_s: float) -> Columns:
+    """rows: one a bucket."""
+    if "voltage" in rows:
+        rows["power"] = rows["voltage"].astype(np.float64) * rows["current"]
+    fields: Columns = {}
+    for name, values in rows.items():
+        low, high, total, valid = _of(values)
+        mean = np.full(len(values), np.nan)
+        np.divide(total, valid, out=mean, where=valid > 0)
+        if name == "current":
+            fields["n"] = valid
         fields |= {name: mean, f"{name}_min": low, f"{name}_max": high}
-        if name in ("current", "power"):
-            sum_ = np.where(known > 0, total * dt_s, np.nan)
-            fields |= {"charge" if name == "current" else "energy": sum_}
+        if name != "voltage":
+            fields["charge" if name == "current" else "energy"] = np.where(valid > 0, total * dt_s, np.nan)
     return fields
 
 
-def _counts(length: int, per_bucket: int) -> NDArray[np.int64]:
-    starts = np.arange(0, length, per_bucket)
-    return np.diff(np.append(starts, length)).astype(np.int64)
-
-
-def _of(
-    values: NDArray[Any], starts: NDArray[np.int64], per_bucket: int, count: NDArray[np.int64]
-) -> tuple[NDArray[Any], NDArray[Any], Floats, NDArray[np.int64]]:
-    """Lowest, highest, sum and number of the valid values of each bucket."""
-    if np.isnan(np.sum(values)):
-        good = ~np.isnan(values)
-        total = np.add.reduceat(np.where(good, values, 0.0), starts, dtype=np.float64)
-        return np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts), total, np.add.reduceat(good, starts, dtype=np.int64)
-    if len(values) % per_bucket == 0:  # rows of equal length: several times as fast as reduceat
-        rows = values.reshape(-1, per_bucket)
-        return rows.min(axis=1), rows.max(axis=1), rows.sum(axis=1, dtype=np.float64), count
-    total = np.add.reduceat(values, starts, dtype=np.float64)
-    return np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts), total, count
+def _of(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+    """Lowest, highest, sum and number of the valid values of each row."""
+    total = values.sum(axis=1, dtype=np.float64)
+    if not np.isnan(total).any():
+        return values.min(axis=1), values.max(axis=1), total, np.full(len(values), values.shape[1], np.int64)
+    good = ~np.isnan(values)
+    total = np.where(good, values, 0.0).sum(axis=1, dtype=np.float64)
+    return np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1), total, good.sum(axis=1, dtype=np.int64)

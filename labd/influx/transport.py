@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -23,7 +24,7 @@ RESETS = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to write, with which secrets; they are read from their files when a transport is opened. verify: TLS, None for http."""
+    """Where to write, with which secrets. tls_ca: PEM file of the authority that an https server is checked against, else the system's."""
 
     url: str
     database: str
@@ -32,7 +33,7 @@ class Server:
     username: str = ""
     password: str = ""
     token: str = ""
-    verify: ssl.SSLContext | None = None
+    tls_ca: Path | None = None
     timeout_s: float = 10.0
 
     def __repr__(self) -> str:
@@ -60,7 +61,7 @@ class _Http:
         self._server = server
         headers = {"Authorization": f"Token {server.token}"} if server.token else {}
         auth = (server.username, server.password) if server.username else None
-        verify: ssl.SSLContext | bool = True if server.verify is None else server.verify
+        verify: ssl.SSLContext | bool = True if server.tls_ca is None else ssl.create_default_context(cafile=str(server.tls_ca))
         self._http = httpx.AsyncClient(
             base_url=server.url, auth=auth, headers=headers, verify=verify, timeout=server.timeout_s, trust_env=False
         )
@@ -105,15 +106,15 @@ class V2(_Http):
 
     async def __aenter__(self) -> V2:
         server = self._server
-        verify = {} if server.verify is None else {"ssl_ca_cert": None, "verify_ssl": True, "ssl": server.verify}
+        trusted = {} if server.tls_ca is None else {"ssl_ca_cert": str(server.tls_ca)}
         self._client = InfluxDBClientAsync(
-            server.url, token=server.token or None, org=server.organisation or "-", timeout=round(1000 * server.timeout_s), **verify
+            server.url, token=server.token, org=server.organisation or "-", timeout=round(1000 * server.timeout_s), **trusted
         )
-        self._service = WriteService(self._client.api_client)
+        self._service: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]
         await self._http.aclose()
 
     async def write(self, body: bytes, *, zipped: bool) -> Answer:

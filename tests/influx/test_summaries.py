@@ -36,7 +36,7 @@ def test_a_bucket_is_what_its_samples_are(values: list[float], per_bucket: int) 
         assert_allclose(found["energy"][k], (good * np.float64(np.float32(3.3))).sum() * dt_s, rtol=1e-12)
 
 
-@given(st.lists(AMPERES, min_size=1, max_size=60), st.integers(1, 13), st.integers(1, 5))
+@given(st.lists(AMPERES, min_size=1, max_size=300), st.integers(1, 40), st.integers(1, 5))
 def test_whole_buckets_are_the_same_to_the_bit_however_many_come_at_once(values: list[float], per_bucket: int, at_once: int) -> None:
     whole = summarised(samples(values), per_bucket, 1e-3)
     size = per_bucket * at_once
