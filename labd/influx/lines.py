@@ -48,19 +48,6 @@ def texts(values: list[str]) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def batches(data: pa.Buffer, *, most_bytes: int) -> Iterator[bytes]:
-    """Whole lines, at most so many bytes together; a longer line goes by itself."""
-    whole = memoryview(data)
-    start = 0
-    while start < len(whole):
-        end = min(start + most_bytes, len(whole))
-        if end < len(whole):
-            cut = bytes(whole[start:end]).rfind(b"\n")
-            end = start + cut + 1 if cut >= 0 else start + bytes(whole[start:]).find(b"\n") + 1
-        yield bytes(whole[start:end])
-        start = end
-
-
 def _head(measurement: str, tags: Mapping[str, str]) -> str:
     """Tags in the order of their keys, as the reference advises."""
     named = [f"{_key(key)}={value.translate(TAG)}" for key, value in sorted(tags.items()) if value]

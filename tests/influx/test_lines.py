@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.influx.lines import batches, encode, texts
+from labd.influx.lines import encode, texts
 from tests.influx.reader import Point, read
 
 T0_NS = 1_795_444_200_000_000_000
@@ -55,12 +55,3 @@ def test_lines_that_would_break_a_line_do_not() -> None:
 def test_tags_stand_in_the_order_of_their_keys_and_empty_ones_nowhere() -> None:
     data = encode("power", {"run": "r", "bench": "b", "mode": ""}, np.array([T0_NS]), {"n": np.array([3])})
     assert bytes(data).decode() == f"power,bench=b,run=r n=3i {T0_NS}\n"
-
-
-@given(st.lists(st.integers(0, 10**6), max_size=50), st.integers(1, 400))
-def test_batches_are_whole_lines_and_together_everything(values: list[int], most: int) -> None:
-    data = encode("power", {}, T0_NS + np.arange(len(values)), {"n": np.array(values, np.int64)})
-    parts = list(batches(data, most_bytes=most))
-    assert b"".join(parts) == bytes(data)
-    assert all(part.endswith(b"\n") for part in parts)
-    assert all(len(part) <= most or part.count(b"\n") == 1 for part in parts)
