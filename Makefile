@@ -42,9 +42,9 @@ check: $(STAMP)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
-## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
+## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; ONLY=case; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
 torture: $(STAMP)
-	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(if $(SOAK),--soak $(SOAK)) $(if $(DAY),--day $(DAY))
+	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(foreach case,$(ONLY),--only $(case)) $(if $(SOAK),--soak $(SOAK)) $(if $(DAY),--day $(DAY))
 
 ## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
 live: $(STAMP)

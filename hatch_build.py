@@ -60,7 +60,7 @@ def build_client(root: Path) -> bool:
 
     def build(fresh: Path) -> None:
         config = fresh.with_suffix(".yaml")
-        config.write_text("post_hooks: []\n")
+        config.write_text("post_hooks: []\ncontent_type_overrides: {application/zip: application/octet-stream}\n")
         command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
         _run([*command, "--config", str(config), "--path", str(document), "--output-path", str(fresh)], root, "no client can be generated")
 

@@ -75,6 +75,18 @@ class NotFound(LabdError):
     exit_code = 9
 
 
+class WrongState(LabdError):
+    """The bench, the queue, a job or a run is not in a state for this now; the message says in which it is."""
+
+    exit_code = 11
+
+
+class NotAllowed(LabdError):
+    """A daemon asks for a token, or for one that may do this."""
+
+    exit_code = 12
+
+
 class Interrupted(LabdError):
     """SIGINT or SIGTERM ended the run; what was captured is stored, outputs are off."""
 

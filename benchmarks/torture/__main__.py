@@ -6,81 +6,103 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from benchmarks.torture.away import away
-from benchmarks.torture.faults import faults
-from benchmarks.torture.kill import OFF_S, kills
-from benchmarks.torture.served import Unexpected
+from benchmarks.torture.disk import full_disk, spent_reserve
+from benchmarks.torture.faults import hang, pulled_cable, silent_board
+from benchmarks.torture.found import Case, Found, told, tried
+from benchmarks.torture.kill import Rounds, kills
 from benchmarks.torture.soak import day, soak
+from benchmarks.torture.stop import stop_by_command, stop_over_http, stop_while_locked
 
-ROUNDS = {"many": 12, "one": 4, "cut": 4}
-QUICK_ROUNDS = {"many": 2, "one": 1, "cut": 1}
 SEED = 20261123
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    lanes = _worn(arguments) if arguments.soak or arguments.day else _harmed(arguments)
+    return run(lanes)
+
+
+def run(lanes: list[dict[str, Case]]) -> int:
+    """The cases of a lane one after the other, the lanes beside each other; the last line is printed whatever happens."""
+    began = time.monotonic()
+    running: list[Future[None]] = []
+    whole = False
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="labd-torture-", ignore_cleanup_errors=True) as place,
+            ThreadPoolExecutor(max(1, len(lanes))) as threads,
+        ):
+            found: list[list[Found]] = [[] for _ in lanes]
+            running = [threads.submit(_lane, lane, Path(place), into) for lane, into in zip(lanes, found, strict=True)]
+            for one in running:
+                one.result()
+            whole = True
+    finally:
+        lines, code = told([one for lane in found for one in lane], time.monotonic() - began, whole=whole)
+        print("\n".join(lines), flush=True)
+    return code
+
+
+def _lane(cases: Mapping[str, Case], place: Path, into: list[Found]) -> None:
+    for name, case in cases.items():
+        into.append(tried(name, case, place / name))
+
+
+def _harmed(arguments: argparse.Namespace) -> list[dict[str, Case]]:
+    """Two lanes, for two cores. What has to be off within 2 s is in one of them, so that no two of those disturb each other."""
+    lanes = _lanes(quick=arguments.quick, seed=arguments.seed)
+    chosen = arguments.only
+    return [{name: case for name, case in lane.items() if not chosen or name in chosen} for lane in lanes]
+
+
+def _lanes(*, quick: bool, seed: int) -> list[dict[str, Case]]:
+    many, one, cut = (2, 1, 1) if quick else (12, 4, 4)
+    return [
+        {
+            "kill": partial(kills, rounds=Rounds("many", many, seed)),
+            "kill-one-client": partial(kills, rounds=Rounds("one", one, seed)),
+            "kill-network-cut": partial(kills, rounds=Rounds("cut", cut, seed)),
+            "stop": stop_over_http,
+            "stop-command": stop_by_command,
+            "stop-locked": stop_while_locked,
+        },
+        {
+            "hang": hang,
+            "silent-board": silent_board,
+            "pulled-cable": pulled_cable,
+            "full-disk": full_disk,
+            "spent-reserve": spent_reserve,
+            "broker": partial(away, seconds=5.0 if quick else 60.0),
+        },
+    ]
+
+
+def _worn(arguments: argparse.Namespace) -> list[dict[str, Case]]:
+    cases: dict[str, Case] = {}
+    if arguments.soak:
+        cases["soak"] = partial(soak, seconds=arguments.soak * 60.0)
+    if arguments.day:
+        cases["day"] = partial(day, hours=arguments.day)
+    return [cases]
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
+    names = [name for lane in _lanes(quick=True, seed=SEED) for name in lane]
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--quick", action="store_true", help="a short form for CI")
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help=f"only this case (again for more): {', '.join(names)}"
+    )
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only the soak: jobs in real time for so long")
     parser.add_argument("--day", type=float, metavar="HOURS", help="only so many hours of the bench's own time, stepped")
-    arguments = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="labd-torture-") as place:
-        said, short = _worn(Path(place), arguments) if arguments.soak or arguments.day else _harmed(Path(place), arguments)
-    for line in said:
-        print(line)
-    for line in short:
-        print(f"FALLS SHORT: {line}")
-    verdict = "ok" if not short else f"{len(short)} fall short"
-    print(f"torture: {time.monotonic() - began:.0f} s; {'; '.join(said)}; {verdict}")
-    return 1 if short else 0
-
-
-def _harmed(folder: Path, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
-    said: list[str] = []
-    short: list[str] = []
-    found = kills(_made(folder / "kill"), QUICK_ROUNDS if arguments.quick else ROUNDS, arguments.seed)
-    said.append(found.line())
-    short += found.problems
-    short += [f"off after {s:.2f} s ({kind})" for kind, times in found.off_s.items() for s in times if s > OFF_S]
-    if found.lost_samples:
-        short.append(f"{found.lost_samples} acknowledged samples were lost")
-    _say(began="faults")
-    told, failed = faults(_made(folder / "faults"))
-    said += told
-    short += failed
-    _say(began="broker")
-    _tried(said, short, lambda: away(_made(folder / "broker"), 5.0 if arguments.quick else 60.0))
-    return said, short
-
-
-def _worn(folder: Path, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
-    said: list[str] = []
-    short: list[str] = []
-    if arguments.soak:
-        _tried(said, short, lambda: soak(_made(folder / "soak"), arguments.soak * 60.0))
-    if arguments.day:
-        _tried(said, short, lambda: day(_made(folder / "day"), arguments.day))
-    return said, short
-
-
-def _tried(said: list[str], short: list[str], case: Callable[[], str]) -> None:
-    try:
-        said.append(case())
-    except Unexpected as error:
-        short.append(str(error))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _say(*, began: str) -> None:
-    print(f"torture: {began} ...", file=sys.stderr, flush=True)
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

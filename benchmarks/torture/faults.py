@@ -1,122 +1,94 @@
-"""A hung instrument, a silent board, a pulled cable, a full disk, each in mid-run: named, marked, safe, and on to the next job."""
+"""A hung instrument, a silent board, a pulled cable, each in mid-run: named, marked, safe while it lasts, and on to the next job."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.torture.kill import OFF_V, PLAN
-from benchmarks.torture.served import Served, Unexpected, off_after, served
+from benchmarks.torture.found import Found
+from benchmarks.torture.mute_line import mute_line
+from benchmarks.torture.plans import FLOORS, SWEEP
+from benchmarks.torture.served import Served, off_after, powered, served, stays_off
 from tests.cli.bad_wire import bad_wire
 from tests.cli.bench_apart import Bench, bench_apart
 
 OFF_S = 12.0  # with an instrument that hangs: its read, then a second session; docs/reference/exit-codes.md
-SMALL_DISK = 60 << 20
-FULL_PLAN = PLAN.replace('floor_time = "2 s"', 'floor_time = "30 s"')
+SILENT_S = 30.0  # a board is asked again before it counts as silent; what is measured meanwhile stays within its limits
+LASTS_S = 1.0  # the fault still, after the job has ended
+MARKS = {"failed", "interrupted"}
 
 
-def faults(folder: Path) -> tuple[list[str], list[str]]:
-    """What each came to, one line each, and what fell short."""
-    said: list[str] = []
-    short: list[str] = []
-    for name, case in (("hang", _hang), ("silent board", _silent), ("pulled cable", _pulled), ("full disk", _full_disk)):
-        here = folder / name.replace(" ", "-")
-        here.mkdir()
-        try:
-            said.append(f"{name}: {case(here)}")
-        except Unexpected as error:
-            short.append(f"{name}: {error}")
-    return said, short
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """What is done to a run, and undone. named: words of which the error must have one. off_s: the limit for off and discharged."""
+
+    do: Callable[[], None]
+    undo: Callable[[], None]
+    named: tuple[str, ...]
+    off_s: float = OFF_S
 
 
-def _hang(folder: Path) -> str:
+def hang(folder: Path, found: Found) -> None:
+    """The sessions that are open stop answering; the instrument takes new ones."""
     with bench_apart(folder) as bench, served(bench.file, folder) as daemon:
-        return _harmed(bench, daemon, lambda: bench.hang(on=True), lambda: bench.hang(on=False), "smu")
+        harmed(found, bench, daemon, Harm(lambda: bench.hang(on=True), lambda: bench.hang(on=False), ("smu",)))
 
 
-def _silent(folder: Path) -> str:
-    """A port on which nobody is: a pseudo-terminal without a board behind it."""
-    here, there = os.openpty()
-    try:
-        with bench_apart(folder) as bench:
-            text = bench.file.read_text()
-            port = next(line for line in text.splitlines() if line.startswith("port ="))
-            file = bench.file_with(folder / "silent.toml", port, f'port = "{os.ttyname(there)}"')
-            with served(file, folder) as daemon:
-                row = daemon.until_ended(daemon.submit(PLAN))
-                _expect(row["state"] == "failed", f"the job ended {row['state']}")
-                _expect("does not answer" in row["error"] or "no answer" in row["error"], f"the error does not name it: {row['error']}")
-                off_after(bench, OFF_V, within_s=OFF_S)
-                _expect(daemon.alive, "the daemon died")
-                return str(row["error"])
-    finally:
-        os.close(here)
-        os.close(there)
-
-
-def _pulled(folder: Path) -> str:
+def pulled_cable(folder: Path, found: Found) -> None:
+    """Every connection is reset; new ones can be made."""
     with bench_apart(folder) as bench, bad_wire(bench.resource) as wire:
         file = bench.file_with(folder / "wired.toml", bench.resource, wire.resource)
         with served(file, folder) as daemon:
-            return _harmed(bench, daemon, wire.cut, lambda: None, "smu")
+            harmed(found, bench, daemon, Harm(wire.cut, lambda: None, ("smu",)))
 
 
-def _full_disk(folder: Path) -> str:
-    """The store on a file system of its own, small enough for a capture to fill it."""
-    with bench_apart(folder) as bench, _small_disk(folder / "store") as store:
-        text = bench.file.read_text() + '\n[storage]\nleast_free = "1 kB"\n'
-        bench.file.write_text(text)
-        with served(bench.file, folder) as daemon:
-            job = daemon.submit(FULL_PLAN)
-            daemon.until_capturing(job)
-            ballast = store / "ballast"
-            free = os.statvfs(store).f_bavail * os.statvfs(store).f_frsize
-            ballast.write_bytes(b"\0" * max(0, free - (256 << 10)))
-            row = daemon.until_ended(job)
-            _expect(row["state"] == "failed", f"the job ended {row['state']}")
-            _expect("space" in row["error"] or "full" in row["error"], f"the error does not name the disk: {row['error']}")
-            off_after(bench, OFF_V, within_s=OFF_S)
-            states = {one["state"] for one in daemon.captures(row["run_id"])}
-            _expect(bool(states & {"failed", "interrupted"}) and "recording" not in states, f"the capture is not marked: {states}")
-            ballast.unlink()
-            after = daemon.until_ended(daemon.submit(PLAN))
-            _expect(after["state"] == "finished", f"the next job ended {after['state']}: {after['error']}")
-            return str(row["error"])
+def silent_board(folder: Path, found: Found) -> None:
+    with bench_apart(folder) as bench:
+        port = next(line for line in bench.file.read_text().splitlines() if line.startswith("port ="))
+        with mute_line(port.split('"')[1]) as line:
+            file = bench.file_with(folder / "muted.toml", port, f'port = "{line.port}"')
+            with served(file, folder) as daemon:
+                harmed(found, bench, daemon, Harm(line.mute, line.heal, ("no answer", "does not answer"), SILENT_S), FLOORS)
 
 
-def _harmed(bench: Bench, daemon: Served, harm: Callable[[], None], heal: Callable[[], None], named: str) -> str:
-    """One job in mid-capture is harmed, the next one finds a bench that works again."""
-    job, following = daemon.submit(PLAN), daemon.submit(PLAN)
+def harmed(found: Found, bench: Bench, daemon: Served, harm: Harm, plan: str = SWEEP) -> None:
+    """One job in mid-capture is harmed; the next one waits, and finds a bench that works again. Raises Unexpected.
+
+    The queue is paused meanwhile, so that nothing but the harmed job's own way out can have switched the board off.
+    """
+    job, following = daemon.submit(plan, "harmed"), daemon.submit(FLOORS, "following")
     daemon.until_capturing(job)
-    harm()
+    daemon.post("queue/pause")
+    why = daemon.get("status")["queue"]["why_paused"]
+    waits = daemon.job(following)
+    daemon.until_capturing(job)
+    found.expect(powered(bench), "the board was not on when the harm was done")
+    harm.do()
+    took_s = off_after(bench, time.monotonic(), limit_s=harm.off_s)
+    found.expect(took_s <= harm.off_s, f"off and discharged after {took_s:.2f} s, while the fault lasts")
     row = daemon.until_ended(job)
-    heal()
-    _expect(row["state"] == "failed", f"the job ended {row['state']}")
-    _expect(named in row["error"], f"the error does not name the instrument: {row['error']}")
-    states = {one["state"] for one in daemon.captures(row["run_id"])}
-    _expect(bool(states & {"failed", "interrupted"}) and "recording" not in states, f"the capture is not marked: {states}")
+    found.expect(stays_off(bench, LASTS_S), "the board is on although the job has ended and the fault lasts")
+    harm.undo()
+    judge(found, daemon, row, harm.named)
+    status = daemon.get("status")
+    found.expect(status["queue"]["why_paused"] == why and not status["alarms"], f"outputs in doubt: {status['queue']}, {status['alarms']}")
+    found.expect(daemon.job(following) == waits, f"the waiting job is another: {daemon.job(following)}")
+    daemon.post("queue/resume")
+    goes_on(found, daemon, following)
+    found.say(f"{row['error']}; off and discharged after {took_s:.2f} s, the next job finished")
+
+
+def judge(found: Found, daemon: Served, row: dict[str, object], named: tuple[str, ...]) -> None:
+    """The job and the capture in the middle of which it was."""
+    found.expect(row["state"] == "failed", f"the job ended {row['state']}")
+    found.expect(any(word in str(row["error"]) for word in named), f"the error does not name it: {row['error']!r}")
+    states = {one["state"] for one in daemon.captures(str(row["run_id"]))}
+    found.expect(bool(states & MARKS) and "recording" not in states, f"the capture is not marked: {sorted(states)}")
+
+
+def goes_on(found: Found, daemon: Served, following: str) -> None:
     after = daemon.until_ended(following)
-    _expect(after["state"] == "finished", f"the next job ended {after['state']}: {after['error']}")
-    off_after(bench, OFF_V, within_s=OFF_S)
-    _expect(daemon.alive, "the daemon died")
-    return str(row["error"])
-
-
-@contextmanager
-def _small_disk(path: Path) -> Iterator[Path]:
-    """A tmpfs. Needs root, as CI has."""
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(path)], check=True, stdout=sys.stderr)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def _expect(held: bool, text: str) -> None:  # noqa: FBT001
-    if not held:
-        raise Unexpected(text)
+    found.expect(after["state"] == "finished", f"the next job ended {after['state']}: {after['error']}")
+    found.expect(daemon.alive, "the daemon died")

@@ -14,8 +14,9 @@ from statistics import median
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from benchmarks.torture.kill import PLAN
-from benchmarks.torture.served import Served, Unexpected, served, until
+from benchmarks.torture.found import Found, Unexpected
+from benchmarks.torture.plans import SWEEP
+from benchmarks.torture.served import Served, served, until
 from labd.resources import path as resource
 from tests.cli.bench_apart import bench_apart
 
@@ -23,7 +24,7 @@ LARGEST_GROWTH = 0.05
 WARM_UP = 0.25  # of the whole: caches and pools fill, the allocator finds its size
 LOOK_JOBS = 5  # sizes are medians of the idle daemon after so many jobs
 SETTLE_S = 30.0
-FLOORS = PLAN.replace('floor_time = "2 s"', 'floor_time = "20 min"').replace("event_captures = 4", "event_captures = 1")
+FLOORS = SWEEP.replace('floor_time = "1 s"', 'floor_time = "20 min"').replace("event_captures = 4", "event_captures = 1")
 FLOORS_S = 2 * 2 * 1200.0  # bench time of its floors alone
 DAY_S = 86_400.0
 
@@ -62,18 +63,18 @@ def _middle(sizes: list[Size]) -> Size:
     return Size(*(round(median(getattr(size, name) for size in sizes)) for name in ("resident_bytes", "descriptors", "threads", "tasks")))
 
 
-def soak(folder: Path, seconds: float) -> str:
+def soak(folder: Path, found: Found, *, seconds: float) -> None:
     """Short sweeps one after the other, in real time. Raises Unexpected."""
     sizes = Sizes()
     with bench_apart(folder) as bench, served(bench.file, folder) as daemon, _watched(daemon):
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
-            sizes.all.append(_one(daemon, PLAN))
+            sizes.all.append(_one(daemon, SWEEP))
             _tell(f"{passed / 60:.1f} of {seconds / 60:.0f} min", sizes)
-    return sizes.line(f"soak of {seconds / 60:.0f} min")
+    found.say(sizes.line(f"soak of {seconds / 60:.0f} min"))
 
 
-def day(folder: Path, hours: float) -> str:
+def day(folder: Path, found: Found, *, hours: float) -> None:
     """So many hours of the bench's own time, stepped, on a virtual bench of the daemon's; old runs go by quota. Raises Unexpected."""
     bench = folder / "bench.toml"
     text = (resource("fixtures") / "benches/demo.toml").read_text(encoding="utf-8")
@@ -83,10 +84,10 @@ def day(folder: Path, hours: float) -> str:
     with served(bench, folder) as daemon, _watched(daemon):
         while passed_s < hours * 3600:
             sizes.all.append(_one(daemon, FLOORS))
-            sizes.all.append(_one(daemon, PLAN))
+            sizes.all.append(_one(daemon, SWEEP))
             passed_s += FLOORS_S
             _tell(f"{passed_s / 3600:.1f} of {hours:g} h", sizes)
-    return sizes.line(f"{hours:g} h of stepped operation")
+    found.say(sizes.line(f"{hours:g} h of stepped operation"))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
 from labd.kpi.capture import CaptureResult
 from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
-from labd.records import CaptureState, KpiRecord
+from labd.records import CaptureState, KpiRecord, Window
 from labd.report import csv, html, json, markdown, text
 from labd.report.data import RunReport
 from labd.store.catalogue import Catalogue
@@ -47,9 +47,18 @@ def render(store: Path, run_id: str, form: str) -> str:
     return RENDERS[form](report_of(store, run_id))
 
 
-def figures_so_far(store: Path, run_id: str) -> tuple[KpiRecord, ...]:
-    """Figures of the finished captures, and of the sweep as far as it goes."""
+@dataclass(frozen=True, slots=True)
+class FiguresSoFar:
+    """records: of all finished captures, and of the sweep as far as it goes. windows: by capture, of those not told before."""
+
+    records: tuple[KpiRecord, ...]
+    windows: Mapping[str, tuple[Window, ...]]
+
+
+def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
+    """Each capture is analysed once."""
     so_far = _so_far(store, run_id)
+    before = set(so_far.results)
     with Catalogue.open_read_only(store) as catalogue:
         run = catalogue.runs.get(run_id)
         setup = setup_of(run)
@@ -58,7 +67,8 @@ def figures_so_far(store: Path, run_id: str) -> tuple[KpiRecord, ...]:
                 so_far.results[row.key] = analyse_stored(catalogue, run, row, setup=setup, terms=so_far.terms)
     results = list(so_far.results.values())
     sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=[], rates_hz=setup.rates_hz)
-    return tuple(record for result in results for record in result.records) + sweep.records
+    records = tuple(record for result in results for record in result.records) + sweep.records
+    return FiguresSoFar(records, {key: result.windows for key, result in so_far.results.items() if key not in before})
 
 
 @dataclass(slots=True)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import logging
 import os
 import pickle
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, TypeVarTuple
 
 from labd.analyse import tasks
 from labd.analyse.run import Analysis
+from labd.analyse.tasks import FiguresSoFar
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
-from labd.records import KpiRecord
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -25,7 +28,10 @@ Ts = TypeVarTuple("Ts")
 HEAD = struct.Struct("<Q")
 DEADLINE_S = 3600.0  # of one task: no limit in practice, but a process that hangs does not hang for ever
 END_S = 2.0
-LOUDEST = 400  # characters of the process's last words in an error
+CHUNK = 1 << 14
+LOUDEST = 400  # characters of a line of the process's standard error that are told
+
+log = logging.getLogger(__name__)
 
 
 class WorkerLost(StoreError):
@@ -39,8 +45,9 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: _Process | None = None
         self._turn = asyncio.Lock()
+        self._context = contextvars.copy_context()  # of the log: what the process says belongs to none of the runs that it is asked about
 
     async def __aenter__(self) -> Worker:
         return self
@@ -50,7 +57,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return None if self._process is None else self._process.process.pid
 
     async def finish_trace(self, path: Path) -> None:
         """Make the final file of a recorded trace. Raises NotFound, StoreError."""
@@ -60,8 +67,8 @@ class Worker:
         """All figures of a run. Raises StoreError."""
         return await self.call(tasks.analyse, store, run_id)
 
-    async def figures_so_far(self, store: Path, run_id: str) -> tuple[KpiRecord, ...]:
-        """Figures of the captures that a run has finished; each capture is analysed once. Raises StoreError."""
+    async def figures_so_far(self, store: Path, run_id: str) -> FiguresSoFar:
+        """Figures and windows of the captures that a run has finished. Raises StoreError."""
         return await self.call(tasks.figures_so_far, store, run_id)
 
     async def render(self, store: Path, run_id: str, form: str) -> str:
@@ -75,7 +82,7 @@ class Worker:
             process = await self._started()
             try:
                 async with deadline(deadline_s):
-                    answer = await _exchange(process, request)
+                    answer = await _exchange(process.process, request)
             except (EOFError, ConnectionError) as error:
                 raise WorkerLost(f"the process that computes ended during {_name(function)}: {await self._last_words()}") from error
             except BaseException:  # its answer would be taken for the next task's
@@ -86,9 +93,11 @@ class Worker:
             return result  # type: ignore[no-any-return]
         raise result
 
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
+    async def _started(self) -> _Process:
+        if self._process is not None and self._process.process.returncode is not None:
+            await self._end()
+        if self._process is None:
+            process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "labd.analyse.worker_process",
@@ -98,29 +107,76 @@ class Worker:
                 start_new_session=True,  # Ctrl-C in a terminal is for the process that stops things in order
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
             )
+            assert process.stderr is not None
+            heard = _Heard()
+            hearing = asyncio.create_task(heard.all_of(process.stderr), name="standard error of the worker", context=self._context)
+            self._process = _Process(process, heard, hearing)
         return self._process
 
     async def _last_words(self) -> str:
         process, self._process = self._process, None
         assert process is not None
-        _, complaint = await process.communicate()
-        lines = complaint.decode(errors="replace").strip()[-LOUDEST:].splitlines()
-        return f"exit {process.returncode}{f', {lines[-1]}' if lines else ''}"
+        await process.ended()
+        return f"exit {process.process.returncode}{f', {process.heard.last}' if process.heard.last else ''}"
 
     async def _end(self, *, at_once: bool = False) -> None:
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
             return
         if at_once:
             process.kill()
-        assert process.stdin is not None
-        process.stdin.close()
         try:
             async with deadline(END_S):
-                await process.communicate()  # without input it ends, after the task under way
+                await process.ended()
         except TimeoutError:
             process.kill()
-            await process.communicate()
+            await process.ended()
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """The process, and the task that hears its standard error: a pipe that nobody reads is full after 64 kB, and who writes to it hangs."""
+
+    process: asyncio.subprocess.Process
+    heard: _Heard
+    hearing: asyncio.Task[None]
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def ended(self) -> None:
+        """Without input it ends, after the task under way; what it says until then is read, for it might wait for that."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await self.process.stdout.read()
+        await self.process.wait()
+        await asyncio.wait((self.hearing,), timeout=END_S)  # a child that it left behind may hold the pipe open
+        self.hearing.cancel()
+        await asyncio.wait((self.hearing,))
+
+
+class _Heard:
+    """What the process says on standard error, libraries included: it goes into the log, line by line. last: the last line."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    async def all_of(self, stream: asyncio.StreamReader) -> None:
+        rest = b""
+        while data := await stream.read(CHUNK):
+            *lines, rest = (rest + data).split(b"\n")
+            self._tell(lines)
+            rest = rest[-LOUDEST:]  # a line without an end is not kept for ever
+        self._tell((rest,))
+
+    def _tell(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            if text := line[-LOUDEST:].decode(errors="replace").strip():
+                self.last = text
+                log.info("the process that computes says: %s", text)
 
 
 async def _exchange(process: asyncio.subprocess.Process, request: bytes) -> bytes:

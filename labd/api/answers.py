@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from labd.queue.scheduler import QueueStatus
-from labd.records import CaptureState, Role
-from labd.store.rows import CaptureRow, RunRow, RunState
+from labd.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +67,3 @@ class PlanCheck:
 @dataclass(frozen=True, slots=True)
 class Imported:
     run: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run in a list. captures: how many in each state."""
-
-    id: str
-    state: RunState
-    bench_name: str
-    plan_name: str
-    created_ns: int
-    ended_ns: int | None
-    error: str
-    notes: str
-    job: str
-    tags: tuple[str, ...]
-    captures: dict[str, int]
-
-
-def summary(run: RunRow, captures: list[CaptureRow]) -> RunSummary:
-    states = [row.state for row in captures]
-    counts = {str(state): states.count(state) for state in CaptureState}
-    given = {field.name: getattr(run, field.name) for field in fields(RunSummary) if field.name != "captures"}
-    return RunSummary(**given, captures=counts)

@@ -10,12 +10,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labd.analyse.environment import versions
 from labd.api import problems
-from labd.api.gate import Entrance, Limits, SecurityHeaders
+from labd.api.gate import HEALTH, Entrance, Limits, SecurityHeaders
 from labd.api.problems import Problem
 from labd.api.routes import bench, captures, jobs, runs, streams
 from labd.api.routes.asked import PROBLEMS
@@ -23,19 +24,41 @@ from labd.api.services import Services
 
 PREFIX = "/api/v1"
 PAGE = Path(__file__).parent / "page"
-FOR_EVER = "public, max-age=31536000, immutable"
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a token that `labd token` made"},
+    "basic": {"type": "http", "scheme": "basic", "description": "any name, the token as password: what a browser asks for"},
+}
 NOT_BUILT = (
     "<!doctype html><title>labd</title><p>The page is not built in this checkout: install labd again (make venv). The API is at /api/v1."
 )
 
 
 class Page(StaticFiles):
-    """Files whose names carry a hash never change; the rest is asked for each time."""
+    """Asked for each time, and sent when it has changed: no name carries a version."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = FOR_EVER if path.startswith("assets/") else "no-cache"
+        answer.headers["cache-control"] = "no-cache"
         return answer
+
+
+class PageBesideApi(Mount):
+    """Everywhere but under /api: what is wrong there, the API says."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"].startswith("/api/") else super().matches(scope)
+
+
+class HeadAsGet:
+    """Of the API; the server leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"].startswith("/api/"):
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def create_app(services: Services | None, *, page: Path = PAGE) -> FastAPI:
@@ -59,10 +82,11 @@ def create_app(services: Services | None, *, page: Path = PAGE) -> FastAPI:
         return app
     app.state.services = services
     if (page / "index.html").exists():
-        app.mount("/", Page(directory=page, html=True), name="page")
+        app.router.routes.append(PageBesideApi("/", app=Page(directory=page, html=True), name="page"))
     else:
         app.add_api_route("/", _not_built, include_in_schema=False)
     # the last one added is the outermost
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Entrance, access=services.access)
     app.add_middleware(Limits, access=services.access)
     app.add_middleware(SecurityHeaders)
@@ -70,10 +94,13 @@ def create_app(services: Services | None, *, page: Path = PAGE) -> FastAPI:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """With the schema that every route's errors refer to."""
+    """With the schema that every route's errors refer to, and how a token is sent where one is asked for."""
     if not app.openapi_schema:
         found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         found["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        found["components"]["securitySchemes"] = SECURITY
+        found["security"] = [{"bearer": []}, {"basic": []}, {}]  # the last: on loopback without tokens
+        found["paths"][HEALTH]["get"]["security"] = []
         app.openapi_schema = found
     return app.openapi_schema
 

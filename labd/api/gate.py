@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
+import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +26,10 @@ from labd.errors import FileError
 
 HEALTH = "/api/v1/health"
 IMPORT = "/api/v1/runs/import"
+USER = "labd-user"  # what a command calls its user, where no token says it: for leases among people who trust each other
+PERSON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
+OFF = "/api/v1/bench/off"
+ABORT = re.compile(r"/api/v1/jobs/[^/]+/abort")
 READ_ONLY_POSTS = frozenset({"/api/v1/plans/check"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SUBPROTOCOL = "labd.token."
@@ -62,7 +68,10 @@ class SecurityHeaders:
 
 
 class Limits:
-    """Rate by client, size of bodies with and without a declared length, and their type."""
+    """Rate by client, size of bodies with and without a declared length, and their type.
+
+    Ending what goes on has a budget of its own: on loopback all programs are one client, and none of them may spend the emergency stop.
+    """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -74,7 +83,8 @@ class Limits:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if not self._limiter.hit(self._allowed, (scope.get("client") or ("?",))[0]):
+        budget = "stop" if _stops(scope) else "all else"
+        if not self._limiter.hit(self._allowed, budget, (scope.get("client") or ("?",))[0]):
             headers = {"retry-after": "1"}
             await _refuse(scope, receive, send, problem(429, "too many requests", detail="wait a second", headers=headers))
             return
@@ -147,11 +157,26 @@ class Entrance:
             await _refuse(scope, receive, send, problem(403, "not allowed", detail=detail))
             return
         scope["labd.bearer"] = bearer
+        if scope["type"] == "websocket":
+            scope["labd.taken_back"] = partial(self._taken_back, scope, headers)
         await self._app(scope, receive, send)
+
+    async def _taken_back(self, scope: Scope, headers: Headers) -> None:
+        """Until the token that opened a WebSocket lets nobody in any more, or the file of tokens cannot be read."""
+        if self._access.tokens is None:
+            await asyncio.Event().wait()
+        bearer: Bearer | None = LOCAL
+        while bearer is not None:
+            await asyncio.sleep(self._access.look_again_s)
+            try:
+                bearer = await asyncio.to_thread(self._bearer, scope, headers)
+            except FileError:
+                bearer = None
 
     def _bearer(self, scope: Scope, headers: Headers) -> Bearer | None:
         if self._access.tokens is None:
-            return LOCAL
+            user = headers.get(USER, "")
+            return Bearer(user, TokenScope.CONTROL) if PERSON.fullmatch(user) else LOCAL
         token = _token(headers, scope.get("subprotocols", ()))
         return bearer_of(self._access.tokens, token) if token else None
 
@@ -169,6 +194,10 @@ def refuse_unguarded(host: str, *, on_loopback: bool, tokens: Path | None, tls: 
     raise FileError("server", "host", f"listening on {host}, beyond this machine, needs {lacking} in [server] of the bench file")
 
 
+def _stops(scope: Scope) -> bool:
+    return scope.get("method") == "POST" and (scope["path"] == OFF or ABORT.fullmatch(scope["path"]) is not None)
+
+
 def _token(headers: Headers, subprotocols: Iterable[str]) -> str:
     kind, _, value = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
@@ -176,7 +205,7 @@ def _token(headers: Headers, subprotocols: Iterable[str]) -> str:
     if kind.lower() == "basic":  # what a browser asks its user for
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, no UTF-8, or not even ASCII
             return ""
     offered = subprotocol_of(subprotocols)
     return offered.removeprefix(SUBPROTOCOL) if offered else ""
@@ -190,7 +219,12 @@ def _host(headers: Headers) -> str:
 def _foreign(headers: Headers) -> bool:
     """A browser says where a request comes from; other clients say nothing."""
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:  # "http://[": no browser's, and not ours
+        return True
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Response) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from labd.store.jobs import AfterFailure, NewJob, Place
 
 LONGEST_NS = 2**63 - 1
+JOB = r"^j[0-9a-f]{8}$"
 
 
 def _one_line(text: str) -> str:
@@ -23,6 +25,12 @@ def _lines(text: str) -> str:
     return text
 
 
+def _like_a_job(text: Any) -> Any:
+    if isinstance(text, str) and not re.search(JOB, text):
+        raise ValueError("a job's id looks like j0a1b2c3d")
+    return text
+
+
 # Names reach files, topics and pages: no command of an instrument ("*RST;:OUTP ON") is one.
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,79}$", examples=["rate sweep"])]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", examples=["keep"])]
@@ -31,7 +39,7 @@ PlanText = Annotated[str, Field(min_length=1, max_length=200_000), AfterValidato
 Cron = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{0,60}$", examples=["Europe/Berlin"])]
 Instant = Annotated[int, Field(ge=0, le=LONGEST_NS, description="nanoseconds UTC since 1970")]
-JobId = Annotated[str, Field(pattern=r"^j[0-9a-f]{8}$", examples=["j0a1b2c3d"])]
+JobId = Annotated[str, BeforeValidator(_like_a_job), Field(pattern=JOB, examples=["j0a1b2c3d"])]
 RunId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$", examples=["20261123-143000-demo-ab12"])]
 
 

@@ -14,11 +14,14 @@ from starlette.exceptions import HTTPException
 
 from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
 from labd.queue.recurrence import RecurrenceError
+from labd.store.session import StoreBusy
 
 TYPE = "application/problem+json"
+OURS = "Value error, "  # pydantic's words before those of a validator of labd's own
 # The first that fits. A refusal of the bench is a conflict with its state; what an instrument or a board did is a bad gateway's fault.
 STATUS: tuple[tuple[type[LabdError], int], ...] = (
     (NotFound, 404),
+    (StoreBusy, 503),
     (FileError, 422),
     (RecurrenceError, 422),
     (SafetyRefusal, 409),
@@ -62,12 +65,13 @@ def status_of(error: LabdError) -> int:
 async def _of_labd(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LabdError)
     problems = list(getattr(error, "problems", ()) or (str(error),))
-    return problem(status_of(error), type(error).__name__, detail=str(error), problems=problems, exit_code=error.exit_code)
+    headers = {"retry-after": "1"} if isinstance(error, StoreBusy) else {}
+    return problem(status_of(error), type(error).__name__, detail=str(error), headers=headers, problems=problems, exit_code=error.exit_code)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix(OURS)}" for one in error.errors()]
     return problem(422, "the request is not what this operation takes", detail="; ".join(problems[:3]), problems=problems, exit_code=2)
 
 

@@ -28,6 +28,9 @@ class BenchOperations(Protocol):
 
     async def off(self, who: str) -> Sequence[OffResult]: ...
 
+    async def release(self, who: str) -> None:
+        """The end of an emergency stop's hold on the bench. Raises SafetyRefusal."""
+
     async def check(self, who: str) -> Sequence[Finding]:
         """Raises BenchBusy, LeaseHeld."""
 
@@ -56,17 +59,23 @@ class TraceWindows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who is let in. tokens: file of tokens, None where none are asked for (loopback only). hosts: names this server answers to."""
+    """Who is let in. tokens: file of tokens, None where none are asked for (loopback only). hosts: names this server answers to.
+
+    look_again_s: how often a WebSocket's token is looked up again, so that one that is taken back hears and sees nothing more.
+    """
 
     tokens: Path | None = None
     hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
     rate_limit: int = 50
     largest_body: int = 1 << 20
     largest_import: int = 1 << 36
+    look_again_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """least_free: bytes of the disk that no import or export may take."""
+
     catalogue: CatalogueSession
     queue: Scheduler
     worker: Worker
@@ -75,3 +84,4 @@ class Services:
     live: LiveFrames
     windows: TraceWindows
     access: Access = field(default_factory=Access)
+    least_free: int = 0

@@ -39,7 +39,7 @@ class TokensFile(FileSection):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who asks. Without tokens everybody on this machine is `local` and controls."""
+    """Who asks. Without tokens everybody on this machine controls, and is who it says it is, or `local`."""
 
     name: str
     scope: Scope
@@ -49,16 +49,33 @@ LOCAL = Bearer("local", Scope.CONTROL)
 
 
 def bearer_of(path: Path, token: str) -> Bearer | None:
-    """Whose token it is, None for nobody's. Raises FileError; reads the file each time, so that a token can be taken back at once."""
+    """Whose token it is, None for nobody's. Reads the file each time, so that a token can be taken back at once.
+
+    Raises FileError for the file; for no token, whatever it is made of.
+    """
     found, source = read_section(path, TokensFile)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    try:
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError as error:
+        raise file_error(str(source.path), [Wrong("", f"cannot be read: {error.strerror or error}")]) from error
+    if open_to_others:
         raise file_error(str(source.path), [Wrong("", "other users may read or change this file; chmod 600 it")])
-    digest = hashlib.sha256(token.encode()).hexdigest()
+    digest = hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
     bearer: Bearer | None = None
     for name, section in found.tokens.items():
         if hmac.compare_digest(digest, section.sha256):
             bearer = Bearer(name, section.scope)
     return bearer
+
+
+def refuse_powerless(path: Path) -> None:
+    """Raises FileError for a file with which nobody could control the bench: it is missing, cannot be read, or holds no such token."""
+    make = f"make one with `labd token NAME --scope control --file {path}`"
+    if not path.exists():
+        raise file_error(str(path), [Wrong("", f"there is no such file of tokens (server.tokens); {make}")])
+    bearer_of(path, "")
+    if all(section.scope is not Scope.CONTROL for section in read_section(path, TokensFile)[0].tokens.values()):
+        raise file_error(str(path), [Wrong("tokens", f"there is no token with scope control; {make}")])
 
 
 def make_token(path: Path, name: str, scope: Scope) -> str:

@@ -65,7 +65,18 @@ class Recorder:
         self.acquisition = acquisition
         run, plan, now_ns = self._subject.run_id, self._subject.plan, time.time_ns()
         self._writer.know(utc_ns=now_ns)
-        start = FeedStart(run, plan.key, plan.instrument, plan.order, str(plan.role), plan.point.key, acquisition, now_ns)
+        start = FeedStart(
+            run_id=run,
+            capture=plan.key,
+            instrument=plan.instrument,
+            order=plan.order,
+            role=str(plan.role),
+            point=plan.point.key,
+            mode=plan.point.mode,
+            marks=plan.marks,
+            acquisition=acquisition,
+            t_ns=now_ns,
+        )
         self._feed.publish(start)
 
     async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:

@@ -11,13 +11,19 @@ from labd.config.section import Section, Wrong
 from labd.config.types import Bytes, Count, Flag, Port, Seconds, Words
 
 LOOPBACK = "127.0.0.1"
+PORT = 8470
+
+
+def from_here(url: str) -> str:
+    """The address of this machine by which a server that listens on all of them is reached."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 class ServerSection(Section):
     """Where `labd serve` listens. Beyond loopback it needs tokens and TLS."""
 
     host: Words = Field(default=LOOPBACK, description="address to listen on; beyond loopback tokens and TLS are required")
-    port: Port = Field(default=8470, description="TCP port; 0 takes a free one")
+    port: Port = Field(default=PORT, description="TCP port; 0 takes a free one")
     tokens: Words | None = Field(default=None, description="file with the tokens that `labd token` makes, relative to this one")
     tls_certificate: Words | None = Field(default=None, description="PEM file with the certificate chain, relative to this one")
     tls_key: Words | None = Field(default=None, description="PEM file with its key, relative to this one")

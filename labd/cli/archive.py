@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from labd.api.answers import RunSummary, summary
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
@@ -21,6 +20,7 @@ from labd.queue.retention import delete_run
 from labd.store import archive as archives
 from labd.store.catalogue import Catalogue
 from labd.store.folder import default_folder
+from labd.store.rows import RunSummary
 
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Add a tag; may be given several times. Runs tagged keep are kept.")]
 Untags = Annotated[list[str] | None, typer.Option("--untag", help="Take a tag away; may be given several times.")]
@@ -104,9 +104,8 @@ def annotate(
     daemon = named(context)
     if daemon is None:
         with Catalogue.open(store) as catalogue:
-            catalogue.runs.annotate(catalogue.runs.get(run).id, notes=notes, add_tags=tag or (), remove_tags=untag or ())
-            row = catalogue.runs.get(run)
-            found = summary(row, catalogue.captures.of(row.id))
+            catalogue.runs.annotate(run, notes=notes, add_tags=tag or (), remove_tags=untag or ())
+            found = catalogue.runs.summary(run)
     else:
         body = RunChanges(notes=notes, add_tags=tag or [], remove_tags=untag or [])
         with daemon:
@@ -128,7 +127,7 @@ def delete(
     daemon = named(context)
     if daemon is None:
         with Catalogue.open(store) as catalogue:
-            run_id = catalogue.runs.get(run).id
+            run_id = catalogue.runs.resolve(run)
             _ask(run_id, yes=yes)
             delete_run(catalogue, run_id)
     else:

@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from labd.bench.check import Finding
-from labd.cli.held import holder
+from labd.cli.bench_option import named
+from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
-from labd.client.connection import answer
+from labd.client.connection import Connection, answer
 from labd.client.generated.api.bench import check_bench as check_bench_there
 from labd.daemon.commands import check_bench
-from labd.errors import SafetyRefusal
+from labd.errors import FileError, SafetyRefusal
 from labd.store.lock import BenchBusy
 
 SIGNS = {True: "[green]ok[/]  ", False: "[red]FAIL[/]", None: "[yellow]-[/]   "}
@@ -30,12 +31,16 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
+    context: typer.Context,
     bench: Annotated[Path, typer.Argument(help="Bench file.")],
     store: Store = None,
     as_json: Json = False,
     hold: Annotated[bool, typer.Option("--hold", help="Keep the instruments open for other VISA clients until Ctrl-C.")] = False,
 ) -> int:
-    """Open every instrument and link of BENCH, test sense leads, back-feed and lines, and say what works."""
+    """Open every instrument and link of BENCH, test sense leads, back-feed and lines, and say what works.
+
+    Where a daemon serves BENCH, or one is named with --bench, the daemon does it.
+    """
     findings: list[Finding] = []
 
     def show(finding: Finding) -> None:
@@ -46,12 +51,23 @@ def check(
     async def work(stop: asyncio.Event) -> bool:
         return await check_bench(bench, store=store, show=show, stop=stop, hold=hold)
 
-    try:
-        with_signals(work)
-    except BenchBusy as busy:
-        with holder(bench, store, busy) as daemon:
-            for one in answer(check_bench_there.sync_detailed(client=daemon.client)):
-                show(Finding(one.what, one.ok, one.text))
+    def ask(daemon: Connection) -> None:
+        for one in answer(check_bench_there.sync_detailed(client=daemon.client)):
+            show(Finding(one.what, one.ok, one.text))
+
+    there = named(context)
+    if there is not None:
+        if hold:
+            raise FileError("--hold", "", "a daemon holds its bench for nobody; instruments can be held on the bench's own machine only")
+        with there:
+            refuse_another_bench(there, bench)
+            ask(there)
+    else:
+        try:
+            with_signals(work)
+        except BenchBusy as busy:
+            with holder(bench, store, busy) as daemon:
+                ask(daemon)
     if as_json:
         print_json(findings)
     return verdict(findings)

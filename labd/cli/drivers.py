@@ -6,8 +6,12 @@ from typing import Annotated
 
 import typer
 
+from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
-from labd_instruments.loader import available
+from labd.client.connection import Connection, answer
+from labd.client.generated.api.bench import drivers as drivers_there
+from labd.store.jsonform import from_json
+from labd_instruments.loader import DriverInfo, available
 
 
 def register(app: typer.Typer) -> None:
@@ -15,15 +19,24 @@ def register(app: typer.Typer) -> None:
 
 
 def drivers(
-    options: Annotated[bool, typer.Option("--options", help="Also list each driver's options.")] = False, as_json: Json = False
+    context: typer.Context,
+    options: Annotated[bool, typer.Option("--options", help="Also list each driver's options.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """List the drivers with what they can do and how well their commands are evidenced."""
+    """List the drivers, or those of the daemon named with --bench, with what they can do and how well their commands are evidenced."""
+    daemon = named(context)
+    found = available() if daemon is None else _there(daemon)
     if as_json:
-        print_json(available())
+        print_json(found)
         return
-    for info in available():
+    for info in found:
         print(f"{info.name}: {info.title}")
         print(f"    roles: {', '.join(info.roles)}; can: {', '.join(info.capabilities)}; commands: {info.evidence}")
         for one in info.options if options else ():
             choices = f" (one of {', '.join(map(str, one.choices))})" if one.choices else ""
             print(f"    option {one.name} = {one.default!r}: {one.sentence}{choices}")
+
+
+def _there(daemon: Connection) -> list[DriverInfo]:
+    with daemon:
+        return [from_json(DriverInfo, one.to_dict()) for one in answer(drivers_there.sync_detailed(client=daemon.client))]

@@ -12,51 +12,28 @@ from typing import Annotated
 
 import typer
 
-from labd.analyse.environment import versions
-from labd.cli import (
-    analyse,
-    archive,
-    bench,
-    bench_option,
-    check,
-    demo,
-    doctor,
-    drivers,
-    export,
-    init,
-    lease,
-    queue,
-    report,
-    run,
-    runs,
-    serve,
-    show,
-    status,
-    submit,
-    token,
-    units,
-    watch,
-)
+from labd.cli.commands import Commands
 from labd.errors import FileError, Interrupted, LabdError
 
 # typer brings click's classes along under its own name since 0.16, and click's own before
 WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+HERE_ONLY = frozenset({"demo", "guard", "init", "serve", "token", "units"})
+
 app = typer.Typer(
     name="labd",
+    cls=Commands,
     help="Measure energy per inference of small AI hardware, with an uncertainty on every figure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, archive, drivers)
-OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, doctor, bench, token, units)
-for module in (*COMMANDS, *OF_THE_DAEMON):
-    module.register(app)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from labd.analyse.environment import versions  # no other command needs it before its own work
+
         print(f"labd {versions()['labd']}")
         raise typer.Exit
 
@@ -67,10 +44,15 @@ def options(
     bench: Annotated[
         str | None, typer.Option("--bench", metavar="HOST:PORT", help="The daemon to talk to; left out, LABD_BENCH or that of the store.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="PEM file: the certificate, or its authority's, to trust there; left out, LABD_CA.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also tell what labd notices on its way.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")] = False,
 ) -> None:
-    bench_option.remember(context, bench)
+    if bench and context.invoked_subcommand in HERE_ONLY:
+        raise FileError("--bench", "", f"labd {context.invoked_subcommand} works on this machine only")
+    context.obj = bench  # labd.cli.bench_option finds it there, and ca among the parameters
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from labd.cli.main import app
+from labd.cli.commands import MODULES, registered
 
 PAGE = Path("docs/reference/cli.md")
 _INTRO = """# The command line
@@ -31,6 +31,7 @@ def page() -> str:
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Name and function of each command; those of a group with its name before theirs."""
+    app = registered(*MODULES)
     yield from _of(app, "")
     for group in app.registered_groups:
         assert group.typer_instance is not None

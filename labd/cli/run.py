@@ -12,13 +12,14 @@ import typer
 from rich.console import Console
 
 from labd.analyse.report import report_of
-from labd.cli.held import holder
+from labd.cli.bench_option import named
+from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
 from labd.cli.show import prints_unicode
 from labd.cli.store_option import Store
 from labd.cli.watch import watched
 from labd.cli.watching import Watching
-from labd.client.connection import answer
+from labd.client.connection import Connection, answer
 from labd.client.generated.api.queue import get_job, submit_job
 from labd.client.generated.models.job_body import JobBody
 from labd.config.document import read_source
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     bench: Annotated[Path, typer.Argument(help="Bench file.")],
     plan: Annotated[Path, typer.Argument(help="Plan file.")],
     store: Store = None,
@@ -43,22 +45,32 @@ def run(
 ) -> int:
     """Measure what PLAN asks for on BENCH. Ctrl-C or SIGTERM ends it safely: outputs off, captures so far kept.
 
-    Where a daemon serves BENCH, the plan goes into its queue and is watched until it has ended.
+    Where a daemon serves BENCH, or one is named with --bench, the plan goes into its queue and is watched until it has ended.
     """
+    there = named(context)
+    if there is not None:
+        with there:
+            refuse_another_bench(there, bench)
+            return _through(there, plan, quiet=quiet, as_json=as_json)
     try:
         outcome = measured(bench, plan, store=store, quiet=quiet or as_json)
     except BenchBusy as busy:
         with holder(bench, store, busy) as daemon:
-            job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=read_source(plan).text)))
-            code = watched(daemon, job.id, quiet=quiet or as_json)
-            if as_json:
-                print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
-            return code
+            return _through(daemon, plan, quiet=quiet, as_json=as_json)
     if as_json:
         print_json({"run_id": outcome.run_id, "failed": outcome.failed, "store": str(outcome.store)})
     else:
         print(f"run {outcome.run_id}")
     return 4 if outcome.failed else 0
+
+
+def _through(daemon: Connection, plan: Path, *, quiet: bool, as_json: bool) -> int:
+    """The exit code of the job that the plan becomes."""
+    job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=read_source(plan).text)))
+    code = watched(daemon, job.id, quiet=quiet or as_json)
+    if as_json:
+        print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
+    return code
 
 
 def measured(bench: Path, plan: Path, *, store: Path | None, quiet: bool) -> RunOutcome:

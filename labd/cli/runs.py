@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from labd.api.answers import RunSummary, summary
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
@@ -21,7 +20,7 @@ from labd.client.generated.api.runs import list_runs
 from labd.client.generated.models.run_state import RunState as StateThere
 from labd.records import CaptureState
 from labd.store.catalogue import Catalogue
-from labd.store.rows import RunState
+from labd.store.rows import RunState, RunSummary
 
 PIPED_WIDTH = 240  # a table that goes into a file or a pipe is not cut
 
@@ -54,8 +53,7 @@ def runs(
 
 def _stored(store: Path | None, limit: int, tag: str | None, state: RunState | None) -> tuple[list[RunSummary], str]:
     with Catalogue.open_read_only(store) as catalogue:
-        rows = catalogue.runs.newest(limit=limit, tag=tag, state=state)
-        return [summary(run, catalogue.captures.of(run.id)) for run in rows], str(catalogue.folder)
+        return catalogue.runs.summaries(limit=limit, tag=tag, state=state), str(catalogue.folder)
 
 
 def _there(daemon: Connection, limit: int, tag: str | None, state: RunState | None) -> tuple[list[RunSummary], str]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from labd import logs
+from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
 from labd.daemon.serve import ServeOptions
@@ -25,12 +26,18 @@ def serve(
     store: Store = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on, in place of server.host.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="In place of server.port; 0 takes a free one.")] = None,
+    as_json: Json = False,
     json_log: Annotated[bool, typer.Option("--json-log/--text-log", help="The log as lines of JSON.")] = not sys.stderr.isatty(),
 ) -> None:
     """Serve BENCH: run the queue's jobs on it, show it live, answer commands and programs, until Ctrl-C or SIGTERM.
 
-    A stop ends the job under way in order, outputs off; it goes on where it was at the next start.
+    A stop ends the job under way in order, outputs off; it goes on where it was at the next start. --json prints the URL.
     """
+
+    def ready(url: str) -> None:
+        print_json({"url": url}) if as_json else print(f"serving at {url}")
+        sys.stdout.flush()
+
     logs.configure(as_json=json_log, level=min(logging.INFO, logging.getLogger().level or logging.INFO))
     options = ServeOptions(bench, store, host, port)
-    with_signals(lambda stop: serving(options, stop, lambda url: print(f"serving at {url}", flush=True)))
+    with_signals(lambda stop: serving(options, stop, ready))

@@ -1,10 +1,10 @@
-"""`labd submit PLAN`: a plan into the queue of a daemon."""
+"""`labd submit PLAN` and `labd edit JOB`: a plan into the queue of a daemon, and what is asked of it while it waits."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,31 +13,40 @@ from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
 from labd.cli.watch import watched
 from labd.client.connection import answer
-from labd.client.generated.api.queue import submit_job
+from labd.client.generated.api.queue import edit_job, get_job, submit_job
 from labd.client.generated.models.after_failure import AfterFailure
 from labd.client.generated.models.job_body import JobBody
+from labd.client.generated.models.job_changes import JobChanges
 from labd.config.document import read_source
+
+Priority = typer.Option("--priority", min=-100, max=100, help="Higher goes first.")
+At = typer.Option("--at", help="Not before this time of this machine's clock.")
+Every = typer.Option("--every", help='Again and again: five cron fields, such as "0 2 * * *"; needs --zone.')
+Zone = typer.Option("--zone", help="Time zone of --every, such as Europe/Berlin.")
+After = typer.Option("--after-failure", help="When a capture has failed for good.")
+Retries = typer.Option("--retries", min=0, max=10, help="Of a failed capture.")
+Note = typer.Option("--note", help="A word about it.")
+Tags = typer.Option("--tag", help="Of its run; may be given several times.")
 
 
 def register(app: typer.Typer) -> None:
     app.command("submit")(submit)
+    app.command("edit")(edit)
 
 
 def submit(
     context: typer.Context,
     plan: Annotated[Path, typer.Argument(help="Plan file.")],
     store: Store = None,
-    priority: Annotated[int, typer.Option("--priority", min=-100, max=100, help="Higher goes first.")] = 0,
-    at: Annotated[datetime | None, typer.Option("--at", help="Not before this time of this machine's clock.")] = None,
-    every: Annotated[str, typer.Option("--every", help='Again and again: five cron fields, such as "0 2 * * *"; needs --zone.')] = "",
-    zone: Annotated[str, typer.Option("--zone", help="Time zone of --every, such as Europe/Berlin.")] = "",
-    after_failure: Annotated[
-        AfterFailure, typer.Option("--after-failure", help="When a capture has failed for good.")
-    ] = AfterFailure.CONTINUE,
-    retries: Annotated[int, typer.Option("--retries", min=0, max=10, help="Of a failed capture.")] = 0,
+    priority: Annotated[int, Priority] = 0,
+    at: Annotated[datetime | None, At] = None,
+    every: Annotated[str, Every] = "",
+    zone: Annotated[str, Zone] = "",
+    after_failure: Annotated[AfterFailure, After] = AfterFailure.CONTINUE,
+    retries: Annotated[int, Retries] = 0,
     attended: Annotated[bool, typer.Option("--attended", help="Somebody stays with the bench.")] = False,
-    note: Annotated[str, typer.Option("--note", help="A word about it.")] = "",
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Of its run; may be given several times.")] = None,
+    note: Annotated[str, Note] = "",
+    tag: Annotated[list[str] | None, Tags] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it has ended; the exit code is that of its run.")] = False,
     as_json: Json = False,
 ) -> int:
@@ -45,7 +54,7 @@ def submit(
     body = JobBody(
         plan_text=read_source(plan).text,
         priority=priority,
-        not_before_ns=None if at is None else round(at.astimezone().timestamp() * 1e9),
+        not_before_ns=None if at is None else _ns(at),
         recurrence=every,
         zone=zone,
         after_failure=AfterFailure(after_failure),
@@ -56,8 +65,51 @@ def submit(
     )
     with connected(context, store) as daemon:
         job = answer(submit_job.sync_detailed(client=daemon.client, body=body))
+        if not as_json:
+            print(job.id, flush=True)
+        code = watched(daemon, job.id, quiet=as_json) if wait else 0
         if as_json:
-            print_json(job.to_dict())
-        else:
-            print(job.id)
-        return watched(daemon, job.id, quiet=as_json) if wait else 0
+            print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
+        return code
+
+
+def edit(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(help="A waiting job, by its id in `labd queue`.")],
+    store: Store = None,
+    plan: Annotated[Path | None, typer.Option("--plan", help="Plan file, in place of the job's; checked like a new one.")] = None,
+    priority: Annotated[int | None, Priority] = None,
+    at: Annotated[datetime | None, At] = None,
+    every: Annotated[str | None, Every] = None,
+    zone: Annotated[str | None, Zone] = None,
+    after_failure: Annotated[AfterFailure | None, After] = None,
+    retries: Annotated[int | None, Retries] = None,
+    attended: Annotated[bool | None, typer.Option("--attended/--unattended", help="Whether somebody stays with the bench.")] = None,
+    note: Annotated[str | None, Note] = None,
+    tag: Annotated[list[str] | None, Tags] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a waiting job: what is given is put in place of what it has, the rest stays."""
+    given: dict[str, Any] = {
+        "plan_text": None if plan is None else read_source(plan).text,
+        "priority": priority,
+        "not_before_ns": None if at is None else _ns(at),
+        "recurrence": every,
+        "zone": zone,
+        "after_failure": None if after_failure is None else AfterFailure(after_failure),
+        "retries": retries,
+        "attended": attended,
+        "note": note,
+        "tags": tag,
+    }
+    changes = JobChanges(**{name: value for name, value in given.items() if value is not None})
+    with connected(context, store) as daemon:
+        row = answer(edit_job.sync_detailed(job, client=daemon.client, body=changes))
+    if as_json:
+        print_json(row.to_dict())
+    else:
+        print(f"{row.id}: {row.state}")
+
+
+def _ns(at: datetime) -> int:
+    return round(at.astimezone().timestamp() * 1e9)

@@ -46,10 +46,17 @@ def units(
     print("     systemctl daemon-reload && systemctl enable --now labd-guard@NAME labd@NAME")
 
 
-def guard(bench: Annotated[Path, typer.Argument(help="Bench file.")]) -> None:
+def guard(
+    bench: Annotated[Path, typer.Argument(help="Bench file.")],
+    group: Annotated[str | None, typer.Option("--group", help="Group whose members may ask this guard for the emergency stop.")] = None,
+    as_json: Json = False,
+) -> None:
     """Be the guard of BENCH, for a service manager: switch its outputs off when the process that uses it is killed or hangs."""
     found = load_bench(bench)
     if found.is_virtual:
         raise SafetyRefusal(f"{found.name} is virtual: its outputs end with the process that uses it, there is nothing to guard")
-    where = ["--socket", str(socket_of(found)), "--journal", str(journal_of(found))]
+    if as_json:
+        print_json({"socket": socket_of(found), "journal": journal_of(found)})
+        sys.stdout.flush()
+    where = ["--socket", str(socket_of(found)), "--journal", str(journal_of(found)), *(["--group", group] if group else [])]
     os.execv(sys.executable, [sys.executable, "-m", "labd.guard", *where])  # nothing of labd but the guard stays loaded

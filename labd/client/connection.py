@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, cast
-from urllib.parse import quote
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote, urlsplit
 
 import httpx
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
+from labd.bench_file.server import PORT
 from labd.client.generated import Client
 from labd.client.generated.models.problem import Problem
 from labd.client.generated.types import Response
-from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal, StoreError
+from labd.client.trust import trusting, trusting_only
+from labd.errors import (
+    DataLost,
+    DutFailure,
+    FileError,
+    InstrumentFailure,
+    Interrupted,
+    LabdError,
+    NotAllowed,
+    NotFound,
+    OutputNotVerifiedOff,
+    SafetyRefusal,
+    StoreError,
+    WrongState,
+)
 from labd.store.folder import default_folder
 from labd.stream.news import News, NewsKind
 
@@ -31,9 +49,18 @@ PREFIX = "/api/v1/"
 ANSWER_S = 60.0
 PLACE = "daemon.json"
 ZIP = {"content-type": "application/zip"}
-BENCH_ENV, TOKEN_ENV = "LABD_BENCH", "LABD_TOKEN"
-SIMPLE = (NotFound, SafetyRefusal, InstrumentFailure, DutFailure, Interrupted, StoreError)
-KINDS: dict[str, type[LabdError]] = {kind.__name__: kind for kind in SIMPLE}
+BENCH_ENV, TOKEN_ENV, CA_ENV = "LABD_BENCH", "LABD_TOKEN", "LABD_CA"
+USER = "labd-user"  # header: who asks, where no token says it
+FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, DataLost, StoreError)
+KINDS: dict[int, type[LabdError]] = {kind.exit_code: kind for kind in (*FAILURES, NotFound, WrongState, NotAllowed, Interrupted)}
+BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+NO_TOKEN = f"the daemon asks for a token that it knows: set {TOKEN_ENV}"
+HINTS = {  # by what OpenSSL says
+    "WRONG_VERSION_NUMBER": "; it does not speak TLS there: give --bench http://HOST:PORT",
+    "record layer failure": "; it does not speak TLS there: give --bench http://HOST:PORT",
+    "CERTIFICATE_VERIFY_FAILED": f"; --ca FILE or {CA_ENV} names the certificate to trust",
+}
+TAKEN_BACK = 4401  # closes a WebSocket whose token does not count any more
 
 
 class NoDaemon(LabdError):
@@ -48,21 +75,48 @@ class Refused(LabdError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a daemon is. url: without the API's prefix. token: empty where none is asked for."""
+    """Where a daemon is. url: without the API's prefix. token: empty where none is asked for. ca: PEM file of whom to trust, None for whom
+    this machine trusts. own: the certificate that a daemon on this machine says it has, and which alone is trusted then."""
 
     url: str
     token: str = ""
+    ca: Path | None = None
+    own: Path | None = None
+
+    @property
+    def on_loopback(self) -> bool:
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False
+
+    def trust(self) -> ssl.SSLContext | None:
+        """None without TLS. Raises FileError."""
+        if not self.url.startswith("https:"):
+            return None
+        return trusting(self.ca) if self.own is None else trusting_only(self.own)
 
 
-def target(bench: str | None, store: Path | None) -> Target:
-    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT on TLS), else the daemon of the store. Raises NoDaemon."""
-    token = os.environ.get(TOKEN_ENV, "")
+def target(bench: str | None, store: Path | None, ca: Path | None = None) -> Target:
+    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT on TLS), else the daemon of the store. ca: by --ca, else LABD_CA.
+
+    Raises NoDaemon, FileError for what was given.
+    """
     named = bench or os.environ.get(BENCH_ENV, "")
-    if named:
-        return Target(_url(named), token)
+    if not named:
+        return here(store)
+    given = os.environ.get(CA_ENV, "")
+    return Target(_url(named), _token(), ca or (Path(given) if given else None))
+
+
+def here(store: Path | None) -> Target:
+    """The daemon that serves a store of this machine, whatever LABD_BENCH says. Raises NoDaemon, FileError for LABD_TOKEN."""
     path = (store or default_folder()) / PLACE
     try:
-        return Target(str(json.loads(path.read_text(encoding="utf-8"))["url"]), token)
+        place = json.loads(path.read_text(encoding="utf-8"))
+        own = str(place["certificate"])
+        return Target(str(place["url"]), _token(), own=Path(own) if own else None)
     except (OSError, ValueError, KeyError) as error:
         raise NoDaemon(
             f"no daemon serves {path.parent}; start one with `labd serve BENCH`, or name another with --bench HOST:PORT or {BENCH_ENV}"
@@ -77,15 +131,23 @@ def answer(response: Response[T | Problem]) -> T:
 
 
 class Connection:
-    """A context manager; a daemon that cannot be reached ends its body with NoDaemon.
+    """A context manager; a daemon that cannot be reached ends its body with NoDaemon. A proxy is never asked for one on this machine.
 
     The operations are functions generated from the OpenAPI document: `answer(list_jobs.sync_detailed(client=connection.client))`.
     """
 
-    def __init__(self, where: Target) -> None:
+    def __init__(self, where: Target, *, within_s: float = ANSWER_S) -> None:
         self._where = where
-        self._headers = {"authorization": f"Bearer {where.token}"} if where.token else {}
-        self.client = Client(base_url=where.url.rstrip("/"), headers=self._headers, timeout=httpx.Timeout(ANSWER_S))
+        self._headers = _who(where)
+        self._trust = where.trust()
+        self._direct = where.on_loopback or where.own is not None
+        self.client = Client(
+            base_url=where.url.rstrip("/"),
+            headers=self._headers,
+            timeout=httpx.Timeout(within_s),
+            verify_ssl=self._trust or False,  # without TLS there is nothing to verify
+            httpx_args={"trust_env": not self._direct},
+        )
 
     def __enter__(self) -> Connection:
         return self
@@ -132,33 +194,40 @@ class Connection:
 
     @contextmanager
     def news(self) -> Iterator[Iterator[News | dict[str, Any]]]:
-        """What happens from now on; the first item is the status, JSON data. Raises NoDaemon."""
+        """What happens from now on; the first item is the status, JSON data. Raises NoDaemon, NotAllowed."""
         url = self._where.url.rstrip("/").replace("http", "ws", 1) + PREFIX + "news"
         try:
-            with connect(url, additional_headers=self._headers, max_size=1 << 24) as socket:
+            proxy: Literal[True] | None = None if self._direct else True  # True: what the environment says
+            with connect(url, additional_headers=self._headers, max_size=1 << 24, ssl=self._trust, proxy=proxy) as socket:
                 yield (_news(json.loads(text)) for text in socket)
+        except InvalidStatus as error:
+            raise NotAllowed(NO_TOKEN) from error
+        except ConnectionClosed as error:
+            raise (NotAllowed(NO_TOKEN) if error.rcvd and error.rcvd.code == TAKEN_BACK else self._unreached(error)) from error
         except (OSError, WebSocketException, ssl.SSLError) as error:
             raise self._unreached(error) from error
 
     def _unreached(self, error: Exception) -> NoDaemon:
-        return NoDaemon(f"the daemon at {self._where.url} does not answer: {error or type(error).__name__}")
+        text = str(error) or type(error).__name__
+        hint = next((hint for said, hint in HINTS.items() if said in text), "")
+        return NoDaemon(f"the daemon at {self._where.url} does not answer: {text}{hint}")
 
 
 def _error(status: int, content: bytes) -> LabdError:
     """What the problem document says, as the error that it was in the daemon."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return NotAllowed(NO_TOKEN)
     try:
         said = json.loads(content)
-    except ValueError:
+        title, detail, code = str(said.get("title", "")), str(said.get("detail", "")), said.get("exit_code")
+    except (ValueError, AttributeError):
         return Refused(f"{status}: {content[:200].decode(errors='replace')}")
-    title, detail = str(said.get("title", "")), str(said.get("detail", ""))
-    if title == FileError.__name__ or status == HTTPStatus.UNPROCESSABLE_ENTITY:
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         problems = tuple(str(one) for one in said.get("problems", ()))
         return FileError("the request", "", detail or title, problems)
-    if title in KINDS:
-        return KINDS[title](detail)
-    if status == HTTPStatus.UNAUTHORIZED:
-        return Refused(f"the daemon asks for a token: set {TOKEN_ENV}")
-    return Refused(detail or title)
+    if status == HTTPStatus.FORBIDDEN:
+        return NotAllowed(detail or title)
+    return (WrongState if status in BUSY else KINDS.get(code, Refused))(detail or title)
 
 
 def _news(said: dict[str, Any]) -> News | dict[str, Any]:
@@ -167,5 +236,32 @@ def _news(said: dict[str, Any]) -> News | dict[str, Any]:
     return News(said["t_ns"], NewsKind(said["kind"]), said["text"], said["run"], said["capture"], said["job"], said["data"])
 
 
+def _who(where: Target) -> dict[str, str]:
+    """A token says it; on loopback without tokens the login name, which nobody checks."""
+    if where.token:
+        return {"authorization": f"Bearer {where.token}"}
+    try:
+        name = getpass.getuser() if where.on_loopback else ""
+    except (KeyError, OSError):  # this machine has no name for its user
+        name = ""
+    return {USER: name} if re.fullmatch(r"[!-~]+", name) else {}
+
+
+def _token() -> str:
+    token = os.environ.get(TOKEN_ENV, "")
+    if not re.fullmatch(r"[!-~]*", token):
+        raise FileError(TOKEN_ENV, "", "is no token: tokens are printable ASCII without spaces, as `labd token` prints them")
+    return token
+
+
 def _url(named: str) -> str:
-    return named if "://" in named else f"https://{named}"
+    try:
+        parts = urlsplit(named if "://" in named else f"https://{named}")
+        port = parts.port
+    except ValueError as error:
+        raise FileError("--bench", "", f"{named!r} is no HOST, HOST:PORT or URL: {error}") from error
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        raise FileError("--bench", "", f"{named!r} is no HOST, HOST:PORT or URL, such as bench-pc:{PORT} or http://127.0.0.1:{PORT}")
+    if "://" in named or port is not None:
+        return parts.geturl()
+    return f"https://{parts.netloc.rstrip(':')}:{PORT}"

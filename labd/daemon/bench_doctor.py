@@ -13,7 +13,7 @@ from pathlib import Path
 from labd.api.server import Tls, check_tls
 from labd.bench.check import Finding
 from labd.bench_file import Bench
-from labd.daemon.guarding import socket_of
+from labd.daemon.guarding import sockets_of
 from labd.daemon.opened import load_bench, sole_use
 from labd.errors import LabdError
 from labd.guard.link import GuardLink
@@ -22,7 +22,7 @@ from labd_instruments import loader
 from labd_instruments.contract import OffAssurance
 
 REACH_S = 2.0
-LAN = re.compile(r"^TCPIP\d*::(?P<host>[^:]+)::(?:(?P<port>\d+)::SOCKET|.*)$", re.IGNORECASE)
+LAN = re.compile(r"^TCPIP\d*::(?P<host>[^:]+)(?:::(?:(?P<socket>\d+)::SOCKET|(?P<hislip>hislip\d*(?:,(?P<port>\d+))?)|.*))?", re.IGNORECASE)
 VXI11_PORT, HISLIP_PORT = 111, 4880
 
 
@@ -50,17 +50,25 @@ def bench_findings(path: Path, store: Path) -> Iterator[Finding]:
 def _instruments(bench: Bench) -> Iterator[Finding]:
     """Whether something listens; nothing is sent to it."""
     for name, section in bench.instruments.items():
-        place = LAN.match(section.resource or "")
-        if place is None:
-            continue
-        hislip = "hislip" in (section.resource or "").lower()
-        port = int(place["port"] or (HISLIP_PORT if hislip else VXI11_PORT))
-        yield _reached(name, place["host"], port)
+        place = lan_place(section.resource or "")
+        if place is not None:
+            yield reached(name, *place)
 
 
-def _reached(what: str, host: str, port: int) -> Finding:
+def lan_place(resource: str) -> tuple[str, int] | None:
+    """Host and port of a VISA resource on a network, None for any other; `hislip0,4881` names its port itself (VPP-4.3)."""
+    place = LAN.match(resource)
+    if place is None:
+        return None
+    return place["host"], int(place["socket"] or place["port"] or (HISLIP_PORT if place["hislip"] else VXI11_PORT))
+
+
+def reached(what: str, host: str, port: int) -> Finding:
+    """Whether somebody takes connections there; nothing is sent."""
     try:
         socket.create_connection((host, port), timeout=REACH_S).close()
+    except UnicodeError:  # of the codec for international names, before anybody is asked
+        return Finding(what, False, f"{host!r} is no name that a host can have")
     except OSError as error:
         return Finding(what, False, f"{host} port {port} cannot be reached: {error.strerror or error}; is it on, and in this network?")
     return Finding(what, True, f"{host} port {port} takes connections")
@@ -77,9 +85,11 @@ def _guard(bench: Bench) -> Iterator[Finding]:
     if bench.is_virtual:
         yield Finding("guard", True, "none needed, the bench is virtual")
         return
-    path = socket_of(bench)
-    if not path.exists():
-        yield Finding("guard", None, f"none serves {path} now; labd starts one with each run, a service keeps one (labd units)")
+    path = next((one for one in sockets_of(bench) if one.exists()), None)
+    if path is None:
+        yield Finding(
+            "guard", None, f"none serves {sockets_of(bench)[0]} now; labd starts one with each run, a service keeps one (labd units)"
+        )
         return
     yield tried("guard", lambda: asyncio.run(_guard_status(path)))
 
@@ -91,7 +101,8 @@ async def _guard_status(path: Path) -> str:
     pid = int(said["pid"])
     if shares_a_service(pid, [int(one["pid"]) for one in said["armed"]]):
         raise LabdError(f"process {pid} is in its daemon's control group and would end with it: make it a service of its own (labd units)")
-    return f"process {pid} serves {path}, armed: {', '.join(one['bench'] for one in said['armed']) or 'nothing'}"
+    held = "".join(f"; {one['bench']} is held off: {one['why']}" for one in said["stopped"])
+    return f"process {pid} serves {path}, armed: {', '.join(one['bench'] for one in said['armed']) or 'nothing'}{held}"
 
 
 def shares_a_service(guard: int, clients: list[int]) -> bool:
@@ -121,7 +132,7 @@ def _server(bench: Bench) -> Iterator[Finding]:
         tls = Tls(folder / section.tls_certificate, folder / section.tls_key)
         yield tried("TLS", lambda: _checked(tls))
     if bench.mqtt is not None:
-        yield _reached("mqtt", bench.mqtt.host, bench.mqtt.port)
+        yield reached("mqtt", bench.mqtt.host, bench.mqtt.port)
         name = bench.mqtt.password_env
         if name and name not in os.environ:
             yield Finding("mqtt", False, f"mqtt.password_env: {name} is not set in the environment")
@@ -138,8 +149,16 @@ def port_finding(what: str, port: str) -> Finding:
         return Finding(what, False, f"{port}: there is no such port; is the board plugged in?")
     if os.access(port, os.R_OK | os.W_OK):
         return Finding(what, True, f"{port}: may be used")
-    group = Path(port).group()
-    return Finding(what, False, f"{port}: may not be used by this user; `sudo usermod -aG {group} $USER`, then log in again")
+    return Finding(what, False, f"{port}: may not be used by this user; {way_in(Path(port))}")
+
+
+def way_in(port: Path) -> str:
+    """What lets a user use a port."""
+    try:
+        group = port.group()
+    except KeyError:  # as in a container, whose groups are not the machine's
+        return f"its group {port.stat().st_gid} has no name on this machine: give it one (groupadd), or the port another group (udev)"
+    return f"`sudo usermod -aG {group} $USER`, then log in again"
 
 
 def tried(what: str, look: Callable[[], str]) -> Finding:

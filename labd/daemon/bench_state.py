@@ -52,7 +52,7 @@ class BenchState:
 
     async def status(self) -> BenchStatus:
         guard = self.around.guard
-        free = await self.around.catalogue.do(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
+        free = await self.around.catalogue.read(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
         return BenchStatus(
             bench=self.bench.name,
             description=self.bench.description,
@@ -85,13 +85,18 @@ class BenchState:
                 await self.scheduler.until_over()
         except TimeoutError:
             log.error("the run has not ended %g s after the emergency stop; switching off beside it", STOP_S)
-        results = await off_beside(self.bench)
+        results = await off_beside(self.bench, by=who)
         self.around.news.publish(News(time.time_ns(), NewsKind.BENCH, why, data={"sources": [asdict(one) for one in results]}))
         for one in results:
             if not one.off:
                 self.alarm(f"{one.source} is NOT OFF after the {why}: {one.text}")
         await self._keep_paused(why)
         return results
+
+    async def release(self, who: str) -> None:
+        """What an emergency stop holds off may be used again. Raises SafetyRefusal where no guard answers."""
+        if self.around.guard is not None:
+            await self.around.guard.release(self.bench.name, by=who)
 
     async def check(self, who: str) -> list[Finding]:
         """Test the bench. Raises BenchBusy while it is in use, LeaseHeld while somebody else has reserved it, LabdError."""
@@ -108,17 +113,16 @@ class BenchState:
         plan = bench_file.plan_of(text, Path("plan"))
         bench_file.check_plan(self.bench, plan)
         plans = expand(translate.wanted(plan), method(self.bench), longest_event_s=self.bench.board.longest_event)
-        cost_s = await self.around.catalogue.do(partial(_costs, self.bench.name))
+        cost_s = await self.around.catalogue.read(partial(_costs, self.bench.name))
         known = [Planned(one.key, one.duration_s) for one in plans]
         captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
         return PlanCheck(plan.name, captures, estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"))
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""
-        why = f"outputs not verified off: {text}"
-        self.scheduler.hold(why)
+        self.scheduler.hold(text)
         self.alarm(text)
-        await self._keep_paused(why)
+        await self._keep_paused(text)
 
     async def _keep_paused(self, why: str) -> None:
         """Over a restart too, as far as the disk lets it; until then the queue is held all the same."""

@@ -1,4 +1,4 @@
-"""Figures of a run as its captures finish: provisional, and marked so, until the analysis at its end replaces them."""
+"""Figures and phases of a run as its captures finish: provisional until the analysis at its end replaces them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from labd.bench.expand import CapturePlan
 from labd.bench.journal import Journal
 from labd.daemon.around import Surroundings
 from labd.errors import LabdError
+from labd.store.catalogue import Catalogue
 from labd.stream.news import NewsKind
 
 PROVISIONAL = "provisional: the run is not finished"
@@ -43,6 +44,12 @@ async def figures_as_they_come(around: Surroundings, journal: Journal, run_id: s
 
 async def _figures(around: Surroundings, journal: Journal, run_id: str) -> None:
     found = await around.worker.figures_so_far(around.catalogue.folder, run_id)
-    records = [replace(record, flags=(*record.flags, PROVISIONAL)) for record in found]
-    await around.catalogue.do(lambda catalogue: catalogue.kpis.put(run_id, records))
+    records = [replace(record, flags=(*record.flags, PROVISIONAL)) for record in found.records]
+
+    def put(catalogue: Catalogue) -> None:
+        catalogue.kpis.put(run_id, records)
+        for key, windows in found.windows.items():
+            catalogue.captures.put_windows(run_id, key, windows)
+
+    await around.catalogue.do(put)
     journal.show(NewsKind.KPIS, f"{len(records)} figures so far", count=len(records), final=False)

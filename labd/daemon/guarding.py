@@ -15,21 +15,27 @@ from labd.bench_file import Bench
 from labd.daemon.component import component
 from labd.daemon.opened import OpenBench
 from labd.errors import SafetyRefusal
+from labd.guard.holder import Holder
 from labd.guard.journal import Incident, mark_reported, unreported
 from labd.guard.link import GuardLink
+from labd.guard.off import release as release_guard
 from labd.guard.off import switch_off
 from labd.guard.spawn import ensure_guard
 from labd.guard.wire import Armament, GuardedSource, OffResult
 from labd.records import Event
 from labd.store.catalogue import Catalogue
 from labd.store.folder import default_folder, file_slug
+from labd.store.lock import in_use, lock_holder
 from labd.store.session import CatalogueSession
 from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 from labd_instruments import loader
 from labd_instruments.contract import OffAssurance
 
-REVIVE_S = 5.0
+REVIVE_S = 1.0
+BACK_S = 15.0  # for a guard that was lost to be back before a job is refused
+GUARD_ENV, BY_SERVICE = "LABD_GUARD", "service"
+SERVICE_RUNTIME, SERVICE_DATA = Path("/run/labd"), Path("/var/lib/labd")  # of the units in fixtures/systemd
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,19 @@ def socket_of(bench: Bench) -> Path:
     if bench.guard.socket is not None:
         return bench.path.parent / bench.guard.socket
     runtime = os.environ.get("XDG_RUNTIME_DIR")  # without one platformdirs would take a folder that others can write to
-    return (Path(runtime) / "labd" if runtime else default_folder()) / f"guard-{file_slug(bench.name)}.sock"
+    return (Path(runtime) / "labd" if runtime else default_folder()) / _socket_name(bench)
+
+
+def sockets_of(bench: Bench) -> list[Path]:
+    """Where a guard of this bench may serve, whoever started it: also where the units of `labd units` have theirs."""
+    found = [socket_of(bench)]
+    if bench.guard.socket is None and (of_service := SERVICE_RUNTIME / _socket_name(bench)) not in found:
+        found.append(of_service)
+    return found
+
+
+def _socket_name(bench: Bench) -> str:
+    return f"guard-{file_slug(bench.name)}.sock"
 
 
 def journal_of(bench: Bench) -> Path:
@@ -64,6 +82,11 @@ def _source(bench: Bench, name: str) -> GuardedSource:
     return GuardedSource(name, section.driver, section.resource, assurance, section.options, info.sees_output_when_off)
 
 
+def kept_by_service() -> bool:
+    """Whether a service keeps the guard: one that this process started would stay in its own control group and end with it."""
+    return os.environ.get(GUARD_ENV) == BY_SERVICE
+
+
 @asynccontextmanager
 async def guard_of(bench: Bench) -> AsyncIterator[GuardLink | None]:
     """A link to the bench's guard, started where none serves. None for a virtual bench, which ends with this process.
@@ -73,8 +96,8 @@ async def guard_of(bench: Bench) -> AsyncIterator[GuardLink | None]:
     if bench.is_virtual:
         yield None
         return
-    await ensure_guard(socket_of(bench), journal_of(bench))
-    async with GuardLink(socket_of(bench)) as link:
+    await _started(bench)
+    async with GuardLink(socket_of(bench), patience_s=BACK_S) as link:
         yield link
 
 
@@ -92,21 +115,34 @@ async def kept_guard(bench: Bench, news: Hub[News]) -> AsyncIterator[GuardLink |
         if not alive:
             lost.set()
 
-    await ensure_guard(socket_of(bench), journal_of(bench))
-    async with GuardLink(socket_of(bench), on_change=changed) as link, component(_revive(bench, link, lost), "guard kept"):
+    await _started(bench)
+    async with (
+        GuardLink(socket_of(bench), on_change=changed, patience_s=BACK_S) as link,
+        component(_revive(bench, link, lost), "guard kept"),
+    ):
+        if not link.alive:
+            changed(False, f"no guard serves {link.socket}: nothing is measured before its service does")
         yield link
+
+
+async def _started(bench: Bench) -> None:
+    if not kept_by_service():
+        await ensure_guard(socket_of(bench), journal_of(bench))
 
 
 async def _revive(bench: Bench, link: GuardLink, lost: asyncio.Event) -> None:
     while True:
         await lost.wait()
         lost.clear()
+        told = ""
         while not link.alive:
             try:
-                await ensure_guard(socket_of(bench), journal_of(bench))
+                await _started(bench)
                 await link.connect()
             except SafetyRefusal as error:
-                log.error("no guard: %s", error)
+                if told != str(error):
+                    told = str(error)
+                    log.error("no guard: %s", told)
                 await asyncio.sleep(REVIVE_S)
 
 
@@ -168,8 +204,24 @@ def refuse_unattended(bench: Bench, *, attended: bool) -> None:
             )
 
 
-async def off_beside(bench: Bench) -> list[OffResult]:
-    """Switch everything off, whatever labd is doing on the bench: through its guard, or by sessions of our own."""
+async def off_beside(bench: Bench, *, by: str = "") -> list[OffResult]:
+    """Switch everything off, whatever labd is doing on the bench: through its guard, or by sessions of our own.
+
+    by: who wants it, where not this process's user. The bench is held off until `release`.
+    """
     if bench.is_virtual:
         return []
-    return await switch_off(armament(bench), socket=socket_of(bench))
+    return await switch_off(armament(bench), sockets=sockets_of(bench), holder=_user_of(bench), journal=journal_of(bench), by=by)
+
+
+async def release(bench: Bench, *, by: str = "") -> None:
+    """Let the bench be used again after an emergency stop. Raises SafetyRefusal (its guard is another user's), OSError."""
+    if not bench.is_virtual:
+        await release_guard(bench.name, sockets=sockets_of(bench), journal=journal_of(bench), by=by)
+
+
+def _user_of(bench: Bench) -> Holder | None:
+    """The process that uses the bench's sources now, by the lock that it holds on them."""
+    resources = [section.resource for name in bench.with_role("source") if (section := bench.instruments[name]).resource]
+    pids = (lock_holder(in_use(folder), resource) for folder in (default_folder(), SERVICE_DATA) for resource in resources)
+    return next((holder for pid in pids if pid is not None and (holder := Holder.of(pid)) is not None), None)

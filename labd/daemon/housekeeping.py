@@ -8,8 +8,7 @@ import time
 
 from labd.bench_file.server import StorageSection
 from labd.errors import LabdError
-from labd.queue.retention import sweep
-from labd.queue.scheduler import Scheduler
+from labd.queue.retention import Keeping, sweep
 from labd.store.session import CatalogueSession
 
 EVERY_S = 600.0
@@ -17,14 +16,12 @@ EVERY_S = 600.0
 log = logging.getLogger(__name__)
 
 
-async def housekeeping(catalogue: CatalogueSession, storage: StorageSection, scheduler: Scheduler) -> None:
+async def housekeeping(catalogue: CatalogueSession, storage: StorageSection) -> None:
     """For ever."""
+    keeping = Keeping(storage.quota, storage.keep_days)
     while True:
         try:
-            busy = frozenset(job.run_id for job in await scheduler.jobs(ended=0) if job.run_id)
-            await catalogue.do(
-                lambda c: sweep(c, quota=storage.quota, keep_days=storage.keep_days, now_ns=time.time_ns(), busy=busy)  # noqa: B023  done at once
-            )
+            await sweep(catalogue, keeping, now_ns=time.time_ns())
             await catalogue.hold_reserve()
         except LabdError as error:
             log.error("housekeeping failed and is tried again: %s", error)

@@ -20,6 +20,7 @@ from labd.daemon.guarding import refuse_unattended
 from labd.daemon.opened import load_bench
 from labd.daemon.run import RunRequest
 from labd.errors import Interrupted, LabdError, OutputNotVerifiedOff
+from labd.guard.link import GuardLost, TakenByGuard
 from labd.queue.steps import JobOutcome
 from labd.store.jobs import AfterFailure, JobRow, JobState
 from labd.store.lock import BenchBusy
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class BenchUse:
-    """The bench as the daemon uses it. alarm: told of outputs that could not be verified off; no further job may begin then."""
+    """The bench as the daemon uses it. alarm: told of outputs that were not verified off or that the guard took; no job may begin then."""
 
     alarm: Callable[[str], Awaitable[None]]
 
@@ -48,6 +49,9 @@ class BenchUse:
             try:
                 yield load_bench(self._path)
             except OutputNotVerifiedOff as error:
+                await self.alarm(f"outputs not verified off: {error}")
+                raise
+            except (TakenByGuard, GuardLost) as error:  # else the next job would power the board again, or fail as this one does
                 await self.alarm(str(error))
                 raise
             finally:

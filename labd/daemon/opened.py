@@ -20,7 +20,7 @@ from labd.dut.device import Device
 from labd.dut.serial_link import SerialLink
 from labd.errors import DutFailure, FileError
 from labd.store.folder import default_folder
-from labd.store.lock import bench_lock
+from labd.store.lock import bench_lock, in_use
 from labd_instruments import loader
 from labd_instruments.errors import OutOfRangeError
 
@@ -116,7 +116,7 @@ def sole_use(bench: Bench, store: Path) -> Iterator[None]:
         locks.enter_context(bench_lock(store, bench.name))
         places = [section.resource for section in bench.instruments.values()] + [link.port for link in bench.links.values()]
         for place in sorted({place for place in places if place}):
-            locks.enter_context(bench_lock(default_folder() / "in-use", place))
+            locks.enter_context(bench_lock(in_use(default_folder()), place))
         yield
 
 

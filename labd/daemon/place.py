@@ -12,9 +12,13 @@ FILE = "daemon.json"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """url: base of the HTTP API. pid: of the daemon; the file of one that was killed stays, its lock does not."""
+    """url: base of the HTTP API, as this machine reaches it. certificate: its PEM file, by which it is known here; empty without TLS.
+
+    pid: of the daemon; the file of one that was killed stays, its lock does not.
+    """
 
     url: str
+    certificate: str
     bench: str
     pid: int
 

@@ -21,8 +21,9 @@ from labd.api.app import create_app
 from labd.api.gate import refuse_unguarded
 from labd.api.server import Tls, bound, check_tls, serving
 from labd.api.services import Access, Services
+from labd.api.tokens import refuse_powerless
 from labd.bench_file import Bench
-from labd.bench_file.server import ServerSection
+from labd.bench_file.server import ServerSection, from_here
 from labd.daemon.around import Surroundings
 from labd.daemon.bench_state import BenchState
 from labd.daemon.component import component
@@ -88,13 +89,14 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
                 )
                 state.sinks["mqtt"] = sink
                 await stack.enter_async_context(component(sink.run(), "mqtt"))
-            services = Services(catalogue, scheduler, worker, news, state, view, windows, access)
+            services = Services(catalogue, scheduler, worker, news, state, view, windows, access, bench.storage.least_free)
             url = await stack.enter_async_context(serving(create_app(services), end, tls))
-            await catalogue.do(lambda c: tell_place(c.folder, Place(url, bench.name, os.getpid())))
+            place = Place(from_here(url), str(tls.certificate.absolute()) if tls else "", bench.name, os.getpid())
+            await catalogue.do(lambda c: tell_place(c.folder, place))
             stack.push_async_callback(partial(_forget, catalogue))
             await report_incidents(journal_of(bench), catalogue, news, bench.name)
             await all_off(bench, state)
-            await stack.enter_async_context(component(housekeeping(catalogue, bench.storage, scheduler), "housekeeping"))
+            await stack.enter_async_context(component(housekeeping(catalogue, bench.storage), "housekeeping"))
             await stack.enter_async_context(component(systemd.keep_alive(), "systemd"))
             await stack.enter_async_context(component(scheduler.run(), "scheduler"))
             systemd.notify("READY=1", f"STATUS=serving {bench.name} at {url}")
@@ -111,13 +113,15 @@ def _section(bench: Bench, options: ServeOptions) -> ServerSection:
 
 
 def _access(bench: Bench, section: ServerSection) -> tuple[Access, Tls | None]:
-    """Raises FileError for a server that would be open to others, and for TLS files that do not fit."""
+    """Raises FileError for a server that would be open to others or to nobody, and for TLS files that do not fit."""
     folder = bench.path.parent
     tls = Tls(folder / section.tls_certificate, folder / section.tls_key) if section.tls_certificate and section.tls_key else None
     tokens = folder / section.tokens if section.tokens else None
     refuse_unguarded(section.host, on_loopback=section.on_loopback, tokens=tokens, tls=tls is not None)
     if tls is not None:
         check_tls(tls)
+    if tokens is not None:
+        refuse_powerless(tokens)
     return Access(tokens, rate_limit=section.rate_limit, largest_body=section.largest_body), tls
 
 

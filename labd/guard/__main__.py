@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -15,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labd import systemd
 from labd.errors import InstrumentFailure
-from labd.guard.journal import Journal
+from labd.guard.journal import Journal, open_incidents, stops
 from labd.guard.server import Guard
 
 BACKLOG = 16
@@ -37,6 +39,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="labd.guard", description="Switches outputs off when the daemon that armed it does not.")
     parser.add_argument("--socket", type=_absolute, required=True, metavar="PATH", help="where clients connect (created with mode 0600)")
+    parser.add_argument("--group", metavar="NAME", help="who of this group connects may ask for the emergency stop (mode 0660)")
     parser.add_argument("--journal", type=_absolute, required=True, metavar="FILE", help="what happened, one JSON object a line")
     parser.add_argument("--linger", type=float, metavar="SECONDS", help="end when nobody has been connected for this long")
     parser.add_argument("--detach", action="store_true", help="leave the terminal and the process group; return once it serves")
@@ -50,11 +53,11 @@ def _absolute(text: str) -> Path:
 def _serve(arguments: argparse.Namespace, *, ready: int | None) -> int:
     logging.basicConfig(level=logging.INFO, format="labd guard: %(message)s")
     try:
-        with _listening(arguments.socket) as listener:
+        with _listening(arguments.socket, arguments.group) as listener:
             asyncio.run(_run(listener, arguments, ready))
     except TakenError as error:
         return _say(str(error), ready)
-    except (OSError, InstrumentFailure) as error:
+    except (OSError, LookupError, InstrumentFailure) as error:
         return _say(str(error), None)
     return 0
 
@@ -73,15 +76,23 @@ async def _run(listener: socket.socket, arguments: argparse.Namespace, ready: in
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Journal(arguments.journal) as journal:
+        for incident in open_incidents(arguments.journal):
+            await journal.note(
+                "abandoned", incident.bench, "the guard was ended before it could tell that all is off", incident=incident.id
+            )
         await journal.note("started", "", f"process {os.getpid()} serves {arguments.socket}")
         if ready is not None:
             os.write(ready, b"1")
-        await Guard(journal, linger_s=arguments.linger).serve(listener, stop)
+        systemd.notify("READY=1", f"STATUS=serving {arguments.socket}")
+        await Guard(journal, linger_s=arguments.linger, stops=stops(arguments.journal)).serve(listener, stop)
 
 
 @contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """The lock, not the socket's file, tells whether another guard serves: a killed one leaves its file behind. Raises TakenError."""
+def _listening(path: Path, group: str | None) -> Iterator[socket.socket]:
+    """The lock, not the socket's file, tells whether another guard serves: a killed one leaves its file behind.
+
+    Raises TakenError, OSError, LookupError (there is no such group).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -96,6 +107,9 @@ def _listening(path: Path) -> Iterator[socket.socket]:
             listener.bind(str(path))
         finally:
             os.umask(before)
+        if group is not None:
+            shutil.chown(path, group=group)  # before it is opened to its group
+            path.chmod(0o660)
         listener.listen(BACKLOG)
         try:
             yield listener

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
 
+from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd.guard.attempt import until_off
 from labd.guard.holder import Holder
@@ -26,32 +28,44 @@ class Acting:
         self._ended_from_s = time.monotonic() + grace_s
         self._journal = journal
         self._incident = uuid.uuid4().hex[:12]
+        self._began_s = time.monotonic()
+        self._results = {
+            source.name: OffResult(source.name, False, None, "no attempt has ended yet", 0.0, 0) for source in armament.sources
+        }
+        self._done = asyncio.Event()
+
+    def covers(self, armament: Armament) -> bool:
+        """Whether everything that is to be switched off there is being switched off here."""
+        return {source.resource for source in armament.sources} <= {source.resource for source in self.armament.sources}
 
     def spare(self) -> None:
         """The process works after all: it has come back, and been told."""
         self._holder = None
 
-    async def run(self, *, give_up_s: float | None = None) -> list[OffResult]:
-        """All sources at once; returns when every one is off, or give_up_s has passed. The journal never delays switching off."""
+    async def outcome(self, within_s: float) -> list[OffResult]:
+        """How each source is as soon as all are off, or after within_s; what is not off by then is tried on."""
+        with contextlib.suppress(TimeoutError):
+            async with deadline(within_s):
+                await self._done.wait()
+        return list(self._results.values())
+
+    async def run(self) -> None:
+        """All sources at once; returns when every one is off. The journal never delays switching off."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._note("lost", self.why), name="guard's journal")
-            each = [tasks.create_task(self._one(source, give_up_s), name=f"guard {source.name} off") for source in self.armament.sources]
-        results = [task.result() for task in each]
-        if all(result.off for result in results):
-            await self._note("done", "every output is off")
-        return results
+            for source in self.armament.sources:
+                tasks.create_task(self._one(source), name=f"guard {source.name} off")
+        await self._note("done", "every output is off")
+        self._done.set()
 
-    async def _one(self, source: GuardedSource, give_up_s: float | None) -> OffResult:
+    async def _one(self, source: GuardedSource) -> None:
         async def tell(reason: str, attempt: int) -> None:
+            self._results[source.name] = OffResult(source.name, False, None, reason, time.monotonic() - self._began_s, attempt)
             await self._note("not_verified", f"attempt {attempt}: {reason}", source=source.name)
 
-        result = await until_off(source, self.armament, in_the_way=self._in_the_way, tell=tell, give_up_s=give_up_s)
-        if result.off:
-            seen = "off and discharged" if result.discharged else "off; the source does not see whether the board is discharged"
-            await self._note(
-                "verified", f"{seen}, {result.took_s:.2f} s, attempt {result.attempts}", source=source.name, took_s=result.took_s
-            )
-        return result
+        result = self._results[source.name] = await until_off(source, self.armament, in_the_way=self._in_the_way, tell=tell)
+        seen = "off and discharged" if result.discharged else "off; the source does not see whether the board is discharged"
+        await self._note("verified", f"{seen}, {result.took_s:.2f} s, attempt {result.attempts}", source=source.name, took_s=result.took_s)
 
     def _in_the_way(self) -> Holder | None:
         return self._holder if time.monotonic() >= self._ended_from_s else None

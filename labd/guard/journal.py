@@ -12,12 +12,13 @@ from pathlib import Path
 from labd.stream.session import InstrumentSession
 
 WRITE_S = 5.0
-REPORTED = ("lost", "not_verified", "verified", "done")
+ENDS = ("done", "abandoned")
+REPORTED = ("lost", "not_verified", "verified", *ENDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. what: started, armed, disarmed, lost, not_verified, verified, done.
+    """One line. what: started, armed, disarmed, stopped, released, lost, not_verified, verified, done, abandoned.
 
     incident: the same for all lines of one switching off.
     """
@@ -33,12 +34,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One time that the guard had to act. off: every source it answered for was verified off in the end."""
+    """One time that the guard had to act. off: every source it answered for was verified off in the end. ended: nothing more comes."""
 
     id: str
     bench: str
     t_ns: int
     off: bool
+    ended: bool
     text: str
     entries: tuple[Entry, ...]
 
@@ -92,16 +94,28 @@ def read(path: Path) -> list[Entry]:
 def unreported(path: Path) -> list[Incident]:
     """Incidents that `mark_reported` has not been told of, oldest first. Raises OSError."""
     known = _reported(path)
-    by_id: dict[str, list[Entry]] = {}
+    return [incident for incident in _incidents(read(path)) if incident.id not in known]
+
+
+def open_incidents(path: Path) -> list[Incident]:
+    """Those whose end is not written down: a guard that starts finds here what an earlier one was killed in. Raises OSError."""
+    return [incident for incident in _incidents(read(path)) if not incident.ended]
+
+
+def stops(path: Path) -> dict[str, str]:
+    """Emergency stops that nobody has released, by bench. Raises OSError."""
+    found: dict[str, str] = {}
     for entry in read(path):
-        if entry.incident and entry.what in REPORTED and entry.incident not in known:
-            by_id.setdefault(entry.incident, []).append(entry)
-    return [_incident(name, entries) for name, entries in by_id.items()]
+        if entry.what == "stopped":
+            found[entry.bench] = entry.text
+        elif entry.what == "released":
+            found.pop(entry.bench, None)
+    return found
 
 
 def mark_reported(path: Path, incidents: Iterable[Incident]) -> None:
     """Synced to the disk when it returns. An incident still under way stays unreported until its outcome is known. Raises OSError."""
-    names = [incident.id for incident in incidents if incident.off]
+    names = [incident.id for incident in incidents if incident.ended]
     if names:
         with _aside(path).open("a") as file:
             file.write("\n" + "".join(f"{name}\n" for name in names))
@@ -109,12 +123,23 @@ def mark_reported(path: Path, incidents: Iterable[Incident]) -> None:
             os.fsync(file.fileno())
 
 
+def _incidents(entries: Iterable[Entry]) -> list[Incident]:
+    by_id: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.incident and entry.what in REPORTED:
+            by_id.setdefault(entry.incident, []).append(entry)
+    return [_incident(name, found) for name, found in by_id.items()]
+
+
 def _incident(name: str, entries: list[Entry]) -> Incident:
     first = entries[0]
     last = {entry.source: entry for entry in entries if entry.source}
-    off = any(entry.what == "done" for entry in entries)
-    outcome = "; ".join(f"{source}: {entry.text}" for source, entry in last.items())
-    return Incident(name, first.bench, first.t_ns, off, f"{first.text}: {outcome or 'being switched off'}", tuple(entries))
+    ends = [entry for entry in entries if entry.what in ENDS]
+    off = any(entry.what == "done" for entry in ends)
+    told = [f"{source}: {entry.text}" for source, entry in last.items()] + [entry.text for entry in ends if entry.what != "done"]
+    return Incident(
+        name, first.bench, first.t_ns, off, bool(ends), f"{first.text}: {'; '.join(told) or 'being switched off'}", tuple(entries)
+    )
 
 
 def _aside(path: Path) -> Path:

@@ -25,16 +25,25 @@ class GuardLost(SafetyRefusal):
     """The guard does not answer: nobody would switch off should this process die."""
 
 
+class TakenByGuard(SafetyRefusal):
+    """The guard has switched the outputs off, or holds them off after an emergency stop: a person decides when it goes on."""
+
+
 class GuardLink:
     """Async context manager. `alive`: a guard is connected and answers.
 
-    on_change: told the new state, and why, whenever it changes: `on_change(alive, text)`.
+    on_change: told the new state, and why, whenever it changes: `on_change(alive, text)`. patience_s: how long to wait for a guard that is
+    not there when it is to be armed.
     """
 
-    def __init__(self, socket: Path, *, on_change: Callable[[bool, str], None] = lambda _alive, _text: None) -> None:
+    def __init__(
+        self, socket: Path, *, on_change: Callable[[bool, str], None] = lambda _alive, _text: None, patience_s: float = 0.0
+    ) -> None:
         self.socket = socket
         self.alive = False
         self._on_change = on_change
+        self._patience_s = patience_s
+        self._connecting = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -57,38 +66,48 @@ class GuardLink:
 
     async def connect(self) -> None:
         """Connect unless connected. Raises GuardLost."""
-        if self.alive:
-            return
-        try:
-            reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
-        except OSError as error:
-            raise GuardLost(f"no guard serves {self.socket}: {error.strerror or error}") from error
-        self.alive = True
-        self._reading = self._tasks.create_task(self._read(reader, self._writer), name="guard link")
-        self._on_change(True, "connected")
+        async with self._connecting:
+            if self.alive:
+                return
+            try:
+                reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
+            except OSError as error:
+                raise GuardLost(f"no guard serves {self.socket}: {error.strerror or error}") from error
+            self.alive = True
+            self._reading = self._tasks.create_task(self._read(reader, self._writer), name="guard link")
+            self._on_change(True, "connected")
 
     async def status(self) -> Message:
         """What the guard is armed for and what it is switching off. Raises GuardLost."""
         return await self._ask({"op": "status"}, ANSWER_S)
 
-    async def off(self, armament: Armament) -> list[OffResult]:
-        """The emergency stop through the guard. Raises GuardLost, SafetyRefusal (it refuses)."""
-        answer = await self._ask({"op": "off"} | wire.write_armament(armament), OFF_S + armament.off_time_s)
+    async def off(self, armament: Armament, *, by: str = "") -> list[OffResult]:
+        """The emergency stop through the guard, which holds the bench off until `release`. by: who wants it, where not this process's user.
+
+        Raises GuardLost, SafetyRefusal (it refuses).
+        """
+        answer = await self._ask({"op": "off", "by": by} | wire.write_armament(armament), OFF_S + armament.off_time_s)
         _refused(answer)
         try:
             return [wire.read_result(one) for one in answer["results"]]
         except (WireError, KeyError, TypeError) as error:
             raise GuardLost(f"the guard answers what labd does not understand: {error}") from error
 
+    async def release(self, bench: str, *, by: str = "") -> None:
+        """End what an emergency stop of this bench holds off. Raises GuardLost, SafetyRefusal (it refuses)."""
+        await self.connect()
+        _refused(await self._ask({"op": "release", "bench": bench, "by": by}, OFF_S))
+
     @asynccontextmanager
     async def armed(self, armament: Armament, *, beyond_help: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
-        """The guard answers for these sources as long as the body runs. Raises GuardLost or SafetyRefusal before the body begins.
+        """The guard answers for these sources as long as the body runs. Raises GuardLost, TakenByGuard or SafetyRefusal before it begins.
 
         beyond_help: True withholds the beat: an instrument's thread hangs for longer than the bench's own way out needs.
         A body that ends in OutputNotVerifiedOff leaves its sources to the guard, which goes on trying. Should the guard switch off while
-        the body runs (this process did not run for a heartbeat), the body is ended with SafetyRefusal. A guard that is lost meanwhile is
-        told to `on_change`, and armed again as soon as one is back; the body goes on.
+        the body runs (an emergency stop; this process did not run for a heartbeat), the body is ended with TakenByGuard. A guard that is
+        lost meanwhile is told to `on_change`, and armed again as soon as one is back; the body goes on.
         """
+        await self._appeared()
         await self._arm(armament)
         why: list[str] = []
         end: Message = {"op": "disarm"}
@@ -102,13 +121,25 @@ class GuardLink:
         except TimeoutError as error:
             if not why:
                 raise
-            raise SafetyRefusal(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
+            raise TakenByGuard(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
         except BaseException as error:
             if _not_verified(error):
                 end = {"op": "take", "why": str(error)}
             raise
         finally:
             await self._leave(end)
+
+    async def _appeared(self) -> None:
+        """Raises GuardLost when there is none for patience_s."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._patience_s
+        while True:
+            try:
+                return await self.connect()
+            except GuardLost:
+                if loop.time() >= end_s:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     async def _arm(self, armament: Armament, *, again: bool = False) -> str:
         """Why the guard has taken the outputs meanwhile (asked only when `again`), or nothing. Raises GuardLost, SafetyRefusal."""
@@ -187,6 +218,8 @@ class GuardLink:
 
 
 def _refused(answer: Message) -> None:
+    if answer.get("stopped"):
+        raise TakenByGuard(f"the guard refuses: {answer['error']}")
     if "error" in answer:
         raise SafetyRefusal(f"the guard refuses: {answer['error']}")
 

@@ -6,15 +6,16 @@ import asyncio
 import logging
 import os
 import socket
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 
 from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd.guard import wire
 from labd.guard.acting import Acting
+from labd.guard.client import Client
 from labd.guard.holder import Holder
 from labd.guard.journal import Journal
+from labd.guard.peer import peer_of
 from labd.guard.wire import Armament, Message, WireError
 from labd.stream.session import InstrumentSession
 from labd_instruments import loader
@@ -24,20 +25,22 @@ log = logging.getLogger(__name__)
 
 PREPARE_S = 30.0  # importing a driver from a cold disk
 GIVE_UP_S = 10.0  # an emergency stop answers within this; the guard goes on trying
-GRACE_S = 3.0  # for a living process that has only lost its connection to come back and be told, before it is ended
-STOP_GRACE_S = 1.0  # the same in an emergency stop: it hears of it at its next beat
-ANSWER_S = 5.0  # a client that does not read for this long is no longer answered
+STOP_GRACE_S = 1.0  # for a living process to hear of an emergency stop at its next beat, before it is ended
 
 
 class Guard:
-    """linger_s: end by itself when no client has been connected, and nothing was to be done, for this long; None: serve for ever."""
+    """linger_s: end by itself when no client has been connected, and nothing was to be done, for this long; None: serve for ever.
 
-    def __init__(self, journal: Journal, *, linger_s: float | None = None) -> None:
+    stops: emergency stops that an earlier guard heard of and nobody has released, by bench.
+    """
+
+    def __init__(self, journal: Journal, *, linger_s: float | None = None, stops: Mapping[str, str] | None = None) -> None:
         self._journal = journal
         self._linger_s = linger_s
-        self._clients: set[_Client] = set()
-        self._acting: dict[str, Acting] = {}
+        self._clients: set[Client] = set()
+        self._acting: list[Acting] = []
         self._acted: dict[str, tuple[Holder | None, str]] = {}  # of each bench the last time only
+        self._stops = dict(stops or {})
         self._busy = asyncio.Event()
         self._quiet = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -58,10 +61,10 @@ class Guard:
                 for task in (*ends, *(client.task for client in self._clients if client.task is not None)):
                     task.cancel()
 
-    def armed_elsewhere(self, client: _Client, bench: str) -> str | None:
+    def armed_elsewhere(self, client: Client, bench: str) -> str | None:
         """Why `client` may not arm this bench, or None. A process that has come back on another connection takes its own place."""
-        if bench in self._acting:
-            return f"the guard is still switching {bench} off ({self._acting[bench].why}); it must be off before it is used again"
+        if (acting := self._acting_on(bench)) is not None:
+            return f"the guard is still switching {bench} off ({acting.why}); it must be off before it is used again"
         for other in self._clients:
             if other is client or other.armament is None or other.taken or other.armament.bench != bench:
                 continue
@@ -70,14 +73,23 @@ class Guard:
             other.armament = None
         return None
 
-    def taken_from(self, client: _Client, bench: str) -> str | None:
+    def taken_from(self, client: Client, bench: str) -> str | None:
         """Why outputs were switched off that this client's process used over an earlier connection, or None."""
         holder, why = self._acted.get(bench, (None, ""))
         if holder != client.holder:
-            return None
-        if bench in self._acting:
-            self._acting[bench].spare()
+            return self._stops.get(bench)
+        if (acting := self._acting_on(bench)) is not None:
+            acting.spare()
         return why
+
+    def stopped(self, bench: str) -> str | None:
+        """The emergency stop that holds this bench off until somebody releases it, or None."""
+        return self._stops.get(bench)
+
+    async def release(self, bench: str, who: str) -> None:
+        """The bench may be armed again."""
+        if self._stops.pop(bench, None) is not None:
+            await self.note("released", bench, f"by {who}")
 
     def forget(self, bench: str) -> None:
         self._acted.pop(bench, None)
@@ -99,52 +111,64 @@ class Guard:
 
     def act(self, armament: Armament, holder: Holder | None, why: str, *, grace_s: float = 0.0) -> None:
         """Switch off in the background, until it is done."""
-        if armament.bench in self._acting:
-            return
-        self._acted[armament.bench] = (holder, why)
-        acting = self._acting[armament.bench] = Acting(armament, holder, why, self._journal, grace_s=grace_s)
-        self._changed()
-        self._tasks.create_task(self._run(acting), name=f"guard {armament.bench} off")
+        if self._acting_on(armament.bench) is None:
+            self._begin(armament, holder, why, grace_s=grace_s)
 
-    async def stop_now(self, armament: Armament) -> list[Message]:
-        """The emergency stop: what is asked for, whoever uses it; a client that does so is told that its outputs were taken."""
-        why = "emergency stop"
+    async def stop_now(self, armament: Armament, who: str) -> list[Message]:
+        """The emergency stop: what is asked for, whoever uses it, and nobody arms this bench until it is released.
+
+        A client that uses it is told that its outputs were taken.
+        """
+        why = self._stops[armament.bench] = f"emergency stop by {who}"
         wanted = {source.resource for source in armament.sources}
         holder: Holder | None = None
         for client in self._clients:
             if client.armament is not None and wanted & {source.resource for source in client.armament.sources}:
                 holder = client.holder
                 client.taken = client.taken or why
-        results = await Acting(armament, holder, why, self._journal, grace_s=STOP_GRACE_S).run(give_up_s=GIVE_UP_S)
-        if not all(result.off for result in results):
-            self.act(armament, None, why)  # nobody waits any more, the outputs are still to be switched off
-        return [wire.write_result(result) for result in results]
+        acting = next((one for one in self._acting if one.covers(armament)), None)
+        if acting is None:
+            acting = self._begin(armament, holder, why, grace_s=STOP_GRACE_S)
+        await self.note("stopped", armament.bench, why)  # beside the switching off, which does not wait for it
+        return [wire.write_result(result) for result in await acting.outcome(GIVE_UP_S)]
 
     def status(self) -> Message:
         armed = [{"bench": c.armament.bench, "pid": c.holder.pid} for c in self._clients if c.armament is not None and not c.taken]
-        acting = [{"bench": bench, "why": acting.why} for bench, acting in self._acting.items()]
-        return {"pid": os.getpid(), "version": wire.VERSION, "armed": armed, "acting": acting}
+        acting = [{"bench": one.armament.bench, "why": one.why} for one in self._acting]
+        stopped = [{"bench": bench, "why": why} for bench, why in self._stops.items()]
+        return {"pid": os.getpid(), "version": wire.VERSION, "armed": armed, "acting": acting, "stopped": stopped}
 
-    def gone(self, client: _Client) -> None:
+    def gone(self, client: Client) -> None:
         self._clients.discard(client)
         self._changed()
+
+    def _begin(self, armament: Armament, holder: Holder | None, why: str, *, grace_s: float) -> Acting:
+        self._acted[armament.bench] = (holder, why)
+        acting = Acting(armament, holder, why, self._journal, grace_s=grace_s)
+        self._acting.append(acting)
+        self._changed()
+        self._tasks.create_task(self._run(acting), name=f"guard {armament.bench} off")
+        return acting
 
     async def _run(self, acting: Acting) -> None:
         try:
             await acting.run()
         finally:
-            del self._acting[acting.armament.bench]
+            self._acting.remove(acting)
             self._changed()
 
+    def _acting_on(self, bench: str) -> Acting | None:
+        return next((one for one in self._acting if one.armament.bench == bench), None)
+
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        holder = _peer(writer)
-        if holder is None:
+        peer = peer_of(writer)
+        if peer is None:
             writer.close()
             return
-        client = _Client(self, reader, writer, holder)
+        client = Client(self, reader, writer, peer)
         self._clients.add(client)
         self._changed()
-        client.task = self._tasks.create_task(client.run(), name=f"guard's client {holder.pid}")
+        client.task = self._tasks.create_task(client.run(), name=f"guard's client {peer.holder.pid}")
 
     def _changed(self) -> None:
         busy = bool(self._clients or self._acting)
@@ -161,139 +185,5 @@ class Guard:
                 return
 
 
-class _Client:
-    """One connection. holder: the process at its other end, as the kernel names it. taken: why its outputs were switched off."""
-
-    def __init__(self, guard: Guard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, holder: Holder) -> None:
-        self.holder = holder
-        self.armament: Armament | None = None
-        self.taken = ""
-        self.task: asyncio.Task[None] | None = None
-        self._guard = guard
-        self._reader = reader
-        self._writer = writer
-        self._deadline_s = 0.0
-        self._served: dict[str, Callable[[Message], Awaitable[Message]]] = {
-            "status": self._status,
-            "arm": self._arm,
-            "beat": self._beat,
-            "disarm": self._disarm,
-            "take": self._take,
-            "off": self._off,
-        }
-
-    async def run(self) -> None:
-        try:
-            await self._converse()
-            self._lose("the connection ended without disarming", grace_s=GRACE_S)
-        except Exception as error:  # noqa: BLE001  the task's edge: a client that breaks the conversation is lost, the guard is not
-            log.warning("guard's client %d: %r", self.holder.pid, error)
-            self._lose(f"the connection failed: {error or type(error).__name__}", grace_s=GRACE_S)
-        finally:
-            self._writer.close()
-            self._guard.gone(self)
-
-    async def _converse(self) -> None:
-        while True:
-            try:
-                text = await self._line()
-            except ValueError:  # longer than any request
-                await self._answer({"error": f"a line has at most {wire.LONGEST_LINE} bytes"})
-                continue
-            if not text.endswith(b"\n"):
-                return
-            await self._answer(await self._outcome(text))
-
-    async def _line(self) -> bytes:
-        while self.armament is not None and not self.taken:
-            try:
-                async with asyncio.timeout_at(self._deadline_s):
-                    return await self._reader.readline()
-            except TimeoutError:
-                self._lose(f"no beat for {self.armament.heartbeat_s:g} s")
-        return await self._reader.readline()
-
-    async def _answer(self, message: Message) -> None:
-        self._writer.write(wire.line(message))
-        async with deadline(ANSWER_S):
-            await self._writer.drain()
-
-    async def _outcome(self, text: bytes) -> Message:
-        try:
-            message = wire.read(text)
-        except WireError as error:
-            return {"error": str(error)}
-        served = self._served.get(str(message.get("op")))
-        number = {"n": message.get("n")}
-        if served is None:
-            return number | {"error": f"op: one of {', '.join(self._served)} is wanted, got {message.get('op')!r}"}
-        try:
-            return number | await served(message)
-        except WireError as error:
-            return number | {"error": str(error)}
-
-    async def _status(self, _: Message) -> Message:
-        return self._guard.status()
-
-    async def _arm(self, message: Message) -> Message:
-        armament = wire.read_armament(message)
-        await self._guard.prepare(armament)
-        taken = self._guard.taken_from(self, armament.bench) if message.get("again") is True else None
-        if taken is not None:
-            return {"taken": taken}
-        refused = self._guard.armed_elsewhere(self, armament.bench)
-        if refused is not None:
-            return {"error": refused}
-        self._guard.forget(armament.bench)
-        self.armament, self.taken = armament, ""
-        self._alive()
-        await self._guard.note("armed", armament.bench, f"for process {self.holder.pid}")
-        self._alive()
-        return {}
-
-    async def _beat(self, _: Message) -> Message:
-        if self.taken:
-            return {"taken": self.taken}
-        self._alive()
-        return {}
-
-    async def _disarm(self, _: Message) -> Message:
-        armament, self.armament, self.taken = self.armament, None, ""
-        if armament is not None:
-            await self._guard.note("disarmed", armament.bench, f"by process {self.holder.pid}")
-        return {}
-
-    async def _take(self, message: Message) -> Message:
-        """The client could not verify that its outputs are off: the guard goes on, and the client lives."""
-        armament, self.armament = self.armament, None
-        if armament is not None:
-            self._guard.act(armament, None, str(message.get("why") or "handed over"))
-        return {}
-
-    async def _off(self, message: Message) -> Message:
-        armament = wire.read_armament(message)
-        await self._guard.prepare(armament)
-        return {"results": await self._guard.stop_now(armament)}
-
-    def _alive(self) -> None:
-        if self.armament is not None:
-            self._deadline_s = asyncio.get_running_loop().time() + self.armament.heartbeat_s
-
-    def _lose(self, why: str, *, grace_s: float = 0.0) -> None:
-        if self.armament is not None and not self.taken:
-            self.taken = why
-            self._guard.act(self.armament, self.holder, f"process {self.holder.pid}: {why}", grace_s=grace_s)
-
-
 async def _set(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def _peer(writer: asyncio.StreamWriter) -> Holder | None:
-    """The process that connected, should it be of this guard's user (or root)."""
-    connection: socket.socket = writer.get_extra_info("socket")
-    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    if uid not in (os.getuid(), 0):
-        log.warning("process %d of user %d is refused", pid, uid)
-        return None
-    return Holder.of(pid)

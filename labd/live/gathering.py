@@ -1,4 +1,4 @@
-"""Gathers the blocks of one capture into buckets, edges and totals between two frames; pure."""
+"""Gathers the blocks of one capture into buckets, phases and totals between two frames; pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.live.envelope import Piece, bands_of, bits_of, columns_of, edges_of
+from labd.live.envelope import Piece, bands_of, bits_of, columns_of
+from labd.live.phases import PhaseTrack, Shown, cycle_of
+from labd.records import MarkStyle, Mode
 from labd.stream.feed import FeedBlock
 from labd_instruments.block import Block, BlockFlag
 
 BUCKET_NS = 1_000_000
-LINES = 8
-SWING_V = 0.3  # a marker that has moved less shows nothing
-MOST_EDGES = 500  # in one frame: more than can be drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """header: what a frame says of it. newest_t_ns: when the newest sample came, None when none did."""
+    """header: what else a frame says of it. newest_t_ns: when the newest sample came, None when none did."""
 
     pieces: tuple[Piece, ...]
+    phases: tuple[Shown, ...]
     header: dict[str, Any]
     newest_t_ns: int | None
 
@@ -30,18 +30,16 @@ class Gathered:
 class Gathering:
     """Of one capture."""
 
-    def __init__(self, dt_ns: int) -> None:
+    def __init__(self, dt_ns: int, mode: Mode, marks: MarkStyle) -> None:
         self._per_bucket = max(1, round(BUCKET_NS / dt_ns))
         self._left: FeedBlock | None = None  # samples that do not fill a bucket yet
         self._pieces: list[Piece] = []
-        self._edges: list[tuple[str, int, int, int]] = []
+        self._phases = PhaseTrack(cycle_of(marks, mode))
         self._flags = BlockFlag.NONE
         self._newest_t_ns: int | None = None
         self._energy_j = 0.0
         self._charge_c = 0.0
         self._samples = 0
-        self._marker = _Marker()
-        self._bits: int | None = None
 
     def add(self, item: FeedBlock) -> None:
         self._count(item)
@@ -63,15 +61,14 @@ class Gathering:
     def taken(self) -> Gathered:
         """What came since the last time."""
         header = {
-            "edges": self._edges[:MOST_EDGES],
             "energy_j": self._energy_j,
             "charge_c": self._charge_c,
             "samples": self._samples,
             "flags": [flag.name.lower() for flag in BlockFlag if flag in self._flags and flag.name],
             "newest_t_ns": self._newest_t_ns,
         }
-        gathered = Gathered(tuple(self._pieces), header, self._newest_t_ns)
-        self._pieces, self._edges, self._flags, self._newest_t_ns = [], [], BlockFlag.NONE, None
+        gathered = Gathered(tuple(self._pieces), tuple(self._phases.taken()), header, self._newest_t_ns)
+        self._pieces, self._flags, self._newest_t_ns = [], BlockFlag.NONE, None
         return gathered
 
     def _count(self, item: FeedBlock) -> None:
@@ -84,25 +81,7 @@ class Gathering:
             self._charge_c += _sum(block.current) * dt_s
             if block.voltage is not None:
                 self._energy_j += _dot(block.current, block.voltage) * dt_s
-        if block.marker is not None:
-            self._edge("marker", item, self._marker.levels(block.marker), self._marker)
-        if block.digital is not None:
-            self._digital_edges(item, block.digital)
-
-    def _edge(self, line: str, item: FeedBlock, levels: NDArray[np.bool_], before: _Marker) -> None:
-        for index in edges_of(levels, before.level)[:MOST_EDGES]:
-            self._edges.append((line, item.block.t0_ns + int(index) * item.block.dt_ns, int(levels[index]), item.stretch))
-        before.level = bool(levels[-1])
-
-    def _digital_edges(self, item: FeedBlock, digital: NDArray[np.uint8]) -> None:
-        before = digital[0] if self._bits is None else self._bits
-        changed = np.flatnonzero(np.diff(digital, prepend=np.uint8(before)))[:MOST_EDGES]
-        for index in changed:
-            now, was = int(digital[index]), int(digital[index - 1]) if index else int(before)
-            for line in range(LINES):
-                if (now ^ was) >> line & 1:
-                    self._edges.append((str(line), item.block.t0_ns + int(index) * item.block.dt_ns, now >> line & 1, item.stretch))
-        self._bits = int(digital[-1])
+        self._phases.add(item)
 
     def _piece(self, item: FeedBlock, head: int) -> Piece:
         block, per_bucket = item.block, self._per_bucket
@@ -123,22 +102,6 @@ class Gathering:
             all_high=always,
             last_length=last or None,
         )
-
-
-class _Marker:
-    """A line that is recorded as a voltage: high above the middle of what it has been."""
-
-    def __init__(self) -> None:
-        self.level: bool | None = None
-        self._low = np.inf
-        self._high = -np.inf
-
-    def levels(self, volts: NDArray[np.float32]) -> NDArray[np.bool_]:
-        self._low, self._high = min(self._low, float(np.min(volts))), max(self._high, float(np.max(volts)))
-        if not self._high - self._low > SWING_V:
-            return np.zeros(len(volts), np.bool_)
-        found: NDArray[np.bool_] = volts > (self._low + self._high) / 2
-        return found
 
 
 def _sum(values: NDArray[np.float32]) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ from labd.deadline import deadline
 from labd.live.envelope import Piece
 from labd.live.frame import LIVE, encode
 from labd.live.gathering import Gathering
+from labd.live.phases import MOST, Shown
 from labd.stream.feed import Feed, FeedBlock, FeedEnd, FeedStart
 from labd.stream.hub import Hub
 
@@ -36,6 +38,7 @@ class LiveView:
         self._start: dict[str, Any] | None = None
         self._gathering: Gathering | None = None
         self._history: deque[Piece] = deque()
+        self._phases: deque[Shown] = deque(maxlen=MOST)
 
     async def run(self) -> None:
         """For ever."""
@@ -57,7 +60,7 @@ class LiveView:
         # size: FRAMES; policy: newest wins; counter: jumps of n, which the viewer sees itself
         with self._frames.subscribe("viewer", size=FRAMES) as frames:
             first = {} if self._start is None else {"start": self._start}
-            frames.put(self._frame(first, tuple(self._history), 0, counts=False))
+            frames.put(self._frame(first | _phases(self._phases), tuple(self._history), 0, counts=False))
             yield frames
 
     def _show(self, items: list[Feed], lost: int) -> None:
@@ -74,13 +77,13 @@ class LiveView:
                     self._gathering.end()
                     self._flush(header | {"end": {"error": item.error}}, lost)
                     header, self._start, self._gathering = {}, None, None
-                    self._history.clear()
+                    self._forget()
         self._flush(header, lost)
 
     def _begin(self, start: FeedStart) -> dict[str, Any]:
-        self._gathering = Gathering(start.acquisition.dt_ns)
-        self._history.clear()
-        names = ("capture", "order", "instrument", "role", "point", "t_ns")
+        self._gathering = Gathering(start.acquisition.dt_ns, start.mode, start.marks)
+        self._forget()
+        names = ("capture", "order", "instrument", "role", "point", "mode", "marks", "t_ns")
         self._start = {"run": start.run_id, "dt_ns": start.acquisition.dt_ns, **{name: getattr(start, name) for name in names}}
         return self._start
 
@@ -91,8 +94,13 @@ class LiveView:
                 self._frames.publish(self._frame(header, (), lost))
             return
         self._remember(gathered.pieces)
+        self._phases.extend(phase for phase in gathered.phases if phase.end_ns is not None)
         if header or gathered.newest_t_ns is not None:
-            self._frames.publish(self._frame(header | gathered.header, gathered.pieces, lost))
+            self._frames.publish(self._frame(header | gathered.header | _phases(gathered.phases), gathered.pieces, lost))
+
+    def _forget(self) -> None:
+        self._history.clear()
+        self._phases.clear()
 
     def _remember(self, pieces: tuple[Piece, ...]) -> None:
         self._history.extend(pieces)
@@ -104,3 +112,7 @@ class LiveView:
     def _frame(self, header: dict[str, Any], pieces: tuple[Piece, ...], lost: int, *, counts: bool = True) -> bytes:
         self._n += counts
         return encode(LIVE, {"n": self._n, "t_ns": time.time_ns(), "lost_blocks": lost, "newest_t_ns": None, **header}, pieces)
+
+
+def _phases(shown: Iterable[Shown]) -> dict[str, Any]:
+    return {"phases": [dataclasses.astuple(one) for one in shown]}

@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
-import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
-from aiomqtt import Client, MqttError, Will
+from aiomqtt import MqttError, Will
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from labd.deadline import deadline
-from labd.errors import FileError, LabdError
+from labd.errors import LabdError
 from labd.mqtt import messages
+from labd.mqtt.connection import Connection, Refused, credentials
+from labd.mqtt.delivery import Delivery
+from labd.mqtt.feeder import Feeder
+from labd.mqtt.identity import identity
 from labd.mqtt.means import Means
 from labd.mqtt.messages import Topics
+from labd.mqtt.patience import LONGEST_S, Patience
 from labd.mqtt.section import MqttSection
-from labd.outbox.contract import Caps, Lent, Message, Outbox
-from labd.outbox.sqlite import SqliteOutbox
-from labd.store.catalogue import Catalogue
+from labd.outbox.contract import Caps
+from labd.outbox.session import OutboxSession
 from labd.store.folder import slug
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub
-from labd.stream.news import News, NewsKind
-from labd.stream.session import InstrumentSession
+from labd.stream.news import News
 
-BATCH = 100
-LOOK_S = 5.0  # at the catalogue, should no news have come
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+LOOK_S = 5.0  # at the catalogue, should no news have come; and how long a connection stands before it is trusted
 GOODBYE_S = 3.0
-DISK_S = 60.0
-SOURCE = "events"
+ONLINE = messages.status("online")
+# A command that was retained would be done again at every connect: none that waited is sent, and one that comes is seen to be retained.
+COMMANDS = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND, retainAsPublished=True)
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Client, aiomqtt.Message], Any]
+Handler = Callable[[Connection, aiomqtt.Message], Awaitable[None]]
 
 
 class MqttSink:
-    """`run` is its one task. commands: told each message of a command topic, when the bench file lets them in."""
+    """`run` is its one task. command: told each message of a command topic, when the bench file lets them in."""
 
     def __init__(
         self,
@@ -60,137 +59,131 @@ class MqttSink:
         command: Handler | None = None,
     ) -> None:
         self._section = section
+        self._bench = bench
         self._folder = folder
-        self._catalogue = catalogue
+        self._store = catalogue.folder
         self._news = news
         self._feed = feed
         self._command = command if section.commands else None
         self.topics = Topics(section.prefix, slug(bench))
-        self._disk = InstrumentSession("mqtt outbox")
-        self._outbox: Outbox | None = None
+        self._outbox = OutboxSession(self._store / "outbox-mqtt.sqlite", Caps(section.outbox_size, section.outbox_age))
+        self._patience = Patience()
+        self._feeder = Feeder(self.topics, bench, catalogue, self._outbox)
+        self._delivery = Delivery(self._outbox, self._patience)
         self._filled = asyncio.Event()
-        self._connected = False
-        self._error = ""
-        self._books: dict[str, int] = {}
+        self._connection: Connection | None = None
+        self._errors: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
-        """JSON data for the status page."""
-        return {"connected": self._connected, "broker": f"{self._section.host}:{self._section.port}", "error": self._error, **self._books}
+        """JSON data for the status page. error: of any part of the sink, now; remark: what became of a damaged outbox."""
+        books = self._outbox.books
+        counts = {} if books is None else {"waiting": books.waiting, "dropped": books.dropped, "rejected": books.rejected}
+        remark = {"remark": self._outbox.remark} if self._outbox.remark else {}
+        error = "; ".join(self._errors.values())
+        broker = f"{self._section.host}:{self._section.port}"
+        return {"connected": self._connection is not None, "broker": broker, "error": error, **counts, **remark}
 
     async def run(self) -> None:
-        """For ever. On cancellation what can be sent at once is sent, and the retained state says `stopped`."""
-        path = self._catalogue.folder / "outbox-mqtt.sqlite"
-        caps = Caps(self._section.outbox_size, self._section.outbox_age)
-        async with self._disk:
-            self._outbox = await self._do(partial(SqliteOutbox, path, caps))
+        """For ever; only cancellation ends it. What can be sent at once is sent then, and the retained state says `stopped`."""
+        async with self._outbox, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._kept("feeder", self._fed), name="mqtt feeder")
+            tasks.create_task(self._kept("sender", self._sent), name="mqtt sender")
+            tasks.create_task(self._kept("statistics", self._statistics), name="mqtt statistics")
+
+    async def _kept(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._fed(), name="mqtt feeder")
-                    tasks.create_task(self._sent(), name="mqtt sender")
-            finally:
-                await self._do(self._outbox.close)
+                await work()
+            except Exception as error:
+                log.exception("mqtt %s: begun anew in %g s", part, LONGEST_S)
+                while isinstance(error, ExceptionGroup):
+                    error = error.exceptions[0]
+                self._errors[part] = f"{part}: {type(error).__name__}: {error}"
+            await asyncio.sleep(LONGEST_S)
 
     async def _fed(self) -> None:
-        """Events of the catalogue into the outbox, each once; figures when a run has ended."""
+        patience = Patience()
         with self._news.subscribe("mqtt", size=1) as news:  # only that there is some matters: the catalogue has it all
             while True:
                 try:
-                    while await self._feed_some():
+                    while await self._feeder.some():
                         self._filled.set()
                 except LabdError as error:
-                    log.error("mqtt: events wait in the catalogue: %s", error)
+                    await asyncio.sleep(self._failed("feeder", error, patience))
+                    continue
+                self._errors.pop("feeder", None)
+                patience.restored()
                 with suppress(TimeoutError):
                     async with deadline(LOOK_S):
                         await anext(news)
 
-    async def _feed_some(self) -> bool:
-        outbox = self._box
-        after = await self._do(partial(outbox.cursor, SOURCE))
-        events = await self._catalogue.do(lambda catalogue: catalogue.runs.events_after(after, limit=BATCH))
-        if not events:
-            return False
-        ended = [stored.run_id for stored in events if stored.event.kind == NewsKind.RUN_ENDED]
-        figures = [one for run_id in ended for one in await self._catalogue.do(partial(_figures, self.topics, run_id))]
-        told = [messages.event(self.topics, stored) for stored in events]
-        await self._do(partial(outbox.put, [*told, *figures], source=SOURCE, cursor=events[-1].id))
-        return True
-
     async def _sent(self) -> None:
         """Connect, send what waits, and again when the broker goes away."""
-        wait_s = FIRST_WAIT_S
         while True:
             try:
-                async with await self._client() as client:
-                    self._connected, self._error, wait_s = True, "", FIRST_WAIT_S
+                async with await self._client() as found:
+                    self._connection = found
+                    self._errors.pop("sender", None)
                     log.info("mqtt: connected to %s", self._section.host)
                     try:
-                        await self._with(client)
-                    finally:
-                        if (task := asyncio.current_task()) is not None and task.cancelling():
-                            await self._goodbye(client)
-            except (MqttError, OSError, ssl.SSLError, FileError) as error:
-                self._error = str(error) or type(error).__name__
-                log.warning("mqtt: %s; again in about %.1f s", self._error, wait_s)
+                        await self._with(found)
+                    except asyncio.CancelledError:
+                        await self._goodbye(found)
+                        raise
+            except (MqttError, OSError, LabdError) as error:
+                wait_s = self._failed("sender", error, self._patience)
             finally:
-                self._connected = False
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # many benches must not come back at once
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                self._connection = None
+            await asyncio.sleep(wait_s)
 
-    async def _with(self, client: Client) -> None:
-        await self._do(self._box.release)  # a delivery that was cut off may have left some lent
+    async def _with(self, found: Connection) -> None:
         if self._command is not None:
-            await client.subscribe(self.topics.of("command", "+"), qos=1)
-        await client.publish(self.topics.status, messages.status("online"), qos=1, retain=True)  # now commands are heard
+            await self._said("commands", found.hear(self.topics.of("command", "+"), COMMANDS))
+        await self._online(found)  # now commands are heard
+        await self._said("watch", found.hear(self.topics.status, SubscribeOptions(qos=1)))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._deliver(client), name="mqtt delivery")
-                tasks.create_task(self._statistics(client), name="mqtt statistics")
-                tasks.create_task(self._listen(client), name="mqtt commands")
+                tasks.create_task(self._deliver(found), name="mqtt delivery")
+                tasks.create_task(self._listen(found), name="mqtt commands")
         except ExceptionGroup as group:
             lost, others = group.split(MqttError)
             if lost is None or others is not None:
                 raise
             raise MqttError(str(lost.exceptions[0])) from group
 
-    async def _goodbye(self, client: Client) -> None:
+    async def _goodbye(self, found: Connection) -> None:
         """The daemon stops: what waits goes if it can go at once."""
         with suppress(MqttError, TimeoutError, LabdError):
             async with deadline(GOODBYE_S):
-                await self._do(self._box.release)
-                while await self._feed_some():
+                while await self._feeder.some():
                     pass
-                while await self._deliver_some(client):
+                while await self._delivery.some(found):
                     pass
-        with suppress(MqttError, TimeoutError):
+        with suppress(MqttError, TimeoutError, LabdError):
             async with deadline(GOODBYE_S):
-                await client.publish(self.topics.status, messages.status("stopped"), qos=1, retain=True)
+                await found.deliver(self.topics.status, messages.status("stopped"), retain=True)
 
-    async def _deliver(self, client: Client) -> None:
+    async def _deliver(self, found: Connection) -> None:
+        """An error of the outbox, or a refusal that may be taken back, is waited out with the connection up."""
+        if self._delivery.suspects:
+            await asyncio.sleep(LOOK_S)
         while True:
             self._filled.clear()
-            while await self._deliver_some(client):
-                pass
-            with suppress(TimeoutError):
+            try:
+                while await self._delivery.some(found):
+                    pass
+            except LabdError as error:
+                await asyncio.sleep(self._failed("delivery", error, self._patience))
+                continue
+            self._errors.pop("delivery", None)
+            try:
                 async with deadline(LOOK_S):
                     await self._filled.wait()
+            except TimeoutError:
+                self._patience.restored()  # nothing waits, and the connection stands
 
-    async def _deliver_some(self, client: Client) -> bool:
-        """One batch, each message accepted when the broker has it. What is not sent is kept."""
-        outbox = self._box
-        lent = await self._do(partial(outbox.lend, BATCH))
-        sent: list[Lent] = []
-        try:
-            for one in lent:
-                await client.publish(one.message.address, one.message.body, qos=1)
-                sent.append(one)
-        finally:
-            await self._do(partial(_settle, outbox, sent, lent[len(sent) :]))
-            books = await self._do(outbox.books)
-            self._books = {"waiting": books.waiting, "dropped": books.dropped, "rejected": books.rejected}
-        return bool(lent)
-
-    async def _statistics(self, client: Client) -> None:
-        """Low-rate means, for whoever looks just now: not through the outbox."""
+    async def _statistics(self) -> None:
+        """Low-rate means, for whoever looks just now: not through the outbox, and counted on while nobody is connected."""
         means = Means()
         with self._feed.subscribe("mqtt statistics", size=4096) as feed:  # newest wins; counter: lost, told in the payload
             while True:
@@ -198,64 +191,49 @@ class MqttSink:
                 for item in feed.drained():
                     means.add(item)
                 figures = means.taken()
-                if figures is not None:
+                if figures is not None and self._connection is not None:
                     body = messages.statistics(means.run_id, means.capture, {**figures, "lost": feed.lost}, t_ns=time.time_ns())
-                    await client.publish(self.topics.statistics, body, qos=0)
+                    self._connection.tell(self.topics.statistics, body)
 
-    async def _listen(self, client: Client) -> None:
-        async for message in client.messages:
-            if self._command is not None:
-                await self._command(client, message)
+    async def _listen(self, found: Connection) -> None:
+        async for message in found.messages:
+            if str(message.topic) == self.topics.status:
+                if message.payload != ONLINE:  # the Last Will of a connection that is no more, come late
+                    log.info("mqtt: %s said %r; this bench is online", self.topics.status, message.payload[:80] if message.payload else "")
+                    await self._online(found)
+            elif self._command is not None:
+                await self._command(found, message)
 
-    async def _client(self) -> Client:
-        """Raises FileError for a password or an authority that cannot be read."""
-        section = self._section
-        tls = await self._do(partial(_tls, section, self._folder)) if section.tls else None
-        return Client(
-            section.host,
-            section.port,
-            username=section.username,
-            password=await self._do(partial(_password, section, self._folder)),
-            identifier=f"labd-{self.topics.bench}-{os.getpid()}",
-            protocol=aiomqtt.ProtocolVersion.V5,
+    async def _online(self, found: Connection) -> None:
+        await self._said("status", found.deliver(self.topics.status, ONLINE, retain=True))
+
+    async def _said(self, part: str, asked: Awaitable[None]) -> None:
+        """A broker that refuses one thing may let all else pass."""
+        try:
+            await asked
+        except Refused as error:
+            self._errors[part] = f"{part}: {error}"
+            log.warning("mqtt: %s: %s", part, error)
+        else:
+            self._errors.pop(part, None)
+
+    def _failed(self, part: str, error: Exception, patience: Patience) -> float:
+        """Seconds until the next try."""
+        wait_s = patience.spent()
+        self._errors[part] = str(error) or type(error).__name__
+        log.warning("mqtt %s: %s; again in %.1f s", part, self._errors[part], wait_s)
+        return wait_s
+
+    async def _client(self) -> Connection:
+        """Raises FileError for a password or an authority that cannot be read, StoreError."""
+        name = await asyncio.to_thread(identity, self._store, self._bench)
+        given = await asyncio.to_thread(credentials, self._section, self._folder)
+        return Connection(
+            self._section.host,
+            self._section.port,
+            username=self._section.username,
+            password=given.password,
+            tls_context=given.tls,
+            identifier=name,
             will=Will(self.topics.status, messages.status("offline"), qos=1, retain=True),
-            tls_context=tls,
-            timeout=10,
         )
-
-    @property
-    def _box(self) -> Outbox:
-        assert self._outbox is not None  # `run` has opened it
-        return self._outbox
-
-    async def _do(self, work: Callable[[], Any]) -> Any:
-        return await self._disk.call(work, deadline_s=DISK_S)
-
-
-def _figures(topics: Topics, run_id: str, catalogue: Catalogue) -> list[Message]:
-    return [messages.kpi(topics, run_id, record, t_ns=time.time_ns()) for record in catalogue.kpis.of(run_id)]
-
-
-def _settle(outbox: Outbox, sent: list[Lent], unsent: list[Lent]) -> None:
-    outbox.accept(sent)
-    outbox.keep(unsent)
-
-
-def _password(section: MqttSection, folder: Path) -> str | None:
-    if section.password_env is not None:
-        if section.password_env not in os.environ:
-            raise FileError("mqtt", "password_env", f"there is no environment variable {section.password_env}")
-        return os.environ[section.password_env]
-    if section.password_file is None:
-        return None
-    try:
-        return (folder / section.password_file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise FileError(str(folder / section.password_file), "", f"cannot be read: {error.strerror or error}") from error
-
-
-def _tls(section: MqttSection, folder: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if section.tls_ca is None else str(folder / section.tls_ca))
-    except (OSError, ssl.SSLError) as error:
-        raise FileError(str(section.tls_ca), "", f"is no PEM file of an authority: {error}") from error

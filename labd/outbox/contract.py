@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What to send. address: where on the server (a topic, a measurement). t_ns: when it was put, UTC."""
+    """What to send. address: where on the server (a topic, a measurement). t_ns: when what it tells of happened, UTC."""
 
     address: str
     body: bytes
@@ -26,7 +26,7 @@ class Lent:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What an outbox may hold; beyond it the oldest are dropped, and counted."""
+    """What an outbox may hold; beyond it the oldest are dropped, and counted. age_s: since they were put, however old the news is."""
 
     bytes: int = 256 << 20
     age_s: float = 30 * 86_400.0

@@ -11,18 +11,29 @@ from pathlib import Path
 from labd.errors import StoreError
 from labd.outbox.contract import Books, Caps, Lent, Message
 
-SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, body BLOB NOT NULL, "
-    "t_ns INTEGER NOT NULL, lent INTEGER NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS books (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
-    "INSERT OR IGNORE INTO books (name, count) VALUES ('dropped', 0), ('rejected', 0)",
-    "UPDATE messages SET lent = 0",  # whoever had them is gone
+# One step a version, applied in order to new and old files alike. The first says IF NOT EXISTS: files of old carry no version number.
+STEPS = (
+    (
+        "CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, body BLOB NOT NULL, "
+        "t_ns INTEGER NOT NULL, lent INTEGER NOT NULL) STRICT",
+        "CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT",
+        "CREATE TABLE IF NOT EXISTS books (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+        "INSERT OR IGNORE INTO books (name, count) VALUES ('dropped', 0), ('rejected', 0)",
+    ),
+    (
+        "ALTER TABLE messages ADD COLUMN put_ns INTEGER NOT NULL DEFAULT 0",
+        "UPDATE messages SET put_ns = :now_ns",  # when they were put nobody wrote down
+    ),
 )
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class OutboxDamaged(StoreError):
+    """The file is no outbox, or one no more: what is in it cannot be read."""
 
 
 class SqliteOutbox:
-    """See `Outbox`. Raises StoreError for a file that is none, and when the disk refuses."""
+    """See `Outbox`. Raises OutboxDamaged for a file that is none, StoreError when the disk refuses."""
 
     def __init__(self, path: Path, caps: Caps | None = None, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._path = path
@@ -33,20 +44,25 @@ class SqliteOutbox:
             self._db = sqlite3.connect(path, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{path}: cannot be opened: {error}") from error
-        with self._named():
-            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect once the file is in WAL mode
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            for statement in SCHEMA:
-                self._db.execute(statement)
+        try:
+            with self._named():
+                self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect once the file is in WAL mode
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+            self.release()  # whoever had something lent is gone
+        except BaseException:
+            self._db.close()
+            raise
 
     def put(self, messages: Sequence[Message], *, source: str = "", cursor: int = 0) -> None:
         with self._transaction():
-            rows = [(message.address, message.body, message.t_ns) for message in messages]
-            self._db.executemany("INSERT INTO messages (address, body, t_ns, lent) VALUES (?, ?, ?, 0)", rows)
+            now_ns = self._now_ns()
+            rows = [(message.address, message.body, message.t_ns, now_ns) for message in messages]
+            self._db.executemany("INSERT INTO messages (address, body, t_ns, put_ns, lent) VALUES (?, ?, ?, ?, 0)", rows)
             if source:
                 self._db.execute("INSERT OR REPLACE INTO cursors (source, place) VALUES (?, ?)", (source, cursor))
-            self._drop()
+            self._drop(now_ns - round(self._caps.age_s * 1e9))
 
     def cursor(self, source: str) -> int:
         with self._named():
@@ -69,7 +85,7 @@ class SqliteOutbox:
 
     def release(self) -> None:
         with self._transaction():
-            self._db.execute("UPDATE messages SET lent = 0")
+            self._db.execute("UPDATE messages SET lent = 0 WHERE lent = 1")
 
     def reject(self, lent: Sequence[Lent]) -> None:
         with self._transaction():
@@ -93,12 +109,9 @@ class SqliteOutbox:
     def _count(self, name: str, more: int) -> None:
         self._db.execute("UPDATE books SET count = count + ? WHERE name = ?", (more, name))
 
-    def _drop(self) -> None:
+    def _drop(self, oldest_ns: int) -> None:
         """The oldest beyond the caps."""
-        oldest_ns = self._now_ns() - round(self._caps.age_s * 1e9)
-        dropped = self._db.execute(
-            "DELETE FROM messages WHERE id <= coalesce((SELECT max(id) FROM messages WHERE t_ns < ?), 0)", (oldest_ns,)
-        ).rowcount
+        dropped = self._db.execute("DELETE FROM messages WHERE put_ns < ?", (oldest_ns,)).rowcount
         held = int(self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM messages").fetchone()[0])
         while held > self._caps.bytes:
             number, size = self._db.execute("SELECT id, length(body) FROM messages ORDER BY id LIMIT 1").fetchone()
@@ -108,6 +121,15 @@ class SqliteOutbox:
         if dropped:
             self._count("dropped", dropped)
             self._db.execute("PRAGMA incremental_vacuum")
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+            if version > len(STEPS):
+                raise StoreError(f"{self._path}: its schema is version {version}, this labd knows versions up to {len(STEPS)}")
+            for statement in (one for step in STEPS[version:] for one in step):
+                self._db.execute(statement, {"now_ns": self._now_ns()} if ":now_ns" in statement else {})
+            self._db.execute(f"PRAGMA user_version = {len(STEPS)}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -126,4 +148,5 @@ class SqliteOutbox:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says where it was found
+            raise (OutboxDamaged if code in DAMAGED else StoreError)(f"{self._path}: {error}") from error

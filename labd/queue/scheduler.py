@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from labd.bench.control import RunControl
 from labd.deadline import deadline
-from labd.errors import LabdError, StoreError
+from labd.errors import LabdError, WrongState
 from labd.queue import steps
 from labd.queue.recurrence import next_due_ns
 from labd.queue.steps import JobOutcome
@@ -113,7 +113,7 @@ class Scheduler:
             under_way = catalogue.jobs.under_way()
             return [*([under_way] if under_way else []), *catalogue.jobs.waiting(), *catalogue.jobs.ended(limit=ended)]
 
-        return await self._catalogue.do(listed)
+        return await self._catalogue.read(listed)
 
     async def job(self, job_id: str) -> JobRow:
         """Raises NotFound."""
@@ -123,7 +123,7 @@ class Scheduler:
         return await self._did(f"moved {where}", lambda c: c.jobs.move(job_id, where, other))
 
     async def edit(self, job_id: str, **changes: Any) -> JobRow:
-        """Raises StoreError for a job that does not wait, RecurrenceError."""
+        """Raises WrongState for a job that does not wait, RecurrenceError."""
         if "recurrence" in changes or "zone" in changes:
             job = await self.job(job_id)
             recurrence, zone = changes.get("recurrence", job.recurrence), changes.get("zone", job.zone)
@@ -139,14 +139,14 @@ class Scheduler:
         return await self._did("runs next", lambda c: c.jobs.hasten(job_id))
 
     async def pause(self, job_id: str) -> JobRow:
-        """The running job waits before its next capture, outputs off. Raises StoreError."""
-        running = self._the_running(job_id)
+        """The running job waits before its next capture, outputs off. Raises NotFound, WrongState."""
+        running = await self._the_running(job_id)
         await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=True))
         running.control.pause()
         return await self._did("paused", lambda c: c.jobs.get(job_id))
 
     async def resume(self, job_id: str) -> JobRow:
-        """A paused job goes on; one that was interrupted, failed or cancelled waits again, to do what its run lacks. Raises StoreError."""
+        """A paused job goes on; one that was interrupted, failed or cancelled waits again, to do what its run lacks. Raises WrongState."""
         if self._running is not None and self._running.job.id == job_id:
             await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=False))
             self._running.control.go_on()
@@ -158,8 +158,8 @@ class Scheduler:
         return await self.submit(replace(new, run_id=run_id))
 
     async def abort(self, job_id: str, why: str = "aborted") -> JobRow:
-        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises StoreError."""
-        self._the_running(job_id).control.abort(why)
+        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState."""
+        (await self._the_running(job_id)).control.abort(why)
         await self._idle.wait()
         return await self.job(job_id)
 
@@ -189,7 +189,7 @@ class Scheduler:
         self._tell(NewsKind.QUEUE, "the queue goes on")
 
     async def lease(self) -> Lease | None:
-        return await self._catalogue.do(lambda c: c.leases.current(self._now_ns()))
+        return await self._catalogue.read(lambda c: c.leases.current(self._now_ns()))
 
     async def take_lease(self, who: str, until_ns: int, purpose: str) -> Lease:
         """Until then only jobs that `who` submitted begin. Raises LeaseHeld."""
@@ -273,10 +273,12 @@ class Scheduler:
             return JobOutcome(JobState.FAILED, "", f"a fault of labd's own: {type(error).__name__}: {error}"), stopped
         return task.result(), stopped
 
-    def _the_running(self, job_id: str) -> _Running:
-        if self._running is None or self._running.job.id != job_id:
-            raise StoreError(f"job {job_id} does not run now")
-        return self._running
+    async def _the_running(self, job_id: str) -> _Running:
+        if self._running is not None and self._running.job.id == job_id:
+            return self._running
+        job = await self.job(job_id)
+        ended = f"; `labd cancel {job_id}` takes it out of the queue" if job.state is JobState.QUEUED else ""
+        raise WrongState(f"job {job_id} is {job.state}, it does not run now{ended}")
 
     async def _did(self, what: str, work: Callable[[Catalogue], JobRow]) -> JobRow:
         job = await self._catalogue.do(work)

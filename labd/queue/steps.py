@@ -53,6 +53,7 @@ def end(catalogue: Catalogue, job: JobRow, outcome: JobOutcome, *, goes_on: bool
     again, lost = (None, "") if goes_on else _next_occurrence(job, now_ns)
     error = "; ".join(part for part in (outcome.error, lost) if part)
     with catalogue.transaction():
+        _end_run(catalogue, job, outcome)
         catalogue.jobs.end(job.id, outcome.state, run_id=outcome.run_id, error=error, now_ns=now_ns)
         if goes_on:
             catalogue.jobs.requeue(job.id, urgent=True, error=error)
@@ -75,6 +76,14 @@ def recover(catalogue: Catalogue, *, bench: str, now_ns: int) -> list[str]:
                 outcome = JobOutcome(JobState.INTERRUPTED, "" if run is None else run.id, DIED)
                 end(catalogue, job, outcome, goes_on=True, now_ns=now_ns)
     return orphans
+
+
+def _end_run(catalogue: Catalogue, job: JobRow, outcome: JobOutcome) -> None:
+    """A run that the disk let say nothing of its end has ended all the same."""
+    run = _run_of(catalogue, job)
+    if run is not None and run.state is RunState.RUNNING:
+        failed = outcome.state is JobState.FAILED
+        catalogue.runs.end(run.id, RunState.FAILED if failed else RunState.INTERRUPTED, error=outcome.error)
 
 
 def _ended_in(run: RunRow, job: JobRow) -> bool:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import re
 import secrets
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from labd.errors import StoreError
+from labd.errors import LabdError, StoreError, WrongState
 from labd.store.catalogue import Catalogue
 from labd.store.database import Database, open_database, open_database_read_only
 from labd.store.folder import CATALOGUE, sync_folder
+from labd.store.jsonform import dump
 from labd.store.rows import RunState
 
 SUFFIX = ".labd.zip"
+TRANSFER = "transfer"  # folder of the store for archives on their way in or out; what stays there is cleared by its age
 FORMAT = 1
 ROWS, MANIFEST = "run.json", "manifest.json"
 TABLES = ("runs", "run_tags", "captures", "marks", "windows", "kpis", "events")  # in the order in which they refer to each other
@@ -28,19 +32,23 @@ RUN_ID = re.compile(r"[a-z0-9-]{1,80}")
 CHUNK = 1 << 20
 MOST_BYTES = 1 << 40
 MOST_ROWS_BYTES = 1 << 30
+# What a file that labd did not write may raise on its way in: zipfile's own errors (RuntimeError: encrypted, or of another version), its
+# codecs', JSON's (RecursionError is a RuntimeError), and OverflowError for an integer that SQLite has no room for.
+FOREIGN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, KeyError, TypeError, ValueError, OverflowError)
 
 
 def write(store: Path, run_id: str, path: Path) -> None:
-    """Raises NotFound, StoreError (a run that goes on, a full disk); a file half written is removed."""
+    """Raises NotFound, WrongState for a run that goes on, StoreError; a file half written is removed."""
     with Catalogue.open_read_only(store) as catalogue:
         run = catalogue.runs.get(run_id)
     if run.state is RunState.RUNNING:
-        raise StoreError(f"run {run.id} is going on; it can be exported when it has ended")
+        raise WrongState(f"run {run.id} is going on; it can be exported when it has ended")
     database = open_database_read_only(store / CATALOGUE)
     try:
+        rows = _rows(database, run.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # Parquet is compressed already
-            checksums = dict(_members(archive, store, run.id, _rows(database, run.id)))
+            checksums = dict(_members(archive, store, run.id, rows))
             archive.writestr(MANIFEST, json.dumps({"format": FORMAT, "run": run.id, "sha256": checksums}))
     except OSError as error:
         path.unlink(missing_ok=True)
@@ -49,20 +57,25 @@ def write(store: Path, run_id: str, path: Path) -> None:
         database.close()
 
 
-def read(path: Path, store: Path) -> str:
-    """Take a run into a store; returns its id. Raises StoreError naming what is wrong: nothing of the run is there then."""
-    aside = store / "transfer" / f"import-{secrets.token_hex(4)}"
+def read(path: Path, store: Path, *, room: Callable[[int], None] | None = None) -> str:
+    """Take a run into a store; returns its id. Raises StoreError naming what is wrong: nothing of the run is there then.
+
+    room: told how many bytes will be unpacked; raises where there is no room for them.
+    """
+    aside = store / TRANSFER / f"import-{secrets.token_hex(4)}"
     try:
         with zipfile.ZipFile(path) as archive:
             run_id, checksums = _manifest(archive)
             _refuse_known(store, run_id)
             rows = _checked_rows(archive, checksums, run_id)
+            if room is not None:
+                room(sum(info.file_size for info in archive.infolist()))
             aside.mkdir(parents=True)
             for name in checksums:
                 if name != ROWS:
                     _extract(archive, name, checksums[name], aside)
         _take_in(store, run_id, rows, aside)
-    except (zipfile.BadZipFile, json.JSONDecodeError, KeyError, TypeError, ValueError, EOFError, NotImplementedError) as error:
+    except FOREIGN as error:
         raise StoreError(f"this is no archive of a run that labd wrote: {error}") from error
     except OSError as error:
         raise StoreError(f"the archive cannot be taken in: {error.strerror or error}") from error
@@ -119,7 +132,7 @@ def _text(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _refuse_known(store: Path, run_id: str) -> None:
     with Catalogue.open(store) as catalogue:
-        if any(run.id == run_id for run in catalogue.runs.newest(limit=1_000_000)) or (store / "traces" / run_id).exists():
+        if run_id in catalogue.runs.ids() or (store / "traces" / run_id).exists():
             raise StoreError(f"run {run_id} is in this store already")
 
 
@@ -171,11 +184,26 @@ def _take_in(store: Path, run_id: str, rows: Mapping[str, list[dict[str, Any]]],
             with database.transaction():
                 for table in TABLES:
                     _insert(database, table, rows[table])
+                _refuse_unreadable(Catalogue(store, database), run_id)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     finally:
         database.close()
+
+
+def _refuse_unreadable(catalogue: Catalogue, run_id: str) -> None:
+    """Whatever will be asked of the run is asked once while it can still be refused: a row that cannot be read, or not be said as JSON,
+    would fail every list of runs from now on, and one that is running could never be deleted."""
+    try:
+        run = catalogue.runs.get(run_id)
+        captures = catalogue.captures.of(run_id)
+        marked = [(catalogue.captures.marks(run_id, row.key), catalogue.captures.windows(run_id, row.key)) for row in captures]
+        dump([run, catalogue.runs.summary(run_id), captures, marked, catalogue.kpis.of(run_id), catalogue.runs.events(run_id)])
+    except (LabdError, *FOREIGN) as error:
+        raise StoreError(f"the archive's rows are none that this labd reads: {error}") from error
+    if run.state is RunState.RUNNING:
+        raise StoreError(f"the archive says that run {run_id} is going on; labd archives runs that have ended")
 
 
 def _insert(database: Database, table: str, rows: list[dict[str, Any]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from labd.errors import NotFound, StoreError
 from labd.records import CaptureState, Mark, Window
 from labd.store.database import Database
 from labd.store.folder import trace_name
-from labd.store.jsonform import dump, from_json, to_json
+from labd.store.jsonform import dump, from_json, load, to_json
 from labd.store.rows import CaptureRow
 
 JSON_COLUMNS = ("point", "plan", "acquisition", "flags")
@@ -126,7 +125,7 @@ class Captures:
 def _capture(row: sqlite3.Row) -> CaptureRow:
     data: dict[str, Any] = {field.name: row[field.name] for field in fields(CaptureRow)}
     for name in JSON_COLUMNS:
-        data[name] = json.loads(data[name])
+        data[name] = load(data[name], f"{name} of capture {row['key']!r} of run {row['run_id']}")
     return from_json(CaptureRow, data)
 
 

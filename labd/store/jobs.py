@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any
 
-from labd.errors import NotFound, StoreError
+from labd.errors import NotFound, WrongState
 from labd.store.database import Database
 from labd.store.jsonform import dump, from_json
 
@@ -158,7 +158,7 @@ class Jobs:
         return [_job(row) for row in rows]
 
     def move(self, job_id: str, where: Place, other: str = "") -> JobRow:
-        """Change a waiting job's place; it takes the priority of the one it is put beside, or of the first or last. Raises StoreError."""
+        """Change a waiting job's place; it takes the priority of the one it is put beside, or of the first or last. Raises WrongState."""
         with self._database.transaction():
             job = self._waiting(job_id)
             rest = [row for row in self.waiting() if row.id != job_id]
@@ -174,7 +174,7 @@ class Jobs:
         return self.get(job_id)
 
     def edit(self, job_id: str, **changes: Any) -> JobRow:
-        """Change what a waiting job says. Raises StoreError for a job that does not wait any more, ValueError for a key it has not."""
+        """Change what a waiting job says. Raises WrongState for a job that does not wait any more, ValueError for a key it has not."""
         if unknown := set(changes) - EDITABLE:
             raise ValueError(f"a job has no {', '.join(sorted(unknown))} to edit")
         with self._database.transaction():
@@ -191,18 +191,18 @@ class Jobs:
         return self.get(job_id)
 
     def cancel(self, job_id: str, *, why: str = "", now_ns: int | None = None) -> JobRow:
-        """Of a waiting job. Raises StoreError."""
+        """Of a waiting job. Raises WrongState."""
         with self._database.transaction():
             self._waiting(job_id)
             self._end(job_id, JobState.CANCELLED, "", why, now_ns)
         return self.get(job_id)
 
     def begin(self, job_id: str, *, now_ns: int | None = None) -> JobRow:
-        """queued -> running. Raises StoreError while another job is under way: one at a time."""
+        """queued -> running. Raises WrongState while another job is under way: one at a time."""
         with self._database.transaction():
             self._waiting(job_id)
             if (other := self.under_way()) is not None:
-                raise StoreError(f"job {job_id} cannot begin: job {other.id} is {other.state}")
+                raise WrongState(f"job {job_id} cannot begin: job {other.id} is {other.state}")
             self._set(job_id, {"state": JobState.RUNNING, "started_ns": _now(now_ns), "ended_ns": None, "error": ""})
         return self.get(job_id)
 
@@ -220,26 +220,26 @@ class Jobs:
         self._set(job_id, {"recurrence": "", "zone": ""})
 
     def pause(self, job_id: str, *, paused: bool) -> None:
-        """Between running and paused. Raises StoreError."""
+        """Between running and paused. Raises WrongState."""
         before, after = (JobState.RUNNING, JobState.PAUSED) if paused else (JobState.PAUSED, JobState.RUNNING)
         if self._database.execute("UPDATE jobs SET state = ? WHERE id = ? AND state = ?", (after, job_id, before)) != 1:
-            raise StoreError(f"job {job_id} is {self.get(job_id).state}, not {before}")
+            raise WrongState(f"job {job_id} is {self.get(job_id).state}, not {before}")
 
     def end(self, job_id: str, state: JobState, *, run_id: str = "", error: str = "", now_ns: int | None = None) -> JobRow:
         """running or paused -> finished, failed or interrupted."""
         with self._database.transaction():
             job = self.get(job_id)
             if job.state not in UNDER_WAY:
-                raise StoreError(f"job {job_id} is {job.state} and cannot become {state}")
+                raise WrongState(f"job {job_id} is {job.state} and cannot become {state}")
             self._end(job_id, state, run_id or job.run_id, error, now_ns)
         return self.get(job_id)
 
     def requeue(self, job_id: str, *, urgent: bool, error: str = "") -> JobRow:
-        """Behind the jobs of its priority, to go on with its run where it has one. Raises StoreError for one that waits or has finished."""
+        """Behind the jobs of its priority, to go on with its run where it has one. Raises WrongState for one that waits or has finished."""
         with self._database.transaction():
             job = self.get(job_id)
             if job.state in (JobState.QUEUED, JobState.FINISHED):
-                raise StoreError(f"job {job_id} is {job.state}; only one that was interrupted, failed or cancelled can be resumed")
+                raise WrongState(f"job {job_id} is {job.state}; only one that was interrupted, failed or cancelled can be resumed")
             again = {"state": JobState.QUEUED, "urgent": int(urgent), "position": self._last_position() + 1, "ended_ns": None}
             self._set(job_id, again | {"error": error})
         return self.get(job_id)
@@ -256,7 +256,7 @@ class Jobs:
     def _waiting(self, job_id: str) -> JobRow:
         job = self.get(job_id)
         if job.state is not JobState.QUEUED:
-            raise StoreError(f"job {job_id} is {job.state}; this can be done to a waiting job only")
+            raise WrongState(f"job {job_id} is {job.state}; this can be done to a waiting job only")
         return job
 
     def _end(self, job_id: str, state: JobState, run_id: str, error: str, now_ns: int | None) -> None:

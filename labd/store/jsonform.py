@@ -50,6 +50,14 @@ def dump(value: object) -> str:
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def load(text: str, where: str) -> Any:
+    """The data that `dump` wrote. Raises StoreError naming where the text stands."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{where} is no JSON that can be read: {error}") from error
+
+
 def from_json(cls: type[T], data: object) -> T:
     """A record of class `cls` from the data `to_json` made. Raises StoreError naming the key that is wrong."""
     result: T = _value(cls, data, cls.__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
@@ -10,7 +9,7 @@ from typing import Any
 
 from labd.records import KpiRecord
 from labd.store.database import Database
-from labd.store.jsonform import dump, from_json, to_json
+from labd.store.jsonform import dump, from_json, load, to_json
 
 COLUMNS = tuple(field.name for field in fields(KpiRecord))
 JSON_COLUMNS = ("captures", "budget", "flags")
@@ -42,5 +41,5 @@ def _values(record: KpiRecord) -> list[object]:
 def _record(row: sqlite3.Row) -> KpiRecord:
     data: dict[str, Any] = {name: row[name] for name in COLUMNS}
     for name in JSON_COLUMNS:
-        data[name] = json.loads(data[name])
+        data[name] = load(data[name], f"{name} of figure {row['id']!r} of run {row['run_id']}")
     return from_json(KpiRecord, data)

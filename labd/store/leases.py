@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labd.errors import StoreError
+from labd.errors import WrongState
 from labd.store.database import Database
 
 
-class LeaseHeld(StoreError):
+class LeaseHeld(WrongState):
     """Somebody else has the bench; the message says who, until when and what for."""
 
 
@@ -31,9 +31,9 @@ class Leases:
         return Lease(rows[0]["who"], rows[0]["purpose"], rows[0]["from_ns"], rows[0]["until_ns"]) if rows else None
 
     def take(self, who: str, *, until_ns: int, purpose: str, now_ns: int) -> Lease:
-        """Reserve, or extend one's own. Raises LeaseHeld while somebody else has it, StoreError for an end that is past."""
+        """Reserve, or extend one's own. Raises LeaseHeld while somebody else has it, WrongState for an end that is past."""
         if until_ns <= now_ns:
-            raise StoreError("a lease ends in the future: give an end later than now")
+            raise WrongState("a lease ends in the future: give an end later than now")
         with self._database.transaction():
             self.refuse_others(who, now_ns=now_ns)
             held = self.current(now_ns)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labd.errors import StoreError
+from labd.errors import LabdError, StoreError, WrongState
 from labd.store.folder import file_slug
 
 
-class BenchBusy(StoreError):
+class BenchBusy(WrongState):
     """Another process holds the bench; the message names it and since when."""
 
 
-class StoreServed(StoreError):
+class StoreServed(WrongState):
     """Another daemon keeps the store: a store has one queue, and a queue one bench."""
 
 
@@ -29,7 +29,7 @@ def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
     flock beside the catalogue: it ends with the process, kill -9 included, so there are no stale locks. The file itself stays
     (removing it would let two processes hold locks on two files of one name).
     """
-    path = folder / f"bench-{file_slug(bench_name)}.lock"
+    path = _path(folder, bench_name)
     with _locked(path, bench_name, lambda holder: BenchBusy(f"{bench_name!r} is in use by {holder} ({path})")):
         yield path
 
@@ -44,7 +44,7 @@ def store_lock(folder: Path, bench_name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(path: Path, bench_name: str, refused: Callable[[str], StoreError]) -> Iterator[None]:
+def _locked(path: Path, bench_name: str, refused: Callable[[str], LabdError]) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -61,6 +61,47 @@ def _locked(path: Path, bench_name: str, refused: Callable[[str], StoreError]) -
         yield
     finally:
         os.close(handle)
+
+
+def in_use(folder: Path) -> Path:
+    """Where the locks on instruments and ports are, which are this machine's whatever the store. folder: of the user's data."""
+    return folder / "in-use"
+
+
+def lock_holder(folder: Path, bench_name: str) -> int | None:
+    """The process that holds this lock now, None where none does or it cannot be said.
+
+    That the lock is refused proves that it is held; that the process which signed it still has the file open, that it is the one and no
+    later process with its number.
+    """
+    path = _path(folder, bench_name)
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+    except BlockingIOError:
+        return _signer(path)
+    except OSError:
+        return None
+
+
+def _signer(path: Path) -> int | None:
+    try:
+        pid = int(json.loads(path.read_bytes())["pid"])
+        return pid if any(_leads_to(link, path) for link in Path(f"/proc/{pid}/fd").iterdir()) else None
+    except (OSError, ValueError, KeyError, TypeError):  # not signed yet, gone meanwhile, or another user's
+        return None
+
+
+def _leads_to(link: Path, path: Path) -> bool:
+    try:
+        return link.samefile(path)
+    except OSError:  # closed meanwhile
+        return False
+
+
+def _path(folder: Path, bench_name: str) -> Path:
+    return folder / f"bench-{file_slug(bench_name)}.lock"
 
 
 def _sign(handle: int, bench_name: str) -> None:

@@ -74,6 +74,33 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in a list. captures: how many in each state."""
+
+    id: str
+    state: RunState
+    bench_name: str
+    plan_name: str
+    created_ns: int
+    ended_ns: int | None
+    error: str
+    notes: str
+    job: str
+    tags: tuple[str, ...]
+    captures: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunAge:
+    """As much of a run as decides whether it may go."""
+
+    id: str
+    created_ns: int
+    going_on: bool
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCapture:
     """One capture of the expansion. key: stable over runs of the same plan. order: its place in this run, 0 first. plan: all else the
     expansion says about it (events, duration, seed), as JSON data."""

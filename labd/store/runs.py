@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from labd.errors import NotFound, StoreError
+from labd.errors import NotFound, StoreError, WrongState
 from labd.records import CaptureState, Event
 from labd.store.captures import Captures
 from labd.store.database import Database
-from labd.store.jsonform import dump, from_json
-from labd.store.rows import NewRun, PlannedCapture, RunRow, RunState, StoredEvent, new_run_id
+from labd.store.jsonform import dump, from_json, load
+from labd.store.rows import NewRun, PlannedCapture, RunAge, RunRow, RunState, RunSummary, StoredEvent, new_run_id
 
 JSON_COLUMNS = ("bench_effective", "plan_expanded", "cards", "seeds", "versions", "environment", "instruments")
 PLAIN_COLUMNS = ("bench_name", "bench_text", "board_text", "plan_name", "plan_text", "firmware_sha256", "job")
+SUMMARY = ", ".join(field.name for field in fields(RunSummary) if field.name not in ("tags", "captures"))
+TAGS = "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id) AS tags"
+COUNTS = (
+    "(SELECT json_group_object(state, made) FROM "
+    "(SELECT state, count(*) AS made FROM captures WHERE run_id = runs.id GROUP BY state)) AS captures"
+)
+TAGGED = "id IN (SELECT run_id FROM run_tags WHERE tag = ?)"
 
 
 class Runs:
@@ -47,30 +53,48 @@ class Runs:
 
     def get(self, run_id: str) -> RunRow:
         """The run of this id, or of the only id that begins or ends with it; `latest` is the newest. Raises NotFound."""
+        return _run(self._newest(f"*, {TAGS}", 1, {"id = ?": self.resolve(run_id)})[0])
+
+    def resolve(self, run_id: str) -> str:
+        """The id of the run that `get` gives, also where its row cannot be read. Raises NotFound."""
         ids = self._matching(run_id)
         if len(ids) > 1:
             raise NotFound(f"run {run_id!r} is ambiguous: {', '.join(ids[:5])}")
         if not ids:
-            newest = self.newest(limit=3)
-            known = f"the newest are {', '.join(row.id for row in newest)}" if newest else "there are no runs yet"
+            newest = self._newest("id", 3, {})
+            known = f"the newest are {', '.join(row['id'] for row in newest)}" if newest else "there are no runs yet"
             raise NotFound(f"there is no run {run_id!r} in {self._database.path}; {known}")
-        return _run(self._database.query("SELECT * FROM runs WHERE id = ?", (ids[0],))[0], self._tags(ids[0]))
+        return ids[0]
+
+    def ids(self) -> frozenset[str]:
+        return frozenset(row["id"] for row in self._database.query("SELECT id FROM runs"))
+
+    def ages(self) -> list[RunAge]:
+        """Of every run, oldest first; nothing else of it is read."""
+        rows = self._database.query(
+            f"SELECT id, created_ns, state = ? AS going_on, {TAGS} FROM runs ORDER BY created_ns", (RunState.RUNNING,)
+        )
+        return [RunAge(row["id"], row["created_ns"], going_on=bool(row["going_on"]), tags=_tags(row)) for row in rows]
+
+    def summaries(self, *, limit: int = 1000, state: RunState | None = None, tag: str | None = None) -> list[RunSummary]:
+        """Newest first, of those that match; one query, and no file, plan or card is read."""
+        return [_summary(row) for row in self._newest(f"{SUMMARY}, {TAGS}, {COUNTS}", limit, {"state = ?": state, TAGGED: tag})]
+
+    def summary(self, run_id: str) -> RunSummary:
+        """Raises NotFound."""
+        return _summary(self._newest(f"{SUMMARY}, {TAGS}, {COUNTS}", 1, {"id = ?": self.resolve(run_id)})[0])
 
     def newest(
         self, *, limit: int = 1000, state: RunState | None = None, tag: str | None = None, bench: str | None = None, job: str | None = None
     ) -> list[RunRow]:
         """Newest first, of those that match."""
-        wanted: dict[str, object] = {"state = ?": state, "bench_name = ?": bench, "job = ?": job}
-        wanted["id IN (SELECT run_id FROM run_tags WHERE tag = ?)"] = tag
-        given = {term: value for term, value in wanted.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)} " if given else ""
-        rows = self._database.query(f"SELECT * FROM runs {where}ORDER BY created_ns DESC, id DESC LIMIT ?", (*given.values(), limit))
-        return [_run(row, self._tags(row["id"])) for row in rows]
+        wanted = {"state = ?": state, "bench_name = ?": bench, "job = ?": job, TAGGED: tag}
+        return [_run(row) for row in self._newest(f"*, {TAGS}", limit, wanted)]
 
     def reopen(self, run_id: str) -> list[str]:
         """An interrupted or failed run goes on: back to running, what it has not finished back to planned.
 
-        Returns the keys to do, in order. Raises StoreError for a run in another state.
+        Returns the keys to do, in order. Raises WrongState for a run in another state.
         """
         run = self.get(run_id)
         captures = Captures(self._database)
@@ -80,19 +104,19 @@ class Runs:
                 (RunState.RUNNING, run.id, RunState.INTERRUPTED, RunState.FAILED),
             )
             if changed != 1:
-                raise StoreError(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
+                raise WrongState(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
             for row in captures.of(run.id):
                 if row.state in (CaptureState.FAILED, CaptureState.INTERRUPTED):
                     captures.again(run.id, row.key)
         return [row.key for row in captures.of(run.id) if row.state is CaptureState.PLANNED]
 
-    def delete(self, run_id: str) -> None:
-        """Every row of a run that has ended. The caller removes its traces afterwards: a folder without rows is swept, rows without
-        traces would lie. Raises StoreError for a run that goes on."""
-        run = self.get(run_id)
-        if run.state is RunState.RUNNING:
-            raise StoreError(f"run {run.id} is going on; abort it first")
-        self._database.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+    def delete(self, run_id: str) -> str:
+        """Every row of a run that has ended; returns its id. The caller removes its traces afterwards: a folder without rows is swept,
+        rows without traces would lie. Raises NotFound, WrongState for a run that goes on."""
+        found = self.resolve(run_id)
+        if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
+            raise WrongState(f"run {found} is going on; abort it first")
+        return found
 
     def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:
         """Finish a running run. Captures still recording become interrupted. Raises StoreError when it is not running."""
@@ -125,7 +149,7 @@ class Runs:
 
     def annotate(self, run_id: str, *, notes: str | None = None, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = ()) -> None:
         """A person's own words about a run; they change no result."""
-        run_id = self.get(run_id).id
+        run_id = self.resolve(run_id)
         with self._database.transaction():
             if notes is not None:
                 self._database.execute("UPDATE runs SET notes = ? WHERE id = ?", (notes, run_id))
@@ -159,7 +183,7 @@ class Runs:
 
     def _matching(self, run_id: str) -> list[str]:
         if run_id == "latest":
-            return [row.id for row in self.newest(limit=1)]
+            return [row["id"] for row in self._newest("id", 1, {})]
         rows = self._database.query(
             "SELECT id FROM runs WHERE id = ?1 OR (?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)) "
             "ORDER BY id",
@@ -168,8 +192,13 @@ class Runs:
         ids = [str(row["id"]) for row in rows]
         return [run_id] if run_id in ids else ids
 
-    def _tags(self, run_id: str) -> tuple[str, ...]:
-        return tuple(row["tag"] for row in self._database.query("SELECT tag FROM run_tags WHERE run_id = ? ORDER BY tag", (run_id,)))
+    def _newest(self, columns: str, limit: int, wanted: Mapping[str, object]) -> list[sqlite3.Row]:
+        """wanted: terms of WHERE with the value each takes; None: not asked for."""
+        given = {term: value for term, value in wanted.items() if value is not None}
+        where = f"WHERE {' AND '.join(given)} " if given else ""
+        return self._database.query(
+            f"SELECT {columns} FROM runs {where}ORDER BY created_ns DESC, id DESC LIMIT ?", (*given.values(), limit)
+        )
 
     def _plan(self, run_id: str, captures: Sequence[PlannedCapture]) -> None:
         rows = [(run_id, c.key, c.role, dump(c.point), c.order, c.repeat, dump(c.plan), CaptureState.PLANNED) for c in captures]
@@ -188,11 +217,21 @@ def _event(row: sqlite3.Row) -> Event:
     return Event(t_ns=row["t_ns"], kind=row["kind"], text=row["text"], capture=row["capture"])
 
 
-def _run(row: sqlite3.Row, tags: tuple[str, ...]) -> RunRow:
+def _tags(row: sqlite3.Row) -> tuple[str, ...]:
+    return tuple(sorted(load(row["tags"], f"tags of run {row['id']}")))
+
+
+def _summary(row: sqlite3.Row) -> RunSummary:
+    given = {field.name: row[field.name] for field in fields(RunSummary)}
+    made = {str(state): 0 for state in CaptureState} | load(row["captures"], f"captures of run {row['id']}")
+    return from_json(RunSummary, given | {"tags": list(_tags(row)), "captures": made})
+
+
+def _run(row: sqlite3.Row) -> RunRow:
     data: dict[str, Any] = {field.name: row[field.name] for field in fields(RunRow) if field.name != "tags"}
     for name in JSON_COLUMNS:
-        data[name] = json.loads(data[name])
-    return from_json(RunRow, {**data, "tags": list(tags)})
+        data[name] = load(data[name], f"{name} of run {row['id']}")
+    return from_json(RunRow, {**data, "tags": list(_tags(row))})
 
 
 def _sha256(text: str) -> str:

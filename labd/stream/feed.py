@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labd.records import MarkStyle, Mode
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition
 
 
 @dataclass(frozen=True, slots=True)
 class FeedStart:
-    """A capture begins. t_ns: host, UTC. order: the capture's place in its run. point: key of its operating point."""
+    """A capture begins. t_ns: host, UTC. order: the capture's place in its run. point: key of its operating point. mode, marks: how the
+    board rests and what its marker says meanwhile."""
 
     run_id: str
     capture: str
@@ -18,6 +20,8 @@ class FeedStart:
     order: int
     role: str
     point: str
+    mode: Mode
+    marks: MarkStyle
     acquisition: Acquisition
     t_ns: int
 

@@ -25,6 +25,10 @@ class SessionStuck(InstrumentFailure):
     """A call into the instrument's thread did not return within its deadline, or waits behind one that does not."""
 
 
+class SessionBusy(SessionStuck):
+    """The call was refused at once: as many as may wait do already."""
+
+
 class SessionAbandoned(InstrumentFailure):
     """The session was given up or closed; it takes no calls any more."""
 
@@ -112,8 +116,9 @@ class InstrumentSession:
     async def call(self, fn: Callable[[*Ts], T], *args: *Ts, deadline_s: float) -> T:
         """Run `fn(*args)` in the thread and return what it returns; its exception is raised here.
 
-        deadline_s counts from now and includes waiting for earlier calls. Raises SessionStuck when it passes, SessionAbandoned
-        after `abandon` or `close`. Cancelling the caller leaves the thread alone; the session is `stuck` until that call returns.
+        deadline_s counts from now and includes waiting for earlier calls. Raises SessionStuck when it passes, SessionBusy where too
+        many calls wait, SessionAbandoned after `abandon` or `close`. Cancelling the caller leaves the thread alone; the session is
+        `stuck` until that call returns.
         """
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         job = _Job(_name_of(fn), lambda: fn(*args), outcome)  # type: ignore[arg-type]  # a Future is invariant, a job is not
@@ -159,7 +164,7 @@ class InstrumentSession:
             self._jobs.put_nowait(job)
         except queue.Full:
             self.refused += 1
-            raise SessionStuck(f"instrument {self.name}: {job.what} refused, {WAITING_CALLS} calls wait already") from None
+            raise SessionBusy(f"instrument {self.name}: {job.what} refused, {WAITING_CALLS} calls wait already") from None
 
     def _give_up(self, job: _Job) -> bool:
         """Returns True when the job had already begun (the session is then stuck until it ends)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from labd import logs
 from labd.analyse.worker import Worker, WorkerLost
 from labd.errors import FileError, NotFound, StoreError
 
@@ -30,6 +32,18 @@ def noisy() -> str:
     sys.stdout.write("a library talks\n")
     sys.stdout.flush()
     return "an answer"
+
+
+def shout(size: int) -> int:
+    sys.stderr.write("a library warns\n" + "w" * size + "\nand ends\n")
+    sys.stderr.flush()
+    return size
+
+
+def die_complaining() -> None:
+    sys.stderr.write("w" * 1_000_000 + "\nno more memory\n")
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def hang() -> None:
@@ -62,6 +76,38 @@ async def test_tasks_are_done_one_after_the_other_in_one_process(worker: Worker)
 
 async def test_what_a_library_prints_is_not_taken_for_an_answer(worker: Worker) -> None:
     assert await worker.call(noisy) == "an answer"
+
+
+async def test_a_task_that_says_more_than_a_pipe_holds_is_done_and_the_log_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with Worker() as worker:
+        assert await worker.call(shout, 10**6, deadline_s=LONG_S) == 10**6
+        assert await worker.call(shout, 10**6, deadline_s=LONG_S) == 10**6
+    said = [record.getMessage().removeprefix("the process that computes says: ") for record in caplog.records]
+    assert (said.count("a library warns"), said.count("and ends")) == (2, 2)
+    assert max(map(len, said)) < 1000
+
+
+class Masked(logging.Filter):
+    """As the daemon's log has it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return logs.masked(record)
+
+
+async def test_what_the_process_says_is_not_told_of_the_run_that_it_was_started_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with caplog.filtering(Masked()), logs.about(bench="b"):
+        async with Worker() as worker:
+            with logs.about(run="first"):
+                await worker.call(pid)
+            await worker.call(shout, 1)
+    assert {(record.__dict__["bench"], record.__dict__.get("run")) for record in caplog.records} == {("b", None)}
+
+
+async def test_the_last_words_of_a_process_that_dies_are_told(worker: Worker) -> None:
+    with pytest.raises(WorkerLost, match=r"ended during die_complaining: exit -9, no more memory$"):
+        await worker.call(die_complaining, deadline_s=LONG_S)
 
 
 async def test_an_error_of_labd_comes_back_as_itself(worker: Worker) -> None:

@@ -49,6 +49,9 @@ class FakeBench:
         self.said.append(f"off by {who}")
         return [OffResult("smu", True, None, "off", 0.1, 1)]
 
+    async def release(self, who: str) -> None:
+        self.said.append(f"released by {who}")
+
     async def check(self, who: str) -> Sequence[Finding]:
         self.said.append(f"checked by {who}")
         return [Finding("smu", True, "it answers")]
@@ -87,14 +90,20 @@ async def _at_once(job: JobRow, control: RunControl) -> JobOutcome:
 
 @asynccontextmanager
 async def api(
-    folder: Path, *, host: str = "127.0.0.1", access: Access | None = None, tls: Tls | None = None, page: Path | None = None
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    access: Access | None = None,
+    tls: Tls | None = None,
+    page: Path | None = None,
+    least_free: int = 0,
 ) -> AsyncIterator[Api]:
     news: Hub[News] = Hub()
     feed: Hub[Feed] = Hub()
     async with CatalogueSession(folder / "store") as catalogue, Worker() as worker, Windows() as windows:
         queue = Scheduler(catalogue, bench="demo", run=_at_once, news=news)
         bench = FakeBench()
-        services = Services(catalogue, queue, worker, news, bench, LiveView(feed), windows, access or Access())
+        services = Services(catalogue, queue, worker, news, bench, LiveView(feed), windows, access or Access(), least_free)
         app = create_app(services) if page is None else create_app(services, page=page)
         async with serving(app, bound(host, 0), tls) as url:
             seen = url.replace("0.0.0.0", "127.0.0.1")

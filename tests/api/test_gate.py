@@ -6,19 +6,20 @@ import asyncio
 import base64
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
 
 from labd.api.gate import refuse_unguarded
 from labd.api.server import CannotListen, Tls, bound, check_tls
 from labd.api.services import Access
-from labd.api.tokens import Scope, make_token
+from labd.api.tokens import Scope, bearer_of, make_token
 from labd.errors import FileError
+from tests.api.certificate import self_signed
 from tests.api.served import PLAN, Api, api
 
 READ_PATHS = ("status", "jobs", "runs", "bench", "drivers", "lease")
@@ -32,12 +33,7 @@ async def given(tmp_path: Path) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    folder = tmp_path_factory.mktemp("tls")
-    made = Tls(folder / "bench.pem", folder / "bench.key")
-    subject = ["-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(made.key), "-out", str(made.certificate)], check=True, capture_output=True)
-    return made
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -75,6 +71,24 @@ async def test_a_read_token_looks_and_a_control_token_acts(tmp_path: Path, token
         assert (await given.ask("GET", "jobs", headers={"authorization": "Bearer labd_nobodys"})).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["news", "live"])
+@pytest.mark.parametrize("without", ["", "no TOML ["])
+async def test_a_token_that_is_taken_back_closes_its_web_sockets_and_no_others(
+    tmp_path: Path, tokens: tuple[Path, str, str], path: str, without: str
+) -> None:
+    file, control, read = tokens
+    async with api(tmp_path, access=Access(file, look_again_s=0.01)) as given:
+        url = given.url.replace("http", "ws") + f"api/v1/{path}"
+        headers = [{"authorization": f"Bearer {token}"} for token in (control, read)]
+        async with connect(url, additional_headers=headers[0]) as stays, connect(url, additional_headers=headers[1]) as goes:
+            assert await asyncio.wait_for(goes.recv(), timeout=10)
+            file.write_text(without or file.read_text().partition("[tokens.bob]")[0])
+            await asyncio.wait_for(goes.wait_closed(), timeout=10)
+            assert (goes.close_code, goes.close_reason) == (4401, "the token was taken back")
+            if not without:
+                assert stays.state is State.OPEN
+
+
 async def test_a_browser_may_send_the_token_as_its_password(tmp_path: Path, tokens: tuple[Path, str, str]) -> None:
     async with api(tmp_path, access=Access(tokens[0])) as given:
         asked = await given.http.get("/")
@@ -82,6 +96,17 @@ async def test_a_browser_may_send_the_token_as_its_password(tmp_path: Path, toke
         assert asked.headers["www-authenticate"].startswith("Basic ")
         word = base64.b64encode(f"me:{tokens[2]}".encode()).decode()
         assert (await given.http.get("/", headers={"authorization": f"Basic {word}"})).status_code == 200
+
+
+@pytest.mark.parametrize("word", ["Basic \xe9", "Basic 4pyT", "Basic not base64", "Basic /w==", "Bearer \xe9\xff"])
+async def test_credentials_that_are_none_are_nobodys(tmp_path: Path, tokens: tuple[Path, str, str], word: str) -> None:
+    async with api(tmp_path, access=Access(tokens[0])) as given:
+        assert (await given.http.get("/", headers={b"authorization": word.encode("latin-1")})).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["\ud800", "\0", "", "x" * 100_000])
+def test_no_token_is_too_strange_to_be_nobodys(tokens: tuple[Path, str, str], token: str) -> None:
+    assert bearer_of(tokens[0], token) is None
 
 
 async def test_a_file_of_tokens_that_others_may_read_lets_nobody_in(tmp_path: Path, tokens: tuple[Path, str, str]) -> None:
@@ -164,6 +189,37 @@ async def test_who_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
         answers = [await given.ask("GET", "health") for _ in range(25)]
     assert [answer.status_code for answer in answers].count(429) == 5
     assert answers[-1].headers["retry-after"] == "1"
+
+
+async def test_whatever_else_is_asked_too_often_the_emergency_stop_and_abort_are_served(tmp_path: Path) -> None:
+    async with api(tmp_path, access=Access(rate_limit=1)) as given:
+        while (await given.ask("GET", "health")).status_code != 429:
+            pass
+        assert (await given.ask("POST", "bench/check")).status_code == 429
+        assert (await given.ask("POST", "bench/off")).status_code == 200
+        assert (await given.ask("POST", "jobs/j00000000/abort")).status_code == 404
+        stops = [(await given.ask("POST", "bench/off")).status_code for _ in range(10)]
+    assert stops.count(429) == 2
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://[::1", "//", ""])
+async def test_an_origin_that_is_no_address_is_another_one(tmp_path: Path, tokens: tuple[Path, str, str], origin: str) -> None:
+    async with api(tmp_path, access=Access(tokens[0])) as given:
+        answer = await given.ask("POST", "bench/off", headers={"origin": origin})
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(given.url.replace("http", "ws") + "api/v1/news", additional_headers={"origin": origin})
+        assert refused.value.response.status_code == 403
+
+
+async def test_head_answers_as_get_does_and_what_is_not_done_is_a_problem(given: Api, tmp_path: Path) -> None:
+    for path in ("status", "jobs/j00000000", "nowhere"):
+        got, head = await given.ask("GET", path), await given.ask("HEAD", path)
+        assert (head.status_code, head.headers["content-type"], head.content) == (got.status_code, got.headers["content-type"], b"")
+    refused = await given.ask("POST", "status")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert (await given.http.head("/")).status_code == 200
 
 
 async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(given: Api) -> None:

@@ -88,4 +88,5 @@ async def test_a_recurrence_without_a_zone_is_refused(given: Api) -> None:
 async def test_the_emergency_stop_says_who_and_what(given: Api) -> None:
     (source,) = (await given.ask("POST", "bench/off")).json()
     assert (source["source"], source["off"]) == ("smu", True)
-    assert given.bench.said == ["off by local"]
+    assert (await given.ask("POST", "queue/resume")).status_code == 204
+    assert given.bench.said == ["off by local", "released by local"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labd.cli.run import run as run_command
+from labd.cli.main import run_command
 from labd.records import CaptureState, Role
 from tests.bench.whole_run import Whole, changed, replaced, whole_run
 
@@ -58,5 +58,5 @@ def test_the_run_warned_before_it_measured(whole: Whole) -> None:
 
 def test_the_command_line_ends_with_the_exit_code_of_a_failed_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench, plan = changed(tmp_path, "benches", "virtual-2461", FORCED), changed(tmp_path, "plans", "demo", SHORT)
-    assert run_command(bench, plan, store=tmp_path / "store", quiet=True) == 4
+    assert run_command(["run", str(bench), str(plan), "--store", str(tmp_path / "store"), "--quiet"]) == 4
     assert "labd: failed: always_on/r=0/v=3/dnn/floor/0: brown-out: " in capsys.readouterr().err

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
 from tests.bench.whole_run import FIXTURES
-from tests.cli.bench_apart import EXIT_S, LABD, Ended, labd, write_plan
+from tests.cli.bench_apart import EXIT_S, labd, write_plan
+from tests.cli.daemon_apart import Daemon, serving
 
 pytestmark = pytest.mark.compiler
-
-
-class Daemon:
-    def __init__(self, store: Path, process: subprocess.Popen[str]) -> None:
-        self.store = store
-        self.process = process
-
-    def labd(self, command: str, *arguments: object) -> Ended:
-        return labd(*command.split(), *arguments, "--store", self.store)
-
-    def json(self, command: str, *arguments: object) -> Any:
-        return json.loads(self.labd(command, *arguments, "--json").out)
-
-
-@contextmanager
-def serving(store: Path) -> Iterator[Daemon]:
-    command = [*LABD, "serve", str(FIXTURES / "benches/demo.toml"), "--store", str(store), "--port", "0", "--json-log"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("serving at http://127.0.0.1:")
-    yield Daemon(store, process)
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=EXIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +58,12 @@ def test_the_queue_is_ordered_paused_and_let_go(daemon: Daemon, plan: Path) -> N
     assert daemon.labd("cancel", first).code == 0
     assert daemon.labd("resume").code == 0
     assert daemon.labd("watch", second).code == 0
-    assert daemon.labd("cancel", second).code == 8
+    assert daemon.labd("cancel", second).code == 11
     assert daemon.labd("abort").out == "no job runs\n"
 
 
 def test_a_lease_is_taken_shown_and_given_back(daemon: Daemon) -> None:
-    assert "reserved by local until" in daemon.labd("lease", "2 h", "--for", "a new board").out
+    assert f"reserved by {getpass.getuser()} until" in daemon.labd("lease", "2 h", "--for", "a new board").out
     assert daemon.json("status")["queue"]["lease"]["purpose"] == "a new board"
     assert daemon.labd("lease", "--give-back").out == "the bench is free\n"
     wrong = daemon.labd("lease", "soon")

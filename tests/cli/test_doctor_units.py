@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from labd import resources
+from labd.bench.check import Finding
 from labd.cli import doctor, units
 from labd.daemon import bench_doctor
+from labd.daemon.guarding import BY_SERVICE, GUARD_ENV, SERVICE_DATA, SERVICE_RUNTIME
 from labd.store.catalogue import Catalogue
-from labd.store.folder import CATALOGUE
+from labd.store.folder import CATALOGUE, default_folder
+from labd_virtual.firmware_build import cache_folder
 from tests.bench.whole_run import FIXTURES
 from tests.cli.local_app import Commands
+
+GRANTED = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "RuntimeDirectory": "/run"}  # systemd.exec(5)
 
 
 @pytest.fixture
@@ -69,6 +77,35 @@ def test_an_instrument_that_does_not_listen_and_a_board_that_is_not_there_fail(
     assert lines(again.out, "smu")[0].startswith("FAIL smu: 127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        ("TCPIP0::10.0.0.7::5025::SOCKET", ("10.0.0.7", 5025)),
+        ("TCPIP0::smu.lab::hislip0::INSTR", ("smu.lab", 4880)),
+        ("TCPIP0::smu.lab::hislip0,4881::INSTR", ("smu.lab", 4881)),
+        ("tcpip::smu.lab::hislip0,4881", ("smu.lab", 4881)),
+        ("TCPIP0::smu.lab::inst0::INSTR", ("smu.lab", 111)),
+        ("TCPIP0::hislip-smu.lab::inst0::INSTR", ("hislip-smu.lab", 111)),
+        ("TCPIP::smu.lab", ("smu.lab", 111)),
+        ("USB0::0x2A8D::0x0101::MY1::INSTR", None),
+    ],
+)
+def test_an_instrument_is_looked_for_where_its_resource_says(resource: str, expected: tuple[str, int] | None) -> None:
+    assert bench_doctor.lan_place(resource) == expected
+
+
+def test_a_name_that_no_host_can_have_is_a_finding() -> None:
+    assert bench_doctor.reached("smu", "bench..lab", 5025) == Finding("smu", False, "'bench..lab' is no name that a host can have")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to a group that has no name")
+def test_a_port_whose_group_has_no_name_is_a_finding(tmp_path: Path) -> None:
+    port = tmp_path / "ttyACM0"
+    port.touch()
+    os.chown(port, -1, 54321)
+    assert bench_doctor.way_in(port).startswith("its group 54321 has no name on this machine")
+
+
 def test_every_mistake_of_a_bench_file_is_told(real_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     real_bench.write_text(real_bench.read_text("utf-8") + "\n[surprise]\nx = 1\n[another]\ny = 2\n", "utf-8")
     answer = Commands(capsys, doctor)("doctor", real_bench, "--store", tmp_path / "store")
@@ -95,7 +132,41 @@ def test_the_units_are_written_for_this_labd(tmp_path: Path, capsys: pytest.Capt
     assert f"ExecStart={sys.executable} -m labd.cli serve /etc/labd/%i.toml --json-log\n" in daemon
     assert "Type=notify\n" in daemon
     guard = (tmp_path / "labd-guard@.service").read_text("utf-8")
-    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml\n" in guard
+    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml --group labd\n" in guard
+    assert "Type=notify\n" in guard
+
+
+def test_the_units_agree_with_what_labd_looks_for() -> None:
+    daemon, guard = (dict(_settings(resources.path("fixtures") / "systemd" / name)) for name in reversed(units.UNITS))
+    there = f"XDG_RUNTIME_DIR={SERVICE_RUNTIME.parent} XDG_DATA_HOME={SERVICE_DATA.parent}"
+    assert guard["Environment"] == there
+    cache = "XDG_CACHE_HOME=/var/cache"
+    assert daemon["Environment"] == f"{there} {cache} LABD_STORE={SERVICE_DATA}/%i {GUARD_ENV}={BY_SERVICE}"
+    assert {one["RuntimeDirectory"] for one in (daemon, guard)} == {SERVICE_RUNTIME.name}
+    assert {one["StateDirectory"] for one in (daemon, guard)} == {SERVICE_DATA.name}
+
+
+def _settings(unit: Path) -> Iterator[tuple[str, str]]:
+    for line in unit.read_text("utf-8").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith("#"):
+            yield name, value
+
+
+def test_the_daemon_may_write_wherever_it_keeps_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system is read-only to it but for the folders that systemd makes for it."""
+    Commands(capsys, units)("units", tmp_path)
+    lines = (tmp_path / "labd@.service").read_text("utf-8").splitlines()
+    assert "ProtectSystem=strict" in lines
+    granted = {f"{root}/{line.partition('=')[2]}" for kind, root in GRANTED.items() for line in lines if line.startswith(f"{kind}=")}
+    for line in lines:
+        if line.startswith("Environment="):
+            for setting in line.partition("=")[2].split():
+                monkeypatch.setenv(*setting.split("=", 1))
+    assert {str(cache_folder()), str(default_folder()), f"{os.environ['XDG_RUNTIME_DIR']}/labd"} <= granted
+    assert os.environ["LABD_STORE"].startswith(f"{default_folder()}/")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

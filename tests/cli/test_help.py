@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from labd.cli.main import run_command
+from labd.cli.reference import commands, parameters
 from labd_instruments.loader import available
 from tests.cli.bench_apart import labd
 
-COMMANDS = ("demo", "init", "check", "run", "runs", "show", "report", "export", "analyse", "drivers")
+COMMANDS = [name for name, _ in commands()]
 
 
 def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(["--help"]) == 0
     text = capfd.readouterr().out
-    assert [command for command in COMMANDS if f" {command} " not in text] == []
+    assert [command for command in COMMANDS if f" {command.split()[0]} " not in text] == []
 
 
 def test_help_works_as_a_process_of_its_own() -> None:
@@ -26,11 +27,16 @@ def test_help_works_as_a_process_of_its_own() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_with_a_sentence_on_every_option(command: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_command([command, "--help"]) == 0
+    assert run_command([*command.split(), "--help"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     assert "Usage:" in out
     assert command in out
+
+
+def test_every_command_prints_json_where_it_is_asked_to() -> None:
+    silent = [name for name, function in commands() if "as_json" not in [parameter for parameter, *_ in parameters(function)]]
+    assert silent == []
 
 
 def test_without_arguments_labd_shows_its_help(capfd: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, *results: OffResult) -> list[str]
     """What switching off comes to; returns the benches it was asked for."""
     asked: list[str] = []
 
-    async def off_beside(bench: Bench) -> list[OffResult]:
+    async def off_beside(bench: Bench, *, by: str) -> list[OffResult]:
+        assert by == "ann"
         asked.append(bench.name)
         return list(results)
 
@@ -99,7 +100,7 @@ async def test_outputs_not_verified_off_at_the_start_pause_the_queue(state: Benc
     status = await state.status()
     assert status.queue.paused
     assert "smu: output 1 is still on" in status.queue.why_paused
-    assert status.alarms == ("smu: output 1 is still on",)
+    assert status.alarms == ("outputs not verified off: smu: output 1 is still on",)
 
 
 async def test_a_bench_that_somebody_reserved_is_checked_by_nobody_else(state: BenchState) -> None:

@@ -12,6 +12,8 @@ from typer.models import OptionInfo
 from labd.cli.main import run_command
 from labd.cli.reference import PAGE, commands, page, parameters
 from labd.errors import LabdError
+from labd.store.database import open_database
+from labd.store.schema import VERSION
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
@@ -62,6 +64,15 @@ def kinds(kind: type[LabdError] = LabdError) -> Iterator[type[LabdError]]:
 def test_every_exit_code_is_documented_and_no_other() -> None:
     documented = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", (REFERENCE / "exit-codes.md").read_text("utf-8"))}
     assert documented == {0} | {kind.exit_code for kind in kinds()}
+
+
+def test_every_table_and_version_of_the_catalogue_is_documented(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "catalogue.sqlite")
+    tables = {row["name"] for row in database.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")}
+    database.close()
+    heads = re.findall(r"(?m)^\| ([^|]+) \|", (REFERENCE / "store.md").read_text("utf-8"))
+    assert tables - {name for head in heads for name in re.findall(r"`(\w+)`", head)} == set()
+    assert [int(head) for head in heads if head.isdigit()] == list(range(1, VERSION + 1))
 
 
 def test_the_readme_points_at_every_folder_of_the_documentation() -> None:

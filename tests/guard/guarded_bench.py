@@ -30,6 +30,7 @@ class GuardProcess:
     """`python -m labd.guard` with its files in `folder`."""
 
     folder: Path
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = field(default=None)
 
     @property
@@ -44,12 +45,13 @@ class GuardProcess:
         return [entry for entry in guard_journal.read(self.journal) if entry.what == what]
 
     def start(self) -> None:
+        before = len(self.entries("started"))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labd.guard", "--socket", str(self.socket), "--journal", str(self.journal)],
+            [sys.executable, "-m", "labd.guard", "--socket", str(self.socket), "--journal", str(self.journal), *self.options],
             text=True,
             stderr=subprocess.DEVNULL,
         )
-        until(lambda: len(self.entries("started")) > 0 and self.socket.exists())
+        until(lambda: len(self.entries("started")) > before)  # it listens before it says so
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -62,8 +64,8 @@ class GuardProcess:
 
 
 @contextmanager
-def guard_process(folder: Path) -> Iterator[GuardProcess]:
-    guard = GuardProcess(folder)
+def guard_process(folder: Path, *options: str) -> Iterator[GuardProcess]:
+    guard = GuardProcess(folder, options)
     guard.start()
     try:
         yield guard

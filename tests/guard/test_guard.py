@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from labd.guard import attempt, journal
+from labd.guard import attempt, journal, server
+from labd.guard.client import Client
 from labd.guard.holder import Holder
+from labd.guard.journal import Journal
+from labd.guard.link import GuardLink, TakenByGuard
 from labd.guard.off import switch_off
 from labd_instruments.contract import OffAssurance, Reading
 from labd_instruments.errors import OutputNotOffError
 from tests.cli.bench_apart import Bench, bench_apart
-from tests.guard.guarded_bench import GuardProcess, armament, daemon, gone, guard_process, powered, safe, until
+from tests.guard.guarded_bench import SEEN_S, GuardProcess, armament, daemon, gone, guard_process, powered, safe, until
 
 pytestmark = pytest.mark.compiler
 
@@ -131,12 +135,83 @@ def test_outputs_that_could_not_be_verified_off_are_left_to_the_guard_and_the_da
 async def test_an_emergency_stop_through_the_guard_tells_the_process_whose_outputs_it_took(guard: GuardProcess, bench: Bench) -> None:
     arms = armament(bench.resource)
     with daemon(guard, arms) as process:
-        (result,) = await switch_off(arms, socket=guard.socket)
+        (result,) = await switch_off(arms, sockets=[guard.socket], by="ann")
         assert result.off
         until(lambda: safe(bench))
         assert process.stdout is not None
-        assert "switched demo off: emergency stop" in process.stdout.readline()
+        assert "switched demo off: emergency stop by ann" in process.stdout.readline()
         assert not gone(process.pid)
+
+
+async def test_after_an_emergency_stop_nothing_is_armed_until_it_is_released_also_by_the_next_guard(
+    guard: GuardProcess, bench: Bench
+) -> None:
+    arms = armament(bench.resource)
+    await switch_off(arms, sockets=[guard.socket], by="ann")
+    for _ in range(2):
+        async with GuardLink(guard.socket) as link:
+            with pytest.raises(TakenByGuard, match=r"emergency stop by ann.*labd bench resume"):
+                async with link.armed(arms):
+                    raise AssertionError("the body must not begin")
+            assert (await link.status())["stopped"] == [{"bench": "demo", "why": "emergency stop by ann"}]
+        guard.end()
+        guard.start()
+    async with GuardLink(guard.socket) as link:
+        await link.release("demo", by="ann")
+        async with link.armed(arms):
+            pass
+    guard.end()
+    assert journal.stops(guard.journal) == {}
+
+
+async def test_a_process_that_was_armed_hears_from_the_next_guard_of_a_stop_that_it_missed(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        guard.end()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "lost\n"
+        async with Journal(guard.journal) as book:
+            await book.note("stopped", "demo", "emergency stop by ann")
+        guard.start()
+        ended = next(line for line in process.stdout if line.startswith("end:"))
+        assert "switched demo off: emergency stop by ann" in ended
+
+
+async def test_a_stop_that_takes_longer_than_its_answer_goes_on_as_the_same_incident(
+    guard: GuardProcess, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GIVE_UP_S", 0.05)
+    arms = armament(bench.resource)
+    async with Journal(guard.folder / "own.jsonl") as book:
+        own = server.Guard(book)
+        async with own._tasks:
+            bench.control.ask(op="network", instrument="smu", cut=True)
+            (first,) = await own.stop_now(arms, "ann")
+            assert not first["off"]
+            assert own.armed_elsewhere(cast("Client", None), "demo") is not None
+            bench.control.ask(op="network", instrument="smu", cut=False)
+            monkeypatch.setattr(server, "GIVE_UP_S", SEEN_S)
+            (second,) = await own.stop_now(arms, "bob")
+            assert second["off"]
+    (incident,) = journal.unreported(guard.folder / "own.jsonl")
+    assert incident.off
+    assert incident.ended
+    assert incident.text.startswith("emergency stop by ann")
+
+
+def test_what_a_guard_was_killed_in_is_told_once(guard: GuardProcess, bench: Bench) -> None:
+    with daemon(guard, armament(bench.resource)) as process:
+        bench.control.ask(op="network", instrument="smu", cut=True)
+        process.kill()
+        until(lambda: bool(guard.entries("not_verified")))
+        guard.end()
+    guard.start()
+    (incident,) = journal.unreported(guard.journal)
+    assert (incident.off, incident.ended) == (False, True)
+    assert "the guard was ended before it could tell that all is off" in incident.text
+    journal.mark_reported(guard.journal, [incident])
+    guard.end()
+    guard.start()
+    assert journal.unreported(guard.journal) == []
 
 
 @pytest.mark.parametrize("hung", [False, True])
@@ -147,7 +222,7 @@ async def test_an_emergency_stop_without_a_guard_ends_who_is_in_the_way(guard: G
             guard.end()
             if hung:
                 process.send_signal(signal.SIGSTOP)
-            (result,) = await switch_off(arms, socket=guard.socket, holder=Holder.of(process.pid))
+            (result,) = await switch_off(arms, sockets=[guard.socket], holder=Holder.of(process.pid))
             assert result.off
             assert gone(process.pid)
             until(lambda: safe(bench))

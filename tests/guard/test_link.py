@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from labd.guard.off import switch_off
 from labd.guard.spawn import ensure_guard
 from tests.guard.guarded_bench import GuardProcess, armament, gone, guard_process, until
 
+NOBODY_UID, GROUP = 65534, 1  # nobody; daemon
 NOBODY = "TCPIP::127.0.0.1::9::SOCKET"
 
 
@@ -147,6 +151,65 @@ def test_the_socket_is_its_owners_alone(guard: GuardProcess) -> None:
     assert stat.S_IMODE(guard.socket.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+def test_members_of_the_socket_s_group_may_ask_for_the_stop_and_for_nothing_else() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        with guard_process(folder, "--group", grp.getgrgid(GROUP).gr_name) as guard:
+            assert stat.S_IMODE(guard.socket.stat().st_mode) == 0o660
+            source = {"name": "smu", "driver": "nosuch", "resource": NOBODY, "off_assurance": "second_session"}
+            off = {"bench": "demo", "off_voltage_v": 0.1, "off_time_s": 1.0, "heartbeat_s": 1.0, "sources": [source]}
+            with as_user(NOBODY_UID, GROUP):
+                assert "pid" in said(guard.socket, b'{"op": "status"}\n')
+                assert "no driver nosuch" in said(guard.socket, json.dumps({"op": "off"} | off).encode() + b"\n")["error"]
+                for op in ("arm", "beat", "disarm", "take", "release"):
+                    assert "status and off only" in said(guard.socket, json.dumps({"op": op} | off).encode() + b"\n")["error"]
+            with as_user(NOBODY_UID), pytest.raises(PermissionError):
+                said(guard.socket, b'{"op": "status"}\n')
+
+
+@contextmanager
+def as_user(uid: int, *groups: int) -> Iterator[None]:
+    before = os.getgroups()
+    os.setgroups(groups)
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
+
+
+def test_a_group_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "labd.guard",
+        "--socket",
+        str(tmp_path / "s"),
+        "--journal",
+        str(tmp_path / "j"),
+        "--group",
+        "no-such-group",
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "no-such-group" in ended.stderr
+
+
+def test_a_service_manager_hears_that_the_guard_is_ready_when_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with guard_process(tmp_path) as guard:
+            assert manager.recv(200).startswith(b"READY=1")
+            assert said(guard.socket, b'{"op": "status"}\n')["armed"] == []
+
+
 def test_a_second_guard_on_the_same_socket_ends_by_saying_so(guard: GuardProcess) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "labd.guard", "--socket", guard.socket, "--journal", guard.journal],
@@ -174,7 +237,7 @@ async def test_a_guard_started_by_labd_outlives_its_process_group_and_ends_by_it
 import asyncio, os, signal
 from pathlib import Path
 from labd.guard.spawn import ensure_guard
-asyncio.run(ensure_guard(Path({str(guard.socket)!r}), Path({str(guard.journal)!r}), linger_s=0.5))
+asyncio.run(ensure_guard(Path({str(guard.socket)!r}), Path({str(guard.journal)!r}), linger_s=3.0))
 os.killpg(0, signal.SIGKILL)
 """
     caller = await asyncio.create_subprocess_exec(sys.executable, "-c", script, start_new_session=True)
@@ -196,7 +259,7 @@ async def test_a_guard_that_cannot_start_is_named(tmp_path: Path) -> None:
 
 async def test_an_emergency_stop_that_reaches_nobody_says_which_source_is_not_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labd.guard.off.GIVE_UP_S", 0.0)
-    (result,) = await switch_off(armament(NOBODY), socket=tmp_path / "none.sock")
+    (result,) = await switch_off(armament(NOBODY), sockets=[tmp_path / "none.sock"])
     assert not result.off
     assert result.source == "smu"
     assert NOBODY in result.text

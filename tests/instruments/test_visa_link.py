@@ -193,6 +193,17 @@ def test_a_resync_that_finds_nobody_is_a_time_out() -> None:
         link.close()
 
 
+def test_a_resync_ends_when_the_instrument_has_hung_up() -> None:
+    """pyvisa-py's own clear waits for silence, which a closed connection never is: a thread would spin for ever."""
+    with tcp_instrument(lambda _command: None) as talk:
+        link = open_link(talk.resource, timeout_s=SHORT_S)
+    try:
+        with pytest.raises(NotConnectedError, match="clear failed: the instrument closed the connection"):
+            link.resync()
+    finally:
+        link.close()
+
+
 def test_an_instrument_that_hangs_up_in_a_block_is_not_connected() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # the opening is by hand, so that the far end can be closed in the middle of a block

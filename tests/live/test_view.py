@@ -16,6 +16,7 @@ from labd.live.envelope import Piece
 from labd.live.frame import HEAD, header_of
 from labd.live.gathering import Gathering
 from labd.live.view import FRAMES, LiveView
+from labd.records import MarkStyle, Mode
 from labd.stream.feed import Feed, FeedBlock, FeedEnd, FeedStart
 from labd.stream.hub import Hub
 from labd_instruments.block import Block, BlockFlag
@@ -28,7 +29,7 @@ PER_BUCKET = 100
 
 def start(capture: str = "always_on/r=0/v=3/dnn/floor/0") -> FeedStart:
     acquisition = Acquisition(DT_NS, ("current", "voltage"), DT_NS * 1e-9, 0.1, 20.0)
-    return FeedStart("r1", capture, "smu", 0, "floor", "always_on/r=0/v=3/dnn", acquisition, 1)
+    return FeedStart("r1", capture, "smu", 0, "floor", "always_on/r=0/v=3/dnn", Mode.ALWAYS_ON, MarkStyle.GATE, acquisition, 1)
 
 
 def block(first: int, values: list[float] | np.ndarray[Any, Any], *, stretch: int = 0, **more: Any) -> FeedBlock:
@@ -110,6 +111,18 @@ async def test_a_viewer_that_comes_late_gets_the_last_seconds_first() -> None:
         assert sum(piece["count"] for piece in header_of(first)["pieces"]) == 10
 
 
+async def test_phases_come_with_the_marks_they_are_told_by_and_a_late_viewer_gets_those_so_far() -> None:
+    async with viewing() as (hub, view):
+        async with view.viewer() as early:
+            hub.publish(start())
+            hub.publish(block(0, np.ones(120), marker=np.repeat([0.1, 2.9, 0.1], 40).astype(np.float32)))
+            head = header_of(await until(early, "newest_t_ns"))
+        async with view.viewer() as late:
+            first = header_of(await asyncio.wait_for(anext(late), SOON_S))
+    assert head["phases"] == first["phases"] == [["infer", 40 * DT_NS, 80 * DT_NS, 0]]
+    assert (first["start"]["mode"], first["start"]["marks"]) == ("always_on", "gate")
+
+
 async def test_a_viewer_that_comes_after_a_capture_is_shown_none() -> None:
     async with viewing() as (hub, view):
         async with view.viewer() as early:
@@ -147,7 +160,7 @@ async def test_an_idle_view_says_that_it_is_there() -> None:
 @given(st.lists(st.integers(1, 350), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
 def test_buckets_are_those_of_the_samples_however_the_blocks_fall(lengths: list[int], seed: int) -> None:
     samples = np.random.default_rng(seed).normal(1e-3, 1e-4, sum(lengths)).astype(np.float32)
-    gathering = Gathering(DT_NS)
+    gathering = Gathering(DT_NS, Mode.ALWAYS_ON, MarkStyle.GATE)
     pieces: list[Piece] = []
     at = 0
     for length in lengths:
@@ -167,7 +180,7 @@ def test_buckets_are_those_of_the_samples_however_the_blocks_fall(lengths: list[
 
 
 def test_over_range_samples_are_missing_and_not_zero() -> None:
-    gathering = Gathering(DT_NS)
+    gathering = Gathering(DT_NS, Mode.ALWAYS_ON, MarkStyle.GATE)
     values = np.ones(200, np.float32)
     values[50:200] = np.nan
     gathering.add(block(0, values, flags=BlockFlag.OVER_RANGE))
@@ -180,23 +193,11 @@ def test_over_range_samples_are_missing_and_not_zero() -> None:
 
 
 def test_a_gap_begins_a_piece_of_its_own() -> None:
-    gathering = Gathering(DT_NS)
+    gathering = Gathering(DT_NS, Mode.ALWAYS_ON, MarkStyle.GATE)
     gathering.add(block(0, np.ones(50)))
     gathering.add(block(0, np.ones(120), stretch=1))
     gathering.end()
     assert [(piece.stretch, piece.first, piece.count) for piece in gathering.taken().pieces] == [(0, 0, 1), (1, 0, 1), (1, 100, 1)]
-
-
-def test_edges_of_the_marker_and_of_digital_lines_come_with_their_instants() -> None:
-    marker = np.repeat([0.1, 2.9, 0.1], 40).astype(np.float32)
-    digital = np.repeat([0, 4, 4], 40).astype(np.uint8)
-    gathering = Gathering(DT_NS)
-    gathering.add(block(0, np.ones(120), marker=marker, digital=digital))
-    edges = gathering.taken().header["edges"]
-    assert ("marker", 40 * DT_NS, 1, 0) in edges
-    assert ("marker", 80 * DT_NS, 0, 0) in edges
-    assert ("2", 40 * DT_NS, 1, 0) in edges
-    assert len(edges) == 3
 
 
 def test_a_frame_of_something_else_is_refused() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,17 +28,18 @@ needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not
 
 @dataclass(slots=True)
 class Broker:
-    """persistent: what it has acknowledged survives a stop."""
+    """What it has acknowledged survives a stop. more: lines of its configuration."""
 
     folder: Path
     port: int
+    more: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
         assert MOSQUITTO is not None
         file = self.folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence true", f"persistence_location {self.folder}/"]
-        lines += ["max_queued_messages 100000", "user root"]
+        lines += ["max_queued_messages 100000", "user root", *self.more]
         file.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end_s = time.monotonic() + SOON_S
@@ -48,6 +50,11 @@ class Broker:
             time.sleep(0.02)
         raise AssertionError("mosquitto did not start")
 
+    def reload(self) -> None:
+        """It reads its files again."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
@@ -55,12 +62,12 @@ class Broker:
             self.process = None
 
 
-def broker(folder: Path) -> Broker:
+def broker(folder: Path, *more: str) -> Broker:
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    found = Broker(folder, port)
+    found = Broker(folder, port, more)
     found.start()
     return found
 
@@ -86,11 +93,14 @@ class Heard:
     def on(self, topic: str) -> list[dict[str, Any]]:
         return [body for name, body in self.messages if name.endswith(f"/{topic}")]
 
-    async def until(self, topic: str, count: int) -> list[dict[str, Any]]:
+    async def until_seen(self, seen: Callable[[], bool]) -> None:
         async with asyncio.timeout(SOON_S):
-            while len(self.on(topic)) < count:
+            while not seen():
                 self.changed.clear()
                 await self.changed.wait()
+
+    async def until(self, topic: str, count: int) -> list[dict[str, Any]]:
+        await self.until_seen(lambda: len(self.on(topic)) >= count)
         return self.on(topic)
 
 

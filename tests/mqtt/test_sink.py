@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from labd.mqtt.section import MqttSection
-from labd.mqtt.sink import MqttSink
-from labd.records import Event, KpiRecord, Provenance
-from labd.store.rows import NewRun, StoredEvent
-from labd.store.session import CatalogueSession
-from labd.stream.feed import Feed, FeedBlock, FeedStart
-from labd.stream.hub import Hub
-from labd.stream.news import News, NewsKind
+from labd.records import KpiRecord, MarkStyle, Mode, Provenance
+from labd.stream.feed import FeedBlock, FeedStart
+from labd.stream.news import NewsKind
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition
-from tests.mqtt.broker import SOON_S, Broker, broker, listening, needs_mosquitto
+from tests.mqtt.broker import Broker, listening, needs_mosquitto
+from tests.mqtt.lab import as_stored, as_told, lab, until
 
 pytestmark = needs_mosquitto
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Broker]:
-    found = broker(tmp_path / "broker")
-    yield found
-    found.stop()
-
-
-class Lab:
-    """A sink with what it publishes from."""
-
-    def __init__(self, catalogue: CatalogueSession, port: int, **section: Any) -> None:
-        self.catalogue = catalogue
-        self.news: Hub[News] = Hub()
-        self.feed: Hub[Feed] = Hub()
-        table = MqttSection.model_validate({"host": "127.0.0.1", "port": port, "statistics_interval": "20 ms", **section})
-        self.sink = MqttSink(table, "Bench 1", folder=Path(), catalogue=catalogue, news=self.news, feed=self.feed)
-
-    async def begin(self) -> str:
-        return (await self.catalogue.do(lambda c: c.runs.create(NewRun("demo", "", "plan", ""), []))).id
-
-    async def log(self, run_id: str, kind: NewsKind, text: str, t_ns: int = 1_795_444_200_000_000_000) -> None:
-        await self.catalogue.do(lambda c: c.runs.log(run_id, Event(t_ns, kind, text, "")))
-        self.news.publish(News(t_ns, kind, text, run=run_id))
-
-    async def stored(self) -> list[StoredEvent]:
-        return await self.catalogue.do(lambda c: c.runs.events_after(0, limit=10_000))
-
-
-@asynccontextmanager
-async def lab(folder: Path, port: int, **section: Any) -> AsyncIterator[Lab]:
-    async with CatalogueSession(folder / "store") as catalogue:
-        found = Lab(catalogue, port, **section)
-        task = asyncio.create_task(found.sink.run())
-        try:
-            yield found
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(seen: Callable[[], bool]) -> None:
-    """The sink tells nobody when its status changes."""
-    async with asyncio.timeout(SOON_S):
-        while not seen():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-def as_told(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Each event once, in the order in which they first came (at least once means that one may come twice)."""
-    seen = {(one["run"], one["n"]): (one["run"], one["n"], one["t_ns"], one["kind"], one["text"], one["capture"]) for one in events}
-    return list(seen.values())
-
-
-def as_stored(events: list[StoredEvent]) -> list[tuple[Any, ...]]:
-    return [(one.run_id, one.n, one.event.t_ns, one.event.kind, one.event.text, one.event.capture) for one in events]
 
 
 async def test_events_and_figures_arrive_as_they_are_in_the_catalogue(tmp_path: Path, running: Broker) -> None:
@@ -115,7 +50,7 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from tests.mqtt.test_sink import lab
+from tests.mqtt.lab import lab
 from labd.stream.news import NewsKind
 async def main():
     async with lab(Path(sys.argv[1]), int(sys.argv[2])) as found:
@@ -136,16 +71,10 @@ async def test_a_kill_loses_no_event_and_the_last_will_is_told(tmp_path: Path, r
         await heard.until("events", 30)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        async with asyncio.timeout(SOON_S):
-            while heard.on("status")[-1]["state"] != "offline":
-                heard.changed.clear()
-                await heard.changed.wait()
+        await heard.until_seen(lambda: heard.on("status")[-1]["state"] == "offline")
         async with lab(tmp_path, running.port) as found:
             events = await found.stored()
-            async with asyncio.timeout(SOON_S):
-                while len(as_told(heard.on("events"))) < len(events):
-                    heard.changed.clear()
-                    await heard.changed.wait()
+            await heard.until_seen(lambda: len(as_told(heard.on("events"))) == len(events))
         assert as_told(heard.on("events")) == as_stored(events)
 
 
@@ -169,9 +98,9 @@ async def test_what_happens_while_the_broker_is_away_arrives_when_it_is_back(tmp
 
 async def test_means_of_a_capture_are_told_and_not_kept(tmp_path: Path, running: Broker) -> None:
     async with listening(running.port) as (heard, _), lab(tmp_path, running.port) as found:
-        await until(lambda: found.feed.watchers == 1)
+        await until(lambda: found.feed.watchers == 1 and found.sink.status()["connected"])
         acquisition = Acquisition(1000, ("current", "voltage"), 1e-6, 0.1, 20.0)
-        found.feed.publish(FeedStart("r1", "floor", "smu", 0, "floor", "p", acquisition, 1))
+        found.feed.publish(FeedStart("r1", "floor", "smu", 0, "floor", "p", Mode.ALWAYS_ON, MarkStyle.GATE, acquisition, 1))
         values = np.array([1e-3, 3e-3], np.float32)
         found.feed.publish(FeedBlock(Block(0, 0, 1000, values, np.full(2, 3.0, np.float32)), 0, 0, trigger=False, t_ns=1))
         (means, *_) = await heard.until("statistics", 1)
@@ -179,6 +108,40 @@ async def test_means_of_a_capture_are_told_and_not_kept(tmp_path: Path, running:
         assert means["current"] == pytest.approx(2e-3)
         assert (means["power_max"], means["lost"]) == (pytest.approx(9e-3), 0)
         assert means["energy"] == pytest.approx(12e-9)
+
+
+async def test_energy_goes_on_over_a_connection_that_was_lost(tmp_path: Path, running: Broker) -> None:
+    async with lab(tmp_path, running.port) as found:
+        await until(lambda: found.sink.status()["connected"])
+        acquisition = Acquisition(1000, ("current", "voltage"), 1e-6, 0.1, 20.0)
+        found.feed.publish(FeedStart("r1", "floor", "smu", 0, "floor", "p", Mode.ALWAYS_ON, MarkStyle.GATE, acquisition, 1))
+
+        def three_nanojoule(first: int) -> FeedBlock:
+            values = np.full(1000, 1e-3, np.float32)
+            return FeedBlock(Block(first, 0, 1000, values, np.full(1000, 3.0, np.float32)), 0, first, trigger=False, t_ns=1)
+
+        async with listening(running.port) as (heard, _):
+            found.feed.publish(three_nanojoule(0))
+            (before, *_) = await heard.until("statistics", 1)
+        running.stop()
+        await until(lambda: not found.sink.status()["connected"])
+        found.feed.publish(three_nanojoule(1000))
+        running.start()
+        async with listening(running.port) as (heard, _):
+            await until(lambda: found.sink.status()["connected"])
+            found.feed.publish(three_nanojoule(2000))
+            await heard.until("statistics", 1)
+        assert before["energy"] == pytest.approx(3e-6)
+        assert heard.on("statistics")[-1]["energy"] == pytest.approx(9e-6)
+
+
+async def test_runs_of_other_benches_in_the_store_are_not_told_here(tmp_path: Path, running: Broker) -> None:
+    async with listening(running.port) as (heard, _), lab(tmp_path, running.port) as found:
+        await found.log(await found.begin("Bench 2"), NewsKind.NOTICE, "taken in from an archive")
+        await found.log(await found.begin(), NewsKind.NOTICE, "of this bench")
+        await heard.until("events", 1)
+        await until(lambda: found.sink.status()["waiting"] == 0)
+        assert [one["text"] for one in heard.on("events")] == ["of this bench"]
 
 
 async def test_a_broker_that_is_not_there_costs_nothing_but_time(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
-"""One suite for every outbox: order, lending, caps, cursors; and for those on disk, what a kill leaves."""
+"""One suite for every outbox: order, lending, caps, cursors; and for the one on disk, what a kill, a damage and older files leave."""
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from labd.errors import StoreError
 from labd.outbox.contract import Caps, Lent, Message, Outbox
-from labd.outbox.memory import MemoryOutbox
-from labd.outbox.sqlite import SqliteOutbox
+from labd.outbox.session import OutboxSession
+from labd.outbox.sqlite import OutboxDamaged, SqliteOutbox
+from tests.outbox.reference import PlainOutbox
 
 NOW_NS = 10**18
 Make = Callable[..., Outbox]
@@ -29,16 +33,28 @@ def numbers(lent: list[Lent]) -> list[int]:
     return [int(one.message.body) for one in lent]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+class Clock:
+    """One that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_ns = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["plain", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Make]:
     made: list[Outbox] = []
 
     def making(caps: Caps | None = None) -> Outbox:
-        box: Outbox = (
-            MemoryOutbox(caps, now_ns=lambda: NOW_NS)
-            if request.param == "memory"
-            else SqliteOutbox(tmp_path / "box.sqlite", caps, now_ns=lambda: NOW_NS)
-        )
+        sqlite = request.param == "sqlite"
+        box: Outbox = SqliteOutbox(tmp_path / "box.sqlite", caps, now_ns=clock) if sqlite else PlainOutbox(caps, now_ns=clock)
         made.append(box)
         return box
 
@@ -92,11 +108,23 @@ def test_beyond_its_bytes_the_oldest_are_dropped_and_counted_although_they_are_l
     assert numbers(box.lend(10)) == [3, 4, 5, 6, 7]
 
 
-def test_beyond_its_age_the_oldest_are_dropped_and_counted(make: Make) -> None:
-    box = make(Caps(age_s=1.0))
-    box.put([message(0, t_ns=NOW_NS - 2 * 10**9), message(1)])
-    assert numbers(box.lend(10)) == [1]
+def test_beyond_its_age_the_oldest_are_dropped_and_counted(make: Make, clock: Clock) -> None:
+    box = make(Caps(age_s=10.0))
+    box.put([message(0)])
+    clock.now_ns += 8 * 10**9
+    box.put([message(1)])
+    clock.now_ns += 8 * 10**9
+    box.put([message(2)])
+    assert numbers(box.lend(10)) == [1, 2]
     assert box.books().dropped == 1
+
+
+def test_old_news_ages_from_when_it_was_put_and_takes_nothing_with_it(make: Make) -> None:
+    box = make(Caps(age_s=10.0))
+    box.put([message(n) for n in range(3)])
+    box.put([message(3, t_ns=NOW_NS - 20 * 10**9)])
+    assert numbers(box.lend(10)) == [0, 1, 2, 3]
+    assert box.books().dropped == 0
 
 
 def test_a_source_is_followed_by_its_cursor(make: Make) -> None:
@@ -107,51 +135,67 @@ def test_a_source_is_followed_by_its_cursor(make: Make) -> None:
     assert (box.cursor("events"), box.cursor("others")) == (19, 0)
 
 
-class Model(RuleBasedStateMachine):
-    """Against a list."""
+class SideBySide(RuleBasedStateMachine):
+    """The one on disk does what the plain one does, whatever is asked of both."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.box: Outbox = SqliteOutbox(Path(":memory:"), Caps(bytes=200), now_ns=lambda: NOW_NS)
-        self.waiting: list[int] = []
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = Clock()
+        self.caps = Caps(bytes=200, age_s=60.0)
+        self.plain = PlainOutbox(self.caps, now_ns=self.clock)
+        self.disk = self.opened()
         self.lent: list[Lent] = []
-        self.count = 0
-        self.dropped = 0
+        self.fresh = itertools.count()
 
-    @rule(n=st.integers(1, 8))
-    def put(self, n: int) -> None:
-        self.box.put([message(self.count + k) for k in range(n)])
-        self.waiting += range(self.count, self.count + n)
-        self.count += n
-        while len(self.waiting) > 20:
-            self.waiting.pop(0)
-            self.dropped += 1
+    def opened(self) -> SqliteOutbox:
+        return SqliteOutbox(Path(self.folder.name) / "box.sqlite", self.caps, now_ns=self.clock)
+
+    @rule(n=st.integers(1, 8), age_s=st.integers(0, 200))
+    def put(self, n: int, age_s: int) -> None:
+        told = [message(next(self.fresh), t_ns=self.clock.now_ns - age_s * 10**9) for _ in range(n)]
+        for box in (self.plain, self.disk):
+            box.put(told, source="events", cursor=int(told[-1].body))
+
+    @rule(seconds=st.integers(-30, 50))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.now_ns += seconds * 10**9
 
     @rule(n=st.integers(1, 8))
     def lend(self, n: int) -> None:
-        got = self.box.lend(n)
-        out = set(numbers(self.lent))
-        assert numbers(got) == [k for k in self.waiting if k not in out][:n]
+        got = self.disk.lend(n)
+        assert got == self.plain.lend(n)
         self.lent += got
 
     @precondition(lambda self: self.lent)
     @rule(what=st.sampled_from(["accept", "keep", "reject"]))
     def settle(self, what: str) -> None:
         one = self.lent.pop(0)
-        getattr(self.box, what)([one])
-        if what != "keep" and int(one.message.body) in self.waiting:
-            self.waiting.remove(int(one.message.body))
+        for box in (self.plain, self.disk):
+            getattr(box, what)([one])
+
+    @rule(killed=st.booleans())
+    def whoever_had_something_lent_is_gone(self, killed: bool) -> None:
+        self.lent = []
+        self.plain.release()
+        if killed:
+            self.disk.close()
+            self.disk = self.opened()
+        else:
+            self.disk.release()
 
     @invariant()
-    def books(self) -> None:
-        assert (self.box.books().waiting, self.box.books().dropped) == (len(self.waiting), self.dropped)
+    def same(self) -> None:
+        assert self.disk.books() == self.plain.books()
+        assert self.disk.cursor("events") == self.plain.cursor("events")
 
     def teardown(self) -> None:
-        self.box.close()
+        self.disk.close()
+        self.folder.cleanup()
 
 
-TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=40, deadline=None)
+TestSideBySide = SideBySide.TestCase
+TestSideBySide.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
 
 KILLED = """
@@ -184,5 +228,73 @@ def test_a_kill_loses_nothing_that_was_put_and_what_was_lent_waits_again(tmp_pat
 def test_a_file_that_is_no_outbox_is_named(tmp_path: Path) -> None:
     path = tmp_path / "box.sqlite"
     path.write_text("something else " * 100)
-    with pytest.raises(StoreError, match=r"box\.sqlite"):
+    with pytest.raises(OutboxDamaged, match=r"box\.sqlite"):
         SqliteOutbox(path)
+
+
+FIRST_FILES = """
+CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, body BLOB NOT NULL, t_ns INTEGER NOT NULL,
+    lent INTEGER NOT NULL) STRICT;
+CREATE TABLE cursors (source TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT;
+CREATE TABLE books (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+INSERT INTO books VALUES ('dropped', 3), ('rejected', 0);
+INSERT INTO cursors VALUES ('events', 17);
+INSERT INTO messages VALUES (5, 'events', '7', 1, 1);
+"""
+
+
+def test_a_file_of_the_first_schema_goes_on_and_what_waits_in_it_is_not_old(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "box.sqlite"
+    older = sqlite3.connect(path)
+    older.executescript(FIRST_FILES.replace("'7'", "x'37'"))
+    older.close()
+    for _ in range(2):
+        box = SqliteOutbox(path, Caps(age_s=10.0), now_ns=clock)
+        box.put([])
+        assert (box.cursor("events"), box.books().dropped) == (17, 3)
+        assert numbers(box.lend(10)) == [7]
+        box.close()
+
+
+def test_a_file_of_a_newer_labd_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "box.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(StoreError, match="version 99"):
+        SqliteOutbox(path)
+
+
+async def test_a_damaged_file_is_put_aside_and_a_new_one_begun_whose_sources_start_over(tmp_path: Path) -> None:
+    path = tmp_path / "box.sqlite"
+    path.write_text("something else " * 100)
+    async with OutboxSession(path, Caps()) as box:
+        with pytest.raises(OutboxDamaged):
+            await box.change(lambda outbox: outbox.put([message(0)], source="events", cursor=1))
+        await box.change(lambda outbox: outbox.put([message(0)], source="events", cursor=1))
+        assert box.books is not None
+        assert box.books.waiting == 1
+        assert "box.sqlite.damaged" in box.remark
+    assert (tmp_path / "box.sqlite.damaged").read_text() == "something else " * 100
+
+
+async def test_a_file_that_is_damaged_while_it_is_open_is_put_aside_too(tmp_path: Path) -> None:
+    path = tmp_path / "box.sqlite"
+    async with OutboxSession(path, Caps()) as box:
+        await box.change(lambda outbox: outbox.put([message(n, size=3000) for n in range(50)], source="events", cursor=50))
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))  # the first page says what is where
+    async with OutboxSession(path, Caps()) as box:
+        with pytest.raises(OutboxDamaged):
+            await box.do(lambda outbox: outbox.lend(50))
+        assert await box.do(lambda outbox: outbox.cursor("events")) == 0
+
+
+async def test_a_folder_that_cannot_be_written_is_an_error_of_the_call_and_the_next_call_tries_again(tmp_path: Path) -> None:
+    folder = tmp_path / "box"
+    folder.write_text("a file where a folder should be")
+    async with OutboxSession(folder / "box.sqlite", Caps()) as box:
+        with pytest.raises(StoreError, match="cannot be opened"):
+            await box.do(lambda outbox: outbox.cursor("events"))
+        folder.unlink()
+        assert await box.do(lambda outbox: outbox.cursor("events")) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -48,6 +50,15 @@ def test_every_file_of_a_data_folder_is_in_the_wheel(names: set[str], folder: st
 
 def test_the_schema_of_the_result_is_in_the_wheel(names: set[str]) -> None:
     assert "labd/report/result.schema.json" in names
+
+
+def test_the_licence_of_every_library_in_the_page_goes_with_it(wheel: Path) -> None:
+    libraries = json.loads((ROOT / "web/package.json").read_text("utf-8"))["dependencies"]
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read("labd/api/page/LICENSES.txt").decode()
+    named = dict(re.findall(r"(?m)^(\S+) (\d[\d.]*) \(MIT\)$", text))
+    assert {name: named.get(name) for name in libraries} == libraries
+    assert text.count("Permission is hereby granted") == text.count("THE SOFTWARE IS PROVIDED") == len(named)
 
 
 def test_nothing_else_is_in_the_wheel(names: set[str]) -> None:

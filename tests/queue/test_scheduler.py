@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from labd.bench.control import RunControl
-from labd.errors import StoreError
+from labd.errors import StoreError, WrongState
 from labd.queue import scheduler, steps
 from labd.queue.recurrence import RecurrenceError
 from labd.queue.scheduler import Scheduler
@@ -192,7 +192,7 @@ async def test_pausing_and_aborting_reach_the_run(lab: Lab) -> None:
         assert (again.state, again.run_id) == (JobState.QUEUED, "run of a")
         await lab.until_begun("a", "a")
         await lab.end("a")
-        with pytest.raises(StoreError, match="does not run now"):
+        with pytest.raises(WrongState, match="does not run now"):
             await lab.scheduler.pause(job.id)
 
 
@@ -284,7 +284,7 @@ async def test_only_waiting_jobs_can_be_changed(lab: Lab) -> None:
     async with running(lab):
         await lab.until_begun("a")
         for ask in (lab.scheduler.edit(job.id, priority=1), lab.scheduler.cancel(job.id), lab.scheduler.move(job.id, Place.FIRST)):
-            with pytest.raises(StoreError, match="is running; this can be done to a waiting job only"):
+            with pytest.raises(WrongState, match="is running; this can be done to a waiting job only"):
                 await ask
         await lab.end("a")
 
@@ -387,6 +387,17 @@ async def test_a_daemon_that_stops_as_a_nightly_job_ends_leaves_the_next_night_i
         lab.ends["nightly"].set_result(JobOutcome(JobState.FINISHED, "run of nightly", ""))
     states = sorted((job.state, bool(job.recurrence)) for job in await lab.scheduler.jobs())
     assert states == [(JobState.FINISHED, False), (JobState.QUEUED, True)]
+
+
+async def test_a_run_whose_end_the_disk_refused_ends_with_its_job(lab: Lab) -> None:
+    job = await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        run = await lab.catalogue.do(lambda c: c.runs.create(NewRun("demo", "", "a", "", job=job.id), [], now_ns=NOW_NS))
+        lab.ends["a"].set_result(JobOutcome(JobState.FAILED, "", "database or disk is full"))
+        await asyncio.wait_for(lab.scheduler.until_idle(), timeout=SOON_S)
+    ended = await lab.catalogue.do(lambda c: c.runs.get(run.id))
+    assert (ended.state, ended.error) == (RunState.FAILED, "database or disk is full")
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.FAILED])

@@ -24,14 +24,14 @@ with Catalogue.open(Path(sys.argv[1])) as catalogue:
 TAKE = """
 import sys
 from pathlib import Path
-from labd.errors import StoreError
+from labd.errors import WrongState
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobState
 with Catalogue.open(Path(sys.argv[1])) as catalogue:
     while waiting := catalogue.jobs.waiting():
         try:
             job = catalogue.jobs.begin(waiting[0].id)
-        except StoreError:
+        except WrongState:
             continue  # another process was quicker, or has a job under way
         catalogue.jobs.end(job.id, JobState.FINISHED)
         print(job.id)

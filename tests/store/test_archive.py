@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labd.errors import LabdError, StoreError
+from labd.errors import LabdError, StoreError, WrongState
+from labd.records import Phase, Window
 from labd.store import archive
 from labd.store.catalogue import Catalogue
+from labd.store.jsonform import to_json
 from labd.store.rows import NewRun
 from tests.analyse.stored_run import copy_of_a_run
 
@@ -96,9 +98,22 @@ def test_a_run_that_is_there_already_is_refused_and_stays(made: tuple[Path, str,
 def test_a_run_that_goes_on_is_not_archived(tmp_path: Path) -> None:
     with Catalogue.open(tmp_path) as catalogue:
         run = catalogue.runs.create(NewRun("b", "", "p", ""), []).id
-    with pytest.raises(StoreError, match="is going on"):
+    with pytest.raises(WrongState, match="is going on"):
         archive.write(tmp_path, run, tmp_path / "run.zip")
     assert not (tmp_path / "run.zip").exists()
+
+
+def test_what_there_is_no_room_for_is_refused_before_it_is_unpacked(made: tuple[Path, str, Path], tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def none(size: int) -> None:
+        told.append(size)
+        raise StoreError("the disk is too small")
+
+    with Catalogue.open(tmp_path), pytest.raises(StoreError, match="too small"):
+        archive.read(made[2], tmp_path, room=none)
+    assert told == [sum(map(len, members(made[2]).values()))]
+    assert left_behind(tmp_path) == []
 
 
 def with_row(content: Members, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> Members:
@@ -109,6 +124,13 @@ def with_row(content: Members, change: Callable[[dict[str, list[dict[str, object
 
 def trace_of(content: Members) -> str:
     return next(name for name in content if name.startswith("traces/"))
+
+
+def dreaming(capture: Mapping[str, object]) -> dict[str, object]:
+    """A window of a phase that is none."""
+    window = Window(Phase.IDLE, 0.0, 1.0, 0.0, 0.0, stretch=0, event=0)
+    row: dict[str, object] = to_json(window)
+    return row | {"run_id": capture["run_id"], "capture": capture["key"], "n": 0, "phase": "dreaming"}
 
 
 FORGED: dict[str, tuple[Callable[[Members], Members], str]] = {
@@ -126,6 +148,19 @@ FORGED: dict[str, tuple[Callable[[Members], Members], str]] = {
         lambda c: with_row(c, lambda r: r["captures"][0].update(trace="traces/../catalogue.sqlite")),
         "outside its run",
     ),
+    "a run that is going on": (lambda c: with_row(c, lambda r: r["runs"][0].update(state="running")), "is going on"),
+    "a run in a state of the future": (lambda c: with_row(c, lambda r: r["runs"][0].update(state="banana")), "none that this labd reads"),
+    "cards that are no JSON": (lambda c: with_row(c, lambda r: r["runs"][0].update(cards="{")), "none that this labd reads: cards of run"),
+    "cards that are a list": (lambda c: with_row(c, lambda r: r["runs"][0].update(cards="[]")), "none that this labd reads"),
+    "JSON without an end to its depth": (
+        lambda c: with_row(c, lambda r: r["runs"][0].update(cards="[" * 100_000)),
+        "none that this labd reads",
+    ),
+    "a capture's flags that are no JSON": (lambda c: with_row(c, lambda r: r["captures"][0].update(flags="?")), "flags of capture"),
+    "a figure whose budget is no JSON": (lambda c: with_row(c, lambda r: r["kpis"][0].update(budget="")), "budget of figure"),
+    "a figure that is not finite": (lambda c: with_row(c, lambda r: r["kpis"][0].update(value=float("inf"))), "not finite"),
+    "a window in a phase of the future": (lambda c: with_row(c, lambda r: r["windows"].append(dreaming(r["captures"][0]))), "dreaming"),
+    "an integer that SQLite has no room for": (lambda c: with_row(c, lambda r: r["runs"][0].update(created_ns=2**80)), "too large"),
     "a column of the future": (lambda c: with_row(c, lambda r: r["kpis"][0].update(colour="red")), "does not know: colour"),
     "SQL for a column": (lambda c: with_row(c, lambda r: r["kpis"][0].update({'x") VALUES (1); --': 1})), "does not know"),
     "no manifest": (lambda c: {n: d for n, d in c.items() if n != archive.MANIFEST}, "no archive of a run"),

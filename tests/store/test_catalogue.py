@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,11 @@ from labd.records import (
     Window,
 )
 from labd.store.catalogue import Catalogue
+from labd.store.database import Database, open_database
+from labd.store.folder import CATALOGUE
 from labd.store.jsonform import from_json, to_json
 from labd.store.rows import CaptureRow, NewRun, PlannedCapture, RunRow, RunState, new_run_id
+from labd.store.runs import Runs
 from labd_instruments.contract import Acquisition
 
 POINT = OperatingPoint(Mode.EVENT_SLEEP, 5.0, 3.0, "dnn", {"state": "deep"})
@@ -201,6 +204,49 @@ def test_notes_tags_and_late_facts_change_nothing_else(tmp_path: Path) -> None:
     assert (after.notes, after.tags, after.firmware_sha256) == ("lid open", ("paper",), "cd")
     assert after.instruments == {"smu": {"serial": "MY1"}}
     assert after.environment == run.environment
+
+
+class Counting(Database):
+    """Knows how often it was asked."""
+
+    asked = 0
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        self.asked += 1
+        return super().query(sql, values)
+
+
+def test_the_list_of_runs_is_asked_for_once_however_many_there_are(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path) as catalogue:
+        for n in range(5):
+            run = catalogue.runs.create(NEW, _planned("a", "b", "c"), now_ns=NOW_NS + n)
+            catalogue.runs.annotate(run.id, add_tags=["paper", "keep"])
+            catalogue.captures.fail(run.id, "b", "no answer")
+        catalogue.runs.end(run.id, RunState.FAILED, error="no answer")
+    database = Counting(tmp_path / CATALOGUE, sqlite3.connect(tmp_path / CATALOGUE, isolation_level=None))
+    runs = Runs(database)
+    found = runs.summaries(limit=4)
+    assert database.asked == 1
+    assert [one.id for one in found] == [one.id for one in runs.newest(limit=4)]
+    assert (found[0].state, found[0].error, found[0].tags) == (RunState.FAILED, "no answer", ("keep", "paper"))
+    assert found[0].captures == {"planned": 2, "recording": 0, "finished": 0, "failed": 1, "interrupted": 0}
+    assert [one.id for one in runs.summaries(state=RunState.RUNNING, tag="paper")] == [one.id for one in runs.newest()[1:]]
+    assert runs.summaries(tag="x") == []
+    assert runs.summary("latest") == found[0]
+    database.close()
+
+
+def test_a_run_whose_row_is_damaged_is_named_and_can_be_deleted(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path) as catalogue:
+        run = catalogue.runs.create(NEW, _planned("a"))
+        beside = open_database(tmp_path / CATALOGUE)
+        beside.execute("UPDATE runs SET cards = '{', state = 'banana'")
+        beside.close()
+        with pytest.raises(StoreError, match=f"cards of run {run.id} is no JSON"):
+            catalogue.runs.get(run.id)
+        assert [(one.id, one.going_on) for one in catalogue.runs.ages()] == [(run.id, False)]
+        assert catalogue.runs.delete("latest") == run.id
+        assert catalogue.runs.ids() == frozenset()
 
 
 def test_runs_are_found_by_either_end_of_their_id_and_latest(tmp_path: Path) -> None:

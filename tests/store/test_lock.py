@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from labd import bench_file, resources
 from labd.daemon import opened
-from labd.store.lock import BenchBusy, StoreServed, bench_lock, store_lock
+from labd.store.lock import BenchBusy, StoreServed, bench_lock, lock_holder, store_lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -59,10 +60,21 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
         assert child.stdout.readline() == "held\n"
         with pytest.raises(BenchBusy, match=f"process {child.pid}"), bench_lock(tmp_path, "demo"):
             pass
+        assert lock_holder(tmp_path, "demo") == child.pid
         child.kill()
         child.wait(20)
+    assert lock_holder(tmp_path, "demo") is None
+    assert lock_holder(tmp_path, "never locked") is None
     with bench_lock(tmp_path, "demo"):
         pass
+
+
+def test_a_process_that_signed_the_lock_and_does_not_hold_it_is_not_named(tmp_path: Path) -> None:
+    with bench_lock(tmp_path, "demo") as path:
+        path.write_text(json.dumps({"bench": "demo", "pid": os.getppid(), "since": "long ago"}))
+        assert lock_holder(tmp_path, "demo") is None
+        path.write_text("")
+        assert lock_holder(tmp_path, "demo") is None
 
 
 def test_a_supply_named_in_two_bench_files_is_driven_by_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 // Mounts the page.
 import { render } from "preact";
+import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { request } from "./api/request.ts";
 import { refused, useToken } from "./api/token.ts";
 import { benchName, news, status } from "./state/bench.ts";
 import { frames } from "./state/live.ts";
-import { message, told } from "./state/tell.ts";
+import { switchOff } from "./state/stop.ts";
 import { nextTheme, theme } from "./state/theme.ts";
-import { follow, keyed, Live } from "./views/live.tsx";
+import { Banner } from "./views/banner.tsx";
+import { follow } from "./state/view.ts";
+import { keyed } from "./views/keys.ts";
+import { Live } from "./views/live.tsx";
+import { Notices } from "./views/notices.tsx";
 import { Queue } from "./views/queue.tsx";
 import { Run } from "./views/run.tsx";
 
@@ -16,12 +20,23 @@ function connect(): void {
   frames.open();
 }
 
+/** News may be silent for long, so that only the frames tell a dead connection: once they are back, news begin anew, with the status. */
+function followFrames(): () => void {
+  let gone = false;
+  return effect(() => {
+    const link = frames.state.value;
+    if (gone && link === "open") news.open();
+    gone = link === "lost";
+  });
+}
+
 function Page() {
   useEffect(() => {
     connect();
     document.addEventListener("keydown", keyed);
-    const end = follow();
+    const [end, away] = [follow(), followFrames()];
     return () => {
+      away();
       end();
       document.removeEventListener("keydown", keyed);
     };
@@ -31,16 +46,16 @@ function Page() {
       <header>
         <h1>{benchName.value || "labd"}</h1>
         <span class="quiet">{status.value.in_use_by || "idle"}</span>
-        {status.value.guard === false && <span class="warn">the guard is lost</span>}
         <button type="button" onClick={nextTheme}>Colours: {theme.value}</button>
-        <button type="button" class="off" onClick={() => void told(() => request("POST", "/bench/off"), "outputs are off; the queue is paused")}>
+        <button type="button" class="off" onClick={() => void switchOff()}>
           Outputs off
         </button>
       </header>
       {refused.value && <Token />}
-      {message.value && <p role="alert" class={message.value.bad ? "warn" : "good"}>{message.value.text}</p>}
+      <Banner />
       <main>
         <Live />
+        <Notices />
         <div class="columns">
           <Queue />
           <Run />

@@ -1,4 +1,4 @@
-"""The samples of a capture: overview, single samples, energy between two of them."""
+"""The samples of a capture: overview, single samples, energy between two of them, phases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.errors import NotFound
 from labd.live.windows import Between, Stretch
+from labd.records import Window
 from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow
 
 router = APIRouter(prefix="/runs/{run_id}/captures/{order}", tags=["captures"])
 
@@ -50,14 +52,25 @@ async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, s
     return await given.windows.integrate(await _trace(given, run_id, order), stretch, start, stop)
 
 
+@router.get("/windows", operation_id="list_windows")
+async def windows(run_id: RunId, order: Order, given: Given) -> Sequence[Window]:
+    """The phases that the analysis found, each on the axis of its stretch; none before it has seen the capture."""
+
+    def found(catalogue: Catalogue) -> list[Window]:
+        row = _row(catalogue, run_id, order)
+        return catalogue.captures.windows(row.run_id, row.key)
+
+    return await given.catalogue.read(found)
+
+
 async def _trace(given: Given, run_id: str, order: int) -> Path:
     """Raises NotFound, also for a capture that has not been made yet."""
+    return await given.catalogue.read(lambda catalogue: catalogue.trace_path(_row(catalogue, run_id, order)))
 
-    def place(catalogue: Catalogue) -> Path:
-        run = catalogue.runs.get(run_id)
-        row = next((row for row in catalogue.captures.of(run.id) if row.order == order), None)
-        if row is None or not row.trace:
-            raise NotFound(f"run {run.id} has no samples of a capture {order}")
-        return catalogue.trace_path(row)
 
-    return await given.catalogue.do(place)
+def _row(catalogue: Catalogue, run_id: str, order: int) -> CaptureRow:
+    run = catalogue.runs.get(run_id)
+    row = next((row for row in catalogue.captures.of(run.id) if row.order == order), None)
+    if row is None or not row.trace:
+        raise NotFound(f"run {run.id} has no samples of a capture {order}")
+    return row

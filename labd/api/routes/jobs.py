@@ -86,7 +86,8 @@ async def pause_queue(given: Given, who: Who) -> Response:
 
 
 @router.post("/queue/resume", operation_id="resume_queue", status_code=204)
-async def resume_queue(given: Given) -> Response:
+async def resume_queue(given: Given, who: Who) -> Response:
+    await given.bench.release(who.name)
     await given.queue.resume_queue()
     return Response(status_code=204)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from labd.analyse.repeat import Comparison, compare, replace_figures
-from labd.api.answers import Imported, RunSummary, summary
+from labd.api.answers import Imported
 from labd.api.models import RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
-from labd.api.routes.transfer import archive_of, received
-from labd.queue.retention import delete_run
+from labd.api.routes.transfer import ArchiveResponse, archive_of, received
+from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, NewJob
-from labd.store.rows import CaptureRow, RunRow, RunState
+from labd.store.rows import CaptureRow, RunRow, RunState, RunSummary
+from labd.stream.session import InstrumentSession
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -43,22 +43,22 @@ TYPES = {
 }
 
 
+REPORTS: dict[str, Any] = {kind: {} for kind in TYPES.values()}
+ARCHIVE = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+
+
 @router.get("", operation_id="list_runs")
 async def runs(
     given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, tag: Tag | None = None, state: RunState | None = None
 ) -> list[RunSummary]:
     """Newest first."""
-
-    def listed(catalogue: Catalogue) -> list[RunSummary]:
-        return [summary(run, catalogue.captures.of(run.id)) for run in catalogue.runs.newest(limit=limit, tag=tag, state=state)]
-
-    return await given.catalogue.do(listed)
+    return await given.catalogue.read(lambda c: c.runs.summaries(limit=limit, tag=tag, state=state))
 
 
 @router.get("/{run_id}", operation_id="get_run")
 async def run(run_id: RunId, given: Given) -> RunRow:
     """Everything stored of a run but its captures, figures and events."""
-    return await given.catalogue.do(lambda c: c.runs.get(run_id))
+    return await given.catalogue.read(lambda c: c.runs.get(run_id))
 
 
 @router.patch("/{run_id}", operation_id="annotate_run")
@@ -67,8 +67,7 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
     def annotated(catalogue: Catalogue) -> RunSummary:
         catalogue.runs.annotate(run_id, notes=body.notes, add_tags=body.add_tags, remove_tags=body.remove_tags)
-        found = catalogue.runs.get(run_id)
-        return summary(found, catalogue.captures.of(found.id))
+        return catalogue.runs.summary(run_id)
 
     return await given.catalogue.do(annotated)
 
@@ -76,23 +75,25 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
 async def delete(run_id: RunId, given: Given) -> Response:
     """With its traces, for good."""
-    await given.catalogue.do(lambda c: delete_run(c, run_id))
+    gone = await given.catalogue.do(lambda c: c.runs.delete(run_id))
+    async with InstrumentSession("delete") as disk:
+        await disk.call(remove_traces, given.catalogue.folder, gone, deadline_s=DISK_S)
     return Response(status_code=204)
 
 
 @router.post("/{run_id}/resume", operation_id="resume_run", status_code=201)
 async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
     """A job that does what an interrupted or failed run lacks."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     return await given.queue.resume_run(found.id, NewJob(found.plan_name, found.plan_text, submitted_by=who.name))
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
 async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Comparison:
     """Compute every figure again from the traces and compare it with the stored one. store: replace the stored ones; 409 in mid-run."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     analysis = await given.worker.analyse(given.catalogue.folder, found.id)
-    stored = await given.catalogue.do(lambda c: c.kpis.of(found.id))
+    stored = await given.catalogue.read(lambda c: c.kpis.of(found.id))
     if store:
         await given.catalogue.do(lambda c: replace_figures(c, analysis))
     return compare(analysis, stored)
@@ -101,34 +102,33 @@ async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Compar
 @router.get("/{run_id}/captures", operation_id="list_captures")
 async def captures(run_id: RunId, given: Given) -> list[CaptureRow]:
     """In the order they are made."""
-    return await given.catalogue.do(lambda c: c.captures.of(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.captures.of(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/kpis", operation_id="list_kpis")
 async def kpis(run_id: RunId, given: Given) -> list[KpiRecord]:
     """The figures so far; those of a run that goes on are flagged provisional."""
-    return await given.catalogue.do(lambda c: c.kpis.of(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.kpis.of(c.runs.get(run_id).id))
 
 
 @router.get("/{run_id}/events", operation_id="list_events")
 async def events(run_id: RunId, given: Given) -> list[Event]:
-    return await given.catalogue.do(lambda c: c.runs.events(c.runs.get(run_id).id))
+    return await given.catalogue.read(lambda c: c.runs.events(c.runs.get(run_id).id))
 
 
-@router.get("/{run_id}/report", operation_id="report")
+@router.get("/{run_id}/report", operation_id="report", response_class=Response, responses={200: {"content": REPORTS}})
 async def report(run_id: RunId, given: Given, form: Annotated[Form, Query(alias="format")] = Form.HTML) -> Response:
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
     content = await given.worker.render(given.catalogue.folder, found.id, str(form))
     headers = {"content-security-policy": REPORT_CSP} if form is Form.HTML else {}
     return Response(content, media_type=TYPES[form], headers=headers)
 
 
-@router.get("/{run_id}/archive", operation_id="export_run")
-async def archive(run_id: RunId, given: Given) -> StreamingResponse:
+@router.get("/{run_id}/archive", operation_id="export_run", response_class=Response, responses={200: {"content": ARCHIVE}})
+async def archive(run_id: RunId, given: Given) -> ArchiveResponse:
     """The run as one file: rows, traces, checksums."""
-    found = await given.catalogue.do(lambda c: c.runs.get(run_id))
-    headers = {"content-disposition": f'attachment; filename="{found.id}.labd.zip"'}
-    return StreamingResponse(await archive_of(given, found.id), media_type="application/zip", headers=headers)
+    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
+    return await archive_of(given, found.id)
 
 
 @router.post("/import", operation_id="import_run", status_code=201)

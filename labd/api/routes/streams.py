@@ -8,8 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
 
-from labd.api.gate import subprotocol_of
+from labd.api.gate import REFUSED, subprotocol_of
 from labd.api.routes.asked import Given
 from labd.deadline import deadline
 
@@ -58,7 +59,7 @@ async def _sent(socket: WebSocket, sending: Awaitable[None]) -> None:
 
 
 async def _until_gone(socket: WebSocket, forward: Callable[[], Awaitable[None]]) -> None:
-    """Forward until the client leaves; what it sends means nothing."""
+    """Forward until the client leaves, or its token is taken back; what it sends means nothing."""
 
     async def listen() -> None:
         while True:
@@ -66,7 +67,8 @@ async def _until_gone(socket: WebSocket, forward: Callable[[], Awaitable[None]])
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1000))
 
-    tasks = [asyncio.ensure_future(forward()), asyncio.ensure_future(listen())]
+    taken_back = asyncio.ensure_future(socket.scope["labd.taken_back"]())
+    tasks = [asyncio.ensure_future(forward()), asyncio.ensure_future(listen()), taken_back]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -76,3 +78,5 @@ async def _until_gone(socket: WebSocket, forward: Callable[[], Awaitable[None]])
     for result in results:
         if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError):
             raise result
+    if not taken_back.cancelled() and socket.client_state is WebSocketState.CONNECTED:
+        await socket.close(REFUSED, "the token was taken back")

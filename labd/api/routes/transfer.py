@@ -3,48 +3,73 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from labd.api.services import Services
+from labd.queue.retention import TRACES, check_space, size_of
 from labd.store import archive
 from labd.stream.session import InstrumentSession
 
 CHUNK = 1 << 20
 DISK_S = 600.0
-FOLDER = "transfer"
 
 
-async def archive_of(given: Services, run_id: str) -> AsyncIterator[bytes]:
-    """The archive's bytes; the file is gone when they have been read, or are not wanted any more."""
-    path = given.catalogue.folder / FOLDER / f"{run_id}-{secrets.token_hex(4)}{archive.SUFFIX}"
+class ArchiveResponse(StreamingResponse):
+    """An archive's bytes. Its file is closed with the answer, also where the client is gone before the first byte."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        super().__init__(self._chunks(), media_type="application/zip", headers=headers)
+        self._file = file
+        self._disk = InstrumentSession("archive")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._disk:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while data := await self._disk.call(self._file.read, CHUNK, deadline_s=DISK_S):
+            yield data
+
+
+async def archive_of(given: Services, run_id: str) -> ArchiveResponse:
+    """The archive of a run. Raises NotFound, StoreError, also before the disk has less than storage.least_free."""
+    path = given.catalogue.folder / archive.TRANSFER / f"{run_id}-{secrets.token_hex(4)}{archive.SUFFIX}"
     async with InstrumentSession("archive") as disk:
-        await disk.call(archive.write, given.catalogue.folder, run_id, path, deadline_s=DISK_S)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        async with InstrumentSession("archive") as reading:
-            file = await reading.call(path.open, "rb", deadline_s=DISK_S)
-            try:
-                while data := await reading.call(file.read, CHUNK, deadline_s=DISK_S):
-                    yield data
-            finally:
-                file.close()
-                path.unlink(missing_ok=True)
-
-    return chunks()
+        file = await disk.call(_written, given.catalogue.folder, run_id, path, given.least_free, deadline_s=DISK_S)
+    return ArchiveResponse(file, f"{run_id}{archive.SUFFIX}")
 
 
 async def received(given: Services, stream: AsyncIterator[bytes]) -> str:
-    """Take in an archive; returns the run's id. Raises StoreError."""
-    path = given.catalogue.folder / FOLDER / f"in-{secrets.token_hex(4)}{archive.SUFFIX}"
+    """Take in an archive; returns the run's id. Raises StoreError, also before the disk has less than storage.least_free."""
+    path = given.catalogue.folder / archive.TRANSFER / f"in-{secrets.token_hex(4)}{archive.SUFFIX}"
+    room = partial(check_space, given.catalogue.folder, least_free=given.least_free, what="the import")
     async with InstrumentSession("archive") as disk:
         try:
             await disk.call(_begun, path, deadline_s=DISK_S)
             async for data in stream:
-                await disk.call(_appended, path, data, deadline_s=DISK_S)
-            return await disk.call(archive.read, path, given.catalogue.folder, deadline_s=DISK_S)
+                await disk.call(_appended, path, data, room, deadline_s=DISK_S)
+            return await disk.call(partial(archive.read, path, given.catalogue.folder, room=room), deadline_s=DISK_S)
         finally:
             path.unlink(missing_ok=True)
+
+
+def _written(store: Path, run_id: str, path: Path, least_free: int) -> BinaryIO:
+    """Open for reading and without a name: however the answer ends, nothing is left in the folder."""
+    check_space(store, size_of(store / TRACES / run_id), least_free, what="the archive")
+    archive.write(store, run_id, path)
+    file = path.open("rb")
+    path.unlink()
+    return file
 
 
 def _begun(path: Path) -> None:
@@ -52,6 +77,7 @@ def _begun(path: Path) -> None:
     path.touch()
 
 
-def _appended(path: Path, data: bytes) -> None:
+def _appended(path: Path, data: bytes, room: Callable[[int], None]) -> None:
+    room(len(data))
     with path.open("ab") as file:
         file.write(data)

@@ -22,10 +22,6 @@ export async function bytes(path: string, signal: AbortSignal): Promise<ArrayBuf
   return (await send("GET", path, undefined, signal)).arrayBuffer();
 }
 
-export async function file(path: string): Promise<Blob> {
-  return (await send("GET", path)).blob();
-}
-
 async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = {};
   if (token.value) headers["Authorization"] = `Bearer ${token.value}`;

@@ -8,9 +8,11 @@ export interface Job {
   readonly plan_name: string;
   readonly submitted_by: string;
   readonly not_before_ns: number | null;
+  readonly urgent: boolean;
   readonly recurrence: string;
   readonly zone: string;
   readonly note: string;
+  readonly tags: readonly string[];
   readonly run_id: string;
   readonly error: string;
   readonly estimate_s: number | null;
@@ -37,12 +39,23 @@ export interface Run {
 export interface Capture {
   readonly key: string;
   readonly role: string;
-  readonly point: string;
   readonly order: number;
+  readonly repeat: number;
+  readonly plan: { readonly duration_s?: number };
   readonly state: string;
   readonly samples: number;
   readonly stretches: number;
+  readonly started_ns: number | null;
+  readonly ended_ns: number | null;
   readonly error: string;
+}
+
+/** How switching one source off went. discharged: null where the source cannot see it. */
+export interface OffResult {
+  readonly source: string;
+  readonly off: boolean;
+  readonly discharged: boolean | null;
+  readonly text: string;
 }
 
 export interface Stretch {
@@ -51,7 +64,7 @@ export interface Stretch {
   readonly dt_ns: number;
   readonly length: number;
   readonly trigger: boolean;
-  readonly flags: readonly string[] | number;
+  readonly flags: readonly string[];
 }
 
 export interface Kpi {
@@ -64,6 +77,7 @@ export interface Kpi {
   readonly n: number;
   readonly provenance: string;
   readonly method: string;
+  readonly captures: readonly string[];
   readonly flags: readonly string[];
   readonly note: string;
 }

@@ -27,5 +27,7 @@ export interface Envelope {
   readonly t0_s: number;
   readonly dt_s: number;
   readonly count: number;
+  /** Samples of the last bucket, where it is not full. */
+  readonly lastLength?: number;
   readonly bands: Partial<Record<Channel, Band>>;
 }

@@ -32,17 +32,15 @@ export function thinBand(band: Band, from: number, to: number, stride: number): 
   return out;
 }
 
-/** An envelope shifted by `offset_s`, thinned to at most `most` cells. */
-export function columnsOf(envelope: Envelope, offset_s: number, most: number): Columns {
-  const stride = Math.max(1, Math.ceil(envelope.count / most));
-  const t: number[] = [];
-  for (let k = 0; k < envelope.count; k += stride) t.push(envelope.t0_s + offset_s + k * envelope.dt_s);
+/** An envelope shifted by `offset_s`, bucket by bucket: the daemon has thinned it already. */
+export function columnsOf(envelope: Envelope, offset_s: number): Columns {
+  const t = Array.from({ length: envelope.count }, (_, k) => envelope.t0_s + offset_s + k * envelope.dt_s);
   const bands: Columns["bands"] = {};
   for (const channel of CHANNELS) {
     const band = envelope.bands[channel];
-    if (band) bands[channel] = thinBand(band, 0, envelope.count, stride);
+    if (band) bands[channel] = thinBand(band, 0, envelope.count, 1);
   }
-  return { t, dt_s: envelope.dt_s * stride, bands };
+  return { t, dt_s: envelope.dt_s, bands };
 }
 
 /** Pieces one after the other, with an empty cell between them so that no line bridges the gap. */

@@ -1,5 +1,6 @@
 // Frames and windows of the daemon, decoded: docs/reference/live-frames.md.
 import { CHANNELS, LINES, type Band, type Channel, type Envelope } from "./channels.ts";
+import type { Told } from "./phases.ts";
 
 export interface Start {
   readonly run: string;
@@ -7,6 +8,8 @@ export interface Start {
   readonly order: number;
   readonly instrument: string;
   readonly role: string;
+  readonly mode: string;
+  readonly marks: string;
   readonly dt_ns: number;
   readonly t_ns: number;
 }
@@ -21,6 +24,7 @@ interface Piece {
   readonly count: number;
   readonly channels: readonly string[];
   readonly digital: boolean;
+  readonly lengths?: number;
 }
 
 export interface Header {
@@ -29,7 +33,7 @@ export interface Header {
   readonly start?: Start;
   readonly end?: { readonly error: string };
   readonly pieces: readonly Piece[];
-  readonly edges?: readonly (readonly [string, number, number, number])[];
+  readonly phases?: readonly Told[];
   readonly energy_j?: number;
   readonly charge_c?: number;
   readonly samples?: number;
@@ -73,7 +77,8 @@ export function decode(data: ArrayBuffer): Frame {
       at += 4 * Math.ceil((2 * piece.count) / 4);
     }
     const [t0_s, dt_s] = [piece.t0_ns / 1e9, piece.dt_ns / 1e9];
-    return { stretch: piece.stretch, first: piece.first, perBucket: piece.per_bucket, t0_s, dt_s, count: piece.count, bands };
+    const envelope = { stretch: piece.stretch, first: piece.first, perBucket: piece.per_bucket, t0_s, dt_s, count: piece.count, bands };
+    return piece.lengths === undefined ? envelope : { ...envelope, lastLength: piece.lengths };
   });
   return { header, envelopes, triggers: header.pieces.map((piece) => piece.trigger) };
 }

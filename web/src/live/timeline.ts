@@ -1,7 +1,7 @@
 // The newest buckets of the capture under way, in rings of fixed length: the oldest give way.
 import { CHANNELS, LINES, type Channel, type Envelope } from "./channels.ts";
 import { EMPTY, thinBand, type Columns } from "./columns.ts";
-import { placeAfter } from "./layout.ts";
+import { offsetAfter, type Placed } from "./layout.ts";
 
 type Ring = { low: Float64Array; high: Float64Array; mean: Float64Array };
 
@@ -14,6 +14,8 @@ export class Timeline {
   private stretch = -1;
   private offset_s = 0;
   private end_s = 0;
+  private whole = true;
+  private readonly places = new Map<number, number>();
   dt_s = 0;
 
   constructor(capacity: number) {
@@ -34,21 +36,47 @@ export class Timeline {
     this.stretch = -1;
     this.offset_s = 0;
     this.end_s = 0;
+    this.whole = true;
+    this.places.clear();
     this.rings.clear();
+  }
+
+  /** Something was missed: where the present stretch ends is not known until more of it comes. */
+  missed(): void {
+    this.whole = false;
+  }
+
+  /** Triggered stretches stand one after the other: whether all before this one have been seen to their ends, or `place` told. */
+  knows(stretch: number, triggered: boolean): boolean {
+    return !triggered || stretch === 0 || stretch === this.stretch || this.places.has(stretch) || (stretch === this.stretch + 1 && this.whole);
+  }
+
+  /** Where the stretches so far stand, from the store. */
+  place(placed: readonly Placed[]): void {
+    for (const one of placed) this.places.set(one.stretch, one.offset_s);
+  }
+
+  /** What is added to a stretch's own time; undefined before anything of it came. */
+  offset(stretch: number): number | undefined {
+    return this.places.get(stretch);
   }
 
   /** triggered: every stretch has a time axis of its own, so that they are put one after the other. */
   append(envelope: Envelope, triggered: boolean): void {
+    this.whole = true;
     if (envelope.stretch !== this.stretch) {
       const fresh = this.stretch < 0;
       this.stretch = envelope.stretch;
-      this.offset_s = triggered && !fresh ? placeAfter(this.end_s, envelope.t0_s, envelope.dt_s) : 0;
+      this.offset_s = triggered ? this.offsetOf(envelope, fresh) : 0;
+      this.places.set(this.stretch, this.offset_s);
       if (!fresh) this.blank(this.end_s);
     } else if (this.length && envelope.t0_s + this.offset_s > this.end_s + envelope.dt_s / 2) {
       this.blank(this.end_s);
     }
     for (let k = 0; k < envelope.count; k++) this.push(envelope, k);
-    this.dt_s = envelope.dt_s;
+    const { count, dt_s, perBucket, lastLength = perBucket } = envelope;
+    this.end_s = envelope.t0_s + this.offset_s + (count - 1 + lastLength / perBucket) * dt_s;
+    this.dt_s = dt_s;
   }
 
   /** What lies in [from_s, to_s], thinned to at most `most` cells. */
@@ -66,11 +94,17 @@ export class Timeline {
     return { t, dt_s: this.dt_s * stride, bands };
   }
 
+  private offsetOf(envelope: Envelope, fresh: boolean): number {
+    const known = this.places.get(envelope.stretch);
+    if (known !== undefined) return known;
+    const t0_s = envelope.t0_s - (envelope.first / envelope.perBucket) * envelope.dt_s;
+    return fresh ? 0 : offsetAfter(this.end_s, t0_s);
+  }
+
   private push(envelope: Envelope, k: number): void {
     const at = this.room();
     const t = envelope.t0_s + this.offset_s + k * envelope.dt_s;
     this.t[at] = t;
-    this.end_s = t + envelope.dt_s;
     for (const channel of CHANNELS) {
       const band = envelope.bands[channel];
       if (!this.rings.has(channel) && !worthARing(channel, band?.high[k])) continue;

@@ -1,5 +1,5 @@
 // Reading in the background: one at a time, asked again when asked meanwhile; a failure is told, not thrown.
-import { message } from "./tell.ts";
+import { reasonOf, tell } from "./tell.ts";
 
 export function inBackground(read: () => Promise<void>): () => void {
   let [busy, again] = [false, false];
@@ -11,9 +11,7 @@ export function inBackground(read: () => Promise<void>): () => void {
     busy = true;
     do {
       again = false;
-      await read().catch((error: unknown) => {
-        message.value = { text: error instanceof Error ? error.message : String(error), bad: true };
-      });
+      await read().catch((error: unknown) => tell(reasonOf(error), true));
     } while (again);
     busy = false;
   };

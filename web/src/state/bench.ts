@@ -4,11 +4,13 @@ import { request } from "../api/request.ts";
 import type { Capture, Job, Kpi, Lease, News, Run } from "../api/shapes.ts";
 import { Socket } from "../api/socket.ts";
 import { inBackground } from "./background.ts";
+import { outcome, stop } from "./stop.ts";
 
 export interface Status {
   readonly bench?: string | { readonly name?: string };
   readonly in_use_by?: string;
   readonly guard?: boolean | null;
+  readonly alarms?: readonly string[];
   readonly queue?: {
     readonly paused: boolean;
     readonly why_paused: string;
@@ -23,7 +25,9 @@ const RUNS = 25;
 const QUEUE_NEWS = new Set(["queue", "lease", "run_started", "run_resumed", "run_paused", "run_continued", "run_ended"]);
 const RUN_NEWS = new Set(["run_started", "run_resumed", "run_ended"]);
 const CAPTURE_NEWS = new Set(["capture_started", "capture_ended", "run_started", "run_resumed", "run_ended"]);
-const TELLING = new Set(["notice", "alarm", "guard", "run_started", "run_ended", "run_paused", "run_continued"]);
+/** Kinds of news after which the status says something else. */
+const STATUS_NEWS = new Set(["guard", "alarm", "bench"]);
+const TELLING = new Set(["notice", "alarm", "guard", "bench", "run_started", "run_ended", "run_paused", "run_continued"]);
 
 export const status = signal<Status>({});
 export const jobs = signal<readonly Job[]>([]);
@@ -31,7 +35,6 @@ export const runs = signal<readonly Run[]>([]);
 export const notices = signal<readonly News[]>([]);
 export const captures = signal<readonly Capture[]>([]);
 export const kpis = signal<readonly Kpi[]>([]);
-export const leftSeconds = signal<number | null>(null);
 /** The run the page shows: the one under way, or a past one that was picked. */
 export const shownRun = signal("");
 export const picked = signal(false);
@@ -40,6 +43,12 @@ export const benchName = computed(() => {
   const { bench } = status.value;
   return typeof bench === "string" ? bench : (bench?.name ?? "");
 });
+
+/** What stands against the bench until somebody has looked. */
+export const alarms = computed(() => [
+  ...(status.value.guard === false ? ["The guard is lost: nothing switches outputs off if the daemon dies."] : []),
+  ...new Set(status.value.alarms ?? []),
+]);
 
 export const news = new Socket("/news", (data) => {
   const item: unknown = JSON.parse(String(data));
@@ -53,7 +62,6 @@ export function show(run: string, byHand: boolean): void {
   shownRun.value = run;
   captures.value = [];
   kpis.value = [];
-  leftSeconds.value = null;
   if (run) {
     readCaptures();
     readKpis();
@@ -62,6 +70,10 @@ export function show(run: string, byHand: boolean): void {
 
 export const readQueue = inBackground(async () => {
   jobs.value = listed<Job>(await request("GET", "/jobs"), "jobs");
+  status.value = await request<Status>("GET", "/status");
+});
+
+const readStatus = inBackground(async () => {
   status.value = await request<Status>("GET", "/status");
 });
 
@@ -93,7 +105,8 @@ function heed(item: News): void {
   if (item.kind === "status") return startFrom(item.data as Status);
   if (TELLING.has(item.kind)) notices.value = [item, ...notices.value].slice(0, NOTICES);
   if ((item.kind === "run_started" || item.kind === "run_resumed") && !picked.value) show(item.run, false);
-  if (typeof item.data["left_s"] === "number") leftSeconds.value = item.data["left_s"];
+  if (item.kind === "bench" && "sources" in item.data) stop.value = outcome(item.data["sources"], item.text);
+  if (STATUS_NEWS.has(item.kind)) readStatus();
   if (QUEUE_NEWS.has(item.kind)) readQueue();
   if (RUN_NEWS.has(item.kind)) readRuns();
   if (item.run !== shownRun.value) return;

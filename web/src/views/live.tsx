@@ -1,98 +1,28 @@
-// The live view: what the board draws now; paused, down to single samples.
-import { effect, signal } from "@preact/signals";
+// The live view: what the board draws now; held still, down to single samples.
+import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { bytes, request } from "../api/request.ts";
-import type { Stretch } from "../api/shapes.ts";
-import { duration, si } from "../format/si.ts";
-import { at, between } from "../live/between.ts";
-import type { Value } from "../live/channels.ts";
-import { columnsOf, EMPTY, joined, type Columns } from "../live/columns.ts";
-import { decode } from "../live/frames.ts";
-import { layout, partsOf } from "../live/layout.ts";
-import { highest, tracksOf } from "../live/tracks.ts";
-import { panned, span, within, zoomed, type Range } from "../live/zoom.ts";
+import { si } from "../format/si.ts";
+import { UNITS } from "../live/channels.ts";
+import type { Reading } from "../live/reading.ts";
 import { logarithmic } from "../state/axis.ts";
-import { capture, drawn, frames, highestMarker, lost, timeline, totals, tracks } from "../state/live.ts";
-import { message } from "../state/tell.ts";
+import { captures, shownRun } from "../state/bench.ts";
+import { cross, hover, marks, pick } from "../state/cursor.ts";
+import { capture, frames, lost, trouble } from "../state/live.ts";
 import { repaint } from "../state/theme.ts";
-import { ChannelPlot, TracksPlot } from "./plot.ts";
+import { glance, goOn, highestMarker, look, panBy, paused, range, shown, togglePause, tracks, view, viewed, zoomBy } from "../state/view.ts";
+import { Phases } from "./phases.tsx";
+import { ChannelPlot, TracksPlot, type Cursor } from "./plot.ts";
+import { Readout } from "./readout.tsx";
 
-const SHOWN: readonly Value[] = ["current", "voltage", "power"];
-const WINDOW_S = 10;
-const POINTS = 1200;
-const LEAST_S = 5e-6;
+const SHOWN: readonly (keyof Reading)[] = ["current", "voltage", "power"];
+const FLAGS: Readonly<Record<string, string>> = { over_range: "over range", gap_before: "a gap in the samples", clipped: "clipped" };
 
-const paused = signal(false);
-const range = signal<Range>({ from_s: 0, to_s: WINDOW_S });
-const shown = signal<Columns>(EMPTY);
-const marks = signal<readonly [number | null, number | null]>([null, null]);
-
-let asked = 0;
-let stop = new AbortController();
-
-function live(): void {
-  const to_s = Math.max(timeline.newest_s, WINDOW_S);
-  range.value = { from_s: to_s - WINDOW_S, to_s };
-  display(timeline.view(range.value.from_s, range.value.to_s, POINTS));
-}
-
-/** What the store has of the present range: envelopes, or single samples when few are in it. */
-async function stored(): Promise<void> {
-  const now = capture.value;
-  if (!now) return;
-  stop.abort();
-  stop = new AbortController();
-  const mine = ++asked;
-  const place = `/runs/${now.run}/captures/${now.order}`;
-  try {
-    const parts = partsOf(layout(await request<Stretch[]>("GET", `${place}/stretches`)), range.value.from_s, range.value.to_s);
-    const pieces = await Promise.all(
-      parts.map(async (part) => {
-        const query = `stretch=${part.stretch}&start=${part.start}&stop=${part.stop}&points=${POINTS}`;
-        const frame = decode(await bytes(`${place}/window?${query}`, stop.signal));
-        return joined(frame.envelopes.map((envelope) => columnsOf(envelope, part.offset_s, POINTS)));
-      }),
-    );
-    if (mine === asked && paused.value) display(joined(pieces));
-  } catch (error) {
-    if (mine === asked && !(error instanceof DOMException)) message.value = { text: String((error as Error).message), bad: true };
-  }
-}
-
-function look(next: Range): void {
-  paused.value = true;
-  const whole = { from_s: Math.min(timeline.oldest_s, next.from_s), to_s: Math.max(timeline.newest_s, WINDOW_S) };
-  range.value = within(next, whole);
-  void stored();
-}
-
-export function togglePause(): void {
-  paused.value = !paused.value;
-  if (paused.value) void stored();
-}
-
-const zoomBy = (factor: number): void => look(zoomed(range.value, factor, 0.5, LEAST_S));
-const panBy = (share: number): void => look(panned(range.value, share));
-
-export function keyed(event: KeyboardEvent): void {
-  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLButtonElement) return;
-  const act: Record<string, () => void> = {
-    " ": togglePause,
-    "+": () => zoomBy(0.5),
-    "-": () => zoomBy(2),
-    ArrowLeft: () => panBy(-0.25),
-    ArrowRight: () => panBy(0.25),
-  };
-  const action = act[event.key];
-  if (action) {
-    event.preventDefault();
-    action();
-  }
-}
+const acts = { zoom: look, pick, hover };
+const cursor = (): Cursor => ({ a: marks.a.value, b: marks.b.value, cross: cross.value });
 
 export function Live() {
   return (
-    <section aria-label="Live samples">
+    <section aria-label="Live samples" data-live class={frames.state.value === "lost" && !paused.value ? "stale" : ""}>
       <div class="bar">
         <button type="button" aria-pressed={paused.value} onClick={togglePause} data-testid="pause">
           {paused.value ? "Go on" : "Pause"}
@@ -102,32 +32,59 @@ export function Live() {
         <button type="button" onClick={() => panBy(-0.25)} aria-label="Earlier">◀</button>
         <button type="button" onClick={() => panBy(0.25)} aria-label="Later">▶</button>
         <button type="button" aria-pressed={logarithmic.value} onClick={() => (logarithmic.value = !logarithmic.value)}>Log scale</button>
-        <span class="quiet">
-          {capture.value ? `${capture.value.capture} on ${capture.value.instrument}` : "no capture yet"}
-        </span>
+        <Which />
         <span class="quiet">{lost.value ? `${lost.value} frames missed` : ""}</span>
-        <span class="quiet" data-testid="link">{frames.state.value === "open" ? "" : "connection lost, trying again"}</span>
       </div>
-      {SHOWN.map((channel) => (
-        <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
-      ))}
-      <Tracks key={`${tracks.value.join()}-${repaint.value}`} />
+      <Troubles />
+      <div class="plots" role="group" aria-label="Plots" tabIndex={0}>
+        {SHOWN.map((channel) => (
+          <Plot key={`${channel}-${repaint.value}-${logarithmic.value}`} channel={channel} />
+        ))}
+        <Phases />
+        <Tracks key={`${tracks.value.join()}-${repaint.value}`} />
+      </div>
       <Readout />
     </section>
   );
 }
 
-const acts = {
-  zoom: look,
-  pick: (t_s: number, second: boolean): void => {
-    marks.value = second ? [marks.value[0], t_s] : [t_s, marks.value[1]];
-  },
-};
+/** The capture that is shown; a stored one of the run can be chosen. */
+function Which() {
+  const now = viewed.value;
+  const choose = (event: Event): void => {
+    const order = (event.target as HTMLSelectElement).value;
+    if (order) view(shownRun.value, Number(order));
+    else goOn();
+  };
+  const stored = captures.value.filter((one) => one.samples > 0);
+  const mine = now && now.run === shownRun.value && stored.some((one) => one.order === now.order);
+  return (
+    <select aria-label="Capture" value={!now ? "" : mine ? String(now.order) : "held"} onChange={choose}>
+      <option value="">{capture.value ? `live: ${capture.value.capture} on ${capture.value.instrument}` : "live: no capture yet"}</option>
+      {now && !mine && <option value="held" disabled>{now.capture}</option>}
+      {stored.map((one) => (
+        <option key={one.order} value={String(one.order)}>{one.key}</option>
+      ))}
+    </select>
+  );
+}
 
+function Troubles() {
+  const { error, flags, unseen } = viewed.value?.trouble ?? trouble.value;
+  const said = [
+    ...(error ? [`failed: ${error}`] : []),
+    ...flags.map((flag) => FLAGS[flag] ?? flag),
+    ...(unseen ? [`${unseen} blocks are missing here; the trace has them`] : []),
+  ];
+  return said.length ? <p class="warn" role="status" data-testid="trouble">This capture: {said.join("; ")}</p> : null;
+}
+
+/** The place under the pointer as a share of the plotted width: the axis beside it does not count. */
 function wheel(event: WheelEvent): void {
   event.preventDefault();
-  const box = event.currentTarget as HTMLElement;
-  look(zoomed(range.value, event.deltaY < 0 ? 0.7 : 1 / 0.7, event.offsetX / Math.max(1, box.clientWidth), LEAST_S));
+  const over = (event.currentTarget as HTMLElement).querySelector(".u-over")?.getBoundingClientRect();
+  const share = over ? (event.clientX - over.left) / Math.max(1, over.width) : 0.5;
+  zoomBy(event.deltaY < 0 ? 0.7 : 1 / 0.7, Math.min(1, Math.max(0, share)));
 }
 
 /** A plot of its own in a box; drawn when what it shows changes. */
@@ -146,71 +103,20 @@ function useDrawn(make: (box: HTMLElement) => { draw: () => void; destroy: () =>
   return box;
 }
 
-function Plot({ channel }: { readonly channel: Value }) {
+function Plot({ channel }: { readonly channel: keyof Reading }) {
   const box = useDrawn((element) => {
     const plot = new ChannelPlot(element, channel, logarithmic.peek() && channel !== "voltage", acts);
-    return { draw: () => plot.show(shown.value, range.value), destroy: () => plot.destroy() };
+    return { draw: () => plot.show(shown.value, range.value, cursor()), destroy: () => plot.destroy() };
   });
-  return <div class="plot" ref={box} role="img" aria-label={`${channel} over time`} data-channel={channel} />;
+  const said = `${channel} over time, ${paused.value ? "mean of what is shown" : "now"} ${si(glance.value.reading[channel], UNITS[channel])}`;
+  return <div class="plot" ref={box} role="img" aria-label={said} data-channel={channel} />;
 }
 
 function Tracks() {
   const box = useDrawn((element) => {
     const plot = new TracksPlot(element, tracks.peek(), acts);
-    return { draw: () => plot.show(shown.value, range.value, highestMarker.value), destroy: () => plot.destroy() };
+    return { draw: () => plot.show(shown.value, range.value, { ...cursor(), highest_v: highestMarker.value }), destroy: () => plot.destroy() };
   });
   const names = tracks.value.join(", ") || "no marker and no digital lines";
   return <div class="plot" ref={box} role="img" aria-label={`${names} over time`} data-tracks={tracks.value.join()} />;
-}
-
-/** What is shown decides which tracks there are; those seen in a capture stay. */
-function display(columns: Columns): void {
-  tracks.value = tracksOf(columns, tracks.peek());
-  highestMarker.value = Math.max(highestMarker.peek(), highest(columns, "marker"));
-  shown.value = columns;
-}
-
-function Readout() {
-  const [one, other] = marks.value;
-  const found = one !== null && other !== null ? between(shown.value, one, other) : null;
-  const here = one === null ? null : at(shown.value, one);
-  return (
-    <p class="readout" role="status">
-      <span>shown: {duration(span(range.value))}, {shown.value.dt_s ? `${si(shown.value.dt_s, "s", 3)} a point` : "nothing"}</span>
-      {totals.value && <span>capture so far: {si(totals.value.energy_j, "J")}, {si(totals.value.charge_c, "C")}</span>}
-      {here && <span>A at {si(one, "s", 6)}: {si(here.current, "A")}, {si(here.voltage, "V")}, {si(here.power, "W")}</span>}
-      {found && (
-        <span>
-          A to B: {duration(found.length_s)}, {si(found.energy_j, "J")}, {si(found.charge_c, "C")}, mean {si(found.power_w, "W")}
-        </span>
-      )}
-      <span class="quiet">click sets A, shift-click sets B; drag or wheel zooms; space pauses</span>
-    </p>
-  );
-}
-
-/** For whoever measures this page from outside: frames drawn, when the capture began (ms, UTC), and how far its samples reach (s). */
-function tell(): void {
-  const { dataset } = document.documentElement;
-  dataset["frames"] = String(Number(dataset["frames"] ?? 0) + 1);
-  dataset["began"] = String((capture.value?.t_ns ?? 0) / 1e6);
-  dataset["newest"] = String(timeline.newest_s);
-}
-
-/** Draws at the screen's pace, and only what is new. */
-export function follow(): () => void {
-  let [seen, going] = [-1, true];
-  const step = (): void => {
-    if (!going) return;
-    if (drawn.value !== seen && !paused.value) {
-      seen = drawn.value;
-      live();
-      tell();
-    }
-    requestAnimationFrame(step);
-  };
-  requestAnimationFrame(step);
-  return () => {
-    going = false;
-  };
 }

@@ -8,7 +8,11 @@ import { valueRange, type Range } from "../live/zoom.ts";
 import { colour } from "../state/theme.ts";
 
 const SYNC = "live";
+export const RIGHT = 24; // room for half of the last time
 const LEFT = 76; // the width of the value axis: all plots stand under each other
+const LABEL = 18; // of the axis' name, left of it
+/** Where the plotted part begins, in px from the left of the box. */
+export const INSET = LEFT + LABEL;
 const PLOT_HEIGHT = 130;
 const TIME_HEIGHT = 34;
 const TRACK_HEIGHT = 20;
@@ -17,18 +21,30 @@ const LEAST_WIDTH = 200;
 export interface Acts {
   readonly zoom: (range: Range) => void;
   readonly pick: (t_s: number, second: boolean) => void;
+  /** share: of the plotted width; null when the pointer has left. */
+  readonly hover: (share: number | null) => void;
 }
+
+/** Instants that are marked on every plot, in s. cross: the keyboard's crosshair. */
+export interface Cursor {
+  readonly a: number | null;
+  readonly b: number | null;
+  readonly cross: number | null;
+}
+
+const NO_CURSOR: Cursor = { a: null, b: null, cross: null };
 
 export class ChannelPlot {
   private readonly plot: uPlot;
   private readonly channel: Value;
   private readonly box: HTMLElement;
   private readonly log: boolean;
+  private cursor = NO_CURSOR;
 
   constructor(box: HTMLElement, channel: Value, log: boolean, acts: Acts) {
     [this.box, this.channel, this.log] = [box, channel, log];
     const labels = log ? decadeLabels : axisLabels;
-    const axis = { ...ink(), size: LEFT, label: channel, labelSize: 18, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
+    const axis = { ...ink(), size: LEFT, label: channel, labelSize: LABEL, values: (_: uPlot, ticks: number[]) => labels(ticks, UNITS[channel]) };
     const range = (_: uPlot, low: number | null, high: number | null): [number, number] => valueRange(low, high, log);
     this.plot = new uPlot(
       {
@@ -37,6 +53,7 @@ export class ChannelPlot {
         axes: [{ ...ink(), size: 0, values: () => [] }, axis],
         series: [{}, { stroke: "transparent" }, { stroke: "transparent" }, { stroke: colour("line"), width: 1.2 }],
         bands: [{ series: [2, 1], fill: colour("band") }],
+        hooks: { ...common(box, PLOT_HEIGHT, acts).hooks, draw: [(plot) => paintCursor(plot, this.cursor, true)] },
       },
       [[], [], [], []],
       box,
@@ -44,7 +61,8 @@ export class ChannelPlot {
     picking(this.plot, acts);
   }
 
-  show(columns: Columns, range: Range): void {
+  show(columns: Columns, range: Range, cursor: Cursor): void {
+    this.cursor = cursor;
     fit(this.plot, this.box, PLOT_HEIGHT);
     const band = columns.bands[this.channel];
     const empty = columns.t.map(() => null);
@@ -68,12 +86,13 @@ export class TracksPlot {
   private readonly height: number;
   private columns: Columns | null = null;
   private highest_v = 0;
+  private cursor = NO_CURSOR;
 
   constructor(box: HTMLElement, tracks: readonly Channel[], acts: Acts) {
     this.box = box;
     this.height = tracks.length * TRACK_HEIGHT + TIME_HEIGHT;
     const rows = Math.max(1, tracks.length);
-    const axis = { ...ink(), size: LEFT, label: " ", labelSize: 18, grid: { show: false }, ticks: { show: false } };
+    const axis = { ...ink(), size: LEFT, label: " ", labelSize: LABEL, grid: { show: false }, ticks: { show: false } };
     this.plot = new uPlot(
       {
         ...common(box, this.height, acts),
@@ -83,7 +102,7 @@ export class TracksPlot {
           { ...axis, splits: () => tracks.map((_, row) => rows - row - 0.5), values: () => [...tracks] },
         ],
         series: [{}, { stroke: "transparent" }],
-        hooks: { ...common(box, this.height, acts).hooks, draw: [(plot) => this.paint(plot, tracks)] },
+        hooks: { ...common(box, this.height, acts).hooks, draw: [(plot) => this.paint(plot, tracks), (plot) => paintCursor(plot, this.cursor, false)] },
       },
       [[], []],
       box,
@@ -91,8 +110,8 @@ export class TracksPlot {
     picking(this.plot, acts);
   }
 
-  show(columns: Columns, range: Range, highest_v: number): void {
-    [this.columns, this.highest_v] = [columns, highest_v];
+  show(columns: Columns, range: Range, cursor: Cursor & { readonly highest_v: number }): void {
+    [this.columns, this.cursor, this.highest_v] = [columns, cursor, cursor.highest_v];
     fit(this.plot, this.box, this.height);
     this.plot.batch(() => {
       this.plot.setData([columns.t, columns.t.map(() => null)], true);
@@ -140,7 +159,7 @@ function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Option
   return {
     width: Math.max(LEAST_WIDTH, box.clientWidth),
     height,
-    padding: [8, 24, 4, 0],
+    padding: [8, RIGHT, 4, 0],
     legend: { show: false },
     cursor: { sync: { key: SYNC }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
     hooks: { setSelect: [select] },
@@ -148,7 +167,41 @@ function common(box: HTMLElement, height: number, acts: Acts): Pick<uPlot.Option
 }
 
 function picking(plot: uPlot, acts: Acts): void {
-  plot.over.addEventListener("click", (event) => acts.pick(plot.posToVal(event.offsetX, "x"), event.shiftKey));
+  const left = (event: MouseEvent): number => event.clientX - plot.over.getBoundingClientRect().left;
+  plot.over.addEventListener("click", (event) => acts.pick(plot.posToVal(left(event), "x"), event.shiftKey));
+  plot.over.addEventListener("mousemove", (event) => acts.hover(left(event) / Math.max(1, plot.over.clientWidth)));
+  plot.over.addEventListener("mouseleave", () => acts.hover(null));
+}
+
+/** A and B as lines, with their names where there is room, what lies between them shaded; the keyboard's crosshair dashed. */
+function paintCursor(plot: uPlot, { a, b, cross }: Cursor, named: boolean): void {
+  if (a === null && b === null && cross === null) return;
+  const { ctx, bbox } = plot;
+  const x = (t_s: number): number => Math.round(plot.valToPos(t_s, "x", true));
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  if (a !== null && b !== null) {
+    ctx.fillStyle = colour("between");
+    ctx.fillRect(x(Math.min(a, b)), bbox.top, Math.abs(x(b) - x(a)), bbox.height);
+  }
+  [ctx.strokeStyle, ctx.fillStyle, ctx.lineWidth] = [colour("mark"), colour("mark"), 1.5 * uPlot.pxRatio];
+  [ctx.font, ctx.textBaseline] = [`bold ${12 * uPlot.pxRatio}px system-ui, sans-serif`, "top"];
+  const gap = 4 * uPlot.pxRatio;
+  for (const [name, t_s] of [["A", a], ["B", b], ["", cross]] as const) {
+    if (t_s === null) continue;
+    ctx.setLineDash(name ? [] : [gap, gap]);
+    ctx.beginPath();
+    ctx.moveTo(x(t_s), bbox.top);
+    ctx.lineTo(x(t_s), bbox.top + bbox.height);
+    ctx.stroke();
+    if (!named) continue;
+    const turned = x(t_s) > bbox.left + bbox.width - 5 * gap;
+    ctx.textAlign = turned ? "right" : "left";
+    ctx.fillText(name, x(t_s) + (turned ? -gap : gap), bbox.top + gap / 2);
+  }
+  ctx.restore();
 }
 
 function fit(plot: uPlot, box: HTMLElement, height: number): void {

@@ -1,13 +1,18 @@
-// The queue with its controls, and the lease.
+// The queue with its controls.
 import { useRef } from "preact/hooks";
 import { request } from "../api/request.ts";
 import type { Job } from "../api/shapes.ts";
-import { duration, instant } from "../format/si.ts";
+import { duration } from "../format/si.ts";
+import { instantIn } from "../format/when.ts";
 import { jobs, readQueue, show, status } from "../state/bench.ts";
 import { told } from "../state/tell.ts";
+import { Edit } from "./edit.tsx";
+import { Lease } from "./lease.tsx";
 
-async function act(method: string, path: string, done: string, body?: unknown): Promise<void> {
-  if (await told(() => request(method, path, body), done)) readQueue();
+async function act(method: string, path: string, done: string, body?: unknown): Promise<boolean> {
+  const worked = await told(() => request(method, path, body), done);
+  if (worked) readQueue();
+  return worked;
 }
 
 function sure(text: string, then: () => void): () => void {
@@ -18,6 +23,7 @@ function sure(text: string, then: () => void): () => void {
 
 export function Queue() {
   const paused = status.value.queue?.paused ?? false;
+  const waiting = jobs.value.filter((job) => job.state === "queued");
   return (
     <section aria-label="Queue">
       <h2>Queue</h2>
@@ -26,12 +32,12 @@ export function Queue() {
           {paused ? "Let the queue go on" : "Pause the queue"}
         </button>
         {paused && <span class="warn">paused: {status.value.queue?.why_paused}</span>}
-        {status.value.queue?.lease && <span class="warn">reserved by {status.value.queue.lease.who} until {instant(status.value.queue.lease.until_ns)}</span>}
       </div>
+      <Lease act={act} />
       <Submit />
       <ul class="jobs">
         {jobs.value.map((job) => (
-          <Row key={job.id} job={job} />
+          <Row key={job.id} job={job} waiting={waiting} />
         ))}
       </ul>
       {jobs.value.length === 0 && <p class="quiet">No jobs.</p>}
@@ -39,24 +45,35 @@ export function Queue() {
   );
 }
 
-function Row({ job }: { readonly job: Job }) {
+/** waiting: all that wait, in their order. */
+function Row({ job, waiting }: { readonly job: Job; readonly waiting: readonly Job[] }) {
   const at = `/jobs/${job.id}`;
+  const place = waiting.indexOf(job);
+  const [before, after] = [waiting[place - 1], waiting[place + 1]];
+  const move = (text: string, body: unknown): void => void act("POST", `${at}/move`, `${job.plan_name}: ${text}`, body);
   return (
     <li class={`job ${job.state}`} data-job={job.id}>
       <span class="name">{job.plan_name}</span> <span class="tag">{job.state}</span>{" "}
       <span class="quiet">
         {job.submitted_by}
         {job.estimate_s === null ? "" : ` · ${duration(job.estimate_s)}`}
-        {job.not_before_ns ? ` · not before ${instant(job.not_before_ns)}` : ""}
-        {job.recurrence ? ` · every ${job.recurrence} ${job.zone}` : ""}
-      </span>
+        {job.urgent ? " · runs next" : ""}
+        {job.priority ? ` · priority ${job.priority}` : ""}
+        {job.state === "queued" && job.not_before_ns !== null ? ` · not before ${instantIn(job.not_before_ns, job.zone)}` : ""}
+        {job.recurrence ? ` · repeats at ${job.recurrence} (${job.zone})` : ""}
+      </span>{" "}
+      {job.tags.map((tag) => <span key={tag} class="tag">{tag}</span>)}
+      {job.note && <p class="note">{job.note}</p>}
       <span class="buttons">
         {job.state === "queued" && (
           <>
-            <button type="button" onClick={() => void act("POST", `${at}/move`, "moved first", { where: "first" })}>First</button>
-            <button type="button" onClick={() => void act("POST", `${at}/move`, "moved last", { where: "last" })}>Last</button>
+            <button type="button" disabled={!before} onClick={() => move("moved first", { where: "first" })}>First</button>
+            <button type="button" disabled={!before} onClick={() => before && move("moved up", { where: "before", other: before.id })}>Up</button>
+            <button type="button" disabled={!after} onClick={() => after && move("moved down", { where: "after", other: after.id })}>Down</button>
+            <button type="button" disabled={!after} onClick={() => move("moved last", { where: "last" })}>Last</button>
             <button type="button" onClick={() => void act("POST", `${at}/run-now`, "runs next")}>Run now</button>
             <button type="button" onClick={sure(`Cancel ${job.plan_name}?`, () => void act("DELETE", at, "cancelled"))}>Cancel</button>
+            <Edit job={job} save={(changed) => void act("PATCH", at, "changed", changed)} />
           </>
         )}
         {job.state === "running" && <button type="button" onClick={() => void act("POST", `${at}/pause`, "pauses after this capture")}>Pause</button>}

@@ -1,11 +1,16 @@
-// The run that is shown: progress, figures as they come, power against rate.
-import { figure } from "../format/figure.ts";
-import { captures, kpis, notices, runs, show, shownRun } from "../state/bench.ts";
-import { rates, Rates } from "./rates.tsx";
+// The run that is shown: progress, power against rate and figures as they come.
+import { useEffect, useState } from "preact/hooks";
+import { curves } from "../figures/curves.ts";
+import { progress } from "../figures/progress.ts";
+import { duration } from "../format/si.ts";
+import { captures, kpis, runs, show, shownRun } from "../state/bench.ts";
+import { Figures } from "./figures.tsx";
+import { Rates } from "./rates.tsx";
+
+const TICK_MS = 5000; // how often the time left is told anew
 
 export function Run() {
-  const done = captures.value.filter((one) => one.state === "finished").length;
-  const failed = captures.value.filter((one) => one.state === "failed");
+  const found = curves(kpis.value);
   return (
     <section aria-label="Run">
       <h2>Run {shownRun.value}</h2>
@@ -17,49 +22,27 @@ export function Run() {
           ))}
         </select>
       </label>
-      {captures.value.length > 0 && (
-        <p>
-          <progress max={captures.value.length} value={done} aria-label="captures done" /> {done} of {captures.value.length} captures
-          {failed.length > 0 && <span class="warn"> · {failed.length} failed</span>}
-        </p>
-      )}
+      {captures.value.length > 0 && <Progress />}
       {shownRun.value && <p><a href={`api/v1/runs/${shownRun.value}/report?format=html`} target="_blank" rel="noreferrer">Report</a></p>}
-      {rates(kpis.value).length > 0 && <Rates />}
+      {found.length > 0 && <Rates curves={found} />}
       <Figures />
-      <h3>Notices</h3>
-      <ul class="notices">
-        {notices.value.map((one) => (
-          <li key={one.t_ns} class={one.kind === "alarm" || one.kind === "guard" ? "warn" : ""}>{one.text}</li>
-        ))}
-      </ul>
     </section>
   );
 }
 
-function Figures() {
-  const rows = kpis.value.filter((kpi) => kpi.value !== null);
-  if (!rows.length) return <p class="quiet">No figures yet; they come as captures finish.</p>;
+function Progress() {
+  const [now_ms, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = window.setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => window.clearInterval(timer);
+  }, []);
+  const { done, failed, all, present, left_s } = progress(captures.value, now_ms * 1e6);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Figures">
-      <table>
-        <thead>
-          <tr><th scope="col">figure</th><th scope="col">at</th><th scope="col">value ± U95</th><th scope="col">remarks</th></tr>
-        </thead>
-        <tbody>
-          {rows.map((kpi) => {
-            const shown = figure(kpi);
-            return (
-              <tr key={`${kpi.id} ${kpi.at}`}>
-                <th scope="row">{kpi.id}</th>
-                <td>{kpi.at}</td>
-                <td class="number">{`${shown.value} ${shown.u95} ${shown.unit}`}</td>
-                <td class="quiet">{kpi.flags.join("; ")}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <p data-testid="progress">
+      <progress max={all} value={done} aria-label="captures done" /> {done} of {all} captures
+      {failed > 0 && <span class="warn"> · {failed} failed</span>}
+      {left_s !== null && ` · about ${duration(left_s)} left`}
+      {present && <><br /><span class="quiet">now {present.key}</span></>}
+    </p>
   );
 }
-

@@ -1,4 +1,4 @@
-"""An outbox that ends with the process: for sinks whose messages mean nothing afterwards."""
+"""The contract of an outbox in its plainest form, in memory: what the one on disk is compared with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from labd.outbox.contract import Books, Caps, Lent, Message
 
 
-class MemoryOutbox:
+class PlainOutbox:
     """See `Outbox`."""
 
     def __init__(self, caps: Caps | None = None, *, now_ns: Callable[[], int] = time.time_ns) -> None:
@@ -16,6 +16,7 @@ class MemoryOutbox:
         self._now_ns = now_ns
         # size: caps.bytes; policy: the oldest is dropped; counter: books.dropped
         self._waiting: dict[int, Message] = {}
+        self._put_ns: dict[int, int] = {}
         self._lent: set[int] = set()
         self._cursors: dict[str, int] = {}
         self._last_id = 0
@@ -26,6 +27,7 @@ class MemoryOutbox:
         for message in messages:
             self._last_id += 1
             self._waiting[self._last_id] = message
+            self._put_ns[self._last_id] = self._now_ns()
         if source:
             self._cursors[source] = cursor
         self._drop()
@@ -62,12 +64,14 @@ class MemoryOutbox:
         return len(taken)
 
     def _drop(self) -> None:
+        """The oldest beyond the caps."""
         oldest_ns = self._now_ns() - round(self._caps.age_s * 1e9)
-        held = sum(len(message.body) for message in self._waiting.values())
-        for number, message in list(self._waiting.items()):
-            if held <= self._caps.bytes and message.t_ns >= oldest_ns:
-                break
+        self._gone([number for number in self._waiting if self._put_ns[number] < oldest_ns])
+        while self.books().waiting_bytes > self._caps.bytes:
+            self._gone([next(iter(self._waiting))])
+
+    def _gone(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
             del self._waiting[number]
             self._lent.discard(number)
-            held -= len(message.body)
-            self._dropped += 1
+        self._dropped += len(numbers)

@@ -1,0 +1,121 @@
+"""Stored runs over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from labd.api.app import create_app
+from labd.store import archive
+from labd.store.archive import TRANSFER
+from labd.store.catalogue import Catalogue
+from labd.store.rows import NewRun, RunState
+from labd.stream.session import WAITING_CALLS
+from tests.analyse.stored_run import copy_of_a_run
+from tests.api.served import Api, api
+from tests.store.held import held
+
+
+@pytest.fixture
+async def given(tmp_path: Path) -> AsyncIterator[Api]:
+    async with api(tmp_path) as found:
+        yield found
+
+
+async def test_a_run_is_deleted_with_its_traces_unless_it_goes_on(given: Api) -> None:
+    catalogue = given.services.catalogue
+    run = (await catalogue.do(lambda c: c.runs.create(NewRun("b", "", "p", ""), []))).id
+    traces = catalogue.folder / "traces" / run
+    traces.mkdir(parents=True)
+    assert (await given.ask("DELETE", f"runs/{run}")).status_code == 409
+    assert traces.exists()
+    await catalogue.do(lambda c: c.runs.end(run, RunState.FINISHED))
+    assert (await given.ask("DELETE", f"runs/{run}")).status_code == 204
+    assert not traces.exists()
+    assert (await given.ask("GET", f"runs/{run}")).status_code == 404
+
+
+async def gone_before_the_first_byte(app: FastAPI, path: str) -> None:
+    """A client that asks and hangs up."""
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise OSError("nobody is there")
+
+    headers = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
+    with pytest.raises(ClientDisconnect):
+        await app(scope | {"asgi": {"spec_version": "2.4"}, "http_version": "1.1", "scheme": "http"}, receive, send)
+
+
+@pytest.fixture
+async def stored(tmp_path: Path) -> AsyncIterator[tuple[Api, str]]:
+    """With a run that has been measured."""
+    run = copy_of_a_run(tmp_path / "store")
+    async with api(tmp_path) as found:
+        yield found, run
+
+
+async def test_a_run_goes_out_and_comes_in_and_leaves_nothing_in_between(stored: tuple[Api, str], tmp_path: Path) -> None:
+    given, run = stored
+    content = (await given.ask("GET", f"runs/{run}/archive")).content
+    assert list((given.services.catalogue.folder / TRANSFER).iterdir()) == []
+    (tmp_path / "run.zip").write_bytes(content)
+    with Catalogue.open(tmp_path / "other"):
+        assert archive.read(tmp_path / "run.zip", tmp_path / "other") == run
+    await given.ask("DELETE", f"runs/{run}")
+    headers = {"content-type": "application/zip"}
+    assert (await given.ask("POST", "runs/import", content=content, headers=headers)).json() == {"run": run}
+    assert list((given.services.catalogue.folder / TRANSFER).iterdir()) == []
+
+
+async def test_an_archive_that_nobody_fetches_leaves_nothing_behind(stored: tuple[Api, str]) -> None:
+    given, run = stored
+    await gone_before_the_first_byte(create_app(given.services), f"/api/v1/runs/{run}/archive")
+    assert list((given.services.catalogue.folder / TRANSFER).iterdir()) == []
+
+
+async def test_no_transfer_takes_the_space_that_is_to_stay_free(tmp_path: Path) -> None:
+    run = copy_of_a_run(tmp_path / "store")
+    async with api(tmp_path, least_free=10**18) as given:
+        folder = given.services.catalogue.folder
+        out = await given.ask("GET", f"runs/{run}/archive")
+        archive.write(folder, run, tmp_path / "run.zip")
+        content = (tmp_path / "run.zip").read_bytes()
+        back = await given.ask("POST", "runs/import", content=content, headers={"content-type": "application/zip"})
+        assert (out.status_code, back.status_code) == (409, 409)
+        assert "the archive needs" in out.json()["detail"]
+        assert "the import needs" in back.json()["detail"]
+        assert list((folder / TRANSFER).iterdir()) == []
+
+
+def nothing(_: Catalogue) -> None:
+    return None
+
+
+@pytest.mark.parametrize("path", ["runs", "jobs", "lease"])
+async def test_what_is_listed_does_not_wait_for_what_is_written(given: Api, path: str) -> None:
+    async with held(given.services.catalogue.do):
+        assert (await given.ask("GET", path)).status_code == 200
+
+
+async def test_more_readers_than_may_wait_are_told_to_come_again_and_the_queue_takes_plans_all_the_same(given: Api) -> None:
+    catalogue = given.services.catalogue
+    async with held(catalogue.read):
+        waiting = [asyncio.ensure_future(catalogue.read(nothing)) for _ in range(WAITING_CALLS)]
+        await asyncio.sleep(0)
+        answer = await given.ask("GET", "runs")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "too much is read" in answer.json()["detail"]
+        assert (await given.submit())["state"] == "queued"
+    await asyncio.gather(*waiting)
+    assert (await given.ask("GET", "runs")).json() == []
