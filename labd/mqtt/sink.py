@@ -23,10 +23,10 @@ from labd.mqtt.feeder import Feeder
 from labd.mqtt.identity import identity
 from labd.mqtt.means import Means
 from labd.mqtt.messages import Topics
-from labd.mqtt.patience import LONGEST_S, Patience
 from labd.mqtt.section import MqttSection
 from labd.outbox.contract import Caps
 from labd.outbox.session import OutboxSession
+from labd.patience import LONGEST_S, Patience
 from labd.store.folder import slug
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed

@@ -11,7 +11,7 @@ from aiomqtt import MqttError
 
 from labd.mqtt.connection import Connection, Refused, packet_bytes
 from labd.mqtt.delivery import Delivery
-from labd.mqtt.patience import FIRST_S, LONGEST_S, Patience
+from labd.patience import FIRST_S, LONGEST_S, Patience
 from labd.outbox.contract import Books, Caps, Message
 from labd.outbox.session import OutboxSession
 from labd.stream.news import NewsKind
