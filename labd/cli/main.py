@@ -23,6 +23,7 @@ from labd.cli import (
     doctor,
     drivers,
     export,
+    grafana,
     init,
     lease,
     queue,
@@ -50,7 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (demo, init, check, run, runs, show, report, export, analyse, archive, drivers)
-OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, doctor, bench, token, units)
+OF_THE_DAEMON = (serve, submit, queue, watch, lease, status, doctor, bench, token, units, grafana)
 for module in (*COMMANDS, *OF_THE_DAEMON):
     module.register(app)
 
