@@ -20,7 +20,6 @@ from aiomqtt import Client, MqttError, Will
 from labd.deadline import deadline
 from labd.errors import FileError, LabdError
 from labd.mqtt import messages
-from labd.mqtt.means import Means
 from labd.mqtt.messages import Topics
 from labd.mqtt.section import MqttSection
 from labd.outbox.contract import Caps, Lent, Message, Outbox
@@ -30,6 +29,7 @@ from labd.store.folder import slug
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub
+from labd.stream.means import Means
 from labd.stream.news import News, NewsKind
 from labd.stream.session import InstrumentSession
 
