@@ -31,6 +31,7 @@ MODULES = {
     "token": ("token",),
     "units": ("units", "guard"),
     "bench": ("bench",),
+    "grafana": ("grafana",),
 }
 
 

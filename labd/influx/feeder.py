@@ -55,7 +55,8 @@ class Feeder:
         return bool(self._runs)
 
     async def begin(self) -> None:
-        """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does."""
+        """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does. Once an outbox; before
+        the others, and harmless to repeat."""
         newest = await self._catalogue.read(lambda catalogue: catalogue.runs.newest_event())
         await self._outbox.change(partial(_begun, newest))
 

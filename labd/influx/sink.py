@@ -25,13 +25,16 @@ from labd.outbox.contract import Caps, Gap, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.patience import LONGEST_S
 from labd.store.session import CatalogueSession
+from labd.stream.feed import Feed
 from labd.stream.hub import Hub
+from labd.stream.means import Means
 from labd.stream.news import News, NewsKind
 from labd.stream.session import InstrumentSession
 
 FOLLOW_S = 0.5  # between two looks at a trace that is being recorded
 LOOK_S = 5.0  # at the catalogue, should no news have come
 ITSELF_S = 10.0
+LOOK_AT_ITSELF_S = 1.0
 GOODBYE_S = 3.0
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class Around:
 
     catalogue: CatalogueSession
     news: Hub[News]
+    feed: Hub[Feed]
     folder: Path
     itself: Itself
 
@@ -109,6 +113,7 @@ class InfluxSink:
                             await self._feeder.figures(run_id)
 
     async def _followed(self) -> None:
+        await self._feeder.begin()
         while True:
             while await self._feeder.traces():
                 self._woken.set()
@@ -141,21 +146,30 @@ class InfluxSink:
 
     async def _told(self) -> None:
         """What the daemon says of itself, every ten seconds and at every change of what it does."""
-        with self._around.news.subscribe("influx itself", size=1) as news:  # newest wins: only that there is some matters
+        means, energy_j, told_s = Means(), None, -ITSELF_S
+        with (
+            self._around.news.subscribe("influx itself", size=1) as news,  # newest wins: only that there is some matters
+            self._around.feed.subscribe("influx itself", size=4096) as feed,  # newest wins: only this energy is short of what is lost
+        ):
             while True:
-                found = await self._around.itself()
-                t_ns = time.time_ns()
-                body = points.of_itself("bench", {"bench": self._bench}, t_ns, found["bench"])
-                for sink, values in found.items():
-                    if sink != "bench":
-                        body += points.of_itself("outbox", {"bench": self._bench, "sink": sink}, t_ns, values)
-                await self._outbox.change(partial(_put, [message("itself", body, t_ns, t_ns)]))
-                self._woken.set()
-                self._errors.pop("itself", None)
-                with suppress(TimeoutError):
-                    async with deadline(ITSELF_S):
-                        await anext(news)
-                await asyncio.sleep(1.0)
+                for item in feed.drained():
+                    means.add(item)
+                energy_j = (means.taken() or {}).get("energy", energy_j)
+                if news.drained() or time.monotonic() >= told_s + ITSELF_S:
+                    told_s = time.monotonic()
+                    await self._say({"run": means.run_id, "capture": means.capture, "energy": energy_j})
+                    self._errors.pop("itself", None)
+                await asyncio.sleep(LOOK_AT_ITSELF_S)
+
+    async def _say(self, capture: Mapping[str, Any]) -> None:
+        found = await self._around.itself()
+        t_ns = time.time_ns()
+        body = points.of_itself("bench", {"bench": self._bench}, t_ns, {**found["bench"], **capture})
+        for sink, values in found.items():
+            if sink != "bench":
+                body += points.of_itself("outbox", {"bench": self._bench, "sink": sink}, t_ns, values)
+        await self._outbox.change(partial(_put, [message("itself", body, t_ns, t_ns)]))
+        self._woken.set()
 
 
 def _put(messages: list[Message], outbox: Outbox) -> None:

@@ -24,7 +24,7 @@ SOURCES = {
     for path in sorted(folder.rglob("*.py"))
     if not path.is_relative_to(GENERATED)
 }
-ALL = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+ALL = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "dashboards").rglob("*.py")])
 CEILING = 500
 SAY_NOTHING = {"utils", "util", "helper", "helpers", "manager", "managers", "common", "base", "misc", "core"}
 
