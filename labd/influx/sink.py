@@ -20,7 +20,7 @@ from labd.influx.feeder import Feeder, message
 from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sender import Sender
-from labd.influx.transport import V1, V2
+from labd.influx.transport import transport_of
 from labd.outbox.contract import Caps, Gap, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.patience import LONGEST_S
@@ -124,7 +124,7 @@ class InfluxSink:
     async def _sent(self) -> None:
         section = self._section
         server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
-        async with V1(server) if section.api == "v1" else V2(server) as transport:
+        async with transport_of(section.api, server) as transport:
             self._errors.pop("sender", None)
             try:
                 while True:

@@ -37,10 +37,13 @@ PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
 @dataclass(slots=True)
 class FakeBench:
     said: list[str] = field(default_factory=list)
+    sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def status(self) -> BenchStatus:
         queue = QueueStatus(paused=False, why_paused="", waiting=0, job="", job_paused=False, lease=None)
-        return BenchStatus("demo", "", True, "", queue, None, {}, (), "store", 10**9, 1.5, Footprint(10**8, 20, 5, 9), {"labd": "0"})
+        return BenchStatus(
+            "demo", "", True, "", queue, None, self.sinks, (), "store", 10**9, 1.5, Footprint(10**8, 20, 5, 9), {"labd": "0"}
+        )
 
     def effective(self) -> Mapping[str, Any]:
         return {"name": "demo"}
