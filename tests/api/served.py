@@ -20,6 +20,7 @@ from labd.api.services import Access, Services
 from labd.bench.check import Finding
 from labd.bench.control import RunControl
 from labd.guard.wire import OffResult
+from labd.influx.replay import Raw, Sent
 from labd.live.view import LiveView
 from labd.live.windows import Windows
 from labd.queue.scheduler import QueueStatus, Scheduler
@@ -61,6 +62,10 @@ class FakeBench:
 
     async def doctor(self) -> Sequence[Finding]:
         return [Finding("disk", True, "half full")]
+
+    async def replay(self, run_id: str, raw: Raw | None) -> Sent:
+        self.said.append(f"replayed {run_id} {raw}")
+        return Sent(10, 0)
 
     async def plan_check(self, text: str) -> PlanCheck:
         plan = bench_file.plan_of(text, Path("plan"))
