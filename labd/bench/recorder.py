@@ -63,7 +63,8 @@ class Recorder:
 
     async def begin(self, acquisition: Acquisition) -> None:
         self.acquisition = acquisition
-        run, plan = self._subject.run_id, self._subject.plan
+        run, plan, now_ns = self._subject.run_id, self._subject.plan, time.time_ns()
+        self._writer.know(utc_ns=now_ns)
         start = FeedStart(
             run_id=run,
             capture=plan.key,
@@ -74,13 +75,14 @@ class Recorder:
             mode=plan.point.mode,
             marks=plan.marks,
             acquisition=acquisition,
-            t_ns=time.time_ns(),
+            t_ns=now_ns,
         )
         self._feed.publish(start)
 
     async def write(self, block: Block, *, stretch: int, trigger: bool) -> None:
         received_ns = time.time_ns()
-        facts = {"event": stretch} if trigger else None
+        zero_ns = received_ns - block.t0_ns - len(block) * block.dt_ns
+        facts = {"event": stretch, "utc_ns": zero_ns} if trigger else None
         await _on_disk(self._disk, partial(self._writer.write, block, trigger=facts), self._writer.path)
         self._publish(block, trigger=trigger, t_ns=received_ns)
 

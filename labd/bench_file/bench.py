@@ -20,6 +20,8 @@ from labd.config.quantity import FREQUENCY, shown, write_quantity
 from labd.config.section import Section, Wrong, bare_or_quoted
 from labd.config.types import Amperes, Fraction, Hertz, Name, Text, UncertainAmperes, UncertainCelsius, Words
 from labd.errors import FileError
+from labd.grafana.section import GrafanaLiveSection
+from labd.influx.section import InfluxSection
 from labd.mqtt.section import MqttSection
 
 
@@ -53,6 +55,8 @@ class Bench(FileSection):
     server: ServerSection = Field(default_factory=ServerSection, description="where `labd serve` listens")
     storage: StorageSection = Field(default_factory=StorageSection, description="what the store may use of the disk")
     mqtt: MqttSection | None = Field(default=None, description="the broker to publish to; left out, none")
+    grafana_live: GrafanaLiveSection | None = Field(default=None, description="the Grafana to show captures to; left out, none")
+    influx: InfluxSection | None = Field(default=None, description="the InfluxDB to write to; left out, none")
     guard: GuardSection = Field(default_factory=GuardSection, description="the process that switches off when the daemon does not")
 
     _board: Board = PrivateAttr()

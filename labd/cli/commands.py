@@ -19,6 +19,7 @@ MODULES = {
     "report": ("report",),
     "export": ("export",),
     "analyse": ("analyse",),
+    "replay": ("replay",),
     "archive": ("archive", "import", "annotate", "delete"),
     "drivers": ("drivers",),
     "serve": ("serve",),
@@ -31,6 +32,7 @@ MODULES = {
     "token": ("token",),
     "units": ("units", "guard"),
     "bench": ("bench",),
+    "grafana": ("grafana",),
 }
 
 

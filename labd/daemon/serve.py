@@ -1,6 +1,6 @@
 """`labd serve`: one daemon, one bench, for weeks. Sinks start first and sources last; on the way out sources end and the rest drains.
 
-store -> worker -> live view -> guard -> MQTT -> HTTP -> scheduler
+store -> worker -> live view -> guard -> InfluxDB, Grafana Live, MQTT -> HTTP -> scheduler
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from labd.daemon.component import component
 from labd.daemon.guarding import journal_of, kept_guard, report_incidents
 from labd.daemon.housekeeping import housekeeping
 from labd.daemon.jobs import BenchUse
-from labd.daemon.mqtt_commands import MqttCommands
 from labd.daemon.opened import load_bench, open_bench, sole_use
 from labd.daemon.place import Place, forget_place, tell_place
+from labd.daemon.sinks import sinks_of
 from labd.errors import LabdError, OutputNotVerifiedOff
 from labd.live.view import LiveView
 from labd.live.windows import Windows
 from labd.loop_watch import watched_loop
-from labd.mqtt.sink import MqttSink
 from labd.queue.scheduler import Scheduler
 from labd.store.lock import store_lock
 from labd.store.session import CatalogueSession
@@ -82,13 +81,9 @@ async def serve(options: ServeOptions, stop: asyncio.Event, ready: Callable[[str
             scheduler = Scheduler(catalogue, bench=bench.name, run=use.run, news=news)
             state = BenchState(bench, around, use, scheduler)
             use.alarm = state.not_off
-            if bench.mqtt is not None:
-                commands = MqttCommands(scheduler, state, access.tokens)
-                sink = MqttSink(
-                    bench.mqtt, bench.name, folder=bench.path.parent, catalogue=catalogue, news=news, feed=feed, command=commands
-                )
-                state.sinks["mqtt"] = sink
-                await stack.enter_async_context(component(sink.run(), "mqtt"))
+            for name, sink in sinks_of(state, around, access.tokens).items():
+                state.sinks[name] = sink
+                await stack.enter_async_context(component(sink.run(), name))
             services = Services(catalogue, scheduler, worker, news, state, view, windows, access, bench.storage.least_free)
             url = await stack.enter_async_context(serving(create_app(services), end, tls))
             place = Place(from_here(url), str(tls.certificate.absolute()) if tls else "", bench.name, os.getpid())

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from labd.mqtt.connection import PAYLOAD_FORMAT_INVALID, TOO_LARGE, TOPIC_NAME_INVALID, UNSPECIFIED, Connection, Cut, Refused
-from labd.mqtt.patience import Patience
 from labd.outbox.contract import Lent, Outbox
 from labd.outbox.session import OutboxSession
+from labd.patience import Patience
 
 BATCH = 100
 NEVER = frozenset({TOO_LARGE, TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})

@@ -21,16 +21,16 @@ from labd.mqtt.connection import Connection, Refused, credentials
 from labd.mqtt.delivery import Delivery
 from labd.mqtt.feeder import Feeder
 from labd.mqtt.identity import identity
-from labd.mqtt.means import Means
 from labd.mqtt.messages import Topics
-from labd.mqtt.patience import LONGEST_S, Patience
 from labd.mqtt.section import MqttSection
 from labd.outbox.contract import Caps
 from labd.outbox.session import OutboxSession
+from labd.patience import LONGEST_S, Patience
 from labd.store.folder import slug
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub
+from labd.stream.means import Means
 from labd.stream.news import News
 
 LOOK_S = 5.0  # at the catalogue, should no news have come; and how long a connection stands before it is trusted

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What to send. address: where on the server (a topic, a measurement). t_ns: when what it tells of happened, UTC."""
+    """What to send. address: where on the server (a topic, a measurement). t_ns: when what it tells of happened, UTC; to until_ns where
+    it tells of more than one instant. points: how many it tells of."""
 
     address: str
     body: bytes
     t_ns: int
+    until_ns: int = 0
+    points: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,25 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What the caps have dropped: messages and points, from the first to the last instant that they told of."""
+
+    first_ns: int
+    last_ns: int
+    messages: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
-    """What went through. waiting, waiting_bytes: now. dropped: by the caps. rejected: nobody will ever take them."""
+    """What went through. waiting, waiting_bytes: now. dropped: by the caps. rejected: nobody will ever take them. oldest_ns: when the
+    oldest that waits was put, None where none does."""
 
     waiting: int
     waiting_bytes: int
     dropped: int
     rejected: int
+    oldest_ns: int | None = None
 
 
 class Outbox(Protocol):
@@ -54,8 +69,8 @@ class Outbox(Protocol):
     def cursor(self, source: str) -> int:
         """The place of the last `put` from this source; 0 before the first."""
 
-    def lend(self, most: int) -> list[Lent]:
-        """The oldest that are not lent."""
+    def lend(self, most: int, *, newest: bool = False, most_bytes: int | None = None) -> list[Lent]:
+        """The oldest that are not lent, or the newest, in their order; where most_bytes is given no more together, but always one."""
 
     def accept(self, lent: Sequence[Lent]) -> None:
         """They have arrived."""
@@ -68,6 +83,9 @@ class Outbox(Protocol):
 
     def reject(self, lent: Sequence[Lent]) -> None:
         """Nobody will ever take them: they go, counted."""
+
+    def tell_gap(self, told: Callable[[Gap], Message]) -> bool:
+        """Put what `told` makes of all that was dropped since the last time, which is forgotten with it. False where nothing was."""
 
     def books(self) -> Books: ...
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labd.errors import StoreError
-from labd.outbox.contract import Books, Caps, Lent, Message
+from labd.outbox.contract import Books, Caps, Gap, Lent, Message
 
 # One step a version, applied in order to new and old files alike. The first says IF NOT EXISTS: files of old carry no version number.
 STEPS = (
@@ -24,7 +24,14 @@ STEPS = (
         "ALTER TABLE messages ADD COLUMN put_ns INTEGER NOT NULL DEFAULT 0",
         "UPDATE messages SET put_ns = :now_ns",  # when they were put nobody wrote down
     ),
+    (
+        "ALTER TABLE messages ADD COLUMN until_ns INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE messages ADD COLUMN points INTEGER NOT NULL DEFAULT 1",
+        "CREATE TABLE gaps (first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, messages INTEGER NOT NULL, points INTEGER NOT NULL) "
+        "STRICT",
+    ),
 )
+COLUMNS = "address, body, t_ns, until_ns, points"
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -58,22 +65,32 @@ class SqliteOutbox:
     def put(self, messages: Sequence[Message], *, source: str = "", cursor: int = 0) -> None:
         with self._transaction():
             now_ns = self._now_ns()
-            rows = [(message.address, message.body, message.t_ns, now_ns) for message in messages]
-            self._db.executemany("INSERT INTO messages (address, body, t_ns, put_ns, lent) VALUES (?, ?, ?, ?, 0)", rows)
+            self._insert(messages, now_ns)
             if source:
                 self._db.execute("INSERT OR REPLACE INTO cursors (source, place) VALUES (?, ?)", (source, cursor))
-            self._drop(now_ns - round(self._caps.age_s * 1e9))
+            dropped = self._drop(now_ns - round(self._caps.age_s * 1e9))
+        if dropped:
+            with self._named():  # a script, since `execute` takes one step of it, which frees one page
+                self._db.executescript("PRAGMA incremental_vacuum")
 
     def cursor(self, source: str) -> int:
         with self._named():
             row = self._db.execute("SELECT place FROM cursors WHERE source = ?", (source,)).fetchone()
         return int(row[0]) if row else 0
 
-    def lend(self, most: int) -> list[Lent]:
+    def lend(self, most: int, *, newest: bool = False, most_bytes: int | None = None) -> list[Lent]:
+        order = "DESC" if newest else "ASC"
         with self._transaction():
-            rows = self._db.execute("SELECT id, address, body, t_ns FROM messages WHERE lent = 0 ORDER BY id LIMIT ?", (most,)).fetchall()
-            self._mark([row[0] for row in rows], 1)
-        return [Lent(row[0], Message(row[1], row[2], row[3])) for row in rows]
+            cursor = self._db.execute(f"SELECT id, {COLUMNS} FROM messages WHERE lent = 0 ORDER BY id {order} LIMIT ?", (most,))
+            lent: list[Lent] = []
+            for number, *row in cursor:
+                most_bytes = None if most_bytes is None else most_bytes - len(row[1])
+                if lent and most_bytes is not None and most_bytes < 0:
+                    break
+                lent.append(Lent(number, Message(*row)))
+            cursor.close()
+            self._mark([one.id for one in lent], 1)
+        return sorted(lent, key=lambda one: one.id)
 
     def accept(self, lent: Sequence[Lent]) -> None:
         with self._transaction():
@@ -91,14 +108,28 @@ class SqliteOutbox:
         with self._transaction():
             self._count("rejected", self._take(lent))
 
+    def tell_gap(self, told: Callable[[Gap], Message]) -> bool:
+        with self._transaction():
+            found = self._db.execute("SELECT min(first_ns), max(last_ns), sum(messages), sum(points) FROM gaps").fetchone()
+            if found[0] is None:
+                return False
+            self._db.execute("DELETE FROM gaps")
+            self._insert([told(Gap(*found))], self._now_ns())
+        return True
+
     def books(self) -> Books:
         with self._named():
-            waiting, held = self._db.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM messages").fetchone()
+            sums = "count(*), coalesce(sum(length(body)), 0), min(put_ns)"
+            waiting, held, oldest_ns = self._db.execute(f"SELECT {sums} FROM messages").fetchone()
             counts = dict(self._db.execute("SELECT name, count FROM books").fetchall())
-        return Books(int(waiting), int(held), int(counts["dropped"]), int(counts["rejected"]))
+        return Books(int(waiting), int(held), int(counts["dropped"]), int(counts["rejected"]), oldest_ns)
 
     def close(self) -> None:
         self._db.close()
+
+    def _insert(self, messages: Sequence[Message], now_ns: int) -> None:
+        rows = [(one.address, one.body, one.t_ns, one.until_ns, one.points, now_ns) for one in messages]
+        self._db.executemany(f"INSERT INTO messages ({COLUMNS}, put_ns, lent) VALUES (?, ?, ?, ?, ?, ?, 0)", rows)
 
     def _take(self, lent: Sequence[Lent]) -> int:
         return sum(self._db.execute("DELETE FROM messages WHERE id = ?", (one.id,)).rowcount for one in lent)
@@ -109,18 +140,25 @@ class SqliteOutbox:
     def _count(self, name: str, more: int) -> None:
         self._db.execute("UPDATE books SET count = count + ? WHERE name = ?", (more, name))
 
-    def _drop(self, oldest_ns: int) -> None:
-        """The oldest beyond the caps."""
-        dropped = self._db.execute("DELETE FROM messages WHERE put_ns < ?", (oldest_ns,)).rowcount
+    def _drop(self, oldest_ns: int) -> int:
+        """The oldest beyond the caps; what they told of is a gap. Returns how many."""
+        dropped = self._gone("put_ns < ?", (oldest_ns,))
         held = int(self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM messages").fetchone()[0])
         while held > self._caps.bytes:
             number, size = self._db.execute("SELECT id, length(body) FROM messages ORDER BY id LIMIT 1").fetchone()
-            self._db.execute("DELETE FROM messages WHERE id = ?", (number,))
+            dropped += self._gone("id = ?", (number,))
             held -= size
-            dropped += 1
         if dropped:
             self._count("dropped", dropped)
-            self._db.execute("PRAGMA incremental_vacuum")
+        return dropped
+
+    def _gone(self, which: str, values: tuple[int, ...]) -> int:
+        self._db.execute(
+            "INSERT INTO gaps SELECT min(t_ns), max(max(t_ns, until_ns)), count(*), sum(points) "
+            f"FROM messages WHERE {which} HAVING count(*) > 0",
+            values,
+        )
+        return self._db.execute(f"DELETE FROM messages WHERE {which}", values).rowcount
 
     def _migrate(self) -> None:
         with self._transaction():

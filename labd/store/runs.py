@@ -181,6 +181,10 @@ class Runs:
         rows = self._database.query("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", (last_id, limit))
         return [StoredEvent(row["id"], row["run_id"], row["n"], _event(row)) for row in rows]
 
+    def newest_event(self) -> int:
+        """Id of the last event of all, 0 before the first."""
+        return int(self._database.query("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
     def _matching(self, run_id: str) -> list[str]:
         if run_id == "latest":
             return [row["id"] for row in self._newest("id", 1, {})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labd.errors import NotFound, StoreError
-from labd.store.trace import CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
+from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
 from labd.store.trace_reader import stretch_facts
 from labd.store.trace_stream import BLOCK_KEY, BlockFacts, gather
 
@@ -26,10 +26,11 @@ Columns = dict[str, NDArray[Any]]
 
 
 class TraceParts(Protocol):
-    """One trace. complete: its recording has ended."""
+    """One trace. complete: its recording has ended. capture: the facts that its writer was given."""
 
     dt_ns: int
     complete: bool
+    capture: Mapping[str, Any]
 
     def stretches(self) -> Sequence[StretchFacts]: ...
 
@@ -68,6 +69,7 @@ class _Finished:
         if facts.get(FORMAT_KEY) != FORMAT:
             raise StoreError(f"{path}: a Parquet file, but not one of labd's traces (or one of a newer labd)")
         self.dt_ns = int(facts[DT_KEY])
+        self.capture = json.loads(facts[CAPTURE_KEY])
         self._stretches = [stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
         self._rows = np.concatenate(([0], np.cumsum([facts.length for facts in self._stretches])))
         groups = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
@@ -109,6 +111,7 @@ class _Growing:
         self._head = b""
         self._offset = 0
         self.dt_ns = 0
+        self.capture: Mapping[str, Any] = {}
         self._look()
 
     def stretches(self) -> Sequence[StretchFacts]:
@@ -156,7 +159,8 @@ class _Growing:
         facts = pa.ipc.open_stream(head).schema.metadata or {}
         if facts.get(FORMAT_KEY) != FORMAT:
             raise ValueError("its format is not this labd's")
-        self.dt_ns, self._head, self._offset = int(facts[DT_KEY]), head, size
+        self.dt_ns, self.capture = int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY])
+        self._head, self._offset = head, size
 
     def _batch(self, message: bytes) -> tuple[pa.RecordBatch | None, BlockFacts | None]:
         """One block, behind the stream's head so that a stock reader takes it."""

@@ -34,7 +34,7 @@ class TraceWriter:
         self.path = parquet_path(path)
         self.samples = 0
         self._dt_ns = dt_ns
-        self._capture = dump(capture or {})
+        self._capture = dict(capture or {})
         self._stretches: list[StretchFacts] = []
         self._file: pa.OSFile | None = None
         self._stream: pa.ipc.RecordBatchStreamWriter | None = None
@@ -62,6 +62,12 @@ class TraceWriter:
     def flags(self) -> BlockFlag:
         """Of all blocks together."""
         return functools.reduce(operator.or_, (stretch.flags for stretch in self._stretches), BlockFlag.NONE)
+
+    def know(self, **facts: Any) -> None:
+        """More about the capture, as JSON data. Raises StoreError once a block has been written: the facts stand at the head."""
+        if self._stream is not None:
+            raise StoreError(f"{self.path}: the trace has begun without {', '.join(facts)}")
+        self._capture |= facts
 
     def write(self, block: Block, *, trigger: Mapping[str, Any] | None = None, new_stretch: bool = False) -> int:
         """Append a block; when this returns it is acknowledged (in the file). Returns the samples acknowledged so far.
@@ -110,7 +116,7 @@ class TraceWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = pa.OSFile(str(path), "wb")  # unbuffered: each write reaches the kernel
-            self._stream = pa.ipc.new_stream(self._file, schema_with(dt_ns, self._capture))
+            self._stream = pa.ipc.new_stream(self._file, schema_with(dt_ns, dump(self._capture)))
             sync_folder(path.parent)
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{path}: cannot be written: {error}") from error

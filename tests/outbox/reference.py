@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from labd.outbox.contract import Books, Caps, Lent, Message
+from labd.outbox.contract import Books, Caps, Gap, Lent, Message
 
 
 class PlainOutbox:
@@ -22,6 +22,7 @@ class PlainOutbox:
         self._last_id = 0
         self._dropped = 0
         self._rejected = 0
+        self._gaps: list[Message] = []
 
     def put(self, messages: Sequence[Message], *, source: str = "", cursor: int = 0) -> None:
         for message in messages:
@@ -35,10 +36,16 @@ class PlainOutbox:
     def cursor(self, source: str) -> int:
         return self._cursors.get(source, 0)
 
-    def lend(self, most: int) -> list[Lent]:
-        ids = [number for number in self._waiting if number not in self._lent][:most]
+    def lend(self, most: int, *, newest: bool = False, most_bytes: int | None = None) -> list[Lent]:
+        there = [number for number in self._waiting if number not in self._lent]
+        ids: list[int] = []
+        for number in (there[::-1] if newest else there)[:most]:
+            size = sum(len(self._waiting[one].body) for one in (*ids, number))
+            if ids and most_bytes is not None and size > most_bytes:
+                break
+            ids.append(number)
         self._lent.update(ids)
-        return [Lent(number, self._waiting[number]) for number in ids]
+        return [Lent(number, self._waiting[number]) for number in sorted(ids)]
 
     def accept(self, lent: Sequence[Lent]) -> None:
         self._take(lent)
@@ -52,8 +59,20 @@ class PlainOutbox:
     def reject(self, lent: Sequence[Lent]) -> None:
         self._rejected += self._take(lent)
 
+    def tell_gap(self, told: Callable[[Gap], Message]) -> bool:
+        gone, self._gaps = self._gaps, []
+        if not gone:
+            return False
+        first, last = min(one.t_ns for one in gone), max(max(one.t_ns, one.until_ns) for one in gone)
+        self._last_id += 1
+        self._waiting[self._last_id] = told(Gap(first, last, len(gone), sum(one.points for one in gone)))
+        self._put_ns[self._last_id] = self._now_ns()
+        return True
+
     def books(self) -> Books:
-        return Books(len(self._waiting), sum(len(m.body) for m in self._waiting.values()), self._dropped, self._rejected)
+        oldest_ns = min((self._put_ns[number] for number in self._waiting), default=None)
+        size = sum(len(message.body) for message in self._waiting.values())
+        return Books(len(self._waiting), size, self._dropped, self._rejected, oldest_ns)
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -72,6 +91,6 @@ class PlainOutbox:
 
     def _gone(self, numbers: Sequence[int]) -> None:
         for number in numbers:
-            del self._waiting[number]
+            self._gaps.append(self._waiting.pop(number))
             self._lent.discard(number)
         self._dropped += len(numbers)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from labd.errors import StoreError
-from labd.outbox.contract import Caps, Lent, Message, Outbox
+from labd.outbox.contract import Caps, Gap, Lent, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.outbox.sqlite import OutboxDamaged, SqliteOutbox
 from tests.outbox.reference import PlainOutbox
@@ -127,6 +127,55 @@ def test_old_news_ages_from_when_it_was_put_and_takes_nothing_with_it(make: Make
     assert box.books().dropped == 0
 
 
+def test_the_newest_are_lent_when_they_are_asked_for_and_the_others_later(make: Make) -> None:
+    box = make()
+    box.put([message(n) for n in range(6)])
+    assert numbers(box.lend(2, newest=True)) == [4, 5]
+    assert numbers(box.lend(10)) == [0, 1, 2, 3]
+
+
+def test_no_more_is_lent_than_fits_into_a_request_but_always_one(make: Make) -> None:
+    box = make()
+    box.put([message(n, size=10) for n in range(4)])
+    assert numbers(box.lend(10, most_bytes=25)) == [0, 1]
+    assert numbers(box.lend(10, most_bytes=1)) == [2]
+
+
+def test_what_was_dropped_is_a_gap_that_is_told_once(make: Make, clock: Clock) -> None:
+    box = make(Caps(bytes=20))
+    box.put([Message("power", bytes(10), NOW_NS + n, until_ns=NOW_NS + n + 100, points=7) for n in range(4)])
+    gaps: list[Gap] = []
+
+    def told(gap: Gap) -> Message:
+        gaps.append(gap)
+        return message(99, size=2)
+
+    assert box.tell_gap(told)
+    assert not box.tell_gap(told)
+    assert gaps == [Gap(NOW_NS, NOW_NS + 101, 2, 14)]
+    assert [len(one.message.body) for one in box.lend(10)] == [10, 10, 2]
+
+
+def test_the_books_know_how_long_the_oldest_has_waited(make: Make, clock: Clock) -> None:
+    box = make()
+    assert box.books().oldest_ns is None
+    box.put([message(0)])
+    clock.now_ns += 10**9
+    box.put([message(1)])
+    assert box.books().oldest_ns == NOW_NS
+    box.accept(box.lend(1))
+    assert box.books().oldest_ns == NOW_NS + 10**9
+
+
+def test_the_file_stays_as_small_as_its_caps_however_much_goes_through_it(tmp_path: Path) -> None:
+    box = SqliteOutbox(tmp_path / "box.sqlite", Caps(bytes=100_000))
+    for n in range(60):
+        box.put([message(n, size=20_000)])
+    box.put([message(60, size=10)] * 2)
+    box.close()  # the log goes into the file
+    assert (tmp_path / "box.sqlite").stat().st_size < 2 * 100_000
+
+
 def test_a_source_is_followed_by_its_cursor(make: Make) -> None:
     box = make()
     assert box.cursor("events") == 0
@@ -161,11 +210,22 @@ class SideBySide(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.clock.now_ns += seconds * 10**9
 
-    @rule(n=st.integers(1, 8))
-    def lend(self, n: int) -> None:
-        got = self.disk.lend(n)
-        assert got == self.plain.lend(n)
+    @rule(n=st.integers(1, 8), newest=st.booleans(), most_bytes=st.none() | st.integers(1, 60))
+    def lend(self, n: int, newest: bool, most_bytes: int | None) -> None:
+        got = self.disk.lend(n, newest=newest, most_bytes=most_bytes)
+        assert got == self.plain.lend(n, newest=newest, most_bytes=most_bytes)
         self.lent += got
+
+    @rule()
+    def a_gap_is_told(self) -> None:
+        number, gaps = next(self.fresh), []
+
+        def told(gap: Gap) -> Message:
+            gaps.append(gap)
+            return message(number)
+
+        assert self.disk.tell_gap(told) == self.plain.tell_gap(told)
+        assert gaps[:1] == gaps[1:]
 
     @precondition(lambda self: self.lent)
     @rule(what=st.sampled_from(["accept", "keep", "reject"]))

@@ -15,7 +15,7 @@ PACKAGES = {
     "labd_instruments": ROOT / "instruments/labd_instruments",
     "labd_virtual": ROOT / "instruments/labd_virtual",
 }
-DATA = ("firmware", "fixtures")
+DATA = ("firmware", "fixtures", "grafana/dashboards")
 LEFT_BEHIND = (".pyc", ".o", ".so", ".whl", ".parquet", ".arrows", ".sqlite")
 
 

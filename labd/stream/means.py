@@ -10,13 +10,14 @@ from labd.stream.feed import Feed, FeedBlock, FeedStart
 
 
 class Means:
-    """Of the capture under way."""
+    """Of the capture under way. newest_t_ns: when the newest samples were handed over, 0 before the first."""
 
     def __init__(self) -> None:
         self.run_id = ""
         self.capture = ""
         self._blocks: list[FeedBlock] = []
         self._energy_j = 0.0
+        self.newest_t_ns = 0
 
     def add(self, item: Feed) -> None:
         match item:
@@ -25,6 +26,7 @@ class Means:
                 self._blocks = []
             case FeedBlock():
                 self._blocks.append(item)
+                self.newest_t_ns = item.t_ns
 
     def taken(self) -> dict[str, Any] | None:
         """Ampere, volt, watt, joule since the capture began; None when nothing came."""

@@ -1,0 +1,98 @@
+"""One batch on its way: halved around what the server will never take, until only that is left over."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from labd.influx.answers import Answer, Verdict
+
+LEVEL = 1  # measured: 7.5 times smaller at a ninth of the cost of level 9
+
+InThread = Callable[[Callable[[], bytes]], Awaitable[bytes]]
+
+
+class Writes(Protocol):
+    async def write(self, body: bytes, *, zipped: bool) -> Answer: ...
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What came of a batch. stop: the answer that ended it, None when every line has its fate. bad: lines refused for good, with why."""
+
+    points: int = 0
+    dropped: int = 0
+    requests: int = 0
+    stop: Answer | None = None
+    bad: list[tuple[bytes, str]] = field(default_factory=list)
+
+
+class Delivery:
+    """in_thread: runs what would hold up the event loop; None where nothing is compressed. most_bytes: of one request."""
+
+    def __init__(self, transport: Writes, in_thread: InThread | None, *, most_bytes: int) -> None:
+        self._transport = transport
+        self._in_thread = in_thread
+        self.most_bytes = most_bytes
+
+    async def of(self, body: bytes) -> Delivered:
+        """Whole lines. What stops it may be sent again: servers that overwrite a point take it twice."""
+        found = Delivered()
+        for part in parted(body, self.most_bytes):
+            await self._sent(part, found)
+            if found.stop is not None:
+                break
+        return found
+
+    async def _sent(self, body: bytes, found: Delivered) -> None:
+        answer = await self._asked(body)
+        found.requests += 1
+        match answer.verdict:
+            case Verdict.DELIVERED:
+                found.points += body.count(b"\n")
+            case Verdict.PARTIAL:
+                count = body.count(b"\n")
+                dropped = min(answer.dropped, count)
+                found.points += count - dropped
+                found.dropped += dropped
+                found.bad.append((body if count == 1 else b"", answer.text))
+            case Verdict.POISON:
+                await self._halved(body, answer, found)
+            case _:
+                found.stop = answer
+
+    async def _halved(self, body: bytes, answer: Answer, found: Delivered) -> None:
+        if body.count(b"\n") <= 1:
+            found.dropped += 1
+            found.bad.append((body, answer.text))
+            return
+        middle = body.index(b"\n", len(body) // 2) + 1
+        if middle == len(body):  # one line longer than all others together
+            middle = body.rindex(b"\n", 0, len(body) - 1) + 1
+        for half in (body[:middle], body[middle:]):
+            await self._sent(half, found)
+            if found.stop is not None:
+                return
+
+    async def _asked(self, body: bytes) -> Answer:
+        if self._in_thread is None:
+            return await self._transport.write(body, zipped=False)
+        packed = await self._in_thread(partial(gzip.compress, body, LEVEL, mtime=0))
+        return await self._transport.write(packed, zipped=True)
+
+
+def parted(body: bytes, most_bytes: int) -> list[bytes]:
+    """Whole lines, at most so many bytes together; a longer line by itself."""
+    parts: list[bytes] = []
+    start = 0
+    while start < len(body):
+        end = len(body)
+        if end - start > most_bytes:
+            cut = body.rfind(b"\n", start, start + most_bytes)
+            end = (cut if cut >= 0 else body.index(b"\n", start)) + 1
+        parts.append(body[start:end])
+        start = end
+    return parts

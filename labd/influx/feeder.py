@@ -1,0 +1,206 @@
+"""From the store into the outbox, with the place that everything came from: nothing is lost or doubled, whenever the daemon dies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from labd.influx import points
+from labd.influx.trace_points import Piece, TracePoints, zero_of
+from labd.outbox.contract import Message, Outbox
+from labd.outbox.session import OutboxSession
+from labd.records import CaptureState
+from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow, RunState, StoredEvent
+from labd.store.session import CatalogueSession
+from labd.store.trace_window import open_parts
+from labd.stream.news import NewsKind
+from labd.stream.session import InstrumentSession
+
+BATCH = 100  # events
+PIECES = 20  # of one trace before others have their turn
+READ_S = 60.0
+EVENTS, TRACES = "events", "traces"
+BEGINS = (NewsKind.RUN_STARTED, NewsKind.RUN_RESUMED, NewsKind.CAPTURE_STARTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The traces of a run. recording: those that samples still come to; going_on: more of them may come."""
+
+    names: tuple[str, ...]
+    recording: frozenset[str]
+    going_on: bool
+
+
+class Feeder:
+    """Of one bench. `events` and `traces` put what is new into the outbox; each returns whether there may be more.
+
+    Traces are read as files: of a run from its first event on until every one of them has been read to its end.
+    """
+
+    def __init__(self, bench: str, rate_hz: float, catalogue: CatalogueSession, outbox: OutboxSession, reader: InstrumentSession) -> None:
+        self._bench = bench
+        self._rate_hz = rate_hz
+        self._catalogue = catalogue
+        self._outbox = outbox
+        self._reader = reader
+        self._runs: dict[str, dict[str, TracePoints]] = {}  # the traces of the runs that are followed, by their files' names
+        self._seen = -1  # last event that was looked at for its traces
+
+    @property
+    def following(self) -> bool:
+        return bool(self._runs)
+
+    async def begin(self) -> None:
+        """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does. Once an outbox; before
+        the others, and harmless to repeat."""
+        newest = await self._catalogue.read(lambda catalogue: catalogue.runs.newest_event())
+        await self._outbox.change(partial(_begun, newest))
+
+    async def events(self) -> bool:
+        after = await self._outbox.do(lambda outbox: outbox.cursor(EVENTS))
+        found = await self._catalogue.read(partial(self._told, after))
+        if found is None:
+            return False
+        messages, last = found
+        await self._outbox.change(partial(_put, messages, EVENTS, after, last))
+        return True
+
+    async def figures(self, run_id: str) -> None:
+        """Of a run under way, on the way."""
+        body = await self._catalogue.read(partial(_figures, self._bench, run_id, final=False))
+        if body:
+            await self._outbox.change(lambda outbox: outbox.put([message("kpi", body)]))
+
+    async def traces(self) -> bool:
+        """A few pieces of every run that is followed."""
+        await self._look()
+        more = False
+        for run_id in list(self._runs):
+            files = await self._catalogue.read(partial(_files, run_id))
+            left = [await self._read(run_id, name, ended=name not in files.recording) for name in files.names]
+            if not files.going_on and not any(left):
+                del self._runs[run_id]
+            more |= any(left)
+        if not self._runs:
+            await self._seen_all()
+        return more
+
+    async def _look(self) -> None:
+        """Which runs there are to follow."""
+        if self._seen < 0:
+            self._seen = await self._outbox.do(lambda outbox: outbox.cursor(TRACES))
+        while events := await self._catalogue.read(lambda c: c.runs.events_after(self._seen, limit=BATCH)):
+            here = await self._catalogue.read(partial(_of_bench, self._bench, events))
+            for one in events:
+                if one.run_id in here and one.event.kind in BEGINS:
+                    self._runs.setdefault(one.run_id, {})
+                self._seen = one.id
+
+    async def _read(self, run_id: str, name: str, *, ended: bool) -> bool:
+        source = f"trace:{run_id}/{name}"
+        traces = self._runs[run_id]
+        if name not in traces:
+            path = self._catalogue.folder / "traces" / run_id / name
+            opened = partial(TracePoints, path, bench=self._bench, rate_hz=self._rate_hz)
+            traces[name] = await self._reader.call(opened, deadline_s=READ_S)
+        for _ in range(PIECES):
+            place = await self._outbox.do(lambda outbox: outbox.cursor(source))
+            piece = await self._reader.call(partial(traces[name].next, place, ended=ended), deadline_s=READ_S)
+            if piece is None:
+                return False
+            await self._outbox.change(partial(_put, [of_trace(piece)], source, place, piece.place))
+        return True
+
+    async def _seen_all(self) -> None:
+        """A daemon that dies now need not look at what was before."""
+        if await self._outbox.do(lambda outbox: outbox.cursor(TRACES)) != self._seen:
+            await self._outbox.change(lambda outbox: outbox.put([], source=TRACES, cursor=self._seen))
+
+    def _told(self, after: int, catalogue: Catalogue) -> tuple[list[Message], int] | None:
+        events = catalogue.runs.events_after(after, limit=BATCH)
+        if not events:
+            return None
+        here = _of_bench(self._bench, events, catalogue)
+        mine = [one for one in events if one.run_id in here]
+        messages = [message("event", points.events(self._bench, mine))] if mine else []
+        for one in mine:
+            if one.event.kind == NewsKind.CAPTURE_ENDED:
+                messages += _ended_capture(self._bench, one, catalogue)
+            elif one.event.kind == NewsKind.RUN_ENDED:
+                messages += of_run(self._bench, one.run_id, catalogue)
+        return messages, events[-1].id
+
+
+def message(address: str, body: bytes, first_ns: int = 0, last_ns: int = 0) -> Message:
+    return Message(address, body, first_ns, last_ns, body.count(b"\n"))
+
+
+def of_trace(piece: Piece) -> Message:
+    return Message("power", piece.body, piece.first_ns, piece.last_ns, piece.points)
+
+
+def of_run(bench: str, run_id: str, catalogue: Catalogue) -> list[Message]:
+    """Final figures, and the phases that the analysis has found."""
+    found = [_figures(bench, run_id, catalogue, final=True)]
+    for row in catalogue.captures.of(run_id):
+        windows = catalogue.captures.windows(run_id, row.key)
+        if windows and row.trace:
+            found.append(points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace)))
+    return [message("figures", body) for body in found if body]
+
+
+def zeros_of(trace: Path) -> dict[int, int]:
+    """By stretch: UTC, ns, of the zero of its axis."""
+    parts = open_parts(trace)
+    return {facts.number: zero_of(parts.capture, facts) for facts in parts.stretches()}
+
+
+def trace_files(folder: Path) -> list[str]:
+    """Names of the traces of a run by their captures' order; one that is being finished has two files, and one name."""
+    names = {path.name.split(".")[0] for path in folder.glob("*.*") if path.name.endswith((".arrows", ".parquet"))}
+    return sorted(f"{name}.parquet" for name in names)
+
+
+def _files(run_id: str, catalogue: Catalogue) -> _Files:
+    """None of a run that was deleted meanwhile. Files first: one that is there had its row at `recording` before, so that it is never
+    taken for one that has ended while samples come to it."""
+    names = tuple(trace_files(catalogue.folder / "traces" / run_id))
+    rows = catalogue.captures.of(run_id)
+    if not rows:
+        return _Files((), frozenset(), going_on=False)
+    going_on = catalogue.runs.get(run_id).state is RunState.RUNNING
+    recording = frozenset(Path(row.trace).name for row in rows if row.state is CaptureState.RECORDING and row.trace)
+    return _Files(names, recording, going_on)
+
+
+def _of_bench(bench: str, events: Sequence[StoredEvent], catalogue: Catalogue) -> frozenset[str]:
+    """A store may hold runs of others, taken in from archives."""
+    return frozenset(run_id for run_id in {one.run_id for one in events} if catalogue.runs.get(run_id).bench_name == bench)
+
+
+def _ended_capture(bench: str, stored: StoredEvent, catalogue: Catalogue) -> list[Message]:
+    rows: list[CaptureRow] = [row for row in catalogue.captures.of(stored.run_id) if row.key == stored.event.capture]
+    body = points.captures(bench, rows)
+    return [message("span", body)] if body else []
+
+
+def _figures(bench: str, run_id: str, catalogue: Catalogue, *, final: bool) -> bytes:
+    by_key = {row.point.key: row.point for row in catalogue.captures.of(run_id)}
+    return points.kpis(bench, catalogue.runs.get(run_id), catalogue.kpis.of(run_id), by_key, final=final)
+
+
+def _begun(newest: int, outbox: Outbox) -> None:
+    if not outbox.cursor("begun"):
+        outbox.put([], source="begun", cursor=1)
+        for source in (EVENTS, TRACES):
+            outbox.put([], source=source, cursor=newest)
+
+
+def _put(messages: Sequence[Message], source: str, after: int, cursor: int, outbox: Outbox) -> None:
+    """Nothing where the outbox was begun anew since `after` was read: its place is another one now."""
+    if outbox.cursor(source) == after:
+        outbox.put(messages, source=source, cursor=cursor)

@@ -1,0 +1,116 @@
+"""Events, spans, figures and what the daemon says of itself as lines; docs/reference/influx.md. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from labd.influx.lines import Column, encode, texts
+from labd.influx.trace_points import point_tags
+from labd.records import KpiRecord, OperatingPoint, Window
+from labd.store.jsonform import to_json
+from labd.store.rows import CaptureRow, RunRow, StoredEvent
+
+MS = 10**6
+
+
+def events(bench: str, stored: Iterable[StoredEvent]) -> bytes:
+    """One line an event, in their order."""
+    return b"".join(_event(bench, one) for one in stored)
+
+
+def _event(bench: str, stored: StoredEvent) -> bytes:
+    said = stored.event
+    marks = [str(said.kind), *said.capture.split("/")[:1]]
+    fields = _texts(text=said.text, capture=said.capture, tags=_marks(marks)) | _counts(n=stored.n, end=said.t_ns // MS)
+    return _line("event", {"bench": bench, "run": stored.run_id, "kind": str(said.kind)}, said.t_ns, fields)
+
+
+def gap(bench: str, *, first_ns: int, last_ns: int, points: int) -> bytes:
+    """Points that never reached the server."""
+    text = f"{points} points were dropped while the server was away; labd replay brings them back"
+    fields = _texts(text=text, capture="", tags="gap") | _counts(n=points, end=last_ns // MS)
+    return _line("event", {"bench": bench, "run": "", "kind": "gap"}, first_ns, fields)
+
+
+def captures(bench: str, rows: Iterable[CaptureRow]) -> bytes:
+    """A span for each that has begun and ended."""
+    found = b""
+    for row in rows:
+        if row.started_ns is None or row.ended_ns is None:
+            continue
+        text = row.key if not row.error else f"{row.key}: {row.error}"
+        found += _span(bench, row, "capture", row.started_ns, row.ended_ns, text=text)
+    return found
+
+
+def phases(bench: str, row: CaptureRow, windows: Sequence[Window], zeros_ns: Mapping[int, int]) -> bytes:
+    """A span for each window. zeros_ns: by stretch, UTC of the zero of its axis."""
+    found = b""
+    for window in windows:
+        if window.stretch not in zeros_ns:
+            continue
+        zero_ns = zeros_ns[window.stretch]
+        start_ns, end_ns = (zero_ns + round(t_s * 1e9) for t_s in (window.start_s, window.end_s))
+        text = str(window.phase) if window.event < 0 else f"{window.phase} of event {window.event}"
+        found += _span(bench, row, str(window.phase), start_ns, end_ns, text=text)
+    return found
+
+
+def _span(bench: str, row: CaptureRow, kind: str, start_ns: int, end_ns: int, *, text: str) -> bytes:
+    fields = (
+        _texts(text=text, tags=_marks([kind, str(row.point.mode)])) | _counts(end=end_ns // MS) | _floats(length=(end_ns - start_ns) * 1e-9)
+    )
+    return _line("span", {"bench": bench, "run": row.run_id, "kind": kind, "capture": row.key}, start_ns, fields)
+
+
+def kpis(bench: str, run: RunRow, records: Sequence[KpiRecord], points: Mapping[str, OperatingPoint], *, final: bool) -> bytes:
+    """Stamped with the run's beginning and the figure's number: later ones replace earlier ones. points: operating points by key."""
+    found = b""
+    for number, record in enumerate(records):
+        point = points.get(record.at)
+        tags = {"bench": bench, "run": run.id, "plan": run.plan_name, "id": record.id, "at": record.at, "unit": record.unit}
+        fields = _floats(value=record.value, u=record.u, low=record.low, high=record.high)
+        if point is not None:
+            tags |= point_tags(to_json(point))
+            fields |= _floats(rate_hz=point.rate_hz, supply_v=point.supply_v)
+        fields |= _counts(n=record.n, final=int(final))
+        fields |= _texts(provenance=str(record.provenance), method=record.method, flags="; ".join(record.flags), note=record.note)
+        found += _line("kpi", tags, run.created_ns + number, fields)
+    return found
+
+
+def of_itself(measurement: str, tags: Mapping[str, str], t_ns: int, values: Mapping[str, Any]) -> bytes:
+    """What the daemon says: whole numbers as integers, others as floats, words as texts; what is None is left out."""
+    fields: dict[str, Column] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            fields |= _texts(**{name: value})
+        elif isinstance(value, int):  # bool too
+            fields |= _counts(**{name: int(value)})
+        elif value is not None:
+            fields |= _floats(**{name: value})
+    return _line(measurement, tags, t_ns, fields)
+
+
+def _line(measurement: str, tags: Mapping[str, str], t_ns: int, fields: Mapping[str, Column]) -> bytes:
+    return bytes(encode(measurement, tags, np.array([t_ns], np.int64), fields).to_pybytes())
+
+
+def _floats(**values: float | None) -> dict[str, Column]:
+    return {name: np.array([np.nan if value is None else value], np.float64) for name, value in values.items()}
+
+
+def _counts(**values: int) -> dict[str, Column]:
+    return {name: np.array([value], np.int64) for name, value in values.items()}
+
+
+def _texts(**values: str) -> dict[str, Column]:
+    return {name: texts([value]) for name, value in values.items()}
+
+
+def _marks(words: Sequence[str]) -> str:
+    """Grafana splits an annotation's tags at commas."""
+    return ",".join(word.replace(",", " ") for word in words if word)

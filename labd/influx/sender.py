@@ -1,0 +1,140 @@
+"""From the outbox to the server: what it takes is accepted, what it never will is set aside, all else waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from labd.influx.answers import Answer, Verdict
+from labd.influx.delivery import Delivered, Delivery
+from labd.influx.transport import Transport
+from labd.outbox.contract import Lent, Outbox
+from labd.outbox.session import OutboxSession
+from labd.patience import Patience
+from labd.stream.session import InstrumentSession
+
+MOST_BYTES = 1 << 20  # of a request, before compression: servers cut the connection at 25 MB
+LEAST_BYTES = 1 << 14
+MOST_MESSAGES = 200
+BEHIND = 3  # batches that wait: from there on the newest go between, so that a dashboard is not hours behind
+NEWEST_EVERY = 3
+SETTINGS_S = 30.0  # until a wrong password or database is tried again: somebody has to mend it
+RESETS = 2  # in a row: then the batch is halved
+PACK_S = 30.0
+MOST_REFUSED = 4 << 20  # bytes of the file of what was refused
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the daemon started. sent, rejected: points; retries: requests that failed; latency_s: of the newest point when it arrived."""
+
+    sent: int = 0
+    rejected: int = 0
+    requests: int = 0
+    retries: int = 0
+    latency_s: float | None = None
+    last_success_ns: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Sender:
+    """`some` sends one batch. refused: the file that keeps what no server will ever take, with the server's words."""
+
+    def __init__(self, outbox: OutboxSession, thread: InstrumentSession, *, refused: Path) -> None:
+        self._outbox = outbox
+        self._thread = thread
+        self._refused = refused
+        self._patience = Patience()
+        self._most_bytes = MOST_BYTES
+        self._resets = 0
+        self._turn = 0
+        self.counts = Counts()
+        self.verdict: Verdict | None = None
+        self.error = ""
+
+    @property
+    def connected(self) -> bool:
+        return self.verdict is Verdict.DELIVERED
+
+    async def some(self, transport: Transport, *, zipped: bool) -> bool:
+        """False when nothing waits. Waits itself after a failure; raises StoreError."""
+        lender, lent = await self._outbox.do(self._lent)
+        if not lent:
+            return False
+        delivery = Delivery(transport, self._packed if zipped else None, most_bytes=self._most_bytes)
+        found: Delivered | None = None
+        try:
+            found = await delivery.of(b"".join(one.message.body for one in lent))
+        finally:
+            done = found is not None and found.stop is None
+            await self._outbox.change(partial(_settle, lender, lent, accept=done))
+        await self._count(found, lent)
+        if found.stop is not None:
+            await asyncio.sleep(self._failed(found.stop))
+        return True
+
+    def _lent(self, outbox: Outbox) -> tuple[Outbox, list[Lent]]:
+        self._turn += 1
+        behind = outbox.books().waiting_bytes > BEHIND * self._most_bytes
+        newest = behind and self._turn % NEWEST_EVERY == 0
+        return outbox, outbox.lend(MOST_MESSAGES, newest=newest, most_bytes=self._most_bytes)
+
+    async def _packed(self, work: Callable[[], bytes]) -> bytes:
+        return await self._thread.call(work, deadline_s=PACK_S)
+
+    async def _count(self, found: Delivered, lent: Sequence[Lent]) -> None:
+        counts = self.counts
+        counts.sent += found.points
+        counts.rejected += found.dropped
+        counts.requests += found.requests
+        if found.bad:
+            for line, why in found.bad[:3]:
+                log.error("influx: refused for good: %s: %s", why, line[:200].decode(errors="replace"))
+            await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
+        if found.stop is None:
+            self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
+            self._patience.restored()
+            counts.last_success_ns = time.time_ns()
+            newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
+            counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
+
+    def _failed(self, answer: Answer) -> float:
+        """Seconds until the next try."""
+        self.counts.retries += 1
+        if self.verdict is not answer.verdict or self.error != answer.text:
+            log.warning("influx: %s: %s", answer.verdict, answer.text)
+        self.verdict, self.error = answer.verdict, answer.text
+        if answer.verdict is Verdict.SETTINGS:
+            return SETTINGS_S * random.uniform(0.8, 1.2)
+        if answer.verdict is Verdict.RESET:
+            self._resets += 1
+            if self._resets % RESETS == 0 and self._most_bytes > LEAST_BYTES:
+                self._most_bytes //= 2
+                log.warning("influx: requests have at most %d bytes from now on", self._most_bytes)
+        return max(self._patience.spent(), answer.after_s or 0.0)
+
+
+def _settle(lender: Outbox, lent: Sequence[Lent], outbox: Outbox, *, accept: bool) -> None:
+    """Nothing where the outbox was begun anew meanwhile: the same ids are other messages there."""
+    if outbox is lender:
+        (outbox.accept if accept else outbox.keep)(lent)
+
+
+def _keep_refused(path: Path, bad: Sequence[tuple[bytes, str]]) -> None:
+    """As line protocol with the reasons as comments, to be looked at and sent by hand; the file begins anew when it is long."""
+    if path.exists() and path.stat().st_size > MOST_REFUSED:
+        path.replace(path.with_suffix(".old.lp"))
+    with path.open("ab") as file:
+        for line, why in bad:
+            file.write(f"# {why}\n".encode() + line)

@@ -1,0 +1,163 @@
+"""Takes ready lines to a server and says what came of them: `/write` of InfluxDB 1.x, `/api/v2/write` of 2.x and 3."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import httpx
+from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
+from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
+
+from labd.influx.answers import Answer, Verdict, answer_of
+
+TEXT = "text/plain; charset=utf-8"
+PRECISION = "ns"
+RESETS = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to write, with which secrets. tls_ca: PEM file of the authority that an https server is checked against, else the system's."""
+
+    url: str
+    database: str
+    retention_policy: str = ""
+    organisation: str = ""
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    tls_ca: Path | None = None
+    timeout_s: float = 10.0
+
+    def __repr__(self) -> str:
+        return f"Server({self.url}, {self.database})"  # a log must not show a secret
+
+
+class Transport(Protocol):
+    """An async context manager."""
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        """Raises nothing: what goes wrong is in the answer."""
+
+    async def query(self, influxql: str) -> list[dict[str, Any]]:
+        """Rows of one InfluxQL statement, times in ns. Raises OSError, ValueError for a server that does not answer any."""
+
+    async def __aenter__(self) -> Transport: ...
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class _Http:
+    """What both have: InfluxQL over `/query`, which 2.x and 3 serve too."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        headers = {"Authorization": f"Token {server.token}"} if server.token else {}
+        auth = (server.username, server.password) if server.username else None
+        verify: ssl.SSLContext | bool = True if server.tls_ca is None else ssl.create_default_context(cafile=str(server.tls_ca))
+        self._http = httpx.AsyncClient(
+            base_url=server.url, auth=auth, headers=headers, verify=verify, timeout=server.timeout_s, trust_env=False
+        )
+
+    async def query(self, influxql: str) -> list[dict[str, Any]]:
+        asked = {"db": self._server.database, "q": influxql, "epoch": "ns"}
+        try:
+            answer = await self._http.get("/query", params=asked)
+        except httpx.HTTPError as error:
+            raise OSError(f"{self._server.url}: {error or type(error).__name__}") from error
+        if answer.is_error:
+            raise ValueError(f"{self._server.url}: {answer_of(answer.status_code, answer.headers, answer.text).text}")
+        return rows(answer.json())
+
+
+class V1(_Http):
+    """`/write?db=...`."""
+
+    async def __aenter__(self) -> V1:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._http.aclose()
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        asked = {"db": self._server.database, "precision": PRECISION}
+        if self._server.retention_policy:
+            asked["rp"] = self._server.retention_policy
+        headers = {"Content-Type": TEXT} | ({"Content-Encoding": "gzip"} if zipped else {})
+        try:
+            answer = await self._http.post(f"/write?{urlencode(asked)}", content=body, headers=headers)
+        except RESETS as error:
+            return Answer(Verdict.RESET, f"the connection was cut: {error or type(error).__name__}")
+        except httpx.HTTPError as error:
+            return Answer(Verdict.AWAY, str(error) or type(error).__name__)
+        return answer_of(answer.status_code, answer.headers, answer.text)
+
+
+class V2(_Http):
+    """`/api/v2/write` through influxdb-client, as a carrier of ready bytes: its batching, retries and compression fall short."""
+
+    async def __aenter__(self) -> V2:
+        server = self._server
+        trusted = {} if server.tls_ca is None else {"ssl_ca_cert": str(server.tls_ca)}
+        self._client = InfluxDBClientAsync(
+            server.url, token=server.token, org=server.organisation or "-", timeout=round(1000 * server.timeout_s), **trusted
+        )
+        self._service: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._http.aclose()
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        server = self._server
+        given = {"content_encoding": "gzip"} if zipped else {}
+        try:
+            await self._service.post_write_async(
+                org=server.organisation or "-",
+                bucket=server.database,
+                body=body,
+                precision=PRECISION,
+                async_req=False,
+                _return_http_data_only=False,
+                content_type=TEXT,
+                **given,
+            )
+        except ApiException as error:
+            return answer_of(error.status or 0, _lower(error.headers), str(error.body or error.reason or ""))
+        except (ConnectionResetError, BrokenPipeError) as error:
+            return Answer(Verdict.RESET, f"the connection was cut: {error}")
+        except (TimeoutError, OSError) as error:
+            return Answer(Verdict.AWAY, str(error) or type(error).__name__)
+        return Answer(Verdict.DELIVERED)
+
+
+def transport_of(api: str, server: Server) -> Transport:
+    """api: v1 or v2, as the `[influx]` table says."""
+    return V1(server) if api == "v1" else V2(server)
+
+
+def rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of every series of an InfluxQL answer, tags among the columns. Raises ValueError for an error in it."""
+    found: list[dict[str, Any]] = []
+    for result in answer.get("results", []):
+        if "error" in result:
+            raise ValueError(str(result["error"]))
+        for series in result.get("series", []):
+            tags = series.get("tags", {})
+            found += [{**tags, **dict(zip(series["columns"], values, strict=True))} for values in series.get("values", [])]
+    if "error" in answer:
+        raise ValueError(str(answer["error"]))
+    return found
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}

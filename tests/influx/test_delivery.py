@@ -1,0 +1,104 @@
+"""A batch against a server that takes lines or not: every good line arrives, what never will is set apart, and it ends."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labd.influx.answers import Answer, Verdict
+from labd.influx.delivery import Delivered, Delivery, parted
+
+OK = Answer(Verdict.DELIVERED)
+
+
+class Server:
+    """Refuses a whole request for the first bad line in it, as 413 and 422 do. away_after: requests that it answers."""
+
+    def __init__(self, bad: set[bytes] = frozenset(), *, away_after: int = 10_000) -> None:  # type: ignore[assignment]
+        self.bad = bad
+        self.left = away_after
+        self.taken: list[bytes] = []
+        self.largest = 0
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        self.left -= 1
+        if self.left < 0:
+            return Answer(Verdict.AWAY, "503")
+        lines = (gzip.decompress(body) if zipped else body).splitlines(keepends=True)
+        self.largest = max(self.largest, sum(map(len, lines)))
+        if any(line in self.bad for line in lines):
+            return Answer(Verdict.POISON, "422 unable to parse")
+        self.taken += lines
+        return OK
+
+
+def lines_of(count: int) -> list[bytes]:
+    return [b"power n=%di %d\n" % (k, k) for k in range(count)]
+
+
+async def delivered(server: Server, lines: list[bytes], *, most_bytes: int = 1 << 20) -> Delivered:
+    return await Delivery(server, None, most_bytes=most_bytes).of(b"".join(lines))
+
+
+@given(st.integers(1, 60), st.sets(st.integers(0, 59), max_size=5), st.integers(1, 400))
+async def test_every_good_line_arrives_in_order_and_each_bad_one_stands_alone(count: int, bad: set[int], most: int) -> None:
+    lines = lines_of(count)
+    wrong = {lines[k] for k in bad if k < count}
+    server = Server(wrong)
+    found = await delivered(server, lines, most_bytes=most)
+    assert server.taken == [line for line in lines if line not in wrong]
+    assert {line for line, _ in found.bad} == wrong
+    assert (found.points, found.dropped, found.stop) == (count - len(wrong), len(wrong), None)
+    assert found.requests <= count + len(wrong) * (count.bit_length() + 1) * 2
+
+
+async def test_a_server_that_goes_away_stops_it_where_it_is() -> None:
+    lines = lines_of(8)
+    found = await delivered(Server({lines[5]}, away_after=2), lines)
+    assert found.stop == Answer(Verdict.AWAY, "503")
+    assert found.bad == []
+
+
+async def test_a_partial_write_is_a_delivery_that_says_what_was_lost() -> None:
+    class Partial(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            return Answer(Verdict.PARTIAL, "400 partial write: field type conflict dropped=2", dropped=2)
+
+    found = await delivered(Partial(), lines_of(10))
+    assert (found.points, found.dropped, found.stop, found.requests) == (8, 2, None, 1)
+    assert found.bad == [(b"", "400 partial write: field type conflict dropped=2")]
+
+
+async def test_what_is_sent_compressed_was_compressed_elsewhere() -> None:
+    server, threads = Server(), []
+
+    async def in_thread(work: Callable[[], bytes]) -> bytes:
+        threads.append(work)
+        return work()
+
+    await Delivery(server, in_thread, most_bytes=1 << 20).of(b"".join(lines_of(50)))
+    assert server.taken == lines_of(50)
+    assert len(threads) == 1
+
+
+@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=30), st.integers(1, 100))
+def test_parts_are_whole_lines_and_together_everything(lines: list[bytes], most: int) -> None:
+    body = b"".join(line + b"\n" for line in lines)
+    parts = parted(body, most)
+    assert b"".join(parts) == body
+    assert all(part.endswith(b"\n") for part in parts)
+    assert all(len(part) <= most or part.count(b"\n") == 1 for part in parts)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SETTINGS, Verdict.RESET, Verdict.AWAY])
+async def test_what_is_no_fault_of_a_line_blames_none(verdict: Verdict) -> None:
+    class Refusing(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            return Answer(verdict, "no")
+
+    found = await delivered(Refusing(), lines_of(3))
+    assert (found.stop, found.bad, found.requests) == (Answer(verdict, "no"), [], 1)

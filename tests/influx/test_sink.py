@@ -1,0 +1,162 @@
+"""The sink against real servers: what arrives is what the store holds, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from numpy.testing import assert_allclose
+
+from labd.influx.sink import InfluxSink
+from tests.influx.lab import SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
+from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
+
+pytestmark = needs_influxd
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Influxd]:
+    with influxd(tmp_path / "influxd") as found:
+        yield found
+
+
+def same(stored: Account, there: Account) -> None:
+    assert there.events == stored.events
+    assert there.samples == stored.samples
+    assert there.figures == stored.figures
+    assert_allclose([there.energy_j, there.charge_c], [stored.energy_j, stored.charge_c], rtol=1e-12)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + SOON_S
+    while not seen():
+        assert time.monotonic() < end_s, "not seen in time"
+        await asyncio.sleep(0.02)
+
+
+def told(sink: InfluxSink, *words: str) -> Callable[[], bool]:
+    return lambda: all(word in str(sink.status()["error"]) for word in words)
+
+
+async def a_run(found: Lab, captures: int = 2, blocks: int = 8) -> None:
+    await found.begin(captures)
+    for _ in range(captures):
+        await found.capture(blocks)
+    await found.end()
+
+
+async def test_a_run_arrives_whole(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path) as sink:
+        await until(lambda: sink.status()["connected"])
+        await a_run(found)
+        same(*await until_arrived(server, found))
+        spans = server.ask('SELECT "text", "end" FROM span WHERE kind = \'capture\'')
+        assert len(spans) == 2
+        (state, *_) = server.ask('SELECT "state", "in_use" FROM bench')
+        assert (state["state"], state["in_use"]) == ("measuring", 1)
+        assert sink.status()["rejected"] == 0
+
+
+async def test_what_was_before_the_server_was_named_is_not_sent_by_itself(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found:
+        await a_run(found, captures=1)
+        async with sinking(found, server.url, tmp_path) as sink:
+            await until(lambda: bool(sink.status()["connected"]))
+            before = found.run
+            await a_run(found, captures=1)
+            same(*await until_arrived(server, found))
+        assert arrived(server, before).samples == 0
+
+
+async def test_a_server_and_a_daemon_that_die_in_mid_run_lose_and_double_nothing(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found:
+        async with sinking(found, server.url, tmp_path) as sink:
+            await found.begin(4)
+            await found.capture(6, pause_s=0.02)
+            await until(lambda: bool(sink.status()["connected"]))
+            server.kill()
+            await found.capture(6, pause_s=0.02)
+        await found.capture(4)  # nobody is there to see it
+        async with sinking(found, server.url, tmp_path):
+            server.start()
+            await found.capture(6, pause_s=0.02)
+            await found.end()
+            same(*await until_arrived(server, found))
+
+
+async def test_a_wrong_database_is_told_and_everything_waits_until_it_is_there(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labd.influx.sender.SETTINGS_S", 0.2)
+    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, database="nope") as sink:
+        await a_run(found)
+        await until(told(sink, "404", "database not found"))
+        assert not sink.status()["connected"]
+        server.ask("CREATE DATABASE nope")
+        wanted = (await found.stored()).samples
+        await until(lambda: [row["n"] for row in server.ask('SELECT SUM("n") AS n FROM power', "nope")] == [wanted])
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "words"), [("writer", "wrong", ("401", "authorization failed")), ("reader", "secret", ("403",))]
+)
+async def test_a_wrong_password_and_a_user_who_may_only_read_are_told(
+    tmp_path: Path, user: str, password: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "password").write_text(password)
+    with influxd(tmp_path / "influxd", auth=True) as server:
+        async with lab(tmp_path / "store") as found:
+            async with sinking(found, server.url, tmp_path, username=user, password_file="password") as sink:
+                await a_run(found)
+                await until(told(sink, *words))
+                assert password not in str(sink.status())
+                assert sink.status()["rejected"] == 0
+            (tmp_path / "password").write_text("secret")
+            async with sinking(found, server.url, tmp_path, username="writer", password_file="password"):
+                same(*await until_arrived(server, found))
+
+
+async def test_a_field_that_is_of_another_type_there_costs_its_points_and_no_others(server: Influxd, tmp_path: Path) -> None:
+    server.write(f'span,bench=lab length="a text" {time.time_ns()}\n')  # types are those of a shard
+    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path) as sink:
+        await a_run(found)
+        same(*await until_arrived(server, found))
+        await until(lambda: sink.status()["rejected"] == 2 and not sink.status()["waiting"])
+    assert "field type conflict" in (tmp_path / "store/influx-refused.lp").read_text()
+
+
+async def test_requests_that_are_too_large_become_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """influxd cuts the connection, or says 413, beyond its limit."""
+    monkeypatch.setattr("labd.patience.FIRST_S", 0.01)
+    with influxd(tmp_path / "influxd", largest_body=40_000) as server:
+        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, rate="1000 /s"):
+            await a_run(found, captures=1, blocks=10)
+            same(*await until_arrived(server, found))
+
+
+async def test_compressed_lines_arrive_as_well(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, gzip=True):
+        await a_run(found, captures=1)
+        same(*await until_arrived(server, found))
+
+
+@needs_victoria
+@pytest.mark.parametrize("api", ["v1", "v2"])
+async def test_victoriametrics_takes_it_over_both_interfaces(tmp_path: Path, api: str) -> None:
+    with victoria(tmp_path / "victoria") as server:
+        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, api=api) as sink:
+            await a_run(found, captures=1)
+            wanted = await found.stored()
+            counted: list[float] = []
+
+            def all_there() -> bool:
+                counted[:] = [value for series in server.export("power_n") for value in series["values"]]
+                return sum(counted) == wanted.samples
+
+            await until(all_there)
+            assert sink.status()["rejected"] == 0
+            energies = [value for series in server.export("power_energy") for value in series["values"]]
+            assert_allclose(sum(energies), wanted.energy_j, rtol=1e-9)
