@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +32,7 @@ LABD = (sys.executable, "-m", "labd.cli")
 START_S = 60.0  # compiling the firmware may be in it
 EXIT_S = 10.0  # docs/reference/exit-codes.md
 POLL_S = 0.02
+GUARD_S = 2.0  # for its answer
 
 PLAN = """
 schema = 1
@@ -60,6 +63,7 @@ class Bench:
     control: ControlChannel
     file: Path
     resource: str
+    folders: set[Path] = field(default_factory=set)  # of its bench files, and so of its guards' sockets
 
     def board(self) -> dict[str, Any]:
         """What a probe on the board sees."""
@@ -76,6 +80,7 @@ class Bench:
     def file_with(self, path: Path, old: str, new: str) -> Path:
         """A copy of the bench file with one thing changed."""
         path.write_text(changed(self.file.read_text(), old, new))
+        self.folders.add(path.parent)
         return path
 
     def set(self, key: str, value: object) -> None:
@@ -192,6 +197,7 @@ def write_plan(path: Path, *, supply: str = "3.0 V", floor_time: str = "60 s") -
 def bench_apart(folder: Path, **changes: Any) -> Iterator[Bench]:
     """The demo bench in real time, as a process that does not end with its parent's pipe; changes: sections of its spec, merged in."""
     demo = bench_file.load_bench(resources.path("fixtures") / "benches/demo.toml")
+    folders = {folder}
     spec = virtual.spec(demo) | {"time": "real"}
     for key, value in changes.items():
         spec[key] = merged(spec.get(key), value)
@@ -210,15 +216,27 @@ def bench_apart(folder: Path, **changes: Any) -> Iterator[Bench]:
         ready = json.loads(process.stdout.readline())
         control = ControlChannel(tuple(ready["control"]))
         try:
-            yield Bench(process, control, _as_real(folder / "bench.toml", ready), ready["instruments"]["smu"])
+            yield Bench(process, control, _as_real(folder / "bench.toml", ready), ready["instruments"]["smu"], folders)
         finally:
             control.close()
     finally:
+        for place in folders:
+            _end_guard(place / "guard.sock")  # it would go on for ever: the bench that it switches off is gone in a moment
         process.terminate()
         process.wait(timeout=EXIT_S)
         process.stdout.close()
         if process.stderr is not None:
             process.stderr.close()
+
+
+def _end_guard(path: Path) -> None:
+    """The guard of this bench, should one serve."""
+    with socket.socket(socket.AF_UNIX) as link, contextlib.suppress(OSError, ValueError, KeyError):
+        link.settimeout(GUARD_S)
+        link.connect(str(path))
+        link.sendall(b'{"op": "status", "n": 1}\n')
+        with link.makefile("rb") as lines:
+            os.kill(int(json.loads(lines.readline())["pid"]), signal.SIGKILL)
 
 
 def merged(old: Any, new: Any) -> Any:
