@@ -10,10 +10,14 @@ from typing import Annotated
 
 import typer
 
+from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
+from labd.client.connection import Connection, answer
+from labd.client.generated.api.runs import replay_run
+from labd.client.generated.models.replay_body import ReplayBody
 from labd.config.quantity import TIME, QuantityError, read_quantity
 from labd.daemon.opened import load_bench
 from labd.daemon.replaying import replayed
@@ -30,8 +34,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
+    context: typer.Context,
     run: Run,
-    bench: Annotated[Path, typer.Argument(help="Bench file whose [influx] says where to.")],
+    bench: Annotated[Path | None, typer.Argument(help="Bench file whose [influx] says where to; with --bench the daemon's does.")] = None,
     to: Annotated[To, typer.Option("--to", help="What the run is sent to.")] = To.INFLUX,
     store: Store = None,
     capture: Annotated[int | None, typer.Option("--capture", help="Single samples of the capture at this place in the run.")] = None,
@@ -46,21 +51,39 @@ def replay(
     instead, as measurement `sample`.
     """
     raw = _window(capture, stretch, begin, end)
+    there = named(context)
+    if there is not None:
+        sent, where = _asked(there, run, raw), f"the InfluxDB of {there.url}"
+    elif bench is None:
+        raise FileError("labd replay", "BENCH", "give the bench file whose [influx] says where to, or a daemon with --bench")
+    else:
+        sent, where = _from_here(bench, store, run, raw, quiet=as_json), f"the InfluxDB of {bench}"
+    if as_json:
+        print_json({"to": to, "points": sent.points, "rejected": sent.rejected})
+    else:
+        print(f"{sent.points} points sent to {where}{f', {sent.rejected} refused' if sent.rejected else ''}")
+
+
+def _asked(daemon: Connection, run: str, raw: Raw | None) -> Sent:
+    body = ReplayBody()
+    if raw is not None:
+        body = ReplayBody(capture=raw.order, stretch=raw.stretch, from_s=raw.from_s, until_s=raw.to_s)
+    with daemon:
+        said = answer(replay_run.sync_detailed(run, client=daemon.client, body=body))
+    return Sent(said.points, said.rejected)
+
+
+def _from_here(bench: Path, store: Path | None, run: str, raw: Raw | None, *, quiet: bool) -> Sent:
     found = load_bench(bench)
 
     def show(sent: Sent) -> None:
-        if not as_json and sys.stderr.isatty():
+        if not quiet and sys.stderr.isatty():
             print(f"\r{sent.points} points", end="", file=sys.stderr, flush=True)
 
     async def work(stop: asyncio.Event) -> Sent:
         return await replayed(found, store, run, raw=raw, show=show)
 
-    sent = with_signals(work)
-    if as_json:
-        print_json({"to": to, "points": sent.points, "rejected": sent.rejected})
-    else:
-        refused = f", {sent.rejected} refused" if sent.rejected else ""
-        print(f"{sent.points} points sent to {found.influx and found.influx.url}{refused}")
+    return with_signals(work)
 
 
 def _window(capture: int | None, stretch: int, begin: str | None, end: str | None) -> Raw | None:

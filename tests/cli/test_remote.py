@@ -160,6 +160,7 @@ ACTING: dict[str, Arguments] = {
     "lease": lambda place, plan, folder: ("1 h",),
     "move": lambda place, plan, folder: (NO_JOB, "first"),
     "pause": lambda place, plan, folder: (),
+    "replay": lambda place, plan, folder: ("latest",),
     "resume": lambda place, plan, folder: (),
     "run": lambda place, plan, folder: (place.bench, plan),
     "submit": lambda place, plan, folder: (plan,),
@@ -167,7 +168,7 @@ ACTING: dict[str, Arguments] = {
 
 
 def test_every_command_is_tried_or_refuses_to_be_asked_elsewhere() -> None:
-    names = {name for name, _ in commands() if not name.startswith("bench ")}  # those ask the guard of this machine too: test_bench_off
+    names = {name.partition(" ")[0] for name, _ in commands()} - {"bench"}  # those ask the guard of this machine too: test_bench_off
     assert set(READING) | set(ACTING) | {"watch"} | HERE_ONLY == names
 
 
@@ -233,6 +234,9 @@ def test_a_run_elsewhere_is_annotated_analysed_and_goes_there_and_back_as_a_file
     labd.env("LABD_TOKEN", far.control)
     assert labd("annotate", run, "--notes", "new leads").code == 0
     assert labd("analyse", run).code == 0
+    refused = labd("replay", run)  # the far bench has no database
+    assert refused.code == FileError.exit_code
+    assert "influx: this table is required" in refused.err
     file = tmp_path / "run.zip"
     assert labd("archive", run, file).code == 0
     assert labd("delete", run, "--yes").code == 0
