@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+MOST_AFTER_S = 600.0  # that a server is believed: what it says to come back after a day is no use to a bench
 LONGEST = 300  # characters of a server's words that are kept
 
 
@@ -76,10 +77,10 @@ def _dropped(text: str) -> int:
 
 
 def _after_s(text: str, now: datetime) -> float | None:
-    """Seconds, or a date (RFC 9110, 10.2.3)."""
-    if text.strip().isdigit():
-        return float(text)
+    """Seconds, or a date (RFC 9110, 10.2.3), at most `MOST_AFTER_S`."""
+    if re.fullmatch(r"[0-9]+", text.strip()):
+        return min(float(text), MOST_AFTER_S)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds()) if text else None
+        return min(max(0.0, (parsedate_to_datetime(text) - now).total_seconds()), MOST_AFTER_S) if text else None
     except (TypeError, ValueError):
         return None
