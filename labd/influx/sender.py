@@ -95,19 +95,20 @@ class Sender:
 
     async def _count(self, found: Delivered, lent: Sequence[Lent]) -> None:
         counts = self.counts
+        counts.requests += found.requests
+        if found.stop is not None:
+            return  # all of it comes again: its points are counted, and its bad lines kept, when it is through
         counts.sent += found.points
         counts.rejected += found.dropped
-        counts.requests += found.requests
         if found.bad:
             for line, why in found.bad[:3]:
                 log.error("influx: refused for good: %s: %s", why, line[:200].decode(errors="replace"))
             await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
-        if found.stop is None:
-            self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
-            self._patience.restored()
-            counts.last_success_ns = time.time_ns()
-            newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
-            counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
+        self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
+        self._patience.restored()
+        counts.last_success_ns = time.time_ns()
+        newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
+        counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
 
     def _failed(self, answer: Answer) -> float:
         """Seconds until the next try."""

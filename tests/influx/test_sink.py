@@ -119,6 +119,18 @@ async def test_a_wrong_password_and_a_user_who_may_only_read_are_told(
                 same(*await until_arrived(server, found))
 
 
+async def test_a_password_that_is_mended_in_its_file_needs_no_new_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labd.influx.sender.SETTINGS_S", 0.2)
+    (tmp_path / "password").write_text("wrong")
+    user = {"username": "writer", "password_file": "password"}
+    with influxd(tmp_path / "influxd", auth=True) as server:
+        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, **user) as sink:
+            await a_run(found, captures=1)
+            await until(told(sink, "401"))
+            (tmp_path / "password").write_text("secret")
+            same(*await until_arrived(server, found))
+
+
 async def test_a_field_that_is_of_another_type_there_costs_its_points_and_no_others(server: Influxd, tmp_path: Path) -> None:
     server.write(f'span,bench=lab length="a text" {time.time_ns()}\n')  # types are those of a shard
     async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path) as sink:
