@@ -188,6 +188,7 @@ def _put(messages: list[Message], outbox: Outbox) -> None:
 def _tell_gap(bench: str, outbox: Outbox) -> None:
     def told(gap: Gap) -> Message:
         log.error("influx: %d points were dropped while the server was away; labd replay brings them back", gap.points)
-        return message("event", points.gap(bench, first_ns=gap.first_ns, last_ns=gap.last_ns, points=gap.points), gap.first_ns, gap.last_ns)
+        body = points.gap(bench, first_ns=gap.first_ns, last_ns=gap.last_ns, points=gap.points)
+        return Message("event", body, gap.first_ns, gap.last_ns, gap.points)  # should it be dropped itself, its points are in the next
 
     outbox.tell_gap(told)

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from labd.influx.sink import InfluxSink
-from tests.influx.lab import SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
+from tests.influx.lab import DT_NS, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
 from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
 
 pytestmark = needs_influxd
@@ -85,6 +85,26 @@ async def test_a_server_and_a_daemon_that_die_in_mid_run_lose_and_double_nothing
             await found.capture(6, pause_s=0.02)
             await found.end()
             same(*await until_arrived(server, found))
+
+
+async def test_the_gaps_that_are_told_hold_every_point_that_is_lacking(server: Influxd, tmp_path: Path) -> None:
+    """The outbox overflows again and again, and with it goes the telling of the first gaps."""
+    server.kill()
+    given = {"outbox_size": "50 kB", "rate": "1000 /s"}
+    async with lab(tmp_path / "store") as found:
+        runs, samples = [], 0
+        for _ in range(3):
+            async with sinking(found, server.url, tmp_path, **given) as sink:
+                await a_run(found)
+                await until(lambda sink=sink: bool(sink.status().get("dropped")))  # type: ignore[misc]
+            runs.append(found.run)
+            samples += (await found.stored()).samples
+        server.start()
+        async with sinking(found, server.url, tmp_path, **given) as sink:
+            await until(lambda: sink.status().get("waiting") == 0)
+    there = sum(arrived(server, run).samples for run in runs)
+    told = sum(row["n"] for row in server.ask("SELECT \"n\" FROM event WHERE kind = 'gap'"))
+    assert told >= (samples - there) * DT_NS / 10**6 > 0
 
 
 async def test_a_wrong_database_is_told_and_everything_waits_until_it_is_there(
