@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
         (204, "", Verdict.DELIVERED),
         (400, '{"error":"partial write: field type conflict: input field \\"a\\" dropped=2"}', Verdict.PARTIAL),
         (400, '{"error":"unable to parse \'power a=\': missing field value"}', Verdict.POISON),
-        (413, "request entity too large", Verdict.POISON),
+        (413, "request entity too large", Verdict.TOO_LARGE),
         (422, '{"code":"unprocessable entity","message":"points beyond retention"}', Verdict.POISON),
         (401, '{"error":"authorization failed"}', Verdict.SETTINGS),
         (403, '{"error":"\\"reader\\" user is not authorized to write"}', Verdict.SETTINGS),

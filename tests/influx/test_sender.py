@@ -48,3 +48,41 @@ async def test_what_is_sent_again_is_counted_and_kept_once(outbox: OutboxSession
     assert sender.counts.requests == server.requests
     assert (tmp_path / "refused.lp").read_bytes() == b"# " + REFUSED.encode() + b"\n" + BAD
     assert sender.connected
+
+
+class Cut(Played):
+    """Cuts the connection beyond a limit that it does not tell."""
+
+    largest = 100_000
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        self.requests += 1
+        return Answer(Verdict.RESET, "cut") if len(body) > self.largest else Answer(Verdict.DELIVERED)
+
+
+class Waits:
+    """A patience that waits for nothing. longest: failures in a row for which it would have waited longer and longer."""
+
+    now = longest = 0
+
+    def spent(self) -> float:
+        Waits.now += 1
+        Waits.longest = max(Waits.longest, Waits.now)
+        return 0.0
+
+    def restored(self) -> None:
+        Waits.now = 0
+
+
+async def test_a_limit_that_a_server_does_not_tell_is_found_without_longer_and_longer_waits(
+    outbox: OutboxSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labd.influx.sender.Patience", Waits)
+    await outbox.change(lambda box: box.put([Message("power", GOOD * 40_000, 1)]))
+    async with InstrumentSession("packing") as thread:
+        sender = Sender(outbox, thread, refused=tmp_path / "refused.lp")
+        server = Cut()
+        while await sender.some(server, zipped=False):  # type: ignore[arg-type]
+            pass
+    assert sender.counts.sent == 40_003
+    assert (sender.counts.retries, Waits.longest) == (8, 2)  # two each at 1 MB, 512, 256 and 128 kB
