@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,8 +64,8 @@ class Lab:
         await self.catalogue.do(lambda c: c.runs.log(self.run, event))
         self.news.publish(News(event.t_ns, kind, text, run=self.run))
 
-    async def capture(self, blocks: int, *, pause_s: float = 0.0) -> None:
-        """One more capture of the run; its time follows that of the one before."""
+    async def capture(self, blocks: int, *, pause_s: float = 0.0, bad: Sequence[float] = ()) -> None:
+        """One more capture of the run; its time follows that of the one before. bad: currents at the beginning of each block."""
         key = f"{POINT.key} mean {self.order}"
         await self.tell(NewsKind.CAPTURE_STARTED, key, key)
         row = await self.catalogue.do(lambda c: c.captures.begin(self.run, key))
@@ -73,6 +73,7 @@ class Lab:
             writer.know(utc_ns=self.began_ns)
             for n in range(blocks):
                 current = self.chance.uniform(1e-6, 2e-2, BLOCK).astype(np.float32)
+                current[: len(bad)] = bad
                 voltage = self.chance.normal(3.3, 1e-3, BLOCK).astype(np.float32)
                 writer.write(Block(n * BLOCK, n * BLOCK * DT_NS, DT_NS, current, voltage))
                 await asyncio.sleep(pause_s)
