@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from labd.influx.replay import Raw
 from labd.store.jobs import AfterFailure, NewJob, Place
 
 LONGEST_NS = 2**63 - 1
@@ -110,3 +111,16 @@ class RunChanges(Body):
     notes: Note | None = None
     add_tags: list[Tag] = Field(default_factory=list, max_length=20)
     remove_tags: list[Tag] = Field(default_factory=list, max_length=20)
+
+
+class ReplayBody(Body):
+    """What to send once more; a window of single samples where `capture` is given: the capture's place in its run, and two instants of
+    one of its stretches, on its own axis."""
+
+    capture: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    stretch: Annotated[int, Field(ge=0, le=10**6)] = 0
+    from_s: Annotated[float, Field(ge=-1e6, le=1e9)] = 0.0
+    until_s: Annotated[float, Field(ge=-1e6, le=1e9)] = 0.0
+
+    def raw(self) -> Raw | None:
+        return None if self.capture is None else Raw(self.capture, self.stretch, self.from_s, self.until_s)

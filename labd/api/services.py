@@ -12,6 +12,7 @@ from labd.analyse.worker import Worker
 from labd.api.answers import BenchStatus, PlanCheck
 from labd.bench.check import Finding
 from labd.guard.wire import OffResult
+from labd.influx.replay import Raw, Sent
 from labd.live.windows import Between, Stretch
 from labd.queue.scheduler import Scheduler
 from labd.store.session import CatalogueSession
@@ -36,6 +37,9 @@ class BenchOperations(Protocol):
 
     async def doctor(self) -> Sequence[Finding]:
         """Of its machine, store and bench file; touches no instrument."""
+
+    async def replay(self, run_id: str, raw: Raw | None) -> Sent:
+        """A run, or a window of its samples, to InfluxDB once more. Raises NotFound, StoreError, FileError without an `[influx]` table."""
 
     async def plan_check(self, text: str) -> PlanCheck:
         """Raises FileError."""

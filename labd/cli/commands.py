@@ -19,6 +19,7 @@ MODULES = {
     "report": ("report",),
     "export": ("export",),
     "analyse": ("analyse",),
+    "replay": ("replay",),
     "archive": ("archive", "import", "annotate", "delete"),
     "drivers": ("drivers",),
     "serve": ("serve",),

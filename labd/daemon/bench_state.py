@@ -23,10 +23,12 @@ from labd.daemon.doctor import findings
 from labd.daemon.footprint import footprint
 from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
+from labd.daemon.replaying import replayed
 from labd.daemon.run import method
 from labd.deadline import deadline
 from labd.errors import LabdError
 from labd.guard.wire import OffResult
+from labd.influx.replay import Raw, Sent
 from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
 from labd.store.catalogue import Catalogue
@@ -107,6 +109,16 @@ class BenchState:
 
     async def doctor(self) -> list[Finding]:
         return await self.around.worker.call(findings, self.around.catalogue.folder, self.bench.path.absolute())
+
+    async def replay(self, run_id: str, raw: Raw | None) -> Sent:
+        """Told as it goes on to those who watch. Raises LabdError."""
+        found = await self.around.catalogue.read(lambda catalogue: catalogue.runs.get(run_id))
+
+        def show(sent: Sent) -> None:
+            text = f"replay: {sent.points} points"
+            self.around.news.publish(News(time.time_ns(), NewsKind.NOTICE, text, run=found.id, data={"points": sent.points}))
+
+        return await replayed(self.bench, self.around.catalogue.folder, found.id, raw=raw, show=show)
 
     async def plan_check(self, text: str) -> PlanCheck:
         """What a plan would do on this bench: its captures, and an estimate of their time. Raises FileError with every problem."""

@@ -14,6 +14,7 @@ from labd.daemon.opened import open_bench, rig_of
 from labd.daemon.stopping import stoppable
 from labd.errors import Interrupted
 from labd.guard.link import GuardLink
+from labd.influx.probe import probe
 
 SETTLE_S = 0.2
 
@@ -33,6 +34,10 @@ async def check(bench: Bench, guard: GuardLink | None, *, show: Callable[[Findin
                 show(Finding(name, True, f"virtual; while labd check runs (--hold keeps it), any VISA client can open {resource}"))
             for text in (*unassured(opened.station, guard_alive=guard is not None and guard.alive), *bench_file.notices(bench)):
                 show(Finding("notice", None, text))
+            if bench.influx is not None:
+                finding = Finding("influx", *await probe(bench.influx, bench.name, bench.path.parent))
+                findings.append(finding)
+                show(finding)
             async for finding in check_station(rig_of(opened, settle_s=SETTLE_S), opened.lines, bench.board.supply):
                 findings.append(finding)
                 show(finding)

@@ -20,7 +20,7 @@ from labd.influx.feeder import Feeder, message
 from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sender import Sender
-from labd.influx.transport import V1, V2, Transport
+from labd.influx.transport import Transport, transport_of
 from labd.outbox.contract import Caps, Gap, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.patience import LONGEST_S
@@ -126,7 +126,7 @@ class InfluxSink:
         section = self._section
         while True:
             server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
-            async with V1(server) if section.api == "v1" else V2(server) as transport:
+            async with transport_of(section.api, server) as transport:
                 self._errors.pop("sender", None)
                 try:
                     await self._until_refused(transport)

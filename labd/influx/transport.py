@@ -143,6 +143,11 @@ class V2(_Http):
         return Answer(Verdict.DELIVERED)
 
 
+def transport_of(api: str, server: Server) -> Transport:
+    """api: v1 or v2, as the `[influx]` table says."""
+    return V1(server) if api == "v1" else V2(server)
+
+
 def rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of every series of an InfluxQL answer, tags among the columns. Raises ValueError for an error in it."""
     found: list[dict[str, Any]] = []

@@ -20,6 +20,7 @@ from labd.api.services import Access, Services
 from labd.bench.check import Finding
 from labd.bench.control import RunControl
 from labd.guard.wire import OffResult
+from labd.influx.replay import Raw, Sent
 from labd.live.view import LiveView
 from labd.live.windows import Windows
 from labd.queue.scheduler import QueueStatus, Scheduler
@@ -37,10 +38,13 @@ PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
 @dataclass(slots=True)
 class FakeBench:
     said: list[str] = field(default_factory=list)
+    sinks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def status(self) -> BenchStatus:
         queue = QueueStatus(paused=False, why_paused="", waiting=0, job="", job_paused=False, lease=None)
-        return BenchStatus("demo", "", True, "", queue, None, {}, (), "store", 10**9, 1.5, Footprint(10**8, 20, 5, 9), {"labd": "0"})
+        return BenchStatus(
+            "demo", "", True, "", queue, None, self.sinks, (), "store", 10**9, 1.5, Footprint(10**8, 20, 5, 9), {"labd": "0"}
+        )
 
     def effective(self) -> Mapping[str, Any]:
         return {"name": "demo"}
@@ -58,6 +62,10 @@ class FakeBench:
 
     async def doctor(self) -> Sequence[Finding]:
         return [Finding("disk", True, "half full")]
+
+    async def replay(self, run_id: str, raw: Raw | None) -> Sent:
+        self.said.append(f"replayed {run_id} {raw}")
+        return Sent(10, 0)
 
     async def plan_check(self, text: str) -> PlanCheck:
         plan = bench_file.plan_of(text, Path("plan"))

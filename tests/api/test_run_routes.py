@@ -119,3 +119,13 @@ async def test_more_readers_than_may_wait_are_told_to_come_again_and_the_queue_t
         assert (await given.submit())["state"] == "queued"
     await asyncio.gather(*waiting)
     assert (await given.ask("GET", "runs")).json() == []
+
+
+async def test_a_run_is_replayed_whole_or_a_window_of_its_samples(tmp_path: Path) -> None:
+    async with api(tmp_path) as given:
+        whole = await given.ask("POST", "runs/latest/replay")
+        assert whole.json() == {"points": 10, "rejected": 0}
+        await given.ask("POST", "runs/latest/replay", json={"capture": 3, "from_s": 0.2, "until_s": 0.25})
+        wrong = await given.ask("POST", "runs/latest/replay", json={"capture": -1})
+        assert wrong.status_code == 422
+        assert given.bench.said == ["replayed latest None", "replayed latest Raw(order=3, stretch=0, from_s=0.2, to_s=0.25)"]

@@ -7,13 +7,16 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from labd.influx.replay import Raw, Sent, Stored, replay
 from labd.influx.section import InfluxSection
 from labd.influx.sink import Around, InfluxSink
+from labd.influx.transport import V1, Server
 from labd.records import Event, KpiRecord, Mode, OperatingPoint, Provenance, Role
 from labd.store.catalogue import Catalogue
 from labd.store.rows import NewRun, PlannedCapture, RunState
@@ -23,6 +26,7 @@ from labd.store.trace_writer import TraceWriter
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
+from labd.stream.session import InstrumentSession
 from labd_instruments.block import Block
 from tests.influx.servers import Influxd
 
@@ -117,6 +121,16 @@ async def sinking(found: Lab, url: str, folder: Path, **given: Any) -> AsyncIter
     finally:
         task.cancel()
         await asyncio.wait((task,))
+
+
+async def replayed(found: Lab, server: Influxd, raw: Raw | None = None) -> list[Sent]:
+    """A run of the lab, once more."""
+    section = InfluxSection.model_validate({"url": server.url})
+    async with InstrumentSession("replay") as reader, V1(Server(server.url, section.database)) as transport:
+        catalogue = await reader.call(partial(Catalogue.open_read_only, found.catalogue.folder), deadline_s=SOON_S)
+        sent = [one async for one in replay(Stored(catalogue, reader, found.run), section, transport, raw=raw)]
+        await reader.call(catalogue.close, deadline_s=SOON_S)
+    return sent
 
 
 def stored(catalogue: Catalogue, run: str) -> Account:

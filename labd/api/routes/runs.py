@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from labd.analyse.repeat import Comparison, compare, replace_figures
 from labd.api.answers import Imported
-from labd.api.models import RunChanges, RunId, Tag
+from labd.api.models import ReplayBody, RunChanges, RunId, Tag
 from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import ArchiveResponse, archive_of, received
+from labd.influx.replay import Sent
 from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
 from labd.store.catalogue import Catalogue
@@ -97,6 +98,12 @@ async def analyse(run_id: RunId, given: Given, *, store: bool = False) -> Compar
     if store:
         await given.catalogue.do(lambda c: replace_figures(c, analysis))
     return compare(analysis, stored)
+
+
+@router.post("/{run_id}/replay", operation_id="replay_run")
+async def replay(run_id: RunId, given: Given, body: ReplayBody | None = None) -> Sent:
+    """Send the run from the store to InfluxDB once more; points that are there already are overwritten with themselves."""
+    return await given.bench.replay(run_id, body.raw() if body else None)
 
 
 @router.get("/{run_id}/captures", operation_id="list_captures")

@@ -1,0 +1,128 @@
+"""A run out of the store to the server, once more: what was dropped, what was before there was a server, a window of raw samples."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from labd.errors import LabdError, NotFound
+from labd.influx import points
+from labd.influx.delivery import Delivery
+from labd.influx.feeder import of_run, trace_files
+from labd.influx.lines import Column, encode
+from labd.influx.section import InfluxSection
+from labd.influx.sender import MOST_BYTES
+from labd.influx.trace_points import TracePoints, attempt_of, tags_of, zero_of
+from labd.influx.transport import Transport
+from labd.store.catalogue import Catalogue
+from labd.store.rows import StoredEvent
+from labd.store.trace_window import in_chunks, open_parts
+from labd.stream.session import InstrumentSession
+
+READ_S = 60.0
+RAW = "sample"
+RAW_CHUNK = 20_000  # samples
+
+
+class ReplayRefused(LabdError):
+    """The server does not take it; what was sent before is there, and sending it again changes nothing."""
+
+    exit_code = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """So far. points, rejected: taken and refused by the server."""
+
+    points: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A window of single samples: of the capture at this place in its run, between two instants of a stretch's own axis (s)."""
+
+    order: int
+    stretch: int
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A run in a store. catalogue: used in the reader's thread only, where it was opened."""
+
+    catalogue: Catalogue
+    reader: InstrumentSession
+    run_id: str
+
+
+async def replay(stored: Stored, section: InfluxSection, transport: Transport, *, raw: Raw | None = None) -> AsyncIterator[Sent]:
+    """Everything of a run, or a window of its samples, after each request. Points that are there already are overwritten with themselves.
+
+    Raises NotFound, StoreError, ReplayRefused.
+    """
+    reader = stored.reader
+    delivery = Delivery(transport, partial(reader.call, deadline_s=READ_S) if section.compresses else None, most_bytes=MOST_BYTES)
+    bodies = await reader.call(partial(_bodies, stored.catalogue, stored.run_id, section, raw), deadline_s=READ_S)
+    taken = rejected = 0
+    while (body := await reader.call(partial(next, bodies, None), deadline_s=READ_S)) is not None:
+        found = await delivery.of(body)
+        taken, rejected = taken + found.points, rejected + found.dropped
+        if found.stop is not None:
+            raise ReplayRefused(f"{section.url}: {found.stop.text}; {taken} points were taken so far, replay again")
+        yield Sent(taken, rejected)
+
+
+def _bodies(catalogue: Catalogue, run_id: str, section: InfluxSection, raw: Raw | None) -> Iterator[bytes]:
+    run = catalogue.runs.get(run_id)
+    if raw is not None:
+        return _raw(catalogue, run.id, run.bench_name, raw)
+    return chain(_log(catalogue, run.id, run.bench_name), _traces(catalogue, run.id, run.bench_name, section.rate))
+
+
+def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
+    yield points.events(bench, [StoredEvent(0, run_id, n, event) for n, event in enumerate(catalogue.runs.events(run_id))])
+    yield points.captures(bench, catalogue.captures.of(run_id))
+    for message in of_run(bench, run_id, catalogue):
+        yield message.body
+
+
+def _traces(catalogue: Catalogue, run_id: str, bench: str, rate_hz: float) -> Iterator[bytes]:
+    folder = catalogue.folder / "traces" / run_id
+    for name in trace_files(folder):
+        trace, place = TracePoints(folder / name, bench=bench, rate_hz=rate_hz), 0
+        while (piece := trace.next(place, ended=True)) is not None:
+            place = piece.place
+            yield piece.body
+
+
+def _raw(catalogue: Catalogue, run_id: str, bench: str, raw: Raw) -> Iterator[bytes]:
+    """Raises NotFound where there is no such window."""
+    row = next((row for row in catalogue.captures.of(run_id) if row.order == raw.order and row.trace), None)
+    if row is None:
+        raise NotFound(f"run {run_id} has no samples of a capture {raw.order}")
+    path = catalogue.folder / row.trace
+    parts = open_parts(path)
+    stretches = parts.stretches()
+    if not 0 <= raw.stretch < len(stretches):
+        raise NotFound(f"capture {raw.order} has {len(stretches)} stretches, there is no stretch {raw.stretch}")
+    facts = stretches[raw.stretch]
+    start, stop = (round((t_s * 1e9 - facts.t0_ns) / parts.dt_ns) for t_s in (raw.from_s, raw.to_s))
+    start, stop = max(0, start), min(facts.length, stop)
+    if start >= stop:
+        length_s = facts.length * parts.dt_ns * 1e-9
+        raise NotFound(f"stretch {raw.stretch} of capture {raw.order} has samples from {facts.t0_ns * 1e-9:g} s on for {length_s:g} s")
+    tags = tags_of(parts.capture, bench=bench, attempt=attempt_of(path))
+    zero_ns = zero_of(parts.capture, facts)
+    for first, columns in in_chunks(parts, facts.number, start, stop, RAW_CHUNK):
+        length = len(columns["current"])
+        t_ns = zero_ns + facts.t0_ns + (first + np.arange(length, dtype=np.int64)) * parts.dt_ns
+        fields: dict[str, Column] = {name: columns[name] for name in ("current", "voltage") if name in columns}
+        if len(fields) == 2:
+            fields["power"] = fields["current"].astype(np.float64) * fields["voltage"]
+        yield bytes(encode(RAW, tags, t_ns, fields).to_pybytes())

@@ -1,0 +1,96 @@
+"""A run out of the store to the server: what is missing there comes, what is there stays as it is; single samples when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labd.errors import NotFound
+from labd.influx.probe import probe
+from labd.influx.replay import Raw, ReplayRefused
+from labd.influx.section import InfluxSection
+from labd.store.trace_reader import read_trace
+from tests.influx.lab import DT_NS, Lab, lab, replayed, until_arrived
+from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
+from tests.influx.test_sink import same
+
+pytestmark = needs_influxd
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
+    with influxd(tmp_path_factory.mktemp("influxd")) as found:
+        yield found
+
+
+async def played(found: Lab) -> None:
+    await found.begin(2)
+    for _ in range(2):
+        await found.capture(5)
+    await found.end()
+
+
+async def test_a_run_of_before_there_was_a_server_comes_whole_and_once(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        await played(found)
+        for _ in range(2):  # points that are there are overwritten with themselves
+            sent = await replayed(found, server)
+            assert sent[-1].rejected == 0
+            same(*await until_arrived(server, found))
+
+
+async def test_a_window_of_single_samples_comes_as_it_is_stored(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        await played(found)
+        (*_, last) = await replayed(found, server, Raw(1, 0, 0.05, 0.06))
+        assert last.points == 100
+        rows = server.ask(f'SELECT "current", "power" FROM sample WHERE run = \'{found.run}\'')
+        row = (await found.catalogue.read(lambda c: c.captures.of(found.run)))[1]
+        trace = read_trace(found.catalogue.folder / row.trace).stretches[0]
+        assert trace.current is not None
+        assert np.array_equal(np.array([one["current"] for one in rows], np.float32), trace.current[500:600])
+        assert np.all(np.diff([one["time"] for one in rows]) == DT_NS)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"), [(Raw(7, 0, 0, 1), "no samples of a capture 7"), (Raw(0, 3, 0, 1), "no stretch 3"), (Raw(0, 0, 5, 6), "for 1 s")]
+)
+async def test_a_window_that_is_not_there_is_told(server: Influxd, tmp_path: Path, raw: Raw, words: str) -> None:
+    async with lab(tmp_path) as found:
+        await played(found)
+        with pytest.raises(NotFound, match=words):
+            await replayed(found, server, raw)
+
+
+async def test_a_server_that_refuses_ends_it_with_its_words(server: Influxd, tmp_path: Path) -> None:
+    async with lab(tmp_path) as found:
+        await played(found)
+        server.ask("DROP DATABASE labd")
+        try:
+            with pytest.raises(ReplayRefused, match="database not found"):
+                await replayed(found, server)
+        finally:
+            server.ask("CREATE DATABASE labd")
+
+
+async def test_a_check_writes_a_point_and_reads_it_back(server: Influxd, tmp_path: Path) -> None:
+    ok, text = await probe(InfluxSection(url=server.url), "demo", tmp_path)
+    assert (ok, "written and read back" in text) == (True, True)
+    ok, text = await probe(InfluxSection(url=server.url, database="nope"), "demo", tmp_path)
+    assert (ok, "database not found" in text) == (False, True)
+    ok, text = await probe(InfluxSection(url="http://127.0.0.1:9", password_file="none", username="u"), "demo", tmp_path)
+    assert (ok, "none" in text) == (False, True)
+    ok, _ = await probe(InfluxSection(url="http://127.0.0.1:9"), "demo", tmp_path)
+    assert ok is False
+
+
+@needs_victoria
+async def test_a_check_says_that_a_server_without_influxql_took_the_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labd.influx.probe.VISIBLE_S", 0.1)
+    with victoria(tmp_path / "victoria") as other:
+        ok, text = await probe(InfluxSection(url=other.url), "demo", tmp_path)
+    assert ok is None
+    assert "a test point was written" in text
