@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from labd.influx.replay import Raw, Sent, Stored, replay
+from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sink import Around, InfluxSink
-from labd.influx.transport import V1, Server
+from labd.influx.transport import transport_of
 from labd.records import Event, KpiRecord, Mode, OperatingPoint, Provenance, Role
 from labd.store.catalogue import Catalogue
 from labd.store.rows import NewRun, PlannedCapture, RunState
@@ -28,7 +29,7 @@ from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import Block
-from tests.influx.servers import Influxd
+from tests.influx.servers import Asked
 
 SOON_S = 40.0
 DT_NS = 100_000
@@ -123,10 +124,11 @@ async def sinking(found: Lab, url: str, folder: Path, **given: Any) -> AsyncIter
         await asyncio.wait((task,))
 
 
-async def replayed(found: Lab, server: Influxd, raw: Raw | None = None) -> list[Sent]:
+async def replayed(found: Lab, server: Asked, raw: Raw | None = None) -> list[Sent]:
     """A run of the lab, once more."""
-    section = InfluxSection.model_validate({"url": server.url})
-    async with InstrumentSession("replay") as reader, V1(Server(server.url, section.database)) as transport:
+    section = InfluxSection.model_validate({"url": server.url, **server.given})
+    there = server_of(section, found.catalogue.folder)
+    async with InstrumentSession("replay") as reader, transport_of(section.api, there) as transport:
         catalogue = await reader.call(partial(Catalogue.open_read_only, found.catalogue.folder), deadline_s=SOON_S)
         sent = [one async for one in replay(Stored(catalogue, reader, found.run), section, transport, raw=raw)]
         await reader.call(catalogue.close, deadline_s=SOON_S)
@@ -147,7 +149,7 @@ def stored(catalogue: Catalogue, run: str) -> Account:
     return Account(sum(trace.samples for trace in traces), energy, charge, events, len(catalogue.kpis.of(run)))
 
 
-def arrived(server: Influxd, run: str) -> Account:
+def arrived(server: Asked, run: str) -> Account:
     sums = server.ask(f'SELECT SUM("n") AS n, SUM("energy") AS e, SUM("charge") AS c FROM power WHERE run = \'{run}\'')
     events = server.ask(f'SELECT "text", "kind", "n" FROM event WHERE run = \'{run}\'')
     figures = server.ask(f"SELECT COUNT(\"value\") AS n FROM kpi WHERE run = '{run}' AND final = 1")
@@ -156,7 +158,7 @@ def arrived(server: Influxd, run: str) -> Account:
     return Account(int(row["n"]), row["e"], row["c"], told, int(figures[0]["n"]) if figures else 0)
 
 
-async def until_arrived(server: Influxd, found: Lab) -> tuple[Account, Account]:
+async def until_arrived(server: Asked, found: Lab) -> tuple[Account, Account]:
     """Waits for as many samples, events and figures as are stored; returns both accounts, the store's first."""
     end_s = time.monotonic() + SOON_S
     wanted = await found.stored()
