@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -16,10 +17,13 @@ import psutil
 from benchmarks.outage.accounts import Account, arrived, compare, stored
 from benchmarks.torture.found import Found, Unexpected
 from labd.influx.feeder import Feeder
+from labd.influx.replay import Stored, replay
+from labd.influx.section import InfluxSection
 from labd.influx.sender import Sender
 from labd.influx.transport import V1, Server
 from labd.outbox.contract import Books, Caps
 from labd.outbox.session import OutboxSession
+from labd.store.catalogue import Catalogue
 from labd.stream.session import InstrumentSession
 from tests.influx.lab import Lab, lab, sinking
 from tests.influx.servers import INFLUXD, Influxd, influxd
@@ -34,7 +38,7 @@ OVER_CAP = 1.1  # of the file: keys, pages that are not full
 LOG_BYTES = 12 << 20  # SQLite's log: 4 MB, then it is written back, and the largest transaction on top
 LOOKS = 3  # days on which somebody looks whether the server is there: the sender then waits, twice as long each time
 LARGEST_GROWTH_BYTES = 24 << 20  # of the process, once the cap is reached; a day is 34 MB of lines
-BACK_S = 300.0
+BACK_S, DISK_S = 300.0, 60.0
 
 
 @dataclass(slots=True)
@@ -73,7 +77,7 @@ async def _days(folder: Path, found: Found, server: Influxd, days: int, cap_byte
         wanted = await asyncio.to_thread(stored, played.catalogue.folder, played.run, rate_hz=RATE_HZ)
         there = await _back(folder, played, server, cap_bytes)
         await _judge_gap(found, server, wanted, there, seen)
-        await _refilled(folder, played, server)
+        await _refilled(played, server)
         there = await asyncio.to_thread(arrived, server, played.run)
         compare(found, wanted, there, "refilled from the store")
 
@@ -149,15 +153,11 @@ async def _judge_gap(found: Found, server: Influxd, wanted: Account, there: Acco
     found.say(f"server back: {there.points} of {wanted.points} points there, a gap of {told} is told")
 
 
-async def _refilled(folder: Path, played: Lab, server: Influxd) -> None:
-    """What `labd replay RUN --to influx` does: everything of the store's run once more."""
-    async with (
-        OutboxSession(folder / "refill.sqlite", Caps(1 << 40)) as outbox,
-        InstrumentSession("reader") as reader,
-        V1(Server(server.url, "labd")) as transport,
-    ):
-        feeder = Feeder("lab", RATE_HZ, played.catalogue, outbox, reader)
-        sender = Sender(outbox, reader, refused=folder / "refused.lp")
-        await _fed(feeder)
-        while await sender.some(transport, zipped=False):
+async def _refilled(played: Lab, server: Influxd) -> None:
+    """`labd replay RUN`."""
+    section = InfluxSection.model_validate({"url": server.url, "rate": f"{RATE_HZ:g} /s"})
+    async with InstrumentSession("replay") as reader, V1(Server(server.url, section.database)) as transport:
+        catalogue = await reader.call(partial(Catalogue.open_read_only, played.catalogue.folder), deadline_s=DISK_S)
+        async for _ in replay(Stored(catalogue, reader, played.run), section, transport):
             pass
+        await reader.call(catalogue.close, deadline_s=DISK_S)

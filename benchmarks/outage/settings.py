@@ -1,4 +1,4 @@
-"""A server that is set up wrong, or does not take what it gets: told in `labd status`, asked seldom, and every good point arrives.
+"""A server that is set up wrong, or does not take what it gets: told in `labd status` and /metrics, asked seldom; good points arrive.
 
 Each case plays a run into a store; the daemon, which finds it there, has all of it to send.
 """
@@ -25,7 +25,7 @@ CAPTURES, BLOCKS = 2, 12
 TOLD_S = 30.0
 WATCHED_S = 10.0  # nobody mends it for so long
 MOST_WRITES = 2  # meanwhile
-MOST_WRITES_IN_ALL = 60
+MOST_WRITES_IN_ALL = 130  # 2.3 MB in requests of 40 kB are 60
 ARRIVE_S = 120.0
 NOT_NUMBERS = (math.nan,) * 100 + (1e-3, math.inf, -math.inf, math.nan)  # a whole bucket, and some samples of the next
 LARGE_RATE_HZ, SMALL_BODY = 1000.0, 40_000
@@ -105,6 +105,7 @@ def _judge_refused(found: Found, daemon: Served, proxy: FaultProxy, words: Seque
     found.expect(proxy.writes - before <= MOST_WRITES, f"{proxy.writes - before} requests in {WATCHED_S:g} s that nobody mended it")
     said = daemon.get("status")["sinks"]["influx"]
     found.expect(said["rejected"] == 0 and said["waiting"] > 0, f"what was refused does not wait: {said}")
+    found.expect(_metric(daemon, "connected") == 0, "/metrics calls a server that refuses everything connected")
 
 
 def _judge(found: Found, daemon: Served, server: Influxd, run: str, case: Wrong) -> None:
@@ -116,10 +117,18 @@ def _judge(found: Found, daemon: Served, server: Influxd, run: str, case: Wrong)
         lambda: labd("status", "--store", daemon.store).out, lambda text: spoilt in text and "'connected': True" in text, within_s=TOLD_S
     )
     found.expect(spoilt in shown, f"labd status does not show {spoilt}: {shown}")
+    found.expect(_metric(daemon, "rejected_total") == case.rejected, f"/metrics does not show {case.rejected} points as rejected")
     refused = daemon.store / "influx-refused.lp"
     found.expect(
         refused.exists() == bool(case.rejected), f"{refused.name} is there: {refused.exists()}, {case.rejected} points were refused"
     )
+
+
+def _metric(daemon: Served, name: str) -> float | None:
+    """Of the sink, as Prometheus reads it; None where it is not there."""
+    answer = daemon.http.get("metrics")
+    wanted = f'labd_sink_{name}{{bench="lab",sink="influx"}} '
+    return next((float(line.removeprefix(wanted)) for line in answer.text.splitlines() if line.startswith(wanted)), None)
 
 
 def _same(wanted: Account, there: Account) -> bool:
