@@ -32,8 +32,8 @@ def _lanes(*, quick: bool) -> list[dict[str, Case]]:
         {
             "days": partial(away_for_days, days=3 if quick else 10, cap_bytes=QUICK_CAP_BYTES if quick else CAP_BYTES),
             **{name: partial(wrong, case=case) for name, case in CASES.items()},
-            "proxy": partial(proxied, rounds=1 if quick else 10, api="v1"),
-            "proxy-v2": partial(proxied, rounds=1 if quick else 10, api="v2"),
+            "proxy": partial(proxied, rounds=1 if quick else 5, api="v1"),
+            "proxy-v2": partial(proxied, rounds=1 if quick else 5, api="v2"),
         },
     ]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,27 +28,37 @@ class Server:
     back: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Lived:
+    store: Path
+    run: str
+
+
 def kills(folder: Path, found: Found, *, seconds: float, floors: int) -> None:
     """seconds: that its floors last together. Raises Unexpected."""
     if INFLUXD is None:
         raise Unexpected("not tried: influxd is not installed")
-    with influxd(folder / "influxd") as server:
-        store, run = _lived(folder, found, Server(server.url, server.kill, server.start), seconds, floors)
-        wanted = stored(store, run)
-        there = until_counts(lambda: arrived(server, run), lambda got: got.counts == wanted.counts, within_s=ARRIVE_S)
+    with (
+        influxd(folder / "influxd") as server,
+        _lived(folder, found, Server(server.url, server.kill, server.start), seconds, floors) as lived,
+    ):
+        wanted = stored(lived.store, lived.run)
+        there = until_counts(lambda: arrived(server, lived.run), lambda got: got.counts == wanted.counts, within_s=ARRIVE_S)
         compare(found, wanted, there, "influxd killed twice, the daemon once")
 
 
 def kills_victoria(folder: Path, found: Found, *, seconds: float, floors: int) -> None:
     """VictoriaMetrics keeps what it has taken for some seconds in memory alone: it is stopped in order, for what a kill takes from it is
-    its own. It keeps a batch that is sent again twice (at least once, docs/reference/influx.md). Raises Unexpected."""
+    its own. It keeps a batch that is sent again twice (at least once, docs/how-to/influxdb.md). Raises Unexpected."""
     if VICTORIA is None:
         raise Unexpected("not tried: victoria-metrics is not installed")
-    with victoria(folder / "victoria") as server:
-        store, run = _lived(folder, found, Server(server.url, server.stop, server.start), seconds, floors)
-        wanted = stored(store, run)
+    with (
+        victoria(folder / "victoria") as server,
+        _lived(folder, found, Server(server.url, server.stop, server.start), seconds, floors) as lived,
+    ):
+        wanted = stored(lived.store, lived.run)
         there = until_counts(
-            lambda: counted(server, run), lambda got: (got.points, got.samples) == (wanted.points, wanted.samples), within_s=ARRIVE_S
+            lambda: counted(server, lived.run), lambda got: (got.points, got.samples) == (wanted.points, wanted.samples), within_s=ARRIVE_S
         )
     both = f"stored {wanted}; there, each once, {there.points} points of {there.samples} samples, {there.energy_j:.12g} J"
     found.expect((there.points, there.samples) == (wanted.points, wanted.samples), both)
@@ -56,8 +67,9 @@ def kills_victoria(folder: Path, found: Found, *, seconds: float, floors: int) -
     found.say(f"VictoriaMetrics stopped twice, the daemon killed once: {both}, {there.charge_c:.12g} C; {there.twice} points came twice")
 
 
-def _lived(folder: Path, found: Found, server: Server, seconds: float, floors: int) -> tuple[Path, str]:
-    """The story beside a run that captures for so long; the store and the run's id when it has ended."""
+@contextmanager
+def _lived(folder: Path, found: Found, server: Server, seconds: float, floors: int) -> Iterator[Lived]:
+    """The story beside a run whose floors last so long, up to its end; the daemon is there as long as the block."""
     plan = ONE_MODE.replace('floor_time = "1 s"', f'floor_time = "{seconds / floors:g} s"')
     plan = plan.replace("[captures]", f"repeats = {floors}\n[captures]")
     with bench_apart(folder) as bench:
@@ -69,7 +81,7 @@ def _lived(folder: Path, found: Found, server: Server, seconds: float, floors: i
             row = daemon.until_ended(job, within_s=ENDED_S)
             found.expect(row["state"] == "finished", f"the run ended {row['state']}: {row['error']}")
             found.expect(any(one.attempt for one in daemon.rows(job)), "the kill has cut off no capture")
-            return daemon.store, str(row["run_id"])
+            yield Lived(daemon.store, str(row["run_id"]))
 
 
 def _harmed(daemon: Served, server: Server, began_s: float, seconds: float) -> None:
