@@ -8,7 +8,7 @@ SEED ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test check accuracy torture live bench lock clean venv help
+.PHONY: demo test check accuracy torture outage live bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ accuracy: $(STAMP)
 ## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; ONLY=case; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
 torture: $(STAMP)
 	$(PY) -m benchmarks.torture $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) $(foreach case,$(ONLY),--only $(case)) $(if $(SOAK),--soak $(SOAK)) $(if $(DAY),--day $(DAY))
+
+## make outage    InfluxDB killed, wrongly set up, away for days, behind a bad network: counts and sums of both sides (QUICK=1; ONLY=case)
+outage: $(STAMP)
+	$(PY) -m benchmarks.outage $(if $(QUICK),--quick) $(foreach case,$(ONLY),--only $(case))
 
 ## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
 live: $(STAMP)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from benchmarks.torture.away import away
 from benchmarks.torture.disk import full_disk, spent_reserve
 from benchmarks.torture.faults import hang, pulled_cable, silent_board
-from benchmarks.torture.found import Case, Found, told, tried
+from benchmarks.torture.found import Case, run
 from benchmarks.torture.kill import Rounds, kills
 from benchmarks.torture.soak import day, soak
 from benchmarks.torture.stop import stop_by_command, stop_over_http, stop_while_locked
@@ -25,33 +21,7 @@ SEED = 20261123
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     lanes = _worn(arguments) if arguments.soak or arguments.day else _harmed(arguments)
-    return run(lanes)
-
-
-def run(lanes: list[dict[str, Case]]) -> int:
-    """The cases of a lane one after the other, the lanes beside each other; the last line is printed whatever happens."""
-    began = time.monotonic()
-    running: list[Future[None]] = []
-    whole = False
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="labd-torture-", ignore_cleanup_errors=True) as place,
-            ThreadPoolExecutor(max(1, len(lanes))) as threads,
-        ):
-            found: list[list[Found]] = [[] for _ in lanes]
-            running = [threads.submit(_lane, lane, Path(place), into) for lane, into in zip(lanes, found, strict=True)]
-            for one in running:
-                one.result()
-            whole = True
-    finally:
-        lines, code = told([one for lane in found for one in lane], time.monotonic() - began, whole=whole)
-        print("\n".join(lines), flush=True)
-    return code
-
-
-def _lane(cases: Mapping[str, Case], place: Path, into: list[Found]) -> None:
-    for name, case in cases.items():
-        into.append(tried(name, case, place / name))
+    return run("torture", lanes)
 
 
 def _harmed(arguments: argparse.Namespace) -> list[dict[str, Case]]:

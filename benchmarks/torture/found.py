@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +35,36 @@ class Found:
 Case = Callable[[Path, Found], None]
 
 
-def tried(name: str, case: Case, folder: Path) -> Found:
+def run(command: str, lanes: list[dict[str, Case]]) -> int:
+    """The cases of a lane one after the other, the lanes beside each other; the last line is printed whatever happens.
+
+    command: whose cases they are, `make` of which began them. Returns its exit code.
+    """
+    began = time.monotonic()
+    running: list[Future[None]] = []
+    whole = False
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=f"labd-{command}-", ignore_cleanup_errors=True) as place,
+            ThreadPoolExecutor(max(1, len(lanes))) as threads,
+        ):
+            found: list[list[Found]] = [[] for _ in lanes]
+            running = [threads.submit(_lane, command, lane, Path(place), into) for lane, into in zip(lanes, found, strict=True)]
+            for one in running:
+                one.result()
+            whole = True
+    finally:
+        lines, code = _told(command, [one for lane in found for one in lane], time.monotonic() - began, whole=whole)
+        print("\n".join(lines), flush=True)
+    return code
+
+
+def _lane(command: str, cases: Mapping[str, Case], place: Path, into: list[Found]) -> None:
+    for name, case in cases.items():
+        into.append(_tried(command, name, case, place / name))
+
+
+def _tried(command: str, name: str, case: Case, folder: Path) -> Found:
     """Run a case in a folder of its own. Whatever it raises falls short, under its name, and leaves the other cases alone."""
     found = Found()
     began = time.monotonic()
@@ -47,14 +78,14 @@ def tried(name: str, case: Case, folder: Path) -> Found:
         traceback.print_exc()
     found.said[:] = [f"{name}: {text}" for text in found.said]
     found.short[:] = [f"{name}: {text}" for text in found.short]
-    print(f"torture: {name}: {time.monotonic() - began:.0f} s, {len(found.short)} fall short", file=sys.stderr, flush=True)
+    print(f"{command}: {name}: {time.monotonic() - began:.0f} s, {len(found.short)} fall short", file=sys.stderr, flush=True)
     return found
 
 
-def told(found: Iterable[Found], seconds: float, *, whole: bool) -> tuple[list[str], int]:
+def _told(command: str, found: Iterable[Found], seconds: float, *, whole: bool) -> tuple[list[str], int]:
     """The lines to print, the figures on the last one, and the exit code. whole: every case came to its end."""
     said = [text for one in found for text in one.said]
     short = [text for one in found for text in one.short]
     verdict = [f"{len(short)} fall short"] if short else ["ok"] if whole else []
-    last = f"torture: {seconds:.0f} s; {'; '.join([*said, *([] if whole else ['broken off']), *verdict])}"
+    last = f"{command}: {seconds:.0f} s; {'; '.join([*said, *([] if whole else ['broken off']), *verdict])}"
     return [*said, *(f"FALLS SHORT: {text}" for text in short), last], int(bool(short) or not whole)

@@ -1,7 +1,8 @@
 """What a server's answer to a write means for the batch; pure.
 
 Measured on influxd 1.6.7 and VictoriaMetrics 1.79.5, documented for InfluxDB 2.x and 3: a 400 with `partial write` has stored the good
-points; other 400, 413 and 422 are for one bad line among many; 401, 403 and 404 are wrong settings; the rest is an outage.
+points; other 400 and 422 are for one bad line among many, 413 is for all of them together; 401, 403 and 404 are wrong settings; the rest
+is an outage.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+MOST_AFTER_S = 600.0  # that a server is believed: what it says to come back after a day is no use to a bench
 LONGEST = 300  # characters of a server's words that are kept
 
 
@@ -21,13 +23,15 @@ class Verdict(enum.StrEnum):
     """What to do with the batch.
 
     DELIVERED: forget it. PARTIAL: forget it, some of its points were refused and are lost to the server for good. POISON: halve it until
-    the bad point stands alone. SETTINGS: keep it and alarm: nothing gets through before somebody changes something. AWAY: keep it and
-    come back later. RESET: the same, and halve it when it happens again: servers cut the connection on a body that is too large.
+    the bad point stands alone. TOO_LARGE: halve it, and send no more at once from then on. SETTINGS: keep it and alarm: nothing gets
+    through before somebody changes something. AWAY: keep it and come back later. RESET: the same, and halve it when it happens again:
+    servers cut the connection on a body that is too large.
     """
 
     DELIVERED = "delivered"
     PARTIAL = "partial"
     POISON = "poison"
+    TOO_LARGE = "too large"
     SETTINGS = "settings"
     AWAY = "away"
     RESET = "reset"
@@ -51,7 +55,9 @@ def answer_of(status: int, headers: Mapping[str, str], body: str, *, now: dateti
     text = f"{status} {said}".strip()
     if status == 400 and "partial write" in said:
         return Answer(Verdict.PARTIAL, text, _dropped(said))
-    if status in (400, 413, 422):
+    if status == 413:
+        return Answer(Verdict.TOO_LARGE, text)
+    if status in (400, 422):
         return Answer(Verdict.POISON, text)
     if status in (401, 403, 404, 405) or 300 <= status < 400:
         return Answer(Verdict.SETTINGS, text)
@@ -76,10 +82,10 @@ def _dropped(text: str) -> int:
 
 
 def _after_s(text: str, now: datetime) -> float | None:
-    """Seconds, or a date (RFC 9110, 10.2.3)."""
-    if text.strip().isdigit():
-        return float(text)
+    """Seconds, or a date (RFC 9110, 10.2.3), at most `MOST_AFTER_S`."""
+    if re.fullmatch(r"[0-9]+", text.strip()):
+        return min(float(text), MOST_AFTER_S)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds()) if text else None
+        return min(max(0.0, (parsedate_to_datetime(text) - now).total_seconds()), MOST_AFTER_S) if text else None
     except (TypeError, ValueError):
         return None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import pyarrow as pa
+
+from labd.errors import NotFound, StoreError
 from labd.influx import points
 from labd.influx.trace_points import Piece, TracePoints, zero_of
 from labd.outbox.contract import Message, Outbox
@@ -19,11 +24,19 @@ from labd.store.trace_window import open_parts
 from labd.stream.news import NewsKind
 from labd.stream.session import InstrumentSession
 
+T = TypeVar("T")
+
 BATCH = 100  # events
 PIECES = 20  # of one trace before others have their turn
 READ_S = 60.0
 EVENTS, TRACES = "events", "traces"
 BEGINS = (NewsKind.RUN_STARTED, NewsKind.RUN_RESUMED, NewsKind.CAPTURE_STARTED)
+
+log = logging.getLogger(__name__)
+
+
+class _Unreadable(Exception):
+    """A trace file, for good or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,8 @@ class _Files:
 class Feeder:
     """Of one bench. `events` and `traces` put what is new into the outbox; each returns whether there may be more.
 
-    Traces are read as files: of a run from its first event on until every one of them has been read to its end.
+    Traces are read as files: of a run from its first event on until every one of them has been read to its end. One that cannot be read,
+    as a kill leaves it that comes before its head is whole, is told and left out.
     """
 
     def __init__(self, bench: str, rate_hz: float, catalogue: CatalogueSession, outbox: OutboxSession, reader: InstrumentSession) -> None:
@@ -47,7 +61,8 @@ class Feeder:
         self._catalogue = catalogue
         self._outbox = outbox
         self._reader = reader
-        self._runs: dict[str, dict[str, TracePoints]] = {}  # the traces of the runs that are followed, by their files' names
+        # the traces of the runs that are followed, by their files' names; None: it cannot be read
+        self._runs: dict[str, dict[str, TracePoints | None]] = {}
         self._seen = -1  # last event that was looked at for its traces
 
     @property
@@ -101,19 +116,35 @@ class Feeder:
                 self._seen = one.id
 
     async def _read(self, run_id: str, name: str, *, ended: bool) -> bool:
-        source = f"trace:{run_id}/{name}"
         traces = self._runs[run_id]
-        if name not in traces:
-            path = self._catalogue.folder / "traces" / run_id / name
-            opened = partial(TracePoints, path, bench=self._bench, rate_hz=self._rate_hz)
-            traces[name] = await self._reader.call(opened, deadline_s=READ_S)
+        try:
+            if name not in traces:
+                path = self._catalogue.folder / "traces" / run_id / name
+                traces[name] = await self._looked(partial(TracePoints, path, bench=self._bench, rate_hz=self._rate_hz))
+            trace = traces[name]
+            return trace is not None and await self._pieces(trace, f"trace:{run_id}/{name}", ended=ended)
+        except NotFound:
+            return True  # its stream has just become its final file, or all of it is gone: the next look shows which
+        except _Unreadable as error:
+            if ended:  # before, its head may not be whole yet
+                log.error("influx: a trace is left out: %s", error)
+                traces[name] = None
+            return False
+
+    async def _pieces(self, trace: TracePoints, source: str, *, ended: bool) -> bool:
         for _ in range(PIECES):
             place = await self._outbox.do(lambda outbox: outbox.cursor(source))
-            piece = await self._reader.call(partial(traces[name].next, place, ended=ended), deadline_s=READ_S)
+            piece = await self._looked(partial(trace.next, place, ended=ended))
             if piece is None:
                 return False
             await self._outbox.change(partial(_put, [of_trace(piece)], source, place, piece.place))
         return True
+
+    async def _looked(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._reader.call(work, deadline_s=READ_S)
+        except (StoreError, OSError, pa.ArrowException) as error:
+            raise _Unreadable(str(error)) from error
 
     async def _seen_all(self) -> None:
         """A daemon that dies now need not look at what was before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from itertools import chain
 
 import numpy as np
 
-from labd.errors import LabdError, NotFound
+from labd.errors import LabdError, NotFound, StoreError
 from labd.influx import points
 from labd.influx.delivery import Delivery
 from labd.influx.feeder import of_run, trace_files
@@ -26,6 +27,8 @@ from labd.stream.session import InstrumentSession
 READ_S = 60.0
 RAW = "sample"
 RAW_CHUNK = 20_000  # samples
+
+log = logging.getLogger(__name__)
 
 
 class ReplayRefused(LabdError):
@@ -95,7 +98,11 @@ def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
 def _traces(catalogue: Catalogue, run_id: str, bench: str, rate_hz: float) -> Iterator[bytes]:
     folder = catalogue.folder / "traces" / run_id
     for name in trace_files(folder):
-        trace, place = TracePoints(folder / name, bench=bench, rate_hz=rate_hz), 0
+        try:
+            trace, place = TracePoints(folder / name, bench=bench, rate_hz=rate_hz), 0
+        except StoreError as error:  # of a capture that was killed before the head of its file was whole
+            log.error("influx: a trace is left out: %s", error)
+            continue
         while (piece := trace.next(place, ended=True)) is not None:
             place = piece.place
             yield piece.body

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labd.influx.answers import Answer, Verdict
-from labd.influx.delivery import Delivered, Delivery
+from labd.influx.delivery import LEAST_BYTES, Delivered, Delivery
 from labd.influx.transport import Transport
 from labd.outbox.contract import Lent, Outbox
 from labd.outbox.session import OutboxSession
@@ -21,7 +21,6 @@ from labd.patience import Patience
 from labd.stream.session import InstrumentSession
 
 MOST_BYTES = 1 << 20  # of a request, before compression: servers cut the connection at 25 MB
-LEAST_BYTES = 1 << 14
 MOST_MESSAGES = 200
 BEHIND = 3  # batches that wait: from there on the newest go between, so that a dashboard is not hours behind
 NEWEST_EVERY = 3
@@ -79,6 +78,7 @@ class Sender:
         finally:
             done = found is not None and found.stop is None
             await self._outbox.change(partial(_settle, lender, lent, accept=done))
+        self._smaller(delivery.most_bytes)
         await self._count(found, lent)
         if found.stop is not None:
             await asyncio.sleep(self._failed(found.stop))
@@ -95,19 +95,20 @@ class Sender:
 
     async def _count(self, found: Delivered, lent: Sequence[Lent]) -> None:
         counts = self.counts
+        counts.requests += found.requests
+        if found.stop is not None:
+            return  # all of it comes again: its points are counted, and its bad lines kept, when it is through
         counts.sent += found.points
         counts.rejected += found.dropped
-        counts.requests += found.requests
         if found.bad:
             for line, why in found.bad[:3]:
                 log.error("influx: refused for good: %s: %s", why, line[:200].decode(errors="replace"))
             await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
-        if found.stop is None:
-            self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
-            self._patience.restored()
-            counts.last_success_ns = time.time_ns()
-            newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
-            counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
+        self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
+        self._patience.restored()
+        counts.last_success_ns = time.time_ns()
+        newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
+        counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
 
     def _failed(self, answer: Answer) -> float:
         """Seconds until the next try."""
@@ -120,9 +121,14 @@ class Sender:
         if answer.verdict is Verdict.RESET:
             self._resets += 1
             if self._resets % RESETS == 0 and self._most_bytes > LEAST_BYTES:
-                self._most_bytes //= 2
-                log.warning("influx: requests have at most %d bytes from now on", self._most_bytes)
+                self._smaller(self._most_bytes // 2)
+                self._patience.restored()  # the next request is another one
         return max(self._patience.spent(), answer.after_s or 0.0)
+
+    def _smaller(self, most_bytes: int) -> None:
+        if most_bytes < self._most_bytes:
+            self._most_bytes = most_bytes
+            log.warning("influx: requests have at most %d bytes from now on", most_bytes)
 
 
 def _settle(lender: Outbox, lent: Sequence[Lent], outbox: Outbox, *, accept: bool) -> None:

@@ -20,7 +20,7 @@ from labd.influx.feeder import Feeder, message
 from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sender import Sender
-from labd.influx.transport import transport_of
+from labd.influx.transport import Transport, transport_of
 from labd.outbox.contract import Caps, Gap, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.patience import LONGEST_S
@@ -122,27 +122,36 @@ class InfluxSink:
             await asyncio.sleep(FOLLOW_S)
 
     async def _sent(self) -> None:
+        """Secrets are read again when the server refuses them: who mends a file need not start the daemon again."""
         section = self._section
-        server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
-        async with transport_of(section.api, server) as transport:
-            self._errors.pop("sender", None)
-            try:
-                while True:
-                    self._woken.clear()
-                    await self._outbox.change(partial(_tell_gap, self._bench))
-                    while await self._sender.some(transport, zipped=section.compresses):
-                        pass
-                    with suppress(TimeoutError):
-                        async with deadline(LOOK_S):
-                            await self._woken.wait()
-            except asyncio.CancelledError:
-                with suppress(TimeoutError, LabdError):
-                    async with deadline(GOODBYE_S):
-                        while await self._feeder.events() or await self._feeder.traces():
-                            pass
-                        while self._sender.verdict is Verdict.DELIVERED and await self._sender.some(transport, zipped=section.compresses):
-                            pass
-                raise
+        while True:
+            server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
+            async with transport_of(section.api, server) as transport:
+                self._errors.pop("sender", None)
+                try:
+                    await self._until_refused(transport)
+                except asyncio.CancelledError:
+                    with suppress(TimeoutError, LabdError):
+                        async with deadline(GOODBYE_S):
+                            await self._said_goodbye(transport)
+                    raise
+
+    async def _until_refused(self, transport: Transport) -> None:
+        while True:
+            self._woken.clear()
+            await self._outbox.change(partial(_tell_gap, self._bench))
+            while await self._sender.some(transport, zipped=self._section.compresses):
+                if self._sender.verdict is Verdict.SETTINGS:
+                    return
+            with suppress(TimeoutError):
+                async with deadline(LOOK_S):
+                    await self._woken.wait()
+
+    async def _said_goodbye(self, transport: Transport) -> None:
+        while await self._feeder.events() or await self._feeder.traces():
+            pass
+        while self._sender.verdict is Verdict.DELIVERED and await self._sender.some(transport, zipped=self._section.compresses):
+            pass
 
     async def _told(self) -> None:
         """What the daemon says of itself, every ten seconds and at every change of what it does."""
@@ -179,6 +188,7 @@ def _put(messages: list[Message], outbox: Outbox) -> None:
 def _tell_gap(bench: str, outbox: Outbox) -> None:
     def told(gap: Gap) -> Message:
         log.error("influx: %d points were dropped while the server was away; labd replay brings them back", gap.points)
-        return message("event", points.gap(bench, first_ns=gap.first_ns, last_ns=gap.last_ns, points=gap.points), gap.first_ns, gap.last_ns)
+        body = points.gap(bench, first_ns=gap.first_ns, last_ns=gap.last_ns, points=gap.points)
+        return Message("event", body, gap.first_ns, gap.last_ns, gap.points)  # should it be dropped itself, its points are in the next
 
     outbox.tell_gap(told)

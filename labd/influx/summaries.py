@@ -19,7 +19,8 @@ def samples_per_bucket(rate_hz: float, dt_ns: int) -> int:
 def summarised(columns: Mapping[str, NDArray[Any]], per_bucket: int, dt_s: float) -> Columns:
     """Fields of the buckets of contiguous samples that begin at a bucket's begin; the last bucket holds what is left.
 
-    columns: current (A), voltage (V), float32 [n], NaN where over-range; voltage may be lacking. n: valid samples of a bucket, int64.
+    columns: current (A), voltage (V), float32 [n], NaN where over-range; voltage may be lacking. n: valid samples of a bucket, int64;
+    NaN and infinity are none.
     current, voltage, power: means; *_min, *_max; energy (J) and charge (C) of the valid samples: float64, NaN in a bucket without any.
     Sums are in double precision, of one bucket and always in the same order: the same to the bit however many buckets come at once.
     """
@@ -40,7 +41,8 @@ def _channels(columns: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[An
 def _fields(rows: Columns, dt_s: float) -> Columns:
     """rows: one a bucket."""
     if "voltage" in rows:
-        rows["power"] = rows["voltage"].astype(np.float64) * rows["current"]
+        with np.errstate(invalid="ignore"):  # nothing times infinity
+            rows["power"] = rows["voltage"].astype(np.float64) * rows["current"]
     fields: Columns = {}
     for name, values in rows.items():
         low, high, total, valid = _of(values)
@@ -56,9 +58,11 @@ def _fields(rows: Columns, dt_s: float) -> Columns:
 
 def _of(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
     """Lowest, highest, sum and number of the valid values of each row."""
-    total = values.sum(axis=1, dtype=np.float64)
-    if not np.isnan(total).any():
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        total = values.sum(axis=1, dtype=np.float64)
+    if np.isfinite(total).all():
         return values.min(axis=1), values.max(axis=1), total, np.full(len(values), values.shape[1], np.int64)
-    good = ~np.isnan(values)
+    good = np.isfinite(values)
     total = np.where(good, values, 0.0).sum(axis=1, dtype=np.float64)
-    return np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1), total, good.sum(axis=1, dtype=np.int64)
+    valid = np.where(good, values, np.nan)
+    return np.fmin.reduce(valid, axis=1), np.fmax.reduce(valid, axis=1), total, good.sum(axis=1, dtype=np.int64)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+import aiohttp
 import httpx
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
@@ -19,6 +20,7 @@ from labd.influx.answers import Answer, Verdict, answer_of
 
 TEXT = "text/plain; charset=utf-8"
 PRECISION = "ns"
+NOT_CUT = (aiohttp.ClientConnectorError, TimeoutError)  # aiohttp counts them among the faults of a connection too
 RESETS = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
 
 
@@ -132,11 +134,12 @@ class V2(_Http):
                 **given,
             )
         except ApiException as error:
-            return answer_of(error.status or 0, _lower(error.headers), str(error.body or error.reason or ""))
-        except (ConnectionResetError, BrokenPipeError) as error:
-            return Answer(Verdict.RESET, f"the connection was cut: {error}")
-        except (TimeoutError, OSError) as error:
-            return Answer(Verdict.AWAY, str(error) or type(error).__name__)
+            said = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
+            return answer_of(error.status or 0, _lower(error.headers), said or str(error.reason or ""))
+        except (aiohttp.ClientError, OSError) as error:
+            cut = isinstance(error, (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)) and not isinstance(error, NOT_CUT)
+            text = str(error) or type(error).__name__
+            return Answer(Verdict.RESET, f"the connection was cut: {text}") if cut else Answer(Verdict.AWAY, text)
         return Answer(Verdict.DELIVERED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,13 @@ class OutboxSession:
     Nothing is read or written before the first of them, so that a disk that refuses is an error of a call and not of the start. A
     damaged file is put aside under a name that ends in `.damaged`; the next call begins a new one, whose cursors stand at 0 again:
     what feeds it feeds everything that it still has. books: after the last change. remark: what was put aside, else empty.
+    now_ns: UTC.
     """
 
-    def __init__(self, path: Path, caps: Caps) -> None:
+    def __init__(self, path: Path, caps: Caps, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._path = path
         self._caps = caps
+        self._now_ns = now_ns
         self._thread = InstrumentSession(f"outbox {path.name}")
         self._outbox: Outbox | None = None
         self.books: Books | None = None
@@ -61,7 +64,7 @@ class OutboxSession:
     def _worked(self, work: Callable[[Outbox], T]) -> T:
         try:
             if self._outbox is None:
-                self._outbox = SqliteOutbox(self._path, self._caps)
+                self._outbox = SqliteOutbox(self._path, self._caps, now_ns=self._now_ns)
             return work(self._outbox)
         except OutboxDamaged as error:
             self._put_aside(error)

@@ -30,6 +30,17 @@ STEPS = (
         "CREATE TABLE gaps (first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, messages INTEGER NOT NULL, points INTEGER NOT NULL) "
         "STRICT",
     ),
+    (  # what waits is counted as it comes and goes: a look at every message took 0.1 s at 10 000 of them, at every put
+        "INSERT INTO books SELECT 'waiting', count(*) FROM messages",
+        "INSERT INTO books SELECT 'waiting_bytes', coalesce(sum(length(body)), 0) FROM messages",
+        "CREATE TRIGGER counted_in AFTER INSERT ON messages BEGIN "
+        "UPDATE books SET count = count + 1 WHERE name = 'waiting'; "
+        "UPDATE books SET count = count + length(NEW.body) WHERE name = 'waiting_bytes'; END",
+        "CREATE TRIGGER counted_out AFTER DELETE ON messages BEGIN "
+        "UPDATE books SET count = count - 1 WHERE name = 'waiting'; "
+        "UPDATE books SET count = count - length(OLD.body) WHERE name = 'waiting_bytes'; END",
+        "CREATE INDEX by_put ON messages (put_ns)",
+    ),
 )
 COLUMNS = "address, body, t_ns, until_ns, points"
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -119,10 +130,10 @@ class SqliteOutbox:
 
     def books(self) -> Books:
         with self._named():
-            sums = "count(*), coalesce(sum(length(body)), 0), min(put_ns)"
-            waiting, held, oldest_ns = self._db.execute(f"SELECT {sums} FROM messages").fetchone()
+            (oldest_ns,) = self._db.execute("SELECT min(put_ns) FROM messages").fetchone()
             counts = dict(self._db.execute("SELECT name, count FROM books").fetchall())
-        return Books(int(waiting), int(held), int(counts["dropped"]), int(counts["rejected"]), oldest_ns)
+        waiting, held = int(counts["waiting"]), int(counts["waiting_bytes"])
+        return Books(waiting, held, int(counts["dropped"]), int(counts["rejected"]), oldest_ns)
 
     def close(self) -> None:
         self._db.close()
@@ -143,7 +154,7 @@ class SqliteOutbox:
     def _drop(self, oldest_ns: int) -> int:
         """The oldest beyond the caps; what they told of is a gap. Returns how many."""
         dropped = self._gone("put_ns < ?", (oldest_ns,))
-        held = int(self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM messages").fetchone()[0])
+        held = int(self._db.execute("SELECT count FROM books WHERE name = 'waiting_bytes'").fetchone()[0])
         while held > self._caps.bytes:
             number, size = self._db.execute("SELECT id, length(body) FROM messages ORDER BY id LIMIT 1").fetchone()
             dropped += self._gone("id = ?", (number,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from labd.influx.replay import Raw, Sent, Stored, replay
+from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sink import Around, InfluxSink
-from labd.influx.transport import V1, Server
+from labd.influx.transport import transport_of
 from labd.records import Event, KpiRecord, Mode, OperatingPoint, Provenance, Role
 from labd.store.catalogue import Catalogue
 from labd.store.rows import NewRun, PlannedCapture, RunState
@@ -28,7 +29,7 @@ from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import Block
-from tests.influx.servers import Influxd
+from tests.influx.servers import Asked
 
 SOON_S = 40.0
 DT_NS = 100_000
@@ -68,8 +69,8 @@ class Lab:
         await self.catalogue.do(lambda c: c.runs.log(self.run, event))
         self.news.publish(News(event.t_ns, kind, text, run=self.run))
 
-    async def capture(self, blocks: int, *, pause_s: float = 0.0) -> None:
-        """One more capture of the run; its time follows that of the one before."""
+    async def capture(self, blocks: int, *, pause_s: float = 0.0, bad: Sequence[float] = ()) -> None:
+        """One more capture of the run; its time follows that of the one before. bad: currents at the beginning of each block."""
         key = f"{POINT.key} mean {self.order}"
         await self.tell(NewsKind.CAPTURE_STARTED, key, key)
         row = await self.catalogue.do(lambda c: c.captures.begin(self.run, key))
@@ -77,6 +78,7 @@ class Lab:
             writer.know(utc_ns=self.began_ns)
             for n in range(blocks):
                 current = self.chance.uniform(1e-6, 2e-2, BLOCK).astype(np.float32)
+                current[: len(bad)] = bad
                 voltage = self.chance.normal(3.3, 1e-3, BLOCK).astype(np.float32)
                 writer.write(Block(n * BLOCK, n * BLOCK * DT_NS, DT_NS, current, voltage))
                 await asyncio.sleep(pause_s)
@@ -122,10 +124,11 @@ async def sinking(found: Lab, url: str, folder: Path, **given: Any) -> AsyncIter
         await asyncio.wait((task,))
 
 
-async def replayed(found: Lab, server: Influxd, raw: Raw | None = None) -> list[Sent]:
+async def replayed(found: Lab, server: Asked, raw: Raw | None = None) -> list[Sent]:
     """A run of the lab, once more."""
-    section = InfluxSection.model_validate({"url": server.url})
-    async with InstrumentSession("replay") as reader, V1(Server(server.url, section.database)) as transport:
+    section = InfluxSection.model_validate({"url": server.url, **server.given})
+    there = server_of(section, found.catalogue.folder)
+    async with InstrumentSession("replay") as reader, transport_of(section.api, there) as transport:
         catalogue = await reader.call(partial(Catalogue.open_read_only, found.catalogue.folder), deadline_s=SOON_S)
         sent = [one async for one in replay(Stored(catalogue, reader, found.run), section, transport, raw=raw)]
         await reader.call(catalogue.close, deadline_s=SOON_S)
@@ -146,7 +149,7 @@ def stored(catalogue: Catalogue, run: str) -> Account:
     return Account(sum(trace.samples for trace in traces), energy, charge, events, len(catalogue.kpis.of(run)))
 
 
-def arrived(server: Influxd, run: str) -> Account:
+def arrived(server: Asked, run: str) -> Account:
     sums = server.ask(f'SELECT SUM("n") AS n, SUM("energy") AS e, SUM("charge") AS c FROM power WHERE run = \'{run}\'')
     events = server.ask(f'SELECT "text", "kind", "n" FROM event WHERE run = \'{run}\'')
     figures = server.ask(f"SELECT COUNT(\"value\") AS n FROM kpi WHERE run = '{run}' AND final = 1")
@@ -155,7 +158,7 @@ def arrived(server: Influxd, run: str) -> Account:
     return Account(int(row["n"]), row["e"], row["c"], told, int(figures[0]["n"]) if figures else 0)
 
 
-async def until_arrived(server: Influxd, found: Lab) -> tuple[Account, Account]:
+async def until_arrived(server: Asked, found: Lab) -> tuple[Account, Account]:
     """Waits for as many samples, events and figures as are stored; returns both accounts, the store's first."""
     end_s = time.monotonic() + SOON_S
     wanted = await found.stored()

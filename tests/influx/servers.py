@@ -1,6 +1,7 @@
 """Real servers on free ports: InfluxDB 1.x and VictoriaMetrics, as Debian packages them; stopped, killed and started again on their data.
 
-LABD_TEST_INFLUX_URL, LABD_TEST_INFLUX_TOKEN, LABD_TEST_INFLUX_BUCKET and LABD_TEST_INFLUX_ORG name an InfluxDB 2.x or 3 to be tried too.
+LABD_TEST_INFLUX_URL, LABD_TEST_INFLUX_TOKEN, LABD_TEST_INFLUX_BUCKET and, for 2.x, LABD_TEST_INFLUX_ORG name an InfluxDB 2.x or 3 that is
+there and is tried too (docs/how-to/influxdb.md).
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ PATHS = "/usr/bin:/usr/sbin:/usr/local/bin"
 INFLUXD = shutil.which("influxd", path=PATHS)
 VICTORIA = shutil.which("victoria-metrics", path=PATHS)
 SOON_S = 60.0
-OTHER_URL = os.environ.get("LABD_TEST_INFLUX_URL", "")
+OTHER = "LABD_TEST_INFLUX_"
 
 needs_influxd = pytest.mark.skipif(INFLUXD is None, reason="influxd is not installed")
 needs_victoria = pytest.mark.skipif(VICTORIA is None, reason="victoria-metrics is not installed")
@@ -66,28 +67,75 @@ class Running:
             self.process = None
 
 
+class Asked(Protocol):
+    """A server that answers InfluxQL. given: what an `[influx]` table says of it beside its URL."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def given(self) -> dict[str, Any]: ...
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """Rows of one statement, tags that it was grouped by among them, times in ns. Raises AssertionError for an answer that says so."""
+
+
 @dataclass(slots=True)
 class Influxd(Running):
     """user: who asks, where the server wants one."""
 
     user: httpx.Auth = field(default_factory=httpx.Auth)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        return {}
+
     def ask(self, query: str, database: str = "labd") -> list[dict[str, Any]]:
-        """Rows of one statement, tags that it was grouped by among them, times in ns. Raises AssertionError for an answer that says so."""
+        """See `Asked`."""
         given = {"db": database, "q": query, "epoch": "ns"}
-        answer = self.http.post(f"{self.url}/query", data=given, auth=self.user).json()
-        assert "error" not in answer, answer
-        (result,) = answer["results"]
-        assert "error" not in result, (query, result["error"])
-        return [
-            {**one.get("tags", {}), **dict(zip(one["columns"], values, strict=True))}
-            for one in result.get("series", [])
-            for values in one.get("values", [])
-        ]
+        return _rows(query, self.http.post(f"{self.url}/query", data=given, auth=self.user).json())
 
     def write(self, lines: str, database: str = "labd") -> None:
         answer = self.http.post(f"{self.url}/write", params={"db": database, "precision": "ns"}, content=lines.encode(), auth=self.user)
         assert answer.status_code == 204, answer.text
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An InfluxDB 2.x or 3 that somebody runs; what it holds already stays in it."""
+
+    url: str
+    bucket: str
+    organisation: str
+
+    @property
+    def given(self) -> dict[str, Any]:
+        organisation = {"organisation": self.organisation} if self.organisation else {}
+        return {"api": "v2", "database": self.bucket, "token_env": f"{OTHER}TOKEN", **organisation}
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """See `Asked`; a table that is not there yet has no rows (InfluxDB 3 answers so with an error)."""
+        given = {"db": self.bucket, "q": query, "epoch": "ns"}
+        head = {"Authorization": f"Token {os.environ[f'{OTHER}TOKEN']}"}
+        answer = httpx.get(f"{self.url}/query", params=given, headers=head, timeout=SOON_S, trust_env=False)
+        return [] if "not found" in answer.text else _rows(query, answer.json())
+
+
+def others() -> list[Other]:
+    """The one that the environment names, or none."""
+    url = os.environ.get(f"{OTHER}URL", "").rstrip("/")
+    return [Other(url, os.environ[f"{OTHER}BUCKET"], os.environ.get(f"{OTHER}ORG", ""))] if url else []
+
+
+def _rows(query: str, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    assert "error" not in answer, answer
+    (result,) = answer["results"]
+    assert "error" not in result, (query, result["error"])
+    return [
+        {**one.get("tags", {}), **dict(zip(one["columns"], values, strict=True))}
+        for one in result.get("series", [])
+        for values in one.get("values", [])
+    ]
 
 
 @contextmanager

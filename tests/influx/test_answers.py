@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
         (204, "", Verdict.DELIVERED),
         (400, '{"error":"partial write: field type conflict: input field \\"a\\" dropped=2"}', Verdict.PARTIAL),
         (400, '{"error":"unable to parse \'power a=\': missing field value"}', Verdict.POISON),
-        (413, "request entity too large", Verdict.POISON),
+        (413, "request entity too large", Verdict.TOO_LARGE),
         (422, '{"code":"unprocessable entity","message":"points beyond retention"}', Verdict.POISON),
         (401, '{"error":"authorization failed"}', Verdict.SETTINGS),
         (403, '{"error":"\\"reader\\" user is not authorized to write"}', Verdict.SETTINGS),
@@ -44,7 +44,17 @@ def test_the_servers_own_words_are_told_in_one_line() -> None:
     assert answer_of(500, {}, '["a list"]').text == '500 ["a list"]'
 
 
+@pytest.mark.parametrize("said", ["86400", "9" * 400, "Fri, 27 Nov 2026 08:00:00 GMT"])
+def test_nobody_is_believed_who_says_to_come_back_after_a_day(said: str) -> None:
+    assert answer_of(503, {"retry-after": said}, "", now=NOW).after_s == 600.0
+
+
+@pytest.mark.parametrize("said", ["soon", "-1", "\xb2", "1.5"])
+def test_what_is_neither_seconds_nor_a_date_says_nothing(said: str) -> None:
+    assert answer_of(503, {"retry-after": said}, "").after_s is None
+
+
 def test_a_server_that_says_when_to_come_back_is_believed() -> None:
     assert answer_of(503, {"retry-after": "12"}, "").after_s == 12.0
     assert answer_of(429, {"retry-after": "Thu, 26 Nov 2026 08:00:30 GMT"}, "", now=NOW).after_s == 30.0
-    assert answer_of(503, {"retry-after": "soon"}, "").after_s is None
+    assert answer_of(503, {"retry-after": " 3 "}, "").after_s == 3.0

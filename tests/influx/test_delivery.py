@@ -73,6 +73,31 @@ async def test_a_partial_write_is_a_delivery_that_says_what_was_lost() -> None:
     assert found.bad == [(b"", "400 partial write: field type conflict dropped=2")]
 
 
+async def test_a_server_that_has_a_limit_is_found_out_once() -> None:
+    class Limited(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            return Answer(Verdict.TOO_LARGE, "413") if len(body) > 40_000 else await super().write(body, zipped=zipped)
+
+    lines, server = lines_of(10_000), Limited()
+    delivery = Delivery(server, None, most_bytes=1 << 20)
+    assert (await delivery.of(b"".join(lines))).bad == []
+    assert delivery.most_bytes <= 40_000
+    again = await delivery.of(b"".join(lines))
+    assert server.taken == 2 * lines
+    assert again.requests == -(-sum(map(len, lines)) // delivery.most_bytes)
+
+
+async def test_a_single_line_that_is_too_large_is_set_apart() -> None:
+    class Strict(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            return Answer(Verdict.TOO_LARGE, "413") if b"large" in body else await super().write(body, zipped=zipped)
+
+    server, large = Strict(), b"power large=1i 1\n"
+    found = await delivered(server, [*lines_of(3), large, *lines_of(2)])
+    assert server.taken == [*lines_of(3), *lines_of(2)]
+    assert found.bad == [(large, "413")]
+
+
 async def test_what_is_sent_compressed_was_compressed_elsewhere() -> None:
     server, threads = Server(), []
 

@@ -12,8 +12,9 @@ from labd.errors import NotFound
 from labd.influx.probe import probe
 from labd.influx.replay import Raw, ReplayRefused
 from labd.influx.section import InfluxSection
+from labd.store.trace import stream_path
 from labd.store.trace_reader import read_trace
-from tests.influx.lab import DT_NS, Lab, lab, replayed, until_arrived
+from tests.influx.lab import DT_NS, Lab, arrived, lab, replayed, until_arrived
 from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
 from tests.influx.test_sink import same
 
@@ -31,6 +32,19 @@ async def played(found: Lab) -> None:
     for _ in range(2):
         await found.capture(5)
     await found.end()
+
+
+async def test_a_trace_that_a_kill_has_torn_keeps_no_other_from_coming(
+    server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with lab(tmp_path) as found:
+        await played(found)
+        rows = await found.catalogue.read(lambda catalogue: catalogue.captures.of(found.run))
+        (tmp_path / rows[0].trace).unlink()
+        stream_path(tmp_path / rows[0].trace).write_bytes(b"\xff\xff\xff\xff")
+        await replayed(found, server)
+        assert arrived(server, found.run).samples == rows[1].samples
+    assert "a trace is left out" in caplog.text
 
 
 async def test_a_run_of_before_there_was_a_server_comes_whole_and_once(server: Influxd, tmp_path: Path) -> None:

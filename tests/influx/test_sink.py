@@ -11,8 +11,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from labd.influx.sink import InfluxSink
-from tests.influx.lab import SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
-from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
+from tests.influx.lab import DT_NS, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
+from tests.influx.servers import Asked, Influxd, influxd, needs_influxd, needs_victoria, others, victoria
 
 pytestmark = needs_influxd
 
@@ -21,6 +21,16 @@ pytestmark = needs_influxd
 def server(tmp_path: Path) -> Iterator[Influxd]:
     with influxd(tmp_path / "influxd") as found:
         yield found
+
+
+@pytest.fixture(params=["influxd", *others()], ids=lambda one: one if isinstance(one, str) else "other")
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
+    """One that the test may not stop, beside Debian's the one that the environment names."""
+    if isinstance(request.param, str):
+        with influxd(tmp_path / "influxd") as found:
+            yield found
+    else:
+        yield request.param
 
 
 def same(stored: Account, there: Account) -> None:
@@ -48,27 +58,27 @@ async def a_run(found: Lab, captures: int = 2, blocks: int = 8) -> None:
     await found.end()
 
 
-async def test_a_run_arrives_whole(server: Influxd, tmp_path: Path) -> None:
-    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path) as sink:
+async def test_a_run_arrives_whole(either: Asked, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found, sinking(found, either.url, tmp_path, **either.given) as sink:
         await until(lambda: sink.status()["connected"])
         await a_run(found)
-        same(*await until_arrived(server, found))
-        spans = server.ask('SELECT "text", "end" FROM span WHERE kind = \'capture\'')
+        same(*await until_arrived(either, found))
+        spans = either.ask(f"SELECT \"text\", \"end\" FROM span WHERE kind = 'capture' AND run = '{found.run}'")
         assert len(spans) == 2
-        (state, *_) = server.ask('SELECT "state", "in_use" FROM bench')
+        (state,) = either.ask('SELECT "state", "in_use" FROM bench ORDER BY time DESC LIMIT 1')
         assert (state["state"], state["in_use"]) == ("measuring", 1)
         assert sink.status()["rejected"] == 0
 
 
-async def test_what_was_before_the_server_was_named_is_not_sent_by_itself(server: Influxd, tmp_path: Path) -> None:
+async def test_what_was_before_the_server_was_named_is_not_sent_by_itself(either: Asked, tmp_path: Path) -> None:
     async with lab(tmp_path / "store") as found:
         await a_run(found, captures=1)
-        async with sinking(found, server.url, tmp_path) as sink:
+        async with sinking(found, either.url, tmp_path, **either.given) as sink:
             await until(lambda: bool(sink.status()["connected"]))
             before = found.run
             await a_run(found, captures=1)
-            same(*await until_arrived(server, found))
-        assert arrived(server, before).samples == 0
+            same(*await until_arrived(either, found))
+        assert arrived(either, before).samples == 0
 
 
 async def test_a_server_and_a_daemon_that_die_in_mid_run_lose_and_double_nothing(server: Influxd, tmp_path: Path) -> None:
@@ -85,6 +95,26 @@ async def test_a_server_and_a_daemon_that_die_in_mid_run_lose_and_double_nothing
             await found.capture(6, pause_s=0.02)
             await found.end()
             same(*await until_arrived(server, found))
+
+
+async def test_the_gaps_that_are_told_hold_every_point_that_is_lacking(server: Influxd, tmp_path: Path) -> None:
+    """The outbox overflows again and again, and with it goes the telling of the first gaps."""
+    server.kill()
+    given = {"outbox_size": "50 kB", "rate": "1000 /s"}
+    async with lab(tmp_path / "store") as found:
+        runs, samples = [], 0
+        for _ in range(3):
+            async with sinking(found, server.url, tmp_path, **given) as sink:
+                await a_run(found)
+                await until(lambda sink=sink: bool(sink.status().get("dropped")))  # type: ignore[misc]
+            runs.append(found.run)
+            samples += (await found.stored()).samples
+        server.start()
+        async with sinking(found, server.url, tmp_path, **given) as sink:
+            await until(lambda: sink.status().get("waiting") == 0)
+    there = sum(arrived(server, run).samples for run in runs)
+    told = sum(row["n"] for row in server.ask("SELECT \"n\" FROM event WHERE kind = 'gap'"))
+    assert told >= (samples - there) * DT_NS / 10**6 > 0
 
 
 async def test_a_wrong_database_is_told_and_everything_waits_until_it_is_there(
@@ -119,6 +149,18 @@ async def test_a_wrong_password_and_a_user_who_may_only_read_are_told(
                 same(*await until_arrived(server, found))
 
 
+async def test_a_password_that_is_mended_in_its_file_needs_no_new_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labd.influx.sender.SETTINGS_S", 0.2)
+    (tmp_path / "password").write_text("wrong")
+    user = {"username": "writer", "password_file": "password"}
+    with influxd(tmp_path / "influxd", auth=True) as server:
+        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, **user) as sink:
+            await a_run(found, captures=1)
+            await until(told(sink, "401"))
+            (tmp_path / "password").write_text("secret")
+            same(*await until_arrived(server, found))
+
+
 async def test_a_field_that_is_of_another_type_there_costs_its_points_and_no_others(server: Influxd, tmp_path: Path) -> None:
     server.write(f'span,bench=lab length="a text" {time.time_ns()}\n')  # types are those of a shard
     async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path) as sink:
@@ -137,10 +179,10 @@ async def test_requests_that_are_too_large_become_smaller(tmp_path: Path, monkey
             same(*await until_arrived(server, found))
 
 
-async def test_compressed_lines_arrive_as_well(server: Influxd, tmp_path: Path) -> None:
-    async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, gzip=True):
+async def test_compressed_lines_arrive_as_well(either: Asked, tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found, sinking(found, either.url, tmp_path, **either.given, gzip=True):
         await a_run(found, captures=1)
-        same(*await until_arrived(server, found))
+        same(*await until_arrived(either, found))
 
 
 @needs_victoria

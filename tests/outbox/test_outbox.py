@@ -312,6 +312,7 @@ def test_a_file_of_the_first_schema_goes_on_and_what_waits_in_it_is_not_old(tmp_
         box = SqliteOutbox(path, Caps(age_s=10.0), now_ns=clock)
         box.put([])
         assert (box.cursor("events"), box.books().dropped) == (17, 3)
+        assert (box.books().waiting, box.books().waiting_bytes) == (1, 1)
         assert numbers(box.lend(10)) == [7]
         box.close()
 
@@ -323,6 +324,26 @@ def test_a_file_of_a_newer_labd_is_refused_and_left_alone(tmp_path: Path) -> Non
     newer.close()
     with pytest.raises(StoreError, match="version 99"):
         SqliteOutbox(path)
+
+
+def test_a_put_and_the_books_cost_as_much_with_many_waiting_as_with_few(tmp_path: Path) -> None:
+    """In steps of SQLite's machine: a server may be away for as long as two gigabytes last."""
+    path = tmp_path / "box.sqlite"
+    box = SqliteOutbox(path)
+    steps: list[int] = []
+
+    def cost() -> int:
+        steps.clear()
+        box._db.set_progress_handler(lambda: steps.append(1), 1)
+        box.put([message(1)])
+        box.books()
+        box._db.set_progress_handler(None, 1)
+        return len(steps)
+
+    few = cost()
+    box.put([message(n) for n in range(2000)])
+    assert cost() < few + 50
+    box.close()
 
 
 async def test_a_damaged_file_is_put_aside_and_a_new_one_begun_whose_sources_start_over(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.torture import __main__ as torture
-from benchmarks.torture.found import Found, Unexpected
+from benchmarks.torture.found import Found, Unexpected, run
 
 
 def fine(folder: Path, found: Found) -> None:
@@ -29,7 +29,7 @@ def broken(_folder: Path, _found: Found) -> None:
 
 
 def test_each_case_falls_short_under_its_name_and_leaves_the_others_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    code = torture.run([{"broken": broken, "short": short, "fine": fine}, {"unexpected": unexpected, "also fine": fine}])
+    code = run("torture", [{"broken": broken, "short": short, "fine": fine}, {"unexpected": unexpected, "also fine": fine}])
     lines = capsys.readouterr().out.splitlines()
     assert code == 1
     assert lines[:3] == ["short: off after 2.5 s", "fine: off after 0.1 s", "also fine: off after 0.1 s"]
@@ -42,7 +42,7 @@ def test_each_case_falls_short_under_its_name_and_leaves_the_others_alone(capsys
 
 
 def test_cases_that_hold_what_they_promise_end_with_ok(capsys: pytest.CaptureFixture[str]) -> None:
-    assert torture.run([{"fine": fine}]) == 0
+    assert run("torture", [{"fine": fine}]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("fine: off after 0.1 s; ok")
 
 
@@ -51,7 +51,7 @@ def test_the_last_line_is_there_and_is_no_ok_when_somebody_breaks_it_off(capsys:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        torture.run([{"fine": fine, "interrupted": interrupted}])
+        run("torture", [{"fine": fine, "interrupted": interrupted}])
     assert capsys.readouterr().out.splitlines()[-1].endswith("fine: off after 0.1 s; broken off")
 
 
