@@ -36,12 +36,12 @@ class Piece:
 class TracePoints:
     """Of one trace; used from one thread. Reads what has come since the last look, in whole buckets."""
 
-    def __init__(self, path: Path, *, bench: str, rate_hz: float) -> None:
-        """Raises NotFound, StoreError."""
+    def __init__(self, path: Path, *, bench: str, board: str, rate_hz: float) -> None:
+        """bench, board: their names. Raises NotFound, StoreError."""
         self._path = path
         self._parts: TraceParts = open_parts(path)
         self._per_bucket = samples_per_bucket(rate_hz, self._parts.dt_ns)
-        self._tags = tags_of(self._parts.capture, bench=bench, attempt=attempt_of(path))
+        self._tags = tags_of(self._parts.capture, bench=bench, board=board, attempt=attempt_of(path))
 
     def next(self, place: int, *, ended: bool) -> Piece | None:
         """What comes after a place; None when there is nothing (yet). ended: no sample will follow, so that the last bucket is what it is.
@@ -77,10 +77,11 @@ class TracePoints:
         return Piece(body, len(t_ns), int(t_ns[0]), int(t_ns[-1]), (facts.number << INDEX_BITS) | stop)
 
 
-def tags_of(capture: Mapping[str, Any], *, bench: str, attempt: int) -> dict[str, str]:
+def tags_of(capture: Mapping[str, Any], *, bench: str, board: str, attempt: int) -> dict[str, str]:
     """Of a trace, from the facts at its head."""
     return {
         "bench": bench,
+        "board": board,
         "run": str(capture["run"]),
         "capture": str(capture["key"]),
         "attempt": str(attempt),

@@ -30,6 +30,8 @@ SOON_S = 40.0
 DT_NS = 100_000
 POINT = OperatingPoint(Mode.EVENT_SLEEP, 5.0, 3.3, "dnn")
 BLOCK = 2000  # samples: 0.2 s
+BOARD = "m4 rev. B"
+EFFECTIVE = {"board": {"file": "m4.toml", "board": {"name": BOARD}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Lab:
 
     async def begin(self, captures: int, bench: str = "lab") -> None:
         planned = [PlannedCapture(f"{POINT.key} mean {n}", Role.MEAN, POINT, n) for n in range(captures)]
-        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", ""), planned))
+        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", "", EFFECTIVE), planned))
         self.run, self.order = row.id, 0
         await self.tell(NewsKind.RUN_STARTED, "begins")
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from labd.influx.sink import InfluxSink
-from tests.influx.lab import SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
+from tests.influx.lab import BOARD, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
 from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
 
 pytestmark = needs_influxd
@@ -55,6 +55,8 @@ async def test_a_run_arrives_whole(server: Influxd, tmp_path: Path) -> None:
         same(*await until_arrived(server, found))
         spans = server.ask('SELECT "text", "end" FROM span WHERE kind = \'capture\'')
         assert len(spans) == 2
+        boards = server.ask('SHOW TAG VALUES FROM "power", "kpi" WITH KEY = "board"')
+        assert [row["value"] for row in boards] == [BOARD, BOARD]
         (state, *_) = server.ask('SELECT "state", "in_use" FROM bench')
         assert (state["state"], state["in_use"]) == ("measuring", 1)
         assert sink.status()["rejected"] == 0
