@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -68,9 +69,11 @@ def _span(bench: str, row: CaptureRow, kind: str, start_ns: int, end_ns: int, *,
 
 
 def kpis(bench: str, run: RunRow, records: Sequence[KpiRecord], points: Mapping[str, OperatingPoint], *, final: bool) -> bytes:
-    """Stamped with the run's beginning and the figure's number: later ones replace earlier ones. points: operating points by key."""
+    """Stamped with the run's beginning and the figure's number among those of its id and place (repeats): later ones replace earlier ones,
+    however many others have come between. points: operating points by key."""
     found, shared = b"", {"bench": bench, "board": board_of(run), "run": run.id, "plan": run.plan_name}
-    for number, record in enumerate(records):
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for record in records:
         point = points.get(record.at)
         tags = {**shared, "id": record.id, "at": record.at, "unit": record.unit}
         fields = _floats(value=record.value, u=record.u, low=record.low, high=record.high)
@@ -79,7 +82,9 @@ def kpis(bench: str, run: RunRow, records: Sequence[KpiRecord], points: Mapping[
             fields |= _floats(rate_hz=point.rate_hz, supply_v=point.supply_v)
         fields |= _counts(n=record.n, final=int(final))
         fields |= _texts(provenance=str(record.provenance), method=record.method, flags="; ".join(record.flags), note=record.note)
-        found += _line("kpi", tags, run.created_ns + number, fields)
+        name = (record.id, record.at, record.unit)
+        found += _line("kpi", tags, run.created_ns + seen[name], fields)
+        seen[name] += 1
     return found
 
 
