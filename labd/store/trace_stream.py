@@ -70,7 +70,7 @@ def crc_of(batch: pa.RecordBatch) -> int:
     """Over every column; a column of nulls counts as the word."""
     crc = 0
     for column in batch.columns:
-        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False).tobytes(), crc)
+        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False), crc)
     return crc
 
 

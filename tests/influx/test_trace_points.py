@@ -80,6 +80,24 @@ def test_looking_often_while_it_is_recorded_gives_the_points_of_the_finished_fil
     assert times == sorted(set(times))
 
 
+def test_a_long_look_gives_what_many_short_ones_give(tmp_path: Path) -> None:
+    """Longer than what is summed up at once, and blocks that begin anywhere in it."""
+    path = tmp_path / "0003-mean.parquet"
+    live: list[Point] = []
+    place, following = 0, None
+    with TraceWriter(path, capture=CAPTURE) as writer:
+        for block in blocks([(30_011, BlockFlag.NONE)] * 6):
+            writer.write(block)
+            following = following or TracePoints(path, bench="b", board="m4", rate_hz=1.0)
+            more, place = all_of(following, place, ended=False)
+            live += more
+        at_once, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=1.0), ended=False)
+    whole, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=1.0), ended=True)
+    assert live == at_once == whole[: len(live)]
+    assert len(live) == 180
+    assert sum(int(point.fields["n"]) for point in whole) == 6 * 30_011
+
+
 def test_a_point_says_where_it_comes_from_and_when_its_bucket_began(tmp_path: Path) -> None:
     path = tmp_path / "0003-mean-2.parquet"
     with TraceWriter(path, capture=CAPTURE) as writer:
