@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,22 +54,54 @@ def schema_with(dt_ns: int, capture_json: str) -> pa.Schema:
     return SCHEMA.with_metadata({FORMAT_KEY: FORMAT, DT_KEY: str(dt_ns).encode(), CAPTURE_KEY: capture_json.encode()})
 
 
-def batch_of(block: Block, stretch: int, first: int) -> pa.RecordBatch:
-    n = len(block)
-    columns: list[pa.Array] = [
-        pa.array(np.full(n, stretch, dtype=np.int32)),
-        pa.array(np.arange(first, first + n, dtype=np.int64)),
-    ]
-    for name in CHANNELS:
-        values = getattr(block, name)
-        columns.append(pa.nulls(n, SCHEMA.field(name).type) if values is None else pa.array(values, SCHEMA.field(name).type))
-    return pa.record_batch(columns, schema=SCHEMA)
+class Batches:
+    """Makes the batches of one stream. The columns that say which samples they are lie in the same memory for every batch, so that a batch
+    is good until the next is made: fresh pages for them cost more than all that is written into them."""
+
+    def __init__(self) -> None:
+        self._stretch = np.empty(0, np.int32)
+        self._index = np.empty(0, np.int64)
+        self._nothing: dict[str, pa.Array] = {}
+        self._crc = ((-1, 0), 0)  # of the column `stretch`: its value, its length, its checksum
+
+    def of(self, block: Block, stretch: int, first: int) -> tuple[pa.RecordBatch, int]:
+        """A block as a batch, and its checksum (`crc_of`). first: index of its first sample in its stretch."""
+        n = len(block)
+        columns: list[pa.Array] = [self._stretches(stretch, n), self._indices(first, n)]
+        for name in CHANNELS:
+            values = getattr(block, name)
+            columns.append(self._nulls(name, n) if values is None else pa.array(values, SCHEMA.field(name).type))
+        if self._crc[0] != (stretch, n):
+            self._crc = (stretch, n), _crc(columns[:1], 0)
+        return pa.record_batch(columns, schema=SCHEMA), _crc(columns[1:], self._crc[1])
+
+    def _stretches(self, stretch: int, n: int) -> pa.Array:
+        if len(self._stretch) < n:
+            self._stretch = np.full(n, stretch, np.int32)
+        elif self._stretch[0] != stretch:
+            self._stretch.fill(stretch)
+        return pa.array(self._stretch[:n])
+
+    def _indices(self, first: int, n: int) -> pa.Array:
+        if len(self._index) < n:
+            self._index = np.arange(first, first + n)
+        else:
+            self._index += first - self._index[0]
+        return pa.array(self._index[:n])
+
+    def _nulls(self, name: str, n: int) -> pa.Array:
+        if len(self._nothing.get(name, ())) < n:
+            self._nothing[name] = pa.nulls(n, SCHEMA.field(name).type)
+        return self._nothing[name].slice(0, n)
 
 
 def crc_of(batch: pa.RecordBatch) -> int:
     """Over every column; a column of nulls counts as the word."""
-    crc = 0
-    for column in batch.columns:
+    return _crc(batch.columns, 0)
+
+
+def _crc(columns: Sequence[pa.Array], crc: int) -> int:
+    for column in columns:
         crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False), crc)
     return crc
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from labd.store.pyramid import BASE, Pyramid
-from labd.store.trace_stream import batch_of
+from labd.store.trace_stream import Batches
 from labd_instruments.block import Block
 
 LENGTHS = st.lists(st.one_of(st.integers(1, 30), st.integers(200, 1500)), min_size=1, max_size=5)
@@ -27,11 +27,12 @@ def samples(lengths: list[int], *, holes: bool) -> list[NDArray[np.float32]]:
 @given(LENGTHS, st.integers(1, 700), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_a_bucket_is_what_its_samples_are_however_they_came(lengths: list[int], size: int, holes: bool) -> None:
-    pyramid, columns = Pyramid(), samples(lengths, holes=holes)
+    pyramid, batches, columns = Pyramid(), Batches(), samples(lengths, holes=holes)
     for stretch, values in enumerate(columns):
         for first in range(0, len(values), size):
             part = values[first : first + size]
-            pyramid.add(batch_of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first))
+            batch, _ = batches.of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first)
+            pyramid.add(batch)
     level = pyramid.levels()[0]
     cut = [
         (stretch, first, values[first : first + BASE]) for stretch, values in enumerate(columns) for first in range(0, len(values), BASE)
@@ -51,7 +52,7 @@ def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
     """As the finished file is read: many events in one batch."""
     lengths = [3, 300, 1, 256, 7]
     whole = np.concatenate(samples(lengths, holes=False))
-    block = batch_of(Block(0, 0, 1, whole, None), 0, 0)
+    block, _ = Batches().of(Block(0, 0, 1, whole, None), 0, 0)
     stretch = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     index = np.concatenate([np.arange(length) for length in lengths])
     pyramid = Pyramid()
