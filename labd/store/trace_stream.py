@@ -18,11 +18,13 @@ from labd_instruments.block import Block, BlockFlag
 
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow columnar format, "IPC streaming format"
 BLOCK_KEY = b"labd.block"
+SEALED_ALL, SEALED_CHANNELS = "all", "channels"
 
 
 @dataclass(frozen=True, slots=True)
 class BlockFacts:
-    """What a batch says about itself. first: index in its stretch. crc: over its columns, against zeros left by a power cut."""
+    """What a batch says about itself. first: index in its stretch. crc: against zeros left by a power cut, over the columns that `sealed`
+    names: CHANNELS, since stretch and index can be told from the rest; in streams of earlier versions over all of them."""
 
     stretch: int
     first: int
@@ -32,10 +34,12 @@ class BlockFacts:
     flags: BlockFlag
     crc: int
     trigger: Mapping[str, Any] | None
+    sealed: str = SEALED_ALL
 
     def to_bytes(self) -> bytes:
-        data = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
-        return json.dumps({**data, "flags": int(self.flags), "crc": self.crc, "trigger": self.trigger}).encode()
+        data: dict[str, Any] = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
+        data |= {"flags": int(self.flags), "crc": self.crc, "trigger": self.trigger, "sealed": self.sealed}
+        return json.dumps(data).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> BlockFacts:
@@ -62,18 +66,15 @@ class Batches:
         self._stretch = np.empty(0, np.int32)
         self._index = np.empty(0, np.int64)
         self._nothing: dict[str, pa.Array] = {}
-        self._crc = ((-1, 0), 0)  # of the column `stretch`: its value, its length, its checksum
 
-    def of(self, block: Block, stretch: int, first: int) -> tuple[pa.RecordBatch, int]:
-        """A block as a batch, and its checksum (`crc_of`). first: index of its first sample in its stretch."""
+    def of(self, block: Block, stretch: int, first: int) -> pa.RecordBatch:
+        """first: index of the block's first sample in its stretch."""
         n = len(block)
         columns: list[pa.Array] = [self._stretches(stretch, n), self._indices(first, n)]
         for name in CHANNELS:
             values = getattr(block, name)
             columns.append(self._nulls(name, n) if values is None else pa.array(values, SCHEMA.field(name).type))
-        if self._crc[0] != (stretch, n):
-            self._crc = (stretch, n), _crc(columns[:1], 0)
-        return pa.record_batch(columns, schema=SCHEMA), _crc(columns[1:], self._crc[1])
+        return pa.record_batch(columns, schema=SCHEMA)
 
     def _stretches(self, stretch: int, n: int) -> pa.Array:
         if len(self._stretch) < n:
@@ -95,13 +96,10 @@ class Batches:
         return self._nothing[name].slice(0, n)
 
 
-def crc_of(batch: pa.RecordBatch) -> int:
-    """Over every column; a column of nulls counts as the word."""
-    return _crc(batch.columns, 0)
-
-
-def _crc(columns: Sequence[pa.Array], crc: int) -> int:
-    for column in columns:
+def crc_of(batch: pa.RecordBatch, names: Sequence[str] = CHANNELS) -> int:
+    """Over these columns; a column of nulls counts as the word."""
+    crc = 0
+    for column in (batch.column(name) for name in names):
         crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False), crc)
     return crc
 
@@ -129,11 +127,19 @@ def _batches(reader: Any) -> Iterator[tuple[BlockFacts, pa.RecordBatch]]:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
             facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
-            if crc_of(batch) != facts.crc:
+            if not _whole(batch, facts):
                 return
         except (StopIteration, OSError, pa.ArrowException, KeyError, ValueError, TypeError):
             return
         yield facts, batch
+
+
+def _whole(batch: pa.RecordBatch, facts: BlockFacts) -> bool:
+    if facts.sealed == SEALED_ALL:
+        return crc_of(batch, SCHEMA.names) == facts.crc
+    stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
+    placed = np.array_equal(index, np.arange(facts.first, facts.first + facts.length)) and bool((stretch == facts.stretch).all())
+    return placed and crc_of(batch) == facts.crc
 
 
 def _ends_properly(path: Path) -> bool:

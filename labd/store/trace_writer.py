@@ -18,7 +18,7 @@ from labd.store.folder import sync_folder
 from labd.store.jsonform import dump, to_json
 from labd.store.parquet import finish_trace
 from labd.store.trace import CHANNELS, StretchFacts, parquet_path, stream_path
-from labd.store.trace_stream import BLOCK_KEY, Batches, BlockFacts, gather, schema_with
+from labd.store.trace_stream import BLOCK_KEY, SEALED_CHANNELS, Batches, BlockFacts, crc_of, gather, schema_with
 from labd_instruments.block import Block, BlockFlag
 
 SYNC_AFTER_S = 0.5  # the promise is 1 s; the rest is for the disk
@@ -144,7 +144,7 @@ class TraceWriter:
         assert self._stream is not None
         assert self._sync is not None
         stretch, first = place
-        batch, crc = self._batches.of(block, stretch, first)
+        batch = self._batches.of(block, stretch, first)
         facts = BlockFacts(
             stretch=stretch,
             first=first,
@@ -152,8 +152,9 @@ class TraceWriter:
             t0_ns=block.t0_ns,
             seq=block.seq,
             flags=block.flags,
-            crc=crc,
+            crc=crc_of(batch),
             trigger=None if trigger is None else to_json(trigger),
+            sealed=SEALED_CHANNELS,
         )
         try:
             self._stream.write_batch(batch, custom_metadata={BLOCK_KEY: facts.to_bytes()})

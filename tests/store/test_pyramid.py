@@ -31,7 +31,7 @@ def test_a_bucket_is_what_its_samples_are_however_they_came(lengths: list[int], 
     for stretch, values in enumerate(columns):
         for first in range(0, len(values), size):
             part = values[first : first + size]
-            batch, _ = batches.of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first)
+            batch = batches.of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first)
             pyramid.add(batch)
     level = pyramid.levels()[0]
     cut = [
@@ -52,7 +52,7 @@ def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
     """As the finished file is read: many events in one batch."""
     lengths = [3, 300, 1, 256, 7]
     whole = np.concatenate(samples(lengths, holes=False))
-    block, _ = Batches().of(Block(0, 0, 1, whole, None), 0, 0)
+    block = Batches().of(Block(0, 0, 1, whole, None), 0, 0)
     stretch = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     index = np.concatenate([np.arange(length) for length in lengths])
     pyramid = Pyramid()
