@@ -16,6 +16,7 @@ UID = "labd-influx"
 SOURCE = DataSourceRef(type_val="influxdb", uid=UID)
 
 BENCH = '"bench" =~ /^${bench:regex}$/'
+BOARD = '"board" =~ /^${board:regex}$/'
 RUN = '"run" =~ /^${run:regex}$/'
 HERE = f"{BENCH} AND $timeFilter"  # of the bench, in view
 OF_RUN = f"{BENCH} AND {RUN} AND $timeFilter"

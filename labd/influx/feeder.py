@@ -41,11 +41,12 @@ class _Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The traces of a run. recording: those that samples still come to; going_on: more of them may come."""
+    """The traces of a run. recording: those that samples still come to; going_on: more of them may come; board: that they were taken at."""
 
     names: tuple[str, ...]
     recording: frozenset[str]
     going_on: bool
+    board: str
 
 
 class Feeder:
@@ -96,7 +97,7 @@ class Feeder:
         more = False
         for run_id in list(self._runs):
             files = await self._catalogue.read(partial(_files, run_id))
-            left = [await self._read(run_id, name, ended=name not in files.recording) for name in files.names]
+            left = [await self._read(run_id, name, files) for name in files.names]
             if not files.going_on and not any(left):
                 del self._runs[run_id]
             more |= any(left)
@@ -115,12 +116,12 @@ class Feeder:
                     self._runs.setdefault(one.run_id, {})
                 self._seen = one.id
 
-    async def _read(self, run_id: str, name: str, *, ended: bool) -> bool:
-        traces = self._runs[run_id]
+    async def _read(self, run_id: str, name: str, files: _Files) -> bool:
+        traces, ended = self._runs[run_id], name not in files.recording
         try:
             if name not in traces:
                 path = self._catalogue.folder / "traces" / run_id / name
-                traces[name] = await self._looked(partial(TracePoints, path, bench=self._bench, rate_hz=self._rate_hz))
+                traces[name] = await self._looked(partial(TracePoints, path, bench=self._bench, board=files.board, rate_hz=self._rate_hz))
             trace = traces[name]
             return trace is not None and await self._pieces(trace, f"trace:{run_id}/{name}", ended=ended)
         except NotFound:
@@ -202,10 +203,10 @@ def _files(run_id: str, catalogue: Catalogue) -> _Files:
     names = tuple(trace_files(catalogue.folder / "traces" / run_id))
     rows = catalogue.captures.of(run_id)
     if not rows:
-        return _Files((), frozenset(), going_on=False)
-    going_on = catalogue.runs.get(run_id).state is RunState.RUNNING
+        return _Files((), frozenset(), going_on=False, board="")
+    run = catalogue.runs.get(run_id)
     recording = frozenset(Path(row.trace).name for row in rows if row.state is CaptureState.RECORDING and row.trace)
-    return _Files(names, recording, going_on)
+    return _Files(names, recording, going_on=run.state is RunState.RUNNING, board=points.board_of(run))
 
 
 def _of_bench(bench: str, events: Sequence[StoredEvent], catalogue: Catalogue) -> frozenset[str]:

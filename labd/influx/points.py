@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from labd.analyse.wording import said, section
 from labd.influx.lines import Column, encode, texts
 from labd.influx.trace_points import point_tags
 from labd.records import KpiRecord, OperatingPoint, Window
@@ -22,10 +24,10 @@ def events(bench: str, stored: Iterable[StoredEvent]) -> bytes:
 
 
 def _event(bench: str, stored: StoredEvent) -> bytes:
-    said = stored.event
-    marks = [str(said.kind), *said.capture.split("/")[:1]]
-    fields = _texts(text=said.text, capture=said.capture, tags=_marks(marks)) | _counts(n=stored.n, end=said.t_ns // MS)
-    return _line("event", {"bench": bench, "run": stored.run_id, "kind": str(said.kind)}, said.t_ns, fields)
+    one = stored.event
+    marks = [str(one.kind), *one.capture.split("/")[:1]]
+    fields = _texts(text=one.text, capture=one.capture, tags=_marks(marks)) | _counts(n=stored.n, end=one.t_ns // MS)
+    return _line("event", {"bench": bench, "run": stored.run_id, "kind": str(one.kind)}, one.t_ns, fields)
 
 
 def gap(bench: str, *, first_ns: int, last_ns: int, points: int) -> bytes:
@@ -67,19 +69,28 @@ def _span(bench: str, row: CaptureRow, kind: str, start_ns: int, end_ns: int, *,
 
 
 def kpis(bench: str, run: RunRow, records: Sequence[KpiRecord], points: Mapping[str, OperatingPoint], *, final: bool) -> bytes:
-    """Stamped with the run's beginning and the figure's number: later ones replace earlier ones. points: operating points by key."""
-    found = b""
-    for number, record in enumerate(records):
+    """Stamped with the run's beginning and the figure's number among those of its id and place (repeats): later ones replace earlier ones,
+    however many others have come between. points: operating points by key."""
+    found, shared = b"", {"bench": bench, "board": board_of(run), "run": run.id, "plan": run.plan_name}
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for record in records:
         point = points.get(record.at)
-        tags = {"bench": bench, "run": run.id, "plan": run.plan_name, "id": record.id, "at": record.at, "unit": record.unit}
+        tags = {**shared, "id": record.id, "at": record.at, "unit": record.unit}
         fields = _floats(value=record.value, u=record.u, low=record.low, high=record.high)
         if point is not None:
             tags |= point_tags(to_json(point))
             fields |= _floats(rate_hz=point.rate_hz, supply_v=point.supply_v)
         fields |= _counts(n=record.n, final=int(final))
         fields |= _texts(provenance=str(record.provenance), method=record.method, flags="; ".join(record.flags), note=record.note)
-        found += _line("kpi", tags, run.created_ns + number, fields)
+        name = (record.id, record.at, record.unit)
+        found += _line("kpi", tags, run.created_ns + seen[name], fields)
+        seen[name] += 1
     return found
+
+
+def board_of(run: RunRow) -> str:
+    """The board's name as its file has it, empty where a run does not say."""
+    return said(section(run.bench_effective, "board", "board").get("name"))
 
 
 def of_itself(measurement: str, tags: Mapping[str, str], t_ns: int, values: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from labd.influx.sender import MOST_BYTES
 from labd.influx.trace_points import TracePoints, attempt_of, tags_of, zero_of
 from labd.influx.transport import Transport
 from labd.store.catalogue import Catalogue
-from labd.store.rows import StoredEvent
+from labd.store.rows import RunRow, StoredEvent
 from labd.store.trace_window import in_chunks, open_parts
 from labd.stream.session import InstrumentSession
 
@@ -84,8 +84,8 @@ async def replay(stored: Stored, section: InfluxSection, transport: Transport, *
 def _bodies(catalogue: Catalogue, run_id: str, section: InfluxSection, raw: Raw | None) -> Iterator[bytes]:
     run = catalogue.runs.get(run_id)
     if raw is not None:
-        return _raw(catalogue, run.id, run.bench_name, raw)
-    return chain(_log(catalogue, run.id, run.bench_name), _traces(catalogue, run.id, run.bench_name, section.rate))
+        return _raw(catalogue, run, raw)
+    return chain(_log(catalogue, run.id, run.bench_name), _traces(catalogue, run, section.rate))
 
 
 def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
@@ -95,11 +95,11 @@ def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
         yield message.body
 
 
-def _traces(catalogue: Catalogue, run_id: str, bench: str, rate_hz: float) -> Iterator[bytes]:
-    folder = catalogue.folder / "traces" / run_id
+def _traces(catalogue: Catalogue, run: RunRow, rate_hz: float) -> Iterator[bytes]:
+    folder, board = catalogue.folder / "traces" / run.id, points.board_of(run)
     for name in trace_files(folder):
         try:
-            trace, place = TracePoints(folder / name, bench=bench, rate_hz=rate_hz), 0
+            trace, place = TracePoints(folder / name, bench=run.bench_name, board=board, rate_hz=rate_hz), 0
         except StoreError as error:  # of a capture that was killed before the head of its file was whole
             log.error("influx: a trace is left out: %s", error)
             continue
@@ -108,11 +108,11 @@ def _traces(catalogue: Catalogue, run_id: str, bench: str, rate_hz: float) -> It
             yield piece.body
 
 
-def _raw(catalogue: Catalogue, run_id: str, bench: str, raw: Raw) -> Iterator[bytes]:
+def _raw(catalogue: Catalogue, run: RunRow, raw: Raw) -> Iterator[bytes]:
     """Raises NotFound where there is no such window."""
-    row = next((row for row in catalogue.captures.of(run_id) if row.order == raw.order and row.trace), None)
+    row = next((row for row in catalogue.captures.of(run.id) if row.order == raw.order and row.trace), None)
     if row is None:
-        raise NotFound(f"run {run_id} has no samples of a capture {raw.order}")
+        raise NotFound(f"run {run.id} has no samples of a capture {raw.order}")
     path = catalogue.folder / row.trace
     parts = open_parts(path)
     stretches = parts.stretches()
@@ -124,7 +124,7 @@ def _raw(catalogue: Catalogue, run_id: str, bench: str, raw: Raw) -> Iterator[by
     if start >= stop:
         length_s = facts.length * parts.dt_ns * 1e-9
         raise NotFound(f"stretch {raw.stretch} of capture {raw.order} has samples from {facts.t0_ns * 1e-9:g} s on for {length_s:g} s")
-    tags = tags_of(parts.capture, bench=bench, attempt=attempt_of(path))
+    tags = tags_of(parts.capture, bench=run.bench_name, board=points.board_of(run), attempt=attempt_of(path))
     zero_ns = zero_of(parts.capture, facts)
     for first, columns in in_chunks(parts, facts.number, start, stop, RAW_CHUNK):
         length = len(columns["current"])

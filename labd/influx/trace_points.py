@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from labd.influx.lines import encode
-from labd.influx.summaries import samples_per_bucket, summarised
+from labd.influx.summaries import Columns, samples_per_bucket, summarised
 from labd.store.trace import StretchFacts, parquet_path
 from labd.store.trace_window import TraceParts, open_parts
 
 MEASUREMENT = "power"
 MOST_BUCKETS = 5000  # in one piece
 MOST_SAMPLES = 1 << 22  # read for one piece
+AT_ONCE = 1 << 16  # samples: with all that is made of them they fit into a processor's cache
 INDEX_BITS = 40  # of a place: samples in a stretch; the bits above count stretches
 ATTEMPT = re.compile(r"^\d+-.*?(?:-(\d+))?$")
 
@@ -36,12 +37,12 @@ class Piece:
 class TracePoints:
     """Of one trace; used from one thread. Reads what has come since the last look, in whole buckets."""
 
-    def __init__(self, path: Path, *, bench: str, rate_hz: float) -> None:
-        """Raises NotFound, StoreError."""
+    def __init__(self, path: Path, *, bench: str, board: str, rate_hz: float) -> None:
+        """bench, board: their names. Raises NotFound, StoreError."""
         self._path = path
         self._parts: TraceParts = open_parts(path)
         self._per_bucket = samples_per_bucket(rate_hz, self._parts.dt_ns)
-        self._tags = tags_of(self._parts.capture, bench=bench, attempt=attempt_of(path))
+        self._tags = tags_of(self._parts.capture, bench=bench, board=board, attempt=attempt_of(path))
 
     def next(self, place: int, *, ended: bool) -> Piece | None:
         """What comes after a place; None when there is nothing (yet). ended: no sample will follow, so that the last bucket is what it is.
@@ -68,19 +69,25 @@ class TracePoints:
 
     def _piece(self, facts: StretchFacts, start: int, stop: int) -> Piece:
         dt_ns = self._parts.dt_ns
-        columns = self._parts.columns(facts.number, start, stop)
-        fields = summarised(columns, self._per_bucket, dt_ns * 1e-9)
+        fields = self._fields(facts.number, start, stop)
         zero_ns = zero_of(self._parts.capture, facts)
         t_ns = zero_ns + facts.t0_ns + np.arange(start, stop, self._per_bucket, dtype=np.int64) * dt_ns
         fields["length"] = fields["n"] * (dt_ns * 1e-9)
         body = encode(MEASUREMENT, self._tags, t_ns, fields).to_pybytes()
         return Piece(body, len(t_ns), int(t_ns[0]), int(t_ns[-1]), (facts.number << INDEX_BITS) | stop)
 
+    def _fields(self, stretch: int, start: int, stop: int) -> Columns:
+        step, dt_s = max(1, AT_ONCE // self._per_bucket) * self._per_bucket, self._parts.dt_ns * 1e-9
+        spans = ((at, min(stop, at + step)) for at in range(start, stop, step))
+        parts = [summarised(self._parts.columns(stretch, *span), self._per_bucket, dt_s) for span in spans]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-def tags_of(capture: Mapping[str, Any], *, bench: str, attempt: int) -> dict[str, str]:
+
+def tags_of(capture: Mapping[str, Any], *, bench: str, board: str, attempt: int) -> dict[str, str]:
     """Of a trace, from the facts at its head."""
     return {
         "bench": bench,
+        "board": board,
         "run": str(capture["run"]),
         "capture": str(capture["key"]),
         "attempt": str(attempt),

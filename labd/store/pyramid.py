@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ class Pyramid:
 
     def add(self, batch: pa.RecordBatch) -> None:
         if len(batch):
-            self._pieces.append(_merged(_samples(batch), BASE))
+            self._pieces.append(_first_level(batch))
 
     def levels(self) -> list[Buckets]:
         """From the finest on, up to the first level with one bucket a stretch."""
@@ -94,18 +95,36 @@ _SCHEMA = pa.schema(
 )
 
 
-def _samples(batch: pa.RecordBatch) -> _Sums:
-    values = {name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False) for name in CHANNELS}
-    valid = {name: ~np.isnan(column) for name, column in values.items()}
-    return _Sums(
-        stretch=batch.column("stretch").to_numpy(),
-        first=batch.column("index").to_numpy(),
-        length=np.ones(len(batch), dtype=np.int64),
-        valid={name: mask.astype(np.int64) for name, mask in valid.items()},
-        total={name: np.where(valid[name], values[name], 0).astype(np.float64) for name in CHANNELS},
-        low=values,
-        high=values,
-    )
+def _first_level(batch: pa.RecordBatch) -> _Sums:
+    """Buckets of BASE samples; a batch may begin and end within one."""
+    stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
+    at = _begins(stretch, index)
+    length = np.diff(at, append=len(batch))
+    found = {name: _channel(batch.column(name), at, length) for name in CHANNELS}
+    valid, total, low, high = ({name: sums[k] for name, sums in found.items()} for k in range(4))
+    return _Sums(stretch[at], index[at] // BASE * BASE, length, valid, total, low, high)
+
+
+def _begins(stretch: NDArray[np.int32], index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows at which a bucket begins. Stretches ascend, and the samples of one have no gaps."""
+    if stretch[0] == stretch[-1]:
+        return np.concatenate(([0], np.arange(BASE - index[0] % BASE, len(index), BASE)))
+    new = (index[1:] % BASE == 0) | (np.diff(stretch) != 0)
+    return np.concatenate(([0], np.flatnonzero(new) + 1))
+
+
+def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+    """Number, sum, lowest and highest of the valid samples of each bucket; what most channels need first: no null, no NaN."""
+    if column.null_count == len(column):
+        nothing = np.full(len(at), np.nan, np.float32)
+        return np.zeros(len(at), np.int64), np.zeros(len(at)), nothing, nothing
+    values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    total = np.add.reduceat(values.astype(np.float64), at)
+    if not np.isnan(total).any():
+        return length, total, np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
+    valid = ~np.isnan(values)
+    total = np.add.reduceat(np.where(valid, values, 0).astype(np.float64), at)
+    return np.add.reduceat(valid.astype(np.int64), at), total, np.fmin.reduceat(values, at), np.fmax.reduceat(values, at)
 
 
 def _joined(pieces: list[_Sums]) -> _Sums:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from labd_instruments.block import Block, BlockFlag
 
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow columnar format, "IPC streaming format"
 BLOCK_KEY = b"labd.block"
+SEALED_ALL, SEALED_CHANNELS = "all", "channels"
 
 
 @dataclass(frozen=True, slots=True)
 class BlockFacts:
-    """What a batch says about itself. first: index in its stretch. crc: over its columns, against zeros left by a power cut."""
+    """What a batch says about itself. first: index in its stretch. crc: against zeros left by a power cut, over the columns that `sealed`
+    names: CHANNELS, since stretch and index can be told from the rest; in streams of earlier versions over all of them."""
 
     stretch: int
     first: int
@@ -32,10 +34,12 @@ class BlockFacts:
     flags: BlockFlag
     crc: int
     trigger: Mapping[str, Any] | None
+    sealed: str = SEALED_ALL
 
     def to_bytes(self) -> bytes:
-        data = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
-        return json.dumps({**data, "flags": int(self.flags), "crc": self.crc, "trigger": self.trigger}).encode()
+        data: dict[str, Any] = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
+        data |= {"flags": int(self.flags), "crc": self.crc, "trigger": self.trigger, "sealed": self.sealed}
+        return json.dumps(data).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> BlockFacts:
@@ -54,23 +58,49 @@ def schema_with(dt_ns: int, capture_json: str) -> pa.Schema:
     return SCHEMA.with_metadata({FORMAT_KEY: FORMAT, DT_KEY: str(dt_ns).encode(), CAPTURE_KEY: capture_json.encode()})
 
 
-def batch_of(block: Block, stretch: int, first: int) -> pa.RecordBatch:
-    n = len(block)
-    columns: list[pa.Array] = [
-        pa.array(np.full(n, stretch, dtype=np.int32)),
-        pa.array(np.arange(first, first + n, dtype=np.int64)),
-    ]
-    for name in CHANNELS:
-        values = getattr(block, name)
-        columns.append(pa.nulls(n, SCHEMA.field(name).type) if values is None else pa.array(values, SCHEMA.field(name).type))
-    return pa.record_batch(columns, schema=SCHEMA)
+class Batches:
+    """Makes the batches of one stream. The columns that say which samples they are lie in the same memory for every batch, so that a batch
+    is good until the next is made: fresh pages for them cost more than all that is written into them."""
+
+    def __init__(self) -> None:
+        self._stretch = np.empty(0, np.int32)
+        self._index = np.empty(0, np.int64)
+        self._nothing: dict[str, pa.Array] = {}
+
+    def of(self, block: Block, stretch: int, first: int) -> pa.RecordBatch:
+        """first: index of the block's first sample in its stretch."""
+        n = len(block)
+        columns: list[pa.Array] = [self._stretches(stretch, n), self._indices(first, n)]
+        for name in CHANNELS:
+            values = getattr(block, name)
+            columns.append(self._nulls(name, n) if values is None else pa.array(values, SCHEMA.field(name).type))
+        return pa.record_batch(columns, schema=SCHEMA)
+
+    def _stretches(self, stretch: int, n: int) -> pa.Array:
+        if len(self._stretch) < n:
+            self._stretch = np.full(n, stretch, np.int32)
+        elif self._stretch[0] != stretch:
+            self._stretch.fill(stretch)
+        return pa.array(self._stretch[:n])
+
+    def _indices(self, first: int, n: int) -> pa.Array:
+        if len(self._index) < n:
+            self._index = np.arange(first, first + n)
+        else:
+            self._index += first - self._index[0]
+        return pa.array(self._index[:n])
+
+    def _nulls(self, name: str, n: int) -> pa.Array:
+        if len(self._nothing.get(name, ())) < n:
+            self._nothing[name] = pa.nulls(n, SCHEMA.field(name).type)
+        return self._nothing[name].slice(0, n)
 
 
-def crc_of(batch: pa.RecordBatch) -> int:
-    """Over every column; a column of nulls counts as the word."""
+def crc_of(batch: pa.RecordBatch, names: Sequence[str] = CHANNELS) -> int:
+    """Over these columns; a column of nulls counts as the word."""
     crc = 0
-    for column in batch.columns:
-        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False).tobytes(), crc)
+    for column in (batch.column(name) for name in names):
+        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False), crc)
     return crc
 
 
@@ -97,11 +127,19 @@ def _batches(reader: Any) -> Iterator[tuple[BlockFacts, pa.RecordBatch]]:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
             facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
-            if crc_of(batch) != facts.crc:
+            if not _whole(batch, facts):
                 return
         except (StopIteration, OSError, pa.ArrowException, KeyError, ValueError, TypeError):
             return
         yield facts, batch
+
+
+def _whole(batch: pa.RecordBatch, facts: BlockFacts) -> bool:
+    if facts.sealed == SEALED_ALL:
+        return crc_of(batch, SCHEMA.names) == facts.crc
+    stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
+    placed = np.array_equal(index, np.arange(facts.first, facts.first + facts.length)) and bool((stretch == facts.stretch).all())
+    return placed and crc_of(batch) == facts.crc
 
 
 def _ends_properly(path: Path) -> bool:

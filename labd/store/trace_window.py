@@ -6,6 +6,7 @@ import json
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,7 +101,11 @@ class _Finished:
 
 
 class _Growing:
-    """The stream that is being recorded: an index of its blocks, which each look extends by what has come since."""
+    """The stream that is being recorded: an index of its blocks, which each look extends by what has come since.
+
+    Blocks are read where the file lies in memory: at millions of samples a second each copy of them shows. What was seen stays readable
+    when the stream has become a file.
+    """
 
     complete = False
 
@@ -108,8 +113,10 @@ class _Growing:
         self._path = path
         self._facts: list[StretchFacts] = []
         self._blocks: dict[int, list[tuple[int, int, int, int]]] = {}  # stretch -> (first, length, offset, size), ascending
-        self._head = b""
+        self._seen = pa.py_buffer(b"")
+        self._head = self._seen
         self._offset = 0
+        self._kept: tuple[int, pa.RecordBatch] | None = None
         self.dt_ns = 0
         self.capture: Mapping[str, Any] = {}
         self._look()
@@ -120,55 +127,77 @@ class _Growing:
 
     def columns(self, stretch: int, start: int, stop: int) -> Columns:
         blocks = self._blocks.get(stretch, [])
-        at = max(0, bisect_right([first for first, _, _, _ in blocks], start) - 1)
+        at = max(0, bisect_right(blocks, start, key=itemgetter(0)) - 1)
         pieces: list[Columns] = []
-        with self._path.open("rb") as file:
-            for first, length, offset, size in blocks[at:]:
-                if first >= stop:
-                    break
-                file.seek(offset)
-                batch, _ = self._batch(file.read(size))
-                assert batch is not None  # it was whole when it was indexed
-                low, high = max(start - first, 0), min(stop - first, length)
-                pieces.append({name: _plain(batch.column(name))[low:high] for name in CHANNELS if not batch.column(name).null_count})
+        for first, length, offset, size in blocks[at:]:
+            if first >= stop:
+                break
+            batch = self._decoded(offset, size)
+            low, high = max(start - first, 0), min(stop - first, length)
+            pieces.append({name: _plain(batch.column(name))[low:high] for name in CHANNELS if not batch.column(name).null_count})
         return _concatenated(pieces)
+
+    def _decoded(self, offset: int, size: int) -> pa.RecordBatch:
+        """Who reads on in small steps asks for a block several times."""
+        if self._kept is None or self._kept[0] != offset:
+            batch, _ = self._batch(offset, size)
+            assert batch is not None  # it was whole when it was indexed
+            self._kept = offset, batch
+        return self._kept[1]
 
     def _look(self) -> None:
         """Raises StoreError where not even the head is whole."""
         try:
             with pa.memory_map(str(self._path)) as whole:
-                buffer = whole.read_buffer()
-                if not self._head:
-                    self._read_head(buffer)
-                while (size := _message_size(buffer, self._offset)) is not None:
-                    batch, facts = self._batch(buffer.slice(self._offset, size).to_pybytes())
-                    if batch is None or facts is None:
-                        return
-                    self._blocks.setdefault(facts.stretch, []).append((facts.first, facts.length, self._offset, size))
-                    gather(self._facts, facts)
-                    self._offset += size
+                self._seen = whole.read_buffer()  # stays mapped as long as it is used
+            if not len(self._head):
+                self._read_head()
+            while (size := _message_size(self._seen, self._offset)) is not None:
+                batch, facts = self._batch(self._offset, size)
+                if batch is None or facts is None:
+                    return
+                self._blocks.setdefault(facts.stretch, []).append((facts.first, facts.length, self._offset, size))
+                gather(self._facts, facts)
+                self._offset += size
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-            if not self._head:
+            if not len(self._head):
                 raise StoreError(f"{self._path}: not a readable trace of labd's: {error}") from error
 
-    def _read_head(self, buffer: pa.Buffer) -> None:
-        size = _message_size(buffer, 0)
+    def _read_head(self) -> None:
+        size = _message_size(self._seen, 0)
         if size is None:
             raise ValueError("its head is not whole")
-        head = buffer.slice(0, size).to_pybytes()
+        head = self._seen.slice(0, size)
         facts = pa.ipc.open_stream(head).schema.metadata or {}
         if facts.get(FORMAT_KEY) != FORMAT:
             raise ValueError("its format is not this labd's")
         self.dt_ns, self.capture = int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY])
         self._head, self._offset = head, size
 
-    def _batch(self, message: bytes) -> tuple[pa.RecordBatch | None, BlockFacts | None]:
+    def _batch(self, offset: int, size: int) -> tuple[pa.RecordBatch | None, BlockFacts | None]:
         """One block, behind the stream's head so that a stock reader takes it."""
+        behind = _Joined(self._head, self._seen.slice(offset, size))
         try:
-            batch, metadata = pa.ipc.open_stream(self._head + message).read_next_batch_with_custom_metadata()
+            batch, metadata = pa.ipc.open_stream(behind).read_next_batch_with_custom_metadata()
         except StopIteration:
             return None, None
         return batch, BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+
+
+class _Joined:
+    """Pieces of memory as one file, which pyarrow reads without a copy."""
+
+    closed = False
+
+    def __init__(self, *parts: pa.Buffer) -> None:
+        self._parts = list(parts)
+
+    def read(self, size: int) -> pa.Buffer:
+        """What a piece still has, at most `size` bytes; pyarrow asks for no more than a message has."""
+        while len(self._parts) > 1 and not len(self._parts[0]):
+            self._parts.pop(0)
+        found, self._parts[0] = self._parts[0].slice(0, size), self._parts[0].slice(min(size, len(self._parts[0])))
+        return found
 
 
 def _message_size(buffer: pa.Buffer, offset: int) -> int | None:

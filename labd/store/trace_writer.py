@@ -18,7 +18,7 @@ from labd.store.folder import sync_folder
 from labd.store.jsonform import dump, to_json
 from labd.store.parquet import finish_trace
 from labd.store.trace import CHANNELS, StretchFacts, parquet_path, stream_path
-from labd.store.trace_stream import BLOCK_KEY, BlockFacts, batch_of, crc_of, gather, schema_with
+from labd.store.trace_stream import BLOCK_KEY, SEALED_CHANNELS, Batches, BlockFacts, crc_of, gather, schema_with
 from labd_instruments.block import Block, BlockFlag
 
 SYNC_AFTER_S = 0.5  # the promise is 1 s; the rest is for the disk
@@ -40,6 +40,7 @@ class TraceWriter:
         self._stream: pa.ipc.RecordBatchStreamWriter | None = None
         self._sync: _Syncer | None = None
         self._columns: tuple[str, ...] = ()
+        self._batches = Batches()
         self._broken = False
         self._closed = False
 
@@ -143,7 +144,7 @@ class TraceWriter:
         assert self._stream is not None
         assert self._sync is not None
         stretch, first = place
-        batch = batch_of(block, stretch, first)
+        batch = self._batches.of(block, stretch, first)
         facts = BlockFacts(
             stretch=stretch,
             first=first,
@@ -153,6 +154,7 @@ class TraceWriter:
             flags=block.flags,
             crc=crc_of(batch),
             trigger=None if trigger is None else to_json(trigger),
+            sealed=SEALED_CHANNELS,
         )
         try:
             self._stream.write_batch(batch, custom_metadata={BLOCK_KEY: facts.to_bytes()})

@@ -15,6 +15,7 @@ RUNS = {
     ("bench 1", "20261126-000010-sweep-2c3d"): 2,
     ("lab/2 (old)", "20261126-000020-first.plan-4e5f"): 3,
 }
+BOARDS = ("", "m4 rev. B", "m7/dev kit", "m4 rev. B")  # by the number of a run
 RUN_NS = 10_000_000_000
 MODES = (("always_on", 0.0), ("always_on", 5.0), ("event_sleep", 0.0), ("event_sleep", 5.0))
 FIGURES = {
@@ -50,7 +51,7 @@ def power(bench: str, run: str, n: int) -> Iterator[Point]:
     """Buckets of 10 ms; the last of each capture is shorter."""
     for place, (mode, rate) in enumerate(MODES):
         tags = {"bench": bench, "run": run, "capture": f"{key(mode, rate)} mean 0", "attempt": "0", "mode": mode, "rate": f"{rate:g}"}
-        tags |= {"supply": "3", "model": "dnn", "role": "mean"}
+        tags |= {"supply": "3", "model": "dnn", "role": "mean", "board": BOARDS[n]}
         for index in range(150):
             samples = 37 if index == 149 else 100
             length = samples * 1e-4
@@ -88,12 +89,12 @@ def kpis(bench: str, run: str, n: int) -> Iterator[Point]:
     for place, (mode, rate) in enumerate(MODES):
         for index, (name, unit) in enumerate(FIGURES.items()):
             value = 1e-3 * (n + place + index + 1)
-            tags = {"bench": bench, "run": run, "plan": "sweep", "id": name, "at": key(mode, rate), "unit": unit}
+            tags = {"bench": bench, "board": BOARDS[n], "run": run, "plan": "sweep", "id": name, "at": key(mode, rate), "unit": unit}
             tags |= {"mode": mode, "rate": f"{rate:g}", "supply": "3", "model": "dnn"}
             fields: dict[str, Field] = {"value": value, "u": 0.01 * value, "low": 0.98 * value, "high": 1.03 * value, "rate_hz": rate}
             yield Point("kpi", tags, {**fields, "supply_v": 3.0, **shared}, start_ns(n) + 10 * place + index)
     for index, (name, at, unit) in enumerate([("fit.floor_power", "event_sleep", "W"), ("break_even", "always_on|event_sleep", "Hz")]):
-        tags = {"bench": bench, "run": run, "plan": "sweep", "id": name, "at": at, "unit": unit}
+        tags = {"bench": bench, "board": BOARDS[n], "run": run, "plan": "sweep", "id": name, "at": at, "unit": unit}
         yield Point("kpi", tags, {**shared, "value": 7.0 * n, "u": 0.1, "low": 6.9 * n, "high": 7.2 * n}, start_ns(n) + 100 + index)
 
 

@@ -9,16 +9,17 @@ import pytest
 from tests.grafana.influxd import Influxd, Series, influxd, needs_influxd
 from tests.grafana.oracle import Answer, answer
 from tests.grafana.queries import ALL, Asked, Value, expanded, queries, unexpanded
-from tests.grafana.seeds import BEGIN_NS, RUN_NS, RUNS, documented, points
+from tests.grafana.seeds import BEGIN_NS, BOARDS, RUN_NS, RUNS, documented, points
 
 POINTS = points()
 START_MS, END_MS = BEGIN_NS // 10**6, (BEGIN_NS + 4 * RUN_NS) // 10**6
 FIRST, SECOND, THIRD = RUNS
 CHOSEN: dict[str, dict[str, Value]] = {
-    "one run": {"bench": FIRST[0], "run": FIRST[1], "figure": "power.mean"},
-    "a name full of signs": {"bench": THIRD[0], "run": THIRD[1], "figure": "wake_up.total"},
-    "some": {"bench": [FIRST[0], THIRD[0]], "run": [SECOND[1], THIRD[1]], "figure": "break_even"},
-    "all": {"bench": ALL, "run": ALL, "figure": "energy_per_inference.at_rate"},
+    "one run": {"bench": FIRST[0], "board": BOARDS[1], "run": FIRST[1], "figure": "power.mean"},
+    "a name full of signs": {"bench": THIRD[0], "board": ALL, "run": THIRD[1], "figure": "wake_up.total"},
+    "some": {"bench": [FIRST[0], THIRD[0]], "board": [BOARDS[1], BOARDS[2]], "run": [SECOND[1], THIRD[1]], "figure": "break_even"},
+    "one board": {"bench": ALL, "board": BOARDS[2], "run": ALL, "figure": "power.mean"},
+    "all": {"bench": ALL, "board": ALL, "run": ALL, "figure": "energy_per_inference.at_rate"},
 }
 INTERVALS_MS = (200, 1000, 10_000)
 CASES = [(asked, ms) for asked in queries() for ms in (INTERVALS_MS if "$__interval" in asked.text else (1000,))]

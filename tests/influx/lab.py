@@ -18,23 +18,39 @@ from labd.influx.secrets import server_of
 from labd.influx.section import InfluxSection
 from labd.influx.sink import Around, InfluxSink
 from labd.influx.transport import transport_of
-from labd.records import Event, KpiRecord, Mode, OperatingPoint, Provenance, Role
+from labd.records import Event, KpiRecord, MarkStyle, Mode, OperatingPoint, Provenance, Role
 from labd.store.catalogue import Catalogue
+from labd.store.jsonform import to_json
 from labd.store.rows import NewRun, PlannedCapture, RunState
 from labd.store.session import CatalogueSession
 from labd.store.trace_reader import read_trace
 from labd.store.trace_writer import TraceWriter
-from labd.stream.feed import Feed
+from labd.stream.feed import Feed, FeedBlock, FeedStart
 from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import Block
+from labd_instruments.contract import Acquisition
 from tests.influx.servers import Asked
 
 SOON_S = 40.0
 DT_NS = 100_000
 POINT = OperatingPoint(Mode.EVENT_SLEEP, 5.0, 3.3, "dnn")
 BLOCK = 2000  # samples: 0.2 s
+BOARD = "m4 rev. B"
+EFFECTIVE = {"board": {"file": "m4.toml", "board": {"name": BOARD}}}
+ACQUISITION = Acquisition(DT_NS, ("current", "voltage"), DT_NS * 1e-9, 0.1, 5.0)
+FIGURE = KpiRecord("power.mean", POINT.key, 1e-3, "W", 1e-5, 9.8e-4, 1.02e-3, 3, Provenance.MEASURED, "mean")
+SAID: dict[str, dict[str, Any]] = {  # what a daemon says of itself: docs/reference/influx.md
+    "bench": {
+        "state": "measuring", "in_use": 1, "plan": "sweep", "queue_waiting": 2, "queue_paused": 0, "alarms": 0, "guard": 1,
+        "resident": 10**8, "free": 10**11, "descriptors": 40, "threads": 12, "tasks": 30, "uptime": 1.5,
+    },
+    "influx": {
+        "waiting": 3, "waiting_bytes": 4096, "oldest": 0.5, "sent": 100, "rejected": 0, "dropped": 0, "retries": 1,
+        "connected": 1, "latency": 0.125,
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,10 @@ class Account:
 
 @dataclass(slots=True)
 class Lab:
+    """points: of the captures, in turn."""
+
     catalogue: CatalogueSession
+    points: Sequence[OperatingPoint] = (POINT,)
     news: Hub[News] = field(default_factory=Hub)
     feed: Hub[Feed] = field(default_factory=Hub)
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
@@ -59,10 +78,16 @@ class Lab:
     order: int = 0
 
     async def begin(self, captures: int, bench: str = "lab") -> None:
-        planned = [PlannedCapture(f"{POINT.key} mean {n}", Role.MEAN, POINT, n) for n in range(captures)]
-        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", ""), planned))
+        planned = [PlannedCapture(self.key(n), Role.MEAN, self.point(n), n) for n in range(captures)]
+        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", "", EFFECTIVE), planned))
         self.run, self.order = row.id, 0
         await self.tell(NewsKind.RUN_STARTED, "begins")
+
+    def point(self, order: int) -> OperatingPoint:
+        return self.points[order % len(self.points)]
+
+    def key(self, order: int) -> str:
+        return f"{self.point(order).key} mean {order}"
 
     async def tell(self, kind: NewsKind, text: str, capture: str = "") -> None:
         event = Event(time.time_ns(), kind, text, capture)
@@ -71,29 +96,36 @@ class Lab:
 
     async def capture(self, blocks: int, *, pause_s: float = 0.0, bad: Sequence[float] = ()) -> None:
         """One more capture of the run; its time follows that of the one before. bad: currents at the beginning of each block."""
-        key = f"{POINT.key} mean {self.order}"
+        key, point = self.key(self.order), self.point(self.order)
         await self.tell(NewsKind.CAPTURE_STARTED, key, key)
         row = await self.catalogue.do(lambda c: c.captures.begin(self.run, key))
-        with TraceWriter(self.catalogue.folder / row.trace, capture=self.facts(key)) as writer:
+        start = FeedStart(self.run, key, "smu", self.order, "mean", point.key, point.mode, MarkStyle.GATE, ACQUISITION, self.began_ns)
+        self.feed.publish(start)
+        with TraceWriter(self.catalogue.folder / row.trace, capture=self.facts(key, point)) as writer:
             writer.know(utc_ns=self.began_ns)
             for n in range(blocks):
                 current = self.chance.uniform(1e-6, 2e-2, BLOCK).astype(np.float32)
                 current[: len(bad)] = bad
                 voltage = self.chance.normal(3.3, 1e-3, BLOCK).astype(np.float32)
-                writer.write(Block(n * BLOCK, n * BLOCK * DT_NS, DT_NS, current, voltage))
+                block = Block(n * BLOCK, n * BLOCK * DT_NS, DT_NS, current, voltage)
+                writer.write(block)
+                self.feed.publish(FeedBlock(block, 0, n * BLOCK, False, time.time_ns()))
                 await asyncio.sleep(pause_s)
         self.began_ns += (blocks * BLOCK + 1) * DT_NS
         await self.catalogue.do(lambda c: c.captures.finish(self.run, key, samples=writer.samples, stretches=1))
         await self.tell(NewsKind.CAPTURE_ENDED, key, key)
         self.order += 1
 
-    def facts(self, key: str) -> dict[str, Any]:
-        point = {"mode": str(POINT.mode), "rate_hz": POINT.rate_hz, "supply_v": POINT.supply_v, "model": POINT.model}
-        return {"run": self.run, "key": key, "role": "mean", "point": point}
+    def facts(self, key: str, point: OperatingPoint) -> dict[str, Any]:
+        return {"run": self.run, "key": key, "role": "mean", "point": to_json(point)}
 
-    async def end(self) -> None:
-        record = KpiRecord("power.mean", POINT.key, 1e-3, "W", 1e-5, 9.8e-4, 1.02e-3, 3, Provenance.MEASURED, "mean")
-        await self.catalogue.do(lambda c: c.kpis.put(self.run, [record, record]))
+    async def figures(self, records: Sequence[KpiRecord]) -> None:
+        """On the way."""
+        await self.catalogue.do(lambda c: c.kpis.put(self.run, records))
+        self.news.publish(News(time.time_ns(), NewsKind.KPIS, "figures so far", run=self.run, data={"final": False}))
+
+    async def end(self, records: Sequence[KpiRecord] = (FIGURE, FIGURE)) -> None:
+        await self.catalogue.do(lambda c: c.kpis.put(self.run, records))
         await self.catalogue.do(lambda c: c.runs.end(self.run, RunState.FINISHED))
         await self.tell(NewsKind.RUN_ENDED, "finished")
 
@@ -112,7 +144,7 @@ async def sinking(found: Lab, url: str, folder: Path, **given: Any) -> AsyncIter
     """A sink of the lab for the length of the block; it may be entered again and again."""
 
     async def itself() -> dict[str, dict[str, Any]]:
-        return {"bench": {"state": "measuring", "in_use": 1, "uptime": 1.5}, "influx": {"waiting": 3}}
+        return SAID
 
     section = InfluxSection.model_validate({"url": url, **given})
     sink = InfluxSink(section, "lab", Around(found.catalogue, found.news, found.feed, folder, itself))

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from labd.influx.sink import InfluxSink
-from tests.influx.lab import DT_NS, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
+from tests.influx.lab import BOARD, DT_NS, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
 from tests.influx.servers import Asked, Influxd, influxd, needs_influxd, needs_victoria, others, victoria
 
 pytestmark = needs_influxd
@@ -65,6 +65,8 @@ async def test_a_run_arrives_whole(either: Asked, tmp_path: Path) -> None:
         same(*await until_arrived(either, found))
         spans = either.ask(f"SELECT \"text\", \"end\" FROM span WHERE kind = 'capture' AND run = '{found.run}'")
         assert len(spans) == 2
+        boards = either.ask('SHOW TAG VALUES FROM "power", "kpi" WITH KEY = "board"')
+        assert [row["value"] for row in boards] == [BOARD, BOARD]
         (state,) = either.ask('SELECT "state", "in_use" FROM bench ORDER BY time DESC LIMIT 1')
         assert (state["state"], state["in_use"]) == ("measuring", 1)
         assert sink.status()["rejected"] == 0

@@ -61,7 +61,7 @@ def test_looking_often_while_it_is_recorded_gives_the_points_of_the_finished_fil
         place, following = 0, None
         for block in blocks(lengths):
             writer.write(block)
-            following = following or TracePoints(path, bench="b", rate_hz=RATE_HZ)
+            following = following or TracePoints(path, bench="b", board="m4", rate_hz=RATE_HZ)
             more, place = all_of(following, place, ended=False)
             live += more
         writer.end_stream()
@@ -69,7 +69,7 @@ def test_looking_often_while_it_is_recorded_gives_the_points_of_the_finished_fil
         torn, _ = all_of(following, place, ended=True)
         finish_trace(path)
         rest, _ = all_of(following, place, ended=True)  # opens the finished file by itself
-        whole, _ = all_of(TracePoints(path, bench="b", rate_hz=RATE_HZ), ended=True)
+        whole, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=RATE_HZ), ended=True)
         trace = read_trace(path)
     assert live + rest == live + torn == whole
     assert sum(int(point.fields["n"]) for point in whole) == trace.samples
@@ -80,15 +80,33 @@ def test_looking_often_while_it_is_recorded_gives_the_points_of_the_finished_fil
     assert times == sorted(set(times))
 
 
+def test_a_long_look_gives_what_many_short_ones_give(tmp_path: Path) -> None:
+    """Longer than what is summed up at once, and blocks that begin anywhere in it."""
+    path = tmp_path / "0003-mean.parquet"
+    live: list[Point] = []
+    place, following = 0, None
+    with TraceWriter(path, capture=CAPTURE) as writer:
+        for block in blocks([(30_011, BlockFlag.NONE)] * 6):
+            writer.write(block)
+            following = following or TracePoints(path, bench="b", board="m4", rate_hz=1.0)
+            more, place = all_of(following, place, ended=False)
+            live += more
+        at_once, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=1.0), ended=False)
+    whole, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=1.0), ended=True)
+    assert live == at_once == whole[: len(live)]
+    assert len(live) == 180
+    assert sum(int(point.fields["n"]) for point in whole) == 6 * 30_011
+
+
 def test_a_point_says_where_it_comes_from_and_when_its_bucket_began(tmp_path: Path) -> None:
     path = tmp_path / "0003-mean-2.parquet"
     with TraceWriter(path, capture=CAPTURE) as writer:
         writer.know(utc_ns=UTC_NS)
         writer.write(blocks([(15, BlockFlag.NONE)])[0])
-    (first, second), _ = all_of(TracePoints(path, bench="demo", rate_hz=RATE_HZ), ended=True)
+    (first, second), _ = all_of(TracePoints(path, bench="demo", board="m4 rev. B", rate_hz=RATE_HZ), ended=True)
     assert first.measurement == "power"
     assert first.tags == {
-        "bench": "demo", "run": "r1", "capture": CAPTURE["key"], "attempt": "1", "role": "mean",
+        "bench": "demo", "board": "m4 rev. B", "run": "r1", "capture": CAPTURE["key"], "attempt": "1", "role": "mean",
         "mode": "event_sleep", "rate": "5", "supply": "3.3", "model": "dnn",
     }  # fmt: skip
     assert (first.t_ns, second.t_ns) == (UTC_NS, UTC_NS + 10 * DT_NS)
@@ -104,7 +122,7 @@ def test_triggered_stretches_stand_where_their_triggers_were(tmp_path: Path) -> 
             writer.write(
                 Block(0, -5 * DT_NS, DT_NS, np.ones(20, np.float32), None), trigger={"event": event, "utc_ns": UTC_NS + event * 10**9}
             )
-    found, _ = all_of(TracePoints(path, bench="b", rate_hz=RATE_HZ), ended=True)
+    found, _ = all_of(TracePoints(path, bench="b", board="m4", rate_hz=RATE_HZ), ended=True)
     assert [point.t_ns for point in found] == [UTC_NS + e * 10**9 + k * DT_NS for e in range(3) for k in (-5, 5)]
 
 

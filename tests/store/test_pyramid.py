@@ -1,0 +1,63 @@
+"""The pyramid's finest level against the samples, however they are cut into stretches and batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from labd.store.pyramid import BASE, Pyramid
+from labd.store.trace_stream import Batches
+from labd_instruments.block import Block
+
+LENGTHS = st.lists(st.one_of(st.integers(1, 30), st.integers(200, 1500)), min_size=1, max_size=5)
+
+
+def samples(lengths: list[int], *, holes: bool) -> list[NDArray[np.float32]]:
+    chance = np.random.default_rng(sum(lengths))
+    found = [chance.normal(size=length).astype(np.float32) for length in lengths]
+    for column in found if holes else ():
+        column[chance.random(len(column)) < 0.3] = np.nan
+        column[:BASE] = np.nan  # a bucket without any valid sample
+    return found
+
+
+@given(LENGTHS, st.integers(1, 700), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_a_bucket_is_what_its_samples_are_however_they_came(lengths: list[int], size: int, holes: bool) -> None:
+    pyramid, batches, columns = Pyramid(), Batches(), samples(lengths, holes=holes)
+    for stretch, values in enumerate(columns):
+        for first in range(0, len(values), size):
+            part = values[first : first + size]
+            batch = batches.of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first)
+            pyramid.add(batch)
+    level = pyramid.levels()[0]
+    cut = [
+        (stretch, first, values[first : first + BASE]) for stretch, values in enumerate(columns) for first in range(0, len(values), BASE)
+    ]
+    assert [(s, f, n) for s, f, n in zip(level.stretch, level.first, level.length, strict=True)] == [(s, f, len(v)) for s, f, v in cut]
+    for k, (_, _, values) in enumerate(cut):
+        good = values[~np.isnan(values)]
+        ends = (level.low["current"][k], level.high["current"][k])
+        assert ends == (good.min(), good.max()) if len(good) else np.isnan(ends).all()
+        wanted = good.mean(dtype=np.float64) if len(good) else np.nan
+        np.testing.assert_allclose(level.mean["current"][k], wanted, rtol=1e-12, atol=1e-12)
+    assert (level.mean["voltage"] == 1).all()
+    assert np.isnan(level.mean["marker"]).all()
+
+
+def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
+    """As the finished file is read: many events in one batch."""
+    lengths = [3, 300, 1, 256, 7]
+    whole = np.concatenate(samples(lengths, holes=False))
+    block = Batches().of(Block(0, 0, 1, whole, None), 0, 0)
+    stretch = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    index = np.concatenate([np.arange(length) for length in lengths])
+    pyramid = Pyramid()
+    pyramid.add(block.set_column(0, block.schema.field(0), pa.array(stretch)).set_column(1, block.schema.field(1), pa.array(index)))
+    level = pyramid.levels()[0]
+    assert level.stretch.tolist() == [0, 1, 1, 2, 3, 4]
+    assert level.length.tolist() == [3, 256, 44, 1, 256, 7]
+    assert level.low["current"].tolist() == [part.min() for part in np.split(whole, np.cumsum(level.length)[:-1])]

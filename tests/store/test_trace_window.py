@@ -1,0 +1,54 @@
+"""A trace that is being recorded, read block by block while it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labd.errors import NotFound
+from labd.store.trace_window import open_parts
+from labd.store.trace_writer import TraceWriter
+from labd_instruments.block import Block
+
+DT_NS = 1000
+SIZE = 100
+
+
+def blocks(count: int) -> list[Block]:
+    """Sample value = sample number."""
+    values = np.arange(count * SIZE, dtype=np.float32)
+    return [Block(k, k * DT_NS, DT_NS, values[k : k + SIZE], values[k : k + SIZE] + 1) for k in range(0, len(values), SIZE)]
+
+
+def test_what_was_seen_of_a_stream_stays_readable_when_it_has_become_a_file(tmp_path: Path) -> None:
+    """Who was about to read is not cut off by the end of the capture."""
+    path = tmp_path / "0000-mean.parquet"
+    with TraceWriter(path) as writer:
+        for block in blocks(4):
+            writer.write(block)
+        parts = open_parts(path)
+    assert not parts.complete
+    (facts,) = parts.stretches()
+    assert parts.columns(0, 150, facts.length)["current"].tolist() == list(range(150, 400))
+    assert open_parts(path).complete
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (99, 101), (100, 200), (150, 351), (0, 400)])
+def test_samples_are_those_between_the_two_wherever_blocks_begin(tmp_path: Path, start: int, stop: int) -> None:
+    path = tmp_path / "0000-mean.parquet"
+    with TraceWriter(path) as writer:
+        for block in blocks(4):
+            writer.write(block)
+        parts = open_parts(path)
+        for _ in range(2):
+            found = parts.columns(0, start, stop)
+            assert set(found) == {"current", "voltage"}
+            assert found["current"].tolist() == list(range(start, stop))
+            assert found["voltage"].tolist() == list(range(start + 1, stop + 1))
+
+
+def test_a_trace_that_is_nowhere_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such trace"):
+        open_parts(tmp_path / "0000-mean.parquet")
