@@ -1,4 +1,4 @@
-"""Takes ready lines to a server and says what came of them: `/write` of InfluxDB 1.x, `/api/v2/write` of 2.x and 3."""
+"""Takes ready lines to a server and says what came of them: `/write` of InfluxDB 1.x here, of 2.x and 3 in `transport_v2`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
 import httpx
-from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
-from influxdb_client.rest import ApiException
-from influxdb_client.service.write_service import WriteService
 
 from labd.influx.answers import Answer, Verdict, answer_of
 
 TEXT = "text/plain; charset=utf-8"
 PRECISION = "ns"
-NOT_CUT = (aiohttp.ClientConnectorError, TimeoutError)  # aiohttp counts them among the faults of a connection too
 RESETS = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
 
 
@@ -56,7 +51,7 @@ class Transport(Protocol):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
-class _Http:
+class OverHttp:
     """What both have: InfluxQL over `/query`, which 2.x and 3 serve too."""
 
     def __init__(self, server: Server) -> None:
@@ -79,7 +74,7 @@ class _Http:
         return rows(answer.json())
 
 
-class V1(_Http):
+class V1(OverHttp):
     """`/write?db=...`."""
 
     async def __aenter__(self) -> V1:
@@ -103,49 +98,13 @@ class V1(_Http):
         return answer_of(answer.status_code, answer.headers, answer.text)
 
 
-class V2(_Http):
-    """`/api/v2/write` through influxdb-client, as a carrier of ready bytes: its batching, retries and compression fall short."""
-
-    async def __aenter__(self) -> V2:
-        server = self._server
-        trusted = {} if server.tls_ca is None else {"ssl_ca_cert": str(server.tls_ca)}
-        self._client = InfluxDBClientAsync(
-            server.url, token=server.token, org=server.organisation or "-", timeout=round(1000 * server.timeout_s), **trusted
-        )
-        self._service: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._client.close()  # type: ignore[no-untyped-call]
-        await self._http.aclose()
-
-    async def write(self, body: bytes, *, zipped: bool) -> Answer:
-        server = self._server
-        given = {"content_encoding": "gzip"} if zipped else {}
-        try:
-            await self._service.post_write_async(
-                org=server.organisation or "-",
-                bucket=server.database,
-                body=body,
-                precision=PRECISION,
-                async_req=False,
-                _return_http_data_only=False,
-                content_type=TEXT,
-                **given,
-            )
-        except ApiException as error:
-            said = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
-            return answer_of(error.status or 0, _lower(error.headers), said or str(error.reason or ""))
-        except (aiohttp.ClientError, OSError) as error:
-            cut = isinstance(error, (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)) and not isinstance(error, NOT_CUT)
-            text = str(error) or type(error).__name__
-            return Answer(Verdict.RESET, f"the connection was cut: {text}") if cut else Answer(Verdict.AWAY, text)
-        return Answer(Verdict.DELIVERED)
-
-
 def transport_of(api: str, server: Server) -> Transport:
     """api: v1 or v2, as the `[influx]` table says."""
-    return V1(server) if api == "v1" else V2(server)
+    if api == "v1":
+        return V1(server)
+    from labd.influx.transport_v2 import V2  # its client takes 30 MB, which a daemon without it need not carry
+
+    return V2(server)
 
 
 def rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -160,7 +119,3 @@ def rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "error" in answer:
         raise ValueError(str(answer["error"]))
     return found
-
-
-def _lower(headers: Any) -> dict[str, str]:
-    return {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}

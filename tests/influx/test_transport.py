@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from labd.influx.answers import Answer, Verdict
-from labd.influx.transport import V1, V2, Server
+from labd.influx.transport import V1, Server
+from labd.influx.transport_v2 import V2
 
 BODY = b"power n=1i 1\n" * 80_000  # just under `sender.MOST_BYTES`
 
