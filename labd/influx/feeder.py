@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +49,15 @@ class _Files:
     board: str
 
 
+@dataclass(slots=True)
+class _Followed:
+    """A run's traces by their files' names. open: still read. done: up to which place, where nothing more comes: not kept open, since an
+    open one holds tens of megabytes of its samples."""
+
+    open: dict[str, TracePoints] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+
+
 class Feeder:
     """Of one bench. `events` and `traces` put what is new into the outbox; each returns whether there may be more.
 
@@ -62,8 +71,7 @@ class Feeder:
         self._catalogue = catalogue
         self._outbox = outbox
         self._reader = reader
-        # the traces of the runs that are followed, by their files' names; None: it cannot be read
-        self._runs: dict[str, dict[str, TracePoints | None]] = {}
+        self._runs: dict[str, _Followed] = {}
         self._seen = -1  # last event that was looked at for its traces
 
     @property
@@ -113,33 +121,44 @@ class Feeder:
             here = await self._catalogue.read(partial(_of_bench, self._bench, events))
             for one in events:
                 if one.run_id in here and one.event.kind in BEGINS:
-                    self._runs.setdefault(one.run_id, {})
+                    self._runs.setdefault(one.run_id, _Followed())
                 self._seen = one.id
 
     async def _read(self, run_id: str, name: str, files: _Files) -> bool:
-        traces, ended = self._runs[run_id], name not in files.recording
+        source, followed = f"trace:{run_id}/{name}", self._runs[run_id]
+        ended = name not in files.recording
+        if name in followed.done and followed.done[name] == await self._place(source):  # another one: the outbox was begun anew
+            return False
         try:
-            if name not in traces:
+            if name not in followed.open:
                 path = self._catalogue.folder / "traces" / run_id / name
-                traces[name] = await self._looked(partial(TracePoints, path, bench=self._bench, board=files.board, rate_hz=self._rate_hz))
-            trace = traces[name]
-            return trace is not None and await self._pieces(trace, f"trace:{run_id}/{name}", ended=ended)
+                followed.open[name] = await self._looked(
+                    partial(TracePoints, path, bench=self._bench, board=files.board, rate_hz=self._rate_hz)
+                )
+            more = await self._pieces(followed.open[name], source, ended=ended)
         except NotFound:
             return True  # its stream has just become its final file, or all of it is gone: the next look shows which
         except _Unreadable as error:
-            if ended:  # before, its head may not be whole yet
-                log.error("influx: a trace is left out: %s", error)
-                traces[name] = None
-            return False
+            if not ended:  # its head may not be whole yet
+                return False
+            log.error("influx: a trace is left out: %s", error)
+            more = False
+        if ended and not more:
+            followed.open.pop(name, None)
+            followed.done[name] = await self._place(source)
+        return more
 
     async def _pieces(self, trace: TracePoints, source: str, *, ended: bool) -> bool:
         for _ in range(PIECES):
-            place = await self._outbox.do(lambda outbox: outbox.cursor(source))
+            place = await self._place(source)
             piece = await self._looked(partial(trace.next, place, ended=ended))
             if piece is None:
                 return False
             await self._outbox.change(partial(_put, [of_trace(piece)], source, place, piece.place))
         return True
+
+    async def _place(self, source: str) -> int:
+        return await self._outbox.do(lambda outbox: outbox.cursor(source))
 
     async def _looked(self, work: Callable[[], T]) -> T:
         try:

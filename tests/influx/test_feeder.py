@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from labd.influx.feeder import Feeder
+from labd.influx.trace_points import TracePoints
 from labd.outbox.contract import Caps
 from labd.outbox.session import OutboxSession
 from labd.store.trace import parquet_path, stream_path
@@ -74,3 +76,19 @@ async def test_a_trace_whose_head_is_not_whole_yet_is_read_when_it_is(tmp_path: 
             trace.write_bytes(whole.read_bytes())
             assert not await feeder.traces()
             assert await captures_fed(outbox) == ["0"] * POINTS  # the others are lent
+
+
+async def test_of_a_run_that_goes_on_no_trace_stays_open_that_has_been_read(tmp_path: Path) -> None:
+    """Each holds tens of megabytes of its samples, and a run may have thousands."""
+    async with lab(tmp_path / "store") as found, OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox:
+        await found.begin(3)
+        async with feeding(found, outbox) as feeder:
+            for _ in range(3):
+                await found.capture(1)
+                assert not await feeder.traces()
+                assert not await feeder.traces()
+            assert feeder.following
+            gc.collect()
+            open_ones = [one for one in gc.get_objects() if isinstance(one, TracePoints)]
+            assert len(open_ones) <= 1  # the reader's thread holds its last call until the next
+        assert await captures_fed(outbox) == [number for number in "012" for _ in range(POINTS)]
