@@ -15,7 +15,8 @@ REPEATS = 7
 class Ratio:
     """How many times as fast as `against` labd is at `what`: the median of `repeats` ratios, and the smallest and largest of them.
 
-    kind: `limit` (nothing can be faster, 1 is the best there is), `peer` (another way to the same result) or `real time`.
+    kind: `limit` (nothing can be faster, 1 is the best there is), `peer` (another way to the same result) or `real time`. least: what is
+    promised, 0 where nothing is.
     """
 
     part: str
@@ -26,10 +27,15 @@ class Ratio:
     low: float
     high: float
     repeats: int
+    least: float = 0.0
+
+    @property
+    def falls_short(self) -> bool:
+        return self.ratio < self.least
 
 
-def from_ratios(part: str, what: str, *, against: str, kind: str, ratios: list[float]) -> Ratio:
-    return Ratio(part, what, against, kind, statistics.median(ratios), min(ratios), max(ratios), len(ratios))
+def from_ratios(part: str, what: str, *, against: str, kind: str, ratios: list[float], least: float = 0.0) -> Ratio:
+    return Ratio(part, what, against, kind, statistics.median(ratios), min(ratios), max(ratios), len(ratios), least)
 
 
 def compare(
@@ -40,10 +46,11 @@ def compare(
     *,
     calls: int = 1,
     tidy: Callable[[], None] = lambda: None,
+    least: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Ratio]:
     """Time `own` and each of `others`, by (against, kind), in turn: one round to warm up, then REPEATS rounds, every other one backwards.
 
-    calls: of each in one timing. tidy: called after each timing, outside it.
+    calls: of each in one timing. tidy: called after each timing, outside it. least: what is promised against whom.
     """
     contestants = {("labd", ""): own, **others}
     times: dict[tuple[str, str], list[float]] = {name: [] for name in contestants}
@@ -56,8 +63,15 @@ def compare(
                 times[name].append(seconds)
     ours = times.pop(("labd", ""))
     return [
-        from_ratios(part, what, against=against, kind=kind, ratios=[other / own_s for other, own_s in zip(theirs, ours, strict=True)])
-        for (against, kind), theirs in times.items()
+        from_ratios(
+            part,
+            what,
+            against=name[0],
+            kind=name[1],
+            ratios=[other / own_s for other, own_s in zip(theirs, ours, strict=True)],
+            least=(least or {}).get(name, 0.0),
+        )
+        for name, theirs in times.items()
     ]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labd.errors import NotFound
+from labd.errors import NotFound, StoreError
+from labd.store.trace import stream_path
 from labd.store.trace_window import open_parts
 from labd.store.trace_writer import TraceWriter
 from labd_instruments.block import Block
@@ -47,6 +48,13 @@ def test_samples_are_those_between_the_two_wherever_blocks_begin(tmp_path: Path,
             assert set(found) == {"current", "voltage"}
             assert found["current"].tolist() == list(range(start, stop))
             assert found["voltage"].tolist() == list(range(start + 1, stop + 1))
+
+
+def test_a_stream_without_a_whole_head_is_not_readable(tmp_path: Path) -> None:
+    """As a kill leaves it before the first block."""
+    stream_path(tmp_path / "0000-mean.parquet").touch()
+    with pytest.raises(StoreError, match="its head is not whole"):
+        open_parts(tmp_path / "0000-mean.parquet")
 
 
 def test_a_trace_that_is_nowhere_is_not_found(tmp_path: Path) -> None:
