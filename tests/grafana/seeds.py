@@ -127,7 +127,7 @@ def key(mode: str, rate: float) -> str:
 
 
 def documented() -> dict[str, tuple[set[str], set[str]]]:
-    """Tags and fields of each measurement, as the page has them."""
+    """Tags and fields of each measurement, as the page has them; none of those without a table, which no dashboard asks for."""
     text = PAGE.read_text("utf-8")
     found = {}
     for section in re.split(r"(?m)^## ", text)[1:]:
@@ -139,7 +139,8 @@ def documented() -> dict[str, tuple[set[str], set[str]]]:
             names = {one for row in table.splitlines() for one in re.findall(r"`(\w+)`", row.split("|")[1])}
             tags, fields = (tags | names, fields) if kind == "tag" else (tags, fields | names)
         tags |= set(re.findall(r"(?m)^Tag `(\w+)`", section))
-        found[name[1]] = (tags, fields)
+        if fields:
+            found[name[1]] = (tags, fields)
     return found
 
 
