@@ -136,7 +136,14 @@ def _until_one_more(daemon: Served, job: str) -> None:
     rows = daemon.rows(job)
     done = _done(daemon, job)
     if len(rows) - done > LEFT:
-        until(lambda: True if _done(daemon, job) > done else None, within_s=ENDED_S, what=f"another finished capture of job {job}")
+
+        def one_more() -> bool | None:
+            if _done(daemon, job) > done:
+                return True
+            daemon.require_going_on(job)
+            return None
+
+        until(one_more, within_s=ENDED_S, what=f"another finished capture of job {job}")
 
 
 def _in_the_middle(scene: Scene) -> dict[str, Trace] | None:

@@ -128,14 +128,18 @@ class Served:
                     found[row.key] = trace
         return found
 
+    def require_going_on(self, job: str) -> None:
+        """Raises Unexpected for a job that has ended: what is waited for would never come."""
+        if (row := self.job(job))["state"] in ENDED:
+            raise Unexpected(f"job {job} ended before: {row['state']} {row['error']}")
+
     def until_capturing(self, job: str) -> dict[str, Trace]:
         """Wait until a capture of the job is being recorded, with samples in its file."""
 
         def capturing() -> dict[str, Trace] | None:
             if found := self.acknowledged(job):
                 return found
-            if (row := self.job(job))["state"] in ENDED:
-                raise Unexpected(f"job {job} ended before: {row['state']} {row['error']}")
+            self.require_going_on(job)
             return None
 
         return until(capturing, within_s=START_S, what=f"a capture of job {job}")
