@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
 import ssl
 from functools import partial
 from pathlib import Path
@@ -16,16 +14,17 @@ from typing import Any
 
 import httpx
 
-from labd.errors import FileError, LabdError
+from labd.config.secret import authority, secret
+from labd.errors import LabdError
 from labd.grafana.lines import line
 from labd.grafana.section import GrafanaLiveSection
+from labd.patience import Patience
 from labd.stream.feed import Feed
 from labd.stream.hub import Hub, Subscription
 from labd.stream.means import Means
 from labd.stream.session import InstrumentSession
 
 BLOCKS = 4096  # that wait for a point
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 TIMEOUT_S = 5.0
 DISK_S = 60.0
 WHY = {
@@ -64,7 +63,7 @@ class GrafanaLiveSink:
 
     async def run(self) -> None:
         """For ever: what goes wrong is told in the status, and tried again later with newer samples."""
-        wait_s = FIRST_WAIT_S
+        patience = Patience()
         # size: BLOCKS; policy: newest wins; counter: lost_blocks of the status
         with self._feed.subscribe("grafana live", size=BLOCKS) as feed:
             async with self._disk:
@@ -75,10 +74,11 @@ class GrafanaLiveSink:
                             await self._push(http, feed)
                     except (httpx.HTTPError, httpx.InvalidURL, OSError, LabdError, Refused) as error:
                         self._connected, self._error = False, str(error) or type(error).__name__
-                    wait_s = FIRST_WAIT_S if self._sent > sent else wait_s
-                    log.warning("grafana live: %s; again in about %.1f s", self._error, wait_s)
-                    await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # many benches must not come back at once
-                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                    if self._sent > sent:
+                        patience.restored()
+                    wait_s = patience.spent()
+                    log.warning("grafana live: %s; again in %.1f s", self._error, wait_s)
+                    await asyncio.sleep(wait_s)
 
     async def _push(self, http: httpx.AsyncClient, feed: Subscription[Feed]) -> None:
         """Until something goes wrong, which is raised."""
@@ -117,23 +117,6 @@ class GrafanaLiveSink:
 
 
 def _secrets(section: GrafanaLiveSection, folder: Path) -> tuple[str, ssl.SSLContext | bool]:
-    return _token(section, folder), True if section.tls_ca is None else _authority(folder / section.tls_ca)
-
-
-def _token(section: GrafanaLiveSection, folder: Path) -> str:
-    if section.token_env is not None:
-        if section.token_env not in os.environ:
-            raise FileError("grafana_live", "token_env", f"there is no environment variable {section.token_env}")
-        return os.environ[section.token_env]
-    assert section.token_file is not None  # the section has one of the two
-    try:
-        return (folder / section.token_file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise FileError(str(folder / section.token_file), "", f"cannot be read: {error.strerror or error}") from error
-
-
-def _authority(path: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise FileError(str(path), "", f"is no PEM file of an authority: {error}") from error
+    """The section has one of the two keys of a token."""
+    token = secret(section, "grafana_live", "token", folder) or ""
+    return token, True if section.tls_ca is None else authority(folder / section.tls_ca)

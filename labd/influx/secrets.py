@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from labd.config.secret import secret
 from labd.errors import FileError
 from labd.influx.section import InfluxSection
 from labd.influx.transport import Server
@@ -21,21 +21,8 @@ def server_of(section: InfluxSection, folder: Path) -> Server:
         retention_policy=section.retention_policy or "",
         organisation=section.organisation or "",
         username=section.username or "",
-        password=_secret("password", section.password_env, section.password_file, folder),
-        token=_secret("token", section.token_env, section.token_file, folder),
+        password=secret(section, "influx", "password", folder) or "",
+        token=secret(section, "influx", "token", folder) or "",
         tls_ca=ca,
         timeout_s=section.timeout,
     )
-
-
-def _secret(name: str, variable: str | None, file: str | None, folder: Path) -> str:
-    if variable is not None:
-        if variable not in os.environ:
-            raise FileError("influx", f"{name}_env", f"there is no environment variable {variable}")
-        return os.environ[variable]
-    if file is None:
-        return ""
-    try:
-        return (folder / file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise FileError(str(folder / file), "", f"cannot be read: {error.strerror or error}") from error

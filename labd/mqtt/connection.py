@@ -6,7 +6,6 @@ Numbers of sections are those of MQTT 5.0 (OASIS, 7 March 2019).
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from labd.errors import FileError, LabdError
+from labd.config.secret import authority, secret
+from labd.errors import LabdError
 from labd.mqtt.section import MqttSection
 
 UNSPECIFIED, NOT_AUTHORIZED, TOPIC_NAME_INVALID, TOO_LARGE, PAYLOAD_FORMAT_INVALID = 0x80, 0x87, 0x90, 0x95, 0x99  # section 2.4
@@ -132,7 +132,8 @@ class Credentials:
 
 def credentials(section: MqttSection, folder: Path) -> Credentials:
     """folder: what paths of the section are relative to. Raises FileError."""
-    return Credentials(_password(section, folder), _tls(section, folder) if section.tls else None)
+    ca = None if section.tls_ca is None else folder / section.tls_ca
+    return Credentials(secret(section, "mqtt", "password", folder), authority(ca) if section.tls else None)
 
 
 @contextmanager
@@ -155,23 +156,3 @@ def _reason(error: BaseException | None) -> int:
     """0x80 as well for an answer that paho cannot read, which it raises as whatever comes."""
     code = error.rc if isinstance(error, MqttCodeError) else None
     return code.value if isinstance(code, ReasonCode) else UNSPECIFIED
-
-
-def _password(section: MqttSection, folder: Path) -> str | None:
-    if section.password_env is not None:
-        if section.password_env not in os.environ:
-            raise FileError("mqtt", "password_env", f"there is no environment variable {section.password_env}")
-        return os.environ[section.password_env]
-    if section.password_file is None:
-        return None
-    try:
-        return (folder / section.password_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(str(folder / section.password_file), "", f"cannot be read: {error}") from error
-
-
-def _tls(section: MqttSection, folder: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if section.tls_ca is None else str(folder / section.tls_ca))
-    except (OSError, ssl.SSLError) as error:
-        raise FileError(str(section.tls_ca), "", f"is no PEM file of an authority: {error}") from error

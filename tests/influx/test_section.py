@@ -58,3 +58,9 @@ ABSENT: list[dict[str, Any]] = [
 def test_a_secret_that_is_not_there_is_named(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(FileError, match=r"none|LABD_NO_SUCH"):
         server_of(InfluxSection.model_validate({"url": URL, **given}), tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named_too(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(FileError, match=r"token.*cannot be read"):
+        server_of(InfluxSection(url=URL, api="v2", token_file="token"), tmp_path)
