@@ -27,7 +27,7 @@ def line_protocol() -> list[Ratio]:
     rng = np.random.default_rng(5)
     current = rng.normal(0.01, 1e-3, POINTS * PER_BUCKET).astype(np.float32)
     voltage = rng.normal(3.0, 1e-4, POINTS * PER_BUCKET).astype(np.float32)
-    fields = summarised({"current": current, "voltage": voltage}, PER_BUCKET, DT_S)
+    fields = summarised([{"current": current, "voltage": voltage}], PER_BUCKET, DT_S)
     fields["length"] = fields["n"] * DT_S
     t_ns = T0_NS + np.arange(POINTS, dtype=np.int64) * round(PER_BUCKET * DT_S * 1e9)
     tags = {name: value.replace("\\", "") for name, value in TAGS.items()}

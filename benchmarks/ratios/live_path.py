@@ -12,7 +12,7 @@ from benchmarks.ratios.figures import Ratio, from_ratios
 from labd.influx.sink import FOLLOW_S
 from labd.influx.trace_points import TracePoints
 from labd.store.pyramid import Pyramid
-from labd.store.trace_stream import Batches
+from labd.store.trace_stream import batch_of, channels_of, placed, stream_schema
 from labd.store.trace_writer import TraceWriter
 from labd_instruments.block import Block
 
@@ -44,7 +44,6 @@ class _Channel:
 
     writer: TraceWriter
     pyramid: Pyramid = field(default_factory=Pyramid)
-    batches: Batches = field(default_factory=Batches)
     points: TracePoints | None = None
     place: int = 0
     lines: int = 0
@@ -54,7 +53,7 @@ class _Channel:
         """The pyramid gets what it gets when a trace is closed, a batch that was read; making one here is no part of the path (apart_s)."""
         self.writer.write(block)
         began_s = time.thread_time()
-        batch = self.batches.of(block, 0, first)
+        batch = placed(batch_of(block, stream_schema(channels_of(block), DT_NS, "{}")), 0, first)
         self.apart_s += time.thread_time() - began_s
         self.pyramid.add(batch)
 
@@ -69,7 +68,7 @@ def _spent_s(folder: Path) -> float:
     """Processor seconds for a second of samples."""
     pieces = [_columns(seed) for seed in range(4)]
     capture = {"run": "r", "key": "event_sleep/r=5/v=3/dnn mean 0", "role": "mean", "point": POINT, "utc_ns": time.time_ns()}
-    channels = [_Channel(TraceWriter(folder / f"{n}.parquet", dt_ns=DT_NS, capture=capture)) for n in range(INSTRUMENTS)]
+    channels = [_Channel(TraceWriter(folder / f"{n}.parquet", capture=capture)) for n in range(INSTRUMENTS)]
     for channel in channels:
         channel.writer.__enter__()
     began_s, spent_s = time.monotonic(), time.process_time()

@@ -26,7 +26,7 @@ def trace_writes(folder: Path) -> list[Ratio]:
     unfinished: list[TraceWriter] = []
 
     def acknowledged() -> None:
-        writer = TraceWriter(folder / f"{next(names)}.parquet", dt_ns=DT_NS)
+        writer = TraceWriter(folder / f"{next(names)}.parquet")
         writer.__enter__()
         unfinished.append(writer)
         for block in blocks:
@@ -66,7 +66,7 @@ def _block(number: int) -> Block:
 
 
 def _recorded_bytes(folder: Path, blocks: list[Block]) -> int:
-    with TraceWriter(folder / "size.parquet", dt_ns=DT_NS) as writer:
+    with TraceWriter(folder / "size.parquet") as writer:
         for block in blocks:
             writer.write(block)
         return stream_path(writer.path).stat().st_size

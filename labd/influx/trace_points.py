@@ -79,8 +79,7 @@ class TracePoints:
     def _fields(self, stretch: int, start: int, stop: int) -> Columns:
         step, dt_s = max(1, AT_ONCE // self._per_bucket) * self._per_bucket, self._parts.dt_ns * 1e-9
         spans = ((at, min(stop, at + step)) for at in range(start, stop, step))
-        parts = [summarised(self._parts.columns(stretch, *span), self._per_bucket, dt_s) for span in spans]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return summarised((self._parts.columns(stretch, *span) for span in spans), self._per_bucket, dt_s)
 
 
 def tags_of(capture: Mapping[str, Any], *, bench: str, board: str, attempt: int) -> dict[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
 from labd.errors import NotFound, StoreError
 from labd.store.folder import sync_folder
 from labd.store.jsonform import dump
 from labd.store.pyramid import Pyramid
 from labd.store.trace import (
+    CAPTURE_KEY,
     COMPLETE_KEY,
+    DT_KEY,
+    FORMAT,
+    FORMAT_KEY,
     SCHEMA,
     STRETCHES_KEY,
     StretchFacts,
@@ -23,7 +27,7 @@ from labd.store.trace import (
     pyramid_path,
     stream_path,
 )
-from labd.store.trace_stream import gather, read_stream, schema_with
+from labd.store.trace_stream import gather, placed, read_stream
 
 ROW_GROUP = 1 << 20
 ENCODING = {
@@ -79,11 +83,16 @@ def _write(stream: Path, part: Path) -> tuple[int, ...]:
     head, batches = read_stream(stream)
     for facts, _ in batches:
         gather(stretches, facts)
-    schema = schema_with(head.dt_ns, dump(head.capture))
-    extra = {STRETCHES_KEY: dump(stretches).encode(), COMPLETE_KEY: b"1" if head.complete else b"0"}
-    schema = schema.with_metadata({**schema.metadata, **extra})
+    facts_of_all = {
+        FORMAT_KEY: FORMAT,
+        DT_KEY: str(head.dt_ns).encode(),
+        CAPTURE_KEY: dump(head.capture).encode(),
+        STRETCHES_KEY: dump(stretches).encode(),
+        COMPLETE_KEY: b"1" if head.complete else b"0",
+    }
+    schema = SCHEMA.with_metadata(facts_of_all)
     with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=False, column_encoding=ENCODING) as writer:
-        return _digest(_written(writer, (batch for _, batch in read_stream(stream)[1])))
+        return _digest(_written(writer, (placed(batch, facts.stretch, facts.first) for facts, batch in read_stream(stream)[1])))
 
 
 def _written(writer: pq.ParquetWriter, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -111,14 +120,13 @@ def _digest(batches: Iterable[pa.RecordBatch]) -> tuple[int, ...]:
     """Rows, then nulls and checksum of each column; does not depend on how rows are grouped into batches."""
     rows = 0
     nulls = [0] * len(SCHEMA)
-    sums = [0] * len(SCHEMA)
+    digests = [xxhash.xxh3_64() for _ in SCHEMA]
     for batch in batches:
         rows += len(batch)
-        for k in range(len(SCHEMA)):
-            column = batch.column(k)
+        for k, column in enumerate(batch.columns):
             nulls[k] += column.null_count
-            sums[k] = zlib.crc32(column.drop_null().to_numpy(zero_copy_only=False).tobytes(), sums[k])
-    return (rows, *nulls, *sums)
+            digests[k].update(column.drop_null().to_numpy(zero_copy_only=False))
+    return (rows, *nulls, *(digest.intdigest() for digest in digests))
 
 
 def _sync_file(path: Path) -> None:

@@ -119,11 +119,12 @@ def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64])
         nothing = np.full(len(at), np.nan, np.float32)
         return np.zeros(len(at), np.int64), np.zeros(len(at)), nothing, nothing
     values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    total = np.add.reduceat(values.astype(np.float64), at)
-    if not np.isnan(total).any():
-        return length, total, np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
-    valid = ~np.isnan(values)
-    total = np.add.reduceat(np.where(valid, values, 0).astype(np.float64), at)
+    with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
+        total = np.add.reduceat(values.astype(np.float64), at)
+        if not np.isnan(total).any():
+            return length, total, np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
+        valid = ~np.isnan(values)
+        total = np.add.reduceat(np.where(valid, values, 0).astype(np.float64), at)
     return np.add.reduceat(valid.astype(np.int64), at), total, np.fmin.reduceat(values, at), np.fmax.reduceat(values, at)
 
 
@@ -144,12 +145,14 @@ def _merged(sums: _Sums, size: int) -> _Sums:
     bucket = sums.first // size
     new = (np.diff(bucket) != 0) | (np.diff(sums.stretch) != 0)
     at = np.concatenate(([0], np.flatnonzero(new) + 1))
+    with np.errstate(invalid="ignore"):  # see _channel
+        total = {name: np.add.reduceat(column, at) for name, column in sums.total.items()}
     return _Sums(
         stretch=sums.stretch[at],
         first=bucket[at] * size,
         length=np.add.reduceat(sums.length, at),
         valid={name: np.add.reduceat(column, at) for name, column in sums.valid.items()},
-        total={name: np.add.reduceat(column, at) for name, column in sums.total.items()},
+        total=total,
         low={name: np.fmin.reduceat(column, at) for name, column in sums.low.items()},
         high={name: np.fmax.reduceat(column, at) for name, column in sums.high.items()},
     )

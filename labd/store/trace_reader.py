@@ -18,7 +18,6 @@ from labd.store.trace import (
     DT_KEY,
     FORMAT,
     FORMAT_KEY,
-    SCHEMA,
     STRETCHES_KEY,
     FlagSpan,
     Stretch,
@@ -64,7 +63,7 @@ def _from_stream(path: Path) -> Trace:
     for facts, batch in batches:
         gather(stretches, facts)
         parts.append(batch)
-    read = _split(path, pa.Table.from_batches(parts, SCHEMA), stretches, head.dt_ns)
+    read = _split(path, pa.Table.from_batches(parts, head.schema), stretches, head.dt_ns)
     return Trace(path, head.dt_ns, read, complete=head.complete, capture=head.capture)
 
 
@@ -83,17 +82,18 @@ def _stretch(rows: pa.Table, facts: StretchFacts, dt_ns: int) -> Stretch:
     return Stretch(
         facts,
         dt_ns,
-        current=_column(rows.column("current"), np.float32),
-        voltage=_column(rows.column("voltage"), np.float32),
-        marker=_column(rows.column("marker"), np.float32),
-        digital=_column(rows.column("digital"), np.uint8),
+        current=_column(rows, "current", np.float32),
+        voltage=_column(rows, "voltage", np.float32),
+        marker=_column(rows, "marker", np.float32),
+        digital=_column(rows, "digital", np.uint8),
     )
 
 
-def _column(column: pa.ChunkedArray, kind: type[Any]) -> NDArray[Any] | None:
-    if column.null_count:
-        return None  # a column is there for the whole trace or not at all; the writer sees to it
-    values: NDArray[Any] = column.to_numpy().astype(kind, copy=False)
+def _column(rows: pa.Table, name: str, kind: type[Any]) -> NDArray[Any] | None:
+    """A column is there for the whole trace or not at all; the writer sees to it."""
+    if name not in rows.column_names or rows.column(name).null_count:
+        return None
+    values: NDArray[Any] = rows.column(name).to_numpy().astype(kind, copy=False)
     values.flags.writeable = False
     return values
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,20 +10,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from labd.errors import StoreError
-from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, SCHEMA, FlagSpan, StretchFacts
+from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT_KEY, SCHEMA, FlagSpan, StretchFacts
 from labd_instruments.block import Block, BlockFlag
 
+FORMAT = b"2"  # of streams; 1 had every column of SCHEMA in each batch
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow columnar format, "IPC streaming format"
 BLOCK_KEY = b"labd.block"
-SEALED_ALL, SEALED_CHANNELS = "all", "channels"
 
 
 @dataclass(frozen=True, slots=True)
 class BlockFacts:
-    """What a batch says about itself. first: index in its stretch. crc: against zeros left by a power cut, over the columns that `sealed`
-    names: CHANNELS, since stretch and index can be told from the rest; in streams of earlier versions over all of them."""
+    """What a batch says about itself. first: index in its stretch. digest: of its columns, against zeros left by a power cut."""
 
     stretch: int
     first: int
@@ -32,13 +31,12 @@ class BlockFacts:
     t0_ns: int
     seq: int
     flags: BlockFlag
-    crc: int
+    digest: str
     trigger: Mapping[str, Any] | None
-    sealed: str = SEALED_ALL
 
     def to_bytes(self) -> bytes:
         data: dict[str, Any] = {"stretch": self.stretch, "first": self.first, "length": self.length, "t0_ns": self.t0_ns, "seq": self.seq}
-        data |= {"flags": int(self.flags), "crc": self.crc, "trigger": self.trigger, "sealed": self.sealed}
+        data |= {"flags": int(self.flags), "digest": self.digest, "trigger": self.trigger}
         return json.dumps(data).encode()
 
     @classmethod
@@ -49,76 +47,65 @@ class BlockFacts:
 
 @dataclass(frozen=True, slots=True)
 class StreamHead:
+    """schema: of the batches."""
+
+    schema: pa.Schema
     dt_ns: int
     capture: Mapping[str, Any]
     complete: bool
 
 
-def schema_with(dt_ns: int, capture_json: str) -> pa.Schema:
-    return SCHEMA.with_metadata({FORMAT_KEY: FORMAT, DT_KEY: str(dt_ns).encode(), CAPTURE_KEY: capture_json.encode()})
+def channels_of(block: Block) -> tuple[str, ...]:
+    """The channels that a block has, in the order of SCHEMA."""
+    return tuple(name for name in CHANNELS if getattr(block, name) is not None)
 
 
-class Batches:
-    """Makes the batches of one stream. The columns that say which samples they are lie in the same memory for every batch, so that a batch
-    is good until the next is made: fresh pages for them cost more than all that is written into them."""
-
-    def __init__(self) -> None:
-        self._stretch = np.empty(0, np.int32)
-        self._index = np.empty(0, np.int64)
-        self._nothing: dict[str, pa.Array] = {}
-
-    def of(self, block: Block, stretch: int, first: int) -> pa.RecordBatch:
-        """first: index of the block's first sample in its stretch."""
-        n = len(block)
-        columns: list[pa.Array] = [self._stretches(stretch, n), self._indices(first, n)]
-        for name in CHANNELS:
-            values = getattr(block, name)
-            columns.append(self._nulls(name, n) if values is None else pa.array(values, SCHEMA.field(name).type))
-        return pa.record_batch(columns, schema=SCHEMA)
-
-    def _stretches(self, stretch: int, n: int) -> pa.Array:
-        if len(self._stretch) < n:
-            self._stretch = np.full(n, stretch, np.int32)
-        elif self._stretch[0] != stretch:
-            self._stretch.fill(stretch)
-        return pa.array(self._stretch[:n])
-
-    def _indices(self, first: int, n: int) -> pa.Array:
-        if len(self._index) < n:
-            self._index = np.arange(first, first + n)
-        else:
-            self._index += first - self._index[0]
-        return pa.array(self._index[:n])
-
-    def _nulls(self, name: str, n: int) -> pa.Array:
-        if len(self._nothing.get(name, ())) < n:
-            self._nothing[name] = pa.nulls(n, SCHEMA.field(name).type)
-        return self._nothing[name].slice(0, n)
+def stream_schema(channels: Sequence[str], dt_ns: int, capture_json: str) -> pa.Schema:
+    """Of a stream: only the channels that its blocks have. Stretch and index stand once in a block's facts: written for each sample they
+    would be half of all that goes to the disk."""
+    metadata = {FORMAT_KEY: FORMAT, DT_KEY: str(dt_ns).encode(), CAPTURE_KEY: capture_json.encode()}
+    return pa.schema([SCHEMA.field(name) for name in channels], metadata)
 
 
-def crc_of(batch: pa.RecordBatch, names: Sequence[str] = CHANNELS) -> int:
-    """Over these columns; a column of nulls counts as the word."""
-    crc = 0
-    for column in (batch.column(name) for name in names):
-        crc = zlib.crc32(b"null" if column.null_count else column.to_numpy(zero_copy_only=False), crc)
-    return crc
+def batch_of(block: Block, schema: pa.Schema) -> pa.RecordBatch:
+    """The channels of `schema`, which the block has."""
+    return pa.record_batch([pa.array(getattr(block, field.name), field.type) for field in schema], schema=schema)
+
+
+def placed(batch: pa.RecordBatch, stretch: int, first: int) -> pa.RecordBatch:
+    """A block as rows of SCHEMA: each says which sample it is, and channels without samples are null. first: index in its stretch."""
+    n = len(batch)
+    where = (pa.array(np.full(n, stretch, np.int32)), pa.array(np.arange(first, first + n)))
+    channels = (batch.column(name) if name in batch.schema.names else pa.nulls(n, SCHEMA.field(name).type) for name in CHANNELS)
+    return pa.record_batch([*where, *channels], schema=SCHEMA)
+
+
+def digest_of(batch: pa.RecordBatch) -> str:
+    """XXH3 of all columns: a checksum at the speed of memory, which is what every sample of a recording has to afford."""
+    digest = xxhash.xxh3_64()
+    for column in batch.columns:
+        digest.update(column.to_numpy(zero_copy_only=False))
+    return digest.hexdigest()
 
 
 def read_stream(path: Path) -> tuple[StreamHead, Iterator[tuple[BlockFacts, pa.RecordBatch]]]:
-    """The head, and the batches up to the last whole one. Raises StoreError where not even the head is whole."""
+    """The head, and the blocks up to the last whole one, with the channels recorded. Raises StoreError where not even the head is whole."""
     try:
         reader = pa.ipc.open_stream(pa.memory_map(str(path)))
-        head = _head(reader.schema, complete=_ends_properly(path))
+        head = head_of(reader.schema, complete=_ends_properly(path))
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise StoreError(f"{path}: not a readable trace of labd's: {error}") from error
     return head, _batches(reader)
 
 
-def _head(schema: pa.Schema, *, complete: bool) -> StreamHead:
+def head_of(schema: pa.Schema, *, complete: bool) -> StreamHead:
+    """Raises ValueError, KeyError for what is no stream of this version."""
     facts = schema.metadata or {}
-    if facts.get(FORMAT_KEY) != FORMAT or not schema.equals(SCHEMA):
+    if facts.get(FORMAT_KEY) != FORMAT:
         raise ValueError(f"its format is {facts.get(FORMAT_KEY)!r}, this labd reads {FORMAT!r}")
-    return StreamHead(int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY]), complete=complete)
+    if [field for field in schema if field.name not in CHANNELS or field != SCHEMA.field(field.name)]:
+        raise ValueError(f"it has the columns {', '.join(schema.names)}, this labd reads {', '.join(CHANNELS)}")
+    return StreamHead(schema, int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY]), complete=complete)
 
 
 def _batches(reader: Any) -> Iterator[tuple[BlockFacts, pa.RecordBatch]]:
@@ -127,19 +114,11 @@ def _batches(reader: Any) -> Iterator[tuple[BlockFacts, pa.RecordBatch]]:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
             facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
-            if not _whole(batch, facts):
+            if facts.length != len(batch) or facts.digest != digest_of(batch):
                 return
         except (StopIteration, OSError, pa.ArrowException, KeyError, ValueError, TypeError):
             return
         yield facts, batch
-
-
-def _whole(batch: pa.RecordBatch, facts: BlockFacts) -> bool:
-    if facts.sealed == SEALED_ALL:
-        return crc_of(batch, SCHEMA.names) == facts.crc
-    stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
-    placed = np.array_equal(index, np.arange(facts.first, facts.first + facts.length)) and bool((stretch == facts.stretch).all())
-    return placed and crc_of(batch) == facts.crc
 
 
 def _ends_properly(path: Path) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from labd.errors import NotFound, StoreError
 from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
 from labd.store.trace_reader import stretch_facts
-from labd.store.trace_stream import BLOCK_KEY, BlockFacts, gather
+from labd.store.trace_stream import BLOCK_KEY, BlockFacts, gather, head_of
 
 GROUPS_KEPT = 4  # decoded row groups of one file: a view that is moved needs its neighbours
 CHUNK = 1 << 20
@@ -115,6 +115,7 @@ class _Growing:
         self._blocks: dict[int, list[tuple[int, int, int, int]]] = {}  # stretch -> (first, length, offset, size), ascending
         self._seen = pa.py_buffer(b"")
         self._head = self._seen
+        self._schema = pa.schema([])
         self._offset = 0
         self._kept: tuple[int, pa.RecordBatch] | None = None
         self.dt_ns = 0
@@ -134,15 +135,14 @@ class _Growing:
                 break
             batch = self._decoded(offset, size)
             low, high = max(start - first, 0), min(stop - first, length)
-            pieces.append({name: _plain(batch.column(name))[low:high] for name in CHANNELS if not batch.column(name).null_count})
+            pieces.append({name: _plain(batch.column(name))[low:high] for name in batch.schema.names})
         return _concatenated(pieces)
 
     def _decoded(self, offset: int, size: int) -> pa.RecordBatch:
         """Who reads on in small steps asks for a block several times."""
         if self._kept is None or self._kept[0] != offset:
-            batch, _ = self._batch(offset, size)
-            assert batch is not None  # it was whole when it was indexed
-            self._kept = offset, batch
+            message = pa.ipc.read_message(self._seen.slice(offset, size))
+            self._kept = offset, pa.ipc.read_record_batch(message, self._schema)
         return self._kept[1]
 
     def _look(self) -> None:
@@ -168,10 +168,9 @@ class _Growing:
         if size is None:
             raise ValueError("its head is not whole")
         head = self._seen.slice(0, size)
-        facts = pa.ipc.open_stream(head).schema.metadata or {}
-        if facts.get(FORMAT_KEY) != FORMAT:
-            raise ValueError("its format is not this labd's")
-        self.dt_ns, self.capture = int(facts[DT_KEY]), json.loads(facts[CAPTURE_KEY])
+        self._schema = pa.ipc.open_stream(head).schema
+        facts = head_of(self._schema, complete=False)
+        self.dt_ns, self.capture = facts.dt_ns, facts.capture
         self._head, self._offset = head, size
 
     def _batch(self, offset: int, size: int) -> tuple[pa.RecordBatch | None, BlockFacts | None]:

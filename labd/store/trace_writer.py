@@ -17,8 +17,8 @@ from labd.errors import StoreError
 from labd.store.folder import sync_folder
 from labd.store.jsonform import dump, to_json
 from labd.store.parquet import finish_trace
-from labd.store.trace import CHANNELS, StretchFacts, parquet_path, stream_path
-from labd.store.trace_stream import BLOCK_KEY, SEALED_CHANNELS, Batches, BlockFacts, crc_of, gather, schema_with
+from labd.store.trace import StretchFacts, parquet_path, stream_path
+from labd.store.trace_stream import BLOCK_KEY, BlockFacts, batch_of, channels_of, digest_of, gather, stream_schema
 from labd_instruments.block import Block, BlockFlag
 
 SYNC_AFTER_S = 0.5  # the promise is 1 s; the rest is for the disk
@@ -27,28 +27,25 @@ SYNC_AFTER_S = 0.5  # the promise is 1 s; the rest is for the disk
 class TraceWriter:
     """A context manager; use it from one thread at a time (`await asyncio.to_thread(writer.write, block)` is fine).
 
-    Leaving it converts to Parquet, also after an exception: what was captured stays readable. dt_ns None: taken from the first block.
+    Leaving it converts to Parquet, also after an exception: what was captured stays readable. dt and the channels are the first block's.
     """
 
-    def __init__(self, path: Path, *, dt_ns: int | None = None, capture: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, *, capture: Mapping[str, Any] | None = None) -> None:
         self.path = parquet_path(path)
         self.samples = 0
-        self._dt_ns = dt_ns
+        self._dt_ns = 0
         self._capture = dict(capture or {})
         self._stretches: list[StretchFacts] = []
         self._file: pa.OSFile | None = None
         self._stream: pa.ipc.RecordBatchStreamWriter | None = None
         self._sync: _Syncer | None = None
-        self._columns: tuple[str, ...] = ()
-        self._batches = Batches()
+        self._schema = pa.schema([])
         self._broken = False
         self._closed = False
 
     def __enter__(self) -> TraceWriter:
         if self.path.exists() or stream_path(self.path).exists():
             raise StoreError(f"{self.path}: a trace of this name exists already; traces are never overwritten")
-        if self._dt_ns is not None:
-            self._open(self._dt_ns)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -81,7 +78,7 @@ class TraceWriter:
         if len(block) == 0:
             return self.samples
         if self._stream is None:
-            self._open(block.dt_ns)
+            self._open(block)
         if block.dt_ns != self._dt_ns:
             raise StoreError(f"{self.path}: a block with dt {block.dt_ns} ns in a trace with dt {self._dt_ns} ns")
         self._check_columns(block)
@@ -112,23 +109,23 @@ class TraceWriter:
         """Whether there is a stream that no failed write has torn."""
         return self._stream is not None and not self._broken
 
-    def _open(self, dt_ns: int) -> None:
+    def _open(self, block: Block) -> None:
         path = stream_path(self.path)
+        self._schema = stream_schema(channels_of(block), block.dt_ns, dump(self._capture))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = pa.OSFile(str(path), "wb")  # unbuffered: each write reaches the kernel
-            self._stream = pa.ipc.new_stream(self._file, schema_with(dt_ns, dump(self._capture)))
+            self._stream = pa.ipc.new_stream(self._file, self._schema)
             sync_folder(path.parent)
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{path}: cannot be written: {error}") from error
-        self._dt_ns = dt_ns
+        self._dt_ns = block.dt_ns
         self._sync = _Syncer(self._file.fileno(), path)
 
     def _check_columns(self, block: Block) -> None:
-        columns = tuple(name for name in CHANNELS if getattr(block, name) is not None)
-        if self._columns and columns != self._columns:
-            raise StoreError(f"{self.path}: a block with {', '.join(columns)} in a trace with {', '.join(self._columns)}")
-        self._columns = columns
+        columns, expected = channels_of(block), self._schema.names
+        if list(columns) != expected:
+            raise StoreError(f"{self.path}: a block with {', '.join(columns)} in a trace with {', '.join(expected)}")
 
     def _place(self, block: Block, *, fresh: bool) -> tuple[int, int]:
         """Stretch and index of the block's first sample."""
@@ -144,7 +141,7 @@ class TraceWriter:
         assert self._stream is not None
         assert self._sync is not None
         stretch, first = place
-        batch = self._batches.of(block, stretch, first)
+        batch = batch_of(block, self._schema)
         facts = BlockFacts(
             stretch=stretch,
             first=first,
@@ -152,9 +149,8 @@ class TraceWriter:
             t0_ns=block.t0_ns,
             seq=block.seq,
             flags=block.flags,
-            crc=crc_of(batch),
+            digest=digest_of(batch),
             trigger=None if trigger is None else to_json(trigger),
-            sealed=SEALED_CHANNELS,
         )
         try:
             self._stream.write_batch(batch, custom_metadata={BLOCK_KEY: facts.to_bytes()})

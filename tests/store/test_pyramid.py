@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from labd.store.pyramid import BASE, Pyramid
-from labd.store.trace_stream import Batches
+from labd.store.trace_stream import batch_of, channels_of, placed, stream_schema
 from labd_instruments.block import Block
 
 LENGTHS = st.lists(st.one_of(st.integers(1, 30), st.integers(200, 1500)), min_size=1, max_size=5)
@@ -24,15 +25,18 @@ def samples(lengths: list[int], *, holes: bool) -> list[NDArray[np.float32]]:
     return found
 
 
+def rows(block: Block, stretch: int = 0, first: int = 0) -> pa.RecordBatch:
+    return placed(batch_of(block, stream_schema(channels_of(block), 1, "{}")), stretch, first)
+
+
 @given(LENGTHS, st.integers(1, 700), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_a_bucket_is_what_its_samples_are_however_they_came(lengths: list[int], size: int, holes: bool) -> None:
-    pyramid, batches, columns = Pyramid(), Batches(), samples(lengths, holes=holes)
+    pyramid, columns = Pyramid(), samples(lengths, holes=holes)
     for stretch, values in enumerate(columns):
         for first in range(0, len(values), size):
             part = values[first : first + size]
-            batch = batches.of(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first)
-            pyramid.add(batch)
+            pyramid.add(rows(Block(first, first, 1, part, np.ones(len(part), np.float32)), stretch, first))
     level = pyramid.levels()[0]
     cut = [
         (stretch, first, values[first : first + BASE]) for stretch, values in enumerate(columns) for first in range(0, len(values), BASE)
@@ -52,7 +56,7 @@ def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
     """As the finished file is read: many events in one batch."""
     lengths = [3, 300, 1, 256, 7]
     whole = np.concatenate(samples(lengths, holes=False))
-    block = Batches().of(Block(0, 0, 1, whole, None), 0, 0)
+    block = rows(Block(0, 0, 1, whole, None))
     stretch = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     index = np.concatenate([np.arange(length) for length in lengths])
     pyramid = Pyramid()
@@ -61,3 +65,17 @@ def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
     assert level.stretch.tolist() == [0, 1, 1, 2, 3, 4]
     assert level.length.tolist() == [3, 256, 44, 1, 256, 7]
     assert level.low["current"].tolist() == [part.min() for part in np.split(whole, np.cumsum(level.length)[:-1])]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_bucket_with_infinities_of_both_signs_has_ends_but_no_mean() -> None:
+    values = np.zeros(BASE * 17, np.float32)
+    values[[1, 2 * BASE]] = np.inf, -np.inf
+    values[BASE + 1 : BASE + 3] = np.inf, -np.inf
+    pyramid = Pyramid()
+    pyramid.add(rows(Block(0, 0, 1, values, None)))
+    fine, coarse = pyramid.levels()[:2]
+    assert fine.mean["current"][[0, 2, 3]].tolist() == [np.inf, -np.inf, 0]
+    assert np.isnan(fine.mean["current"][1])
+    assert np.isnan(coarse.mean["current"][0])
+    assert (coarse.low["current"][0], coarse.high["current"][0]) == (-np.inf, np.inf)

@@ -189,8 +189,8 @@ def test_a_block_is_synced_though_no_other_follows(tmp_path: Path, monkeypatch: 
 
 def test_a_disk_that_refuses_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file where the folder should be")
-    with pytest.raises(StoreError, match="cannot be written"), TraceWriter(tmp_path / "run" / "x.parquet", dt_ns=DT_NS):
-        pass
+    with pytest.raises(StoreError, match="cannot be written"), TraceWriter(tmp_path / "run" / "x.parquet") as writer:
+        writer.write(_block(0))
 
 
 RECORD = """

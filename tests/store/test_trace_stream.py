@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from labd.store.trace import SCHEMA, stream_path
-from labd.store.trace_stream import BLOCK_KEY, Batches, crc_of, read_stream, schema_with
+from labd.errors import StoreError
+from labd.store.trace import CAPTURE_KEY, DT_KEY, FORMAT_KEY, stream_path
+from labd.store.trace_stream import batch_of, channels_of, placed, read_stream, stream_schema
+from labd.store.trace_window import open_parts
 from labd.store.trace_writer import TraceWriter
 from labd_instruments.block import Block
-
-CAME = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**40), st.integers(1, 40), st.booleans()), min_size=1, max_size=8)
 
 
 def block(n: int, *, seq: int = 0, marked: bool = False) -> Block:
@@ -24,22 +21,22 @@ def block(n: int, *, seq: int = 0, marked: bool = False) -> Block:
     return Block(seq, seq, 1, values, None, marker=-values if marked else None)
 
 
-@given(CAME)
-def test_a_batch_does_not_depend_on_those_before(came: list[tuple[int, int, int, bool]]) -> None:
-    batches = Batches()
-    for stretch, first, n, marked in came:
-        batch = batches.of(block(n, marked=marked), stretch, first)
-        assert batch.to_pydict() == {
-            "stretch": [stretch] * n,
-            "index": list(range(first, first + n)),
-            "current": list(range(1, n + 1)),
-            "voltage": [None] * n,
-            "marker": list(range(-1, -n - 1, -1)) if marked else [None] * n,
-            "digital": [None] * n,
-        }
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_batch_has_the_channels_of_its_block_and_is_placed_among_all(marked: bool) -> None:
+    given = block(3, marked=marked)
+    batch = batch_of(given, stream_schema(channels_of(given), 1, "{}"))
+    assert batch.to_pydict() == {"current": [1, 2, 3]} | ({"marker": [-1, -2, -3]} if marked else {})
+    assert placed(batch, 2, 40).to_pydict() == {
+        "stretch": [2] * 3,
+        "index": [40, 41, 42],
+        "current": [1, 2, 3],
+        "voltage": [None] * 3,
+        "marker": [-1, -2, -3] if marked else [None] * 3,
+        "digital": [None] * 3,
+    }
 
 
-@pytest.mark.parametrize("column", ["stretch", "index", "current", "marker"])
+@pytest.mark.parametrize("column", ["current", "marker"])
 def test_zeros_that_a_power_cut_leaves_in_any_column_end_the_stream(tmp_path: Path, column: str) -> None:
     path = tmp_path / "0000-mean.parquet"
     with TraceWriter(path) as writer:
@@ -54,14 +51,22 @@ def test_zeros_that_a_power_cut_leaves_in_any_column_end_the_stream(tmp_path: Pa
         assert len(list(read_stream(stream)[1])) == 2
 
 
-def test_streams_of_earlier_versions_whose_checksum_covers_every_column_are_read(tmp_path: Path) -> None:
-    batch = Batches().of(block(4), 0, 0)
-    facts = {"stretch": 0, "first": 0, "length": 4, "t0_ns": 0, "seq": 0, "flags": 0, "crc": crc_of(batch, SCHEMA.names), "trigger": None}
-    for path, crc in ((tmp_path / "right.arrows", facts["crc"]), (tmp_path / "wrong.arrows", 1)):
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema_with(1, "{}")) as stream:
-            stream.write_batch(batch, custom_metadata={BLOCK_KEY: json.dumps({**facts, "crc": crc}).encode()})
-    found = [list(read_stream(path)[1]) for path in sorted(tmp_path.iterdir())]
-    assert [[one.equals(batch) for _, one in blocks] for blocks in found] == [[True], []]
+@pytest.mark.parametrize(
+    ("fields", "version", "says"),
+    [
+        ({"current": pa.float32()}, b"1", r"its format is b'1', this labd reads b'2'"),
+        ({"current": pa.float64()}, b"2", "it has the columns current, this labd reads current, voltage"),
+        ({"stretch": pa.int32()}, b"2", "it has the columns stretch"),
+    ],
+)
+def test_a_stream_of_another_form_is_refused_by_name(tmp_path: Path, fields: dict[str, pa.DataType], version: bytes, says: str) -> None:
+    path = tmp_path / "other.arrows"
+    facts = {FORMAT_KEY: version, DT_KEY: b"1", CAPTURE_KEY: b"{}"}
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, pa.schema(list(fields.items()), facts)):
+        pass
+    for read in (read_stream, open_parts):
+        with pytest.raises(StoreError, match=says):
+            read(path)
 
 
 def zeroed(data: bytes, part: bytes) -> bytes:
