@@ -87,7 +87,8 @@ def due(runs: Sequence[RunAge], folders: Mapping[str, OnDisk], keeping: Keeping,
 
 def delete_run(catalogue: Catalogue, run_id: str) -> None:
     """A run with its traces. Raises NotFound, WrongState for one that goes on."""
-    remove_traces(catalogue.folder, catalogue.runs.delete(run_id))
+    catalogue.runs.delete(run_id)
+    remove_traces(catalogue.folder, run_id)
 
 
 def remove_traces(folder: Path, run_id: str) -> None:

@@ -110,13 +110,13 @@ class Runs:
                     captures.again(run.id, row.key)
         return [row.key for row in captures.of(run.id) if row.state is CaptureState.PLANNED]
 
-    def delete(self, run_id: str) -> str:
-        """Every row of a run that has ended; returns its id. The caller removes its traces afterwards: a folder without rows is swept,
-        rows without traces would lie. Raises NotFound, WrongState for a run that goes on."""
-        found = self.resolve(run_id)
+    def delete(self, run_id: str) -> None:
+        """Every row of a run that has ended. The caller removes its traces afterwards: a folder without rows is swept,
+        rows without traces would lie. Only the whole id names what is gone for good. Raises NotFound, WrongState for a run that goes on."""
+        if (found := self.resolve(run_id)) != run_id:
+            raise NotFound(f"no run has the id {run_id!r}; to delete {found}, give the whole of it")
         if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
             raise WrongState(f"run {found} is going on; abort it first")
-        return found
 
     def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:
         """Finish a running run. Captures still recording become interrupted. Raises StoreError when it is not running."""

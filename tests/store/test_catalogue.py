@@ -245,7 +245,10 @@ def test_a_run_whose_row_is_damaged_is_named_and_can_be_deleted(tmp_path: Path) 
         with pytest.raises(StoreError, match=f"cards of run {run.id} is no JSON"):
             catalogue.runs.get(run.id)
         assert [(one.id, one.going_on) for one in catalogue.runs.ages()] == [(run.id, False)]
-        assert catalogue.runs.delete("latest") == run.id
+        for part in ("latest", run.id[:-1]):
+            with pytest.raises(NotFound, match=f"no run has the id '{part}'; to delete {run.id}, give the whole of it"):
+                catalogue.runs.delete(part)
+        catalogue.runs.delete(run.id)
         assert catalogue.runs.ids() == frozenset()
 
 

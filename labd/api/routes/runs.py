@@ -75,10 +75,10 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
 async def delete(run_id: RunId, given: Given) -> Response:
-    """With its traces, for good."""
-    gone = await given.catalogue.do(lambda c: c.runs.delete(run_id))
+    """With its traces, for good. Only the whole id names it."""
+    await given.catalogue.do(lambda c: c.runs.delete(run_id))
     async with InstrumentSession("delete") as disk:
-        await disk.call(remove_traces, given.catalogue.folder, gone, deadline_s=DISK_S)
+        await disk.call(remove_traces, given.catalogue.folder, run_id, deadline_s=DISK_S)
     return Response(status_code=204)
 
 
