@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
 from labd.queue.recurrence import RecurrenceError
@@ -30,6 +31,7 @@ STATUS: tuple[tuple[type[LabdError], int], ...] = (
     (Interrupted, 409),
     (LabdError, 409),
 )
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +77,17 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, "the request is not what this operation takes", detail="; ".join(problems[:3]), problems=problems, exit_code=2)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+    headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem(error.status_code, str(error.detail), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """By all routes with this path (RFC 9110, 10.2.1); the framework names the methods of the first one."""
+    routes = request.app.router.routes
+    methods = [m for m in METHODS if any(route.matches({**request.scope, "method": m})[0] is Match.FULL for route in routes)]
+    return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:

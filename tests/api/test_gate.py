@@ -216,9 +216,10 @@ async def test_head_answers_as_get_does_and_what_is_not_done_is_a_problem(given:
     for path in ("status", "jobs/j00000000", "nowhere"):
         got, head = await given.ask("GET", path), await given.ask("HEAD", path)
         assert (head.status_code, head.headers["content-type"], head.content) == (got.status_code, got.headers["content-type"], b"")
-    refused = await given.ask("POST", "status")
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
-    assert refused.headers["content-type"] == "application/problem+json"
+    for path, allowed in (("status", "GET, HEAD"), ("runs/20261123-143000-demo-ab12", "DELETE, GET, PATCH, HEAD")):
+        refused = await given.ask("PUT", path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+        assert refused.headers["content-type"] == "application/problem+json"
     assert (await given.http.head("/")).status_code == 200
 
 
