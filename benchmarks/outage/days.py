@@ -69,7 +69,7 @@ def away_for_days(folder: Path, found: Found, *, days: int, cap_bytes: int) -> N
 async def _days(folder: Path, found: Found, server: Influxd, days: int, cap_bytes: int) -> None:
     async with lab(folder / "store") as played:
         clock = Clock(time.time_ns() - days * DAY_NS)
-        played.began_ns = clock.now_ns
+        played.began_ns, played.rate_hz = clock.now_ns, RATE_HZ
         server.kill()
         seen = await _away(played, server, clock, days, cap_bytes)
         _judge(found, seen, cap_bytes)
@@ -91,7 +91,7 @@ async def _away(played: Lab, server: Influxd, clock: Clock, days: int, cap_bytes
         InstrumentSession("reader") as reader,
         V1(Server(server.url, "labd")) as transport,
     ):
-        feeder = Feeder("lab", RATE_HZ, played.catalogue, outbox, reader)
+        feeder = Feeder("lab", played.catalogue, outbox, reader)
         sender = Sender(outbox, reader, refused=played.catalogue.folder / "influx-refused.lp")
         await feeder.begin()
         await played.begin(days)
@@ -131,7 +131,7 @@ def _judge(found: Found, seen: Days, cap_bytes: int) -> None:
 
 async def _back(folder: Path, played: Lab, server: Influxd, cap_bytes: int) -> Account:
     """The daemon's own sink finds the outbox and the server; what is there when nothing waits any more."""
-    async with sinking(played, server.url, folder, rate=f"{RATE_HZ:g} /s", outbox_size=f"{cap_bytes >> 20} MiB") as sink:
+    async with sinking(played, server.url, folder, outbox_size=f"{cap_bytes >> 20} MiB") as sink:
         end_s = time.monotonic() + BACK_S
         while sink.status().get("waiting") != 0 or not sink.status()["connected"]:
             if time.monotonic() > end_s:
@@ -155,7 +155,7 @@ async def _judge_gap(found: Found, server: Influxd, wanted: Account, there: Acco
 
 async def _refilled(played: Lab, server: Influxd) -> None:
     """`labd replay RUN`."""
-    section = InfluxSection.model_validate({"url": server.url, "rate": f"{RATE_HZ:g} /s"})
+    section = InfluxSection.model_validate({"url": server.url})
     async with InstrumentSession("replay") as reader, V1(Server(server.url, section.database)) as transport:
         catalogue = await reader.call(partial(Catalogue.open_read_only, played.catalogue.folder), deadline_s=DISK_S)
         async for _ in replay(Stored(catalogue, reader, played.run), section, transport):

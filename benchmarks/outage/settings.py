@@ -85,6 +85,7 @@ async def _played(folder: Path, case: Wrong) -> str:
                 if time.monotonic() > end_s:
                     raise Unexpected("the outbox was not begun")
                 await asyncio.sleep(0.05)
+        played.rate_hz = case.rate_hz
         await played.begin(CAPTURES)
         for _ in range(CAPTURES):
             await played.capture(BLOCKS, bad=case.bad)

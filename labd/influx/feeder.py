@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from labd.errors import NotFound, StoreError
 from labd.influx import points
+from labd.influx.section import RATE_HZ
 from labd.influx.trace_points import Piece, TracePoints, zero_of
 from labd.outbox.contract import Message, Outbox
 from labd.outbox.session import OutboxSession
@@ -40,13 +41,15 @@ class _Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """The traces of a run. recording: those that samples still come to; going_on: more of them may come; board: that they were taken at."""
+class Files:
+    """The traces of a run. recording: those that samples still come to; going_on: more of them may come; board: that they were taken at;
+    rate_hz: of their summaries."""
 
-    names: tuple[str, ...]
-    recording: frozenset[str]
-    going_on: bool
-    board: str
+    names: tuple[str, ...] = ()
+    recording: frozenset[str] = frozenset()
+    going_on: bool = False
+    board: str = ""
+    rate_hz: float = RATE_HZ
 
 
 @dataclass(slots=True)
@@ -65,9 +68,8 @@ class Feeder:
     as a kill leaves it that comes before its head is whole, is told and left out.
     """
 
-    def __init__(self, bench: str, rate_hz: float, catalogue: CatalogueSession, outbox: OutboxSession, reader: InstrumentSession) -> None:
+    def __init__(self, bench: str, catalogue: CatalogueSession, outbox: OutboxSession, reader: InstrumentSession) -> None:
         self._bench = bench
-        self._rate_hz = rate_hz
         self._catalogue = catalogue
         self._outbox = outbox
         self._reader = reader
@@ -104,7 +106,7 @@ class Feeder:
         await self._look()
         more = False
         for run_id in list(self._runs):
-            files = await self._catalogue.read(partial(_files, run_id))
+            files = await self._catalogue.read(partial(files_of, run_id))
             left = [await self._read(run_id, name, files) for name in files.names]
             if not files.going_on and not any(left):
                 del self._runs[run_id]
@@ -124,7 +126,7 @@ class Feeder:
                     self._runs.setdefault(one.run_id, _Followed())
                 self._seen = one.id
 
-    async def _read(self, run_id: str, name: str, files: _Files) -> bool:
+    async def _read(self, run_id: str, name: str, files: Files) -> bool:
         source, followed = f"trace:{run_id}/{name}", self._runs[run_id]
         ended = name not in files.recording
         if name in followed.done and followed.done[name] == await self._place(source):  # another one: the outbox was begun anew
@@ -133,7 +135,7 @@ class Feeder:
             if name not in followed.open:
                 path = self._catalogue.folder / "traces" / run_id / name
                 followed.open[name] = await self._looked(
-                    partial(TracePoints, path, bench=self._bench, board=files.board, rate_hz=self._rate_hz)
+                    partial(TracePoints, path, bench=self._bench, board=files.board, rate_hz=files.rate_hz)
                 )
             more = await self._pieces(followed.open[name], source, ended=ended)
         except NotFound:
@@ -216,16 +218,16 @@ def trace_files(folder: Path) -> list[str]:
     return sorted(f"{name}.parquet" for name in names)
 
 
-def _files(run_id: str, catalogue: Catalogue) -> _Files:
+def files_of(run_id: str, catalogue: Catalogue) -> Files:
     """None of a run that was deleted meanwhile. Files first: one that is there had its row at `recording` before, so that it is never
     taken for one that has ended while samples come to it."""
     names = tuple(trace_files(catalogue.folder / "traces" / run_id))
     rows = catalogue.captures.of(run_id)
     if not rows:
-        return _Files((), frozenset(), going_on=False, board="")
+        return Files()
     run = catalogue.runs.get(run_id)
     recording = frozenset(Path(row.trace).name for row in rows if row.state is CaptureState.RECORDING and row.trace)
-    return _Files(names, recording, going_on=run.state is RunState.RUNNING, board=points.board_of(run))
+    return Files(names, recording, run.state is RunState.RUNNING, points.board_of(run), points.rate_of(run))
 
 
 def _of_bench(bench: str, events: Sequence[StoredEvent], catalogue: Catalogue) -> frozenset[str]:

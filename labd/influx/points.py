@@ -10,6 +10,7 @@ import numpy as np
 
 from labd.analyse.wording import said, section
 from labd.influx.lines import Column, encode, texts
+from labd.influx.section import RATE_HZ
 from labd.influx.trace_points import point_tags
 from labd.records import KpiRecord, OperatingPoint, Window
 from labd.store.jsonform import to_json
@@ -91,6 +92,12 @@ def kpis(bench: str, run: RunRow, records: Sequence[KpiRecord], points: Mapping[
 def board_of(run: RunRow) -> str:
     """The board's name as its file has it, empty where a run does not say."""
     return said(section(run.bench_effective, "board", "board").get("name"))
+
+
+def rate_of(run: RunRow) -> float:
+    """Summaries a second of all its samples, as its bench file said when it began: at another rate the points of a replay would stand
+    beside those that are there, and every sum would be twice what it is."""
+    return float(section(run.bench_effective, "bench", "influx", "rate").get("value", RATE_HZ))
 
 
 def of_itself(measurement: str, tags: Mapping[str, str], t_ns: int, values: Mapping[str, Any]) -> bytes:

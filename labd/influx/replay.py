@@ -13,7 +13,7 @@ import numpy as np
 from labd.errors import LabdError, NotFound, StoreError
 from labd.influx import points
 from labd.influx.delivery import Delivery
-from labd.influx.feeder import of_run, trace_files
+from labd.influx.feeder import files_of, of_run
 from labd.influx.lines import Column, encode
 from labd.influx.section import InfluxSection
 from labd.influx.sender import MOST_BYTES
@@ -71,7 +71,7 @@ async def replay(stored: Stored, section: InfluxSection, transport: Transport, *
     """
     reader = stored.reader
     delivery = Delivery(transport, partial(reader.call, deadline_s=READ_S) if section.compresses else None, most_bytes=MOST_BYTES)
-    bodies = await reader.call(partial(_bodies, stored.catalogue, stored.run_id, section, raw), deadline_s=READ_S)
+    bodies = await reader.call(partial(_bodies, stored.catalogue, stored.run_id, raw), deadline_s=READ_S)
     taken = rejected = 0
     while (body := await reader.call(partial(next, bodies, None), deadline_s=READ_S)) is not None:
         found = await delivery.of(body)
@@ -81,11 +81,11 @@ async def replay(stored: Stored, section: InfluxSection, transport: Transport, *
         yield Sent(taken, rejected)
 
 
-def _bodies(catalogue: Catalogue, run_id: str, section: InfluxSection, raw: Raw | None) -> Iterator[bytes]:
+def _bodies(catalogue: Catalogue, run_id: str, raw: Raw | None) -> Iterator[bytes]:
     run = catalogue.runs.get(run_id)
     if raw is not None:
         return _raw(catalogue, run, raw)
-    return chain(_log(catalogue, run.id, run.bench_name), _traces(catalogue, run, section.rate))
+    return chain(_log(catalogue, run.id, run.bench_name), _traces(catalogue, run))
 
 
 def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
@@ -95,15 +95,17 @@ def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
         yield message.body
 
 
-def _traces(catalogue: Catalogue, run: RunRow, rate_hz: float) -> Iterator[bytes]:
-    folder, board = catalogue.folder / "traces" / run.id, points.board_of(run)
-    for name in trace_files(folder):
+def _traces(catalogue: Catalogue, run: RunRow) -> Iterator[bytes]:
+    """Of one that is being recorded, the whole buckets so far."""
+    files = files_of(run.id, catalogue)
+    for name in files.names:
+        path = catalogue.folder / "traces" / run.id / name
         try:
-            trace, place = TracePoints(folder / name, bench=run.bench_name, board=board, rate_hz=rate_hz), 0
+            trace, place = TracePoints(path, bench=run.bench_name, board=files.board, rate_hz=files.rate_hz), 0
         except StoreError as error:  # of a capture that was killed before the head of its file was whole
             log.error("influx: a trace is left out: %s", error)
             continue
-        while (piece := trace.next(place, ended=True)) is not None:
+        while (piece := trace.next(place, ended=name not in files.recording)) is not None:
             place = piece.place
             yield piece.body
 

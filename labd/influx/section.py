@@ -13,6 +13,8 @@ from labd.config import quantity as q
 from labd.config.section import Section, Wrong
 from labd.config.types import As, Bytes, Flag, Name, Seconds, Words
 
+RATE_HZ = 100.0  # summaries a second, where nobody says
+
 SummaryRate = Annotated[float, As(q.RATE, least=1.0, above=False, most=1000.0)]
 
 
@@ -34,7 +36,7 @@ class InfluxSection(Section):
     tls_ca: Words | None = Field(
         default=None, description="PEM file of the authority that an https server is checked against, relative to this one"
     )
-    rate: SummaryRate = Field(default=100.0, description="summaries a second of what is captured")
+    rate: SummaryRate = Field(default=RATE_HZ, description="summaries a second of what is captured, from the next run on")
     gzip: Flag | None = Field(default=None, description="compress what is sent; left out, only beyond this machine")
     timeout: Seconds = Field(default=10.0, description="of one request")
     outbox_size: Bytes = Field(

@@ -63,7 +63,7 @@ class InfluxSink:
         store = around.catalogue.folder
         self._outbox = OutboxSession(store / "outbox-influx.sqlite", Caps(section.outbox_size, section.outbox_age))
         self._reader = InstrumentSession("influx reader")
-        self._feeder = Feeder(bench, section.rate, around.catalogue, self._outbox, self._reader)
+        self._feeder = Feeder(bench, around.catalogue, self._outbox, self._reader)
         self._sender = Sender(self._outbox, self._reader, refused=store / "influx-refused.lp")
         self._errors: dict[str, str] = {}
         self._woken = asyncio.Event()

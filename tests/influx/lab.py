@@ -66,10 +66,11 @@ class Account:
 
 @dataclass(slots=True)
 class Lab:
-    """points: of the captures, in turn."""
+    """points: of the captures, in turn. rate_hz: of summaries, as the bench file says it when a run begins."""
 
     catalogue: CatalogueSession
     points: Sequence[OperatingPoint] = (POINT,)
+    rate_hz: float = 100.0
     news: Hub[News] = field(default_factory=Hub)
     feed: Hub[Feed] = field(default_factory=Hub)
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
@@ -79,7 +80,8 @@ class Lab:
 
     async def begin(self, captures: int, bench: str = "lab") -> None:
         planned = [PlannedCapture(self.key(n), Role.MEAN, self.point(n), n) for n in range(captures)]
-        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", "", EFFECTIVE), planned))
+        effective = {"bench": {"influx": {"rate": {"value": self.rate_hz, "unit": "/s"}}}, **EFFECTIVE}
+        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", "", effective), planned))
         self.run, self.order = row.id, 0
         await self.tell(NewsKind.RUN_STARTED, "begins")
 
@@ -156,13 +158,16 @@ async def sinking(found: Lab, url: str, folder: Path, **given: Any) -> AsyncIter
         await asyncio.wait((task,))
 
 
-async def replayed(found: Lab, server: Asked, raw: Raw | None = None) -> list[Sent]:
-    """A run of the lab, once more."""
-    section = InfluxSection.model_validate({"url": server.url, **server.given})
+async def replayed(found: Lab, server: Asked, raw: Raw | None = None, *, pause_s: float = 0.0, **given: Any) -> list[Sent]:
+    """A run of the lab, once more. pause_s: after each request."""
+    section = InfluxSection.model_validate({"url": server.url, **server.given, **given})
     there = server_of(section, found.catalogue.folder)
     async with InstrumentSession("replay") as reader, transport_of(section.api, there) as transport:
         catalogue = await reader.call(partial(Catalogue.open_read_only, found.catalogue.folder), deadline_s=SOON_S)
-        sent = [one async for one in replay(Stored(catalogue, reader, found.run), section, transport, raw=raw)]
+        sent: list[Sent] = []
+        async for one in replay(Stored(catalogue, reader, found.run), section, transport, raw=raw):
+            sent.append(one)
+            await asyncio.sleep(pause_s)
         await reader.call(catalogue.close, deadline_s=SOON_S)
     return sent
 

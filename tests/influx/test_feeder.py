@@ -18,14 +18,13 @@ from labd.stream.session import InstrumentSession
 from tests.influx.lab import BLOCK, DT_NS, Lab, lab
 from tests.influx.reader import read
 
-RATE_HZ = 100.0
 POINTS = BLOCK * DT_NS // 10**7  # of a block
 
 
 @asynccontextmanager
 async def feeding(found: Lab, outbox: OutboxSession) -> AsyncIterator[Feeder]:
     async with InstrumentSession("reader") as reader:
-        yield Feeder("lab", RATE_HZ, found.catalogue, outbox, reader)
+        yield Feeder("lab", found.catalogue, outbox, reader)
 
 
 async def trace_of(found: Lab, capture: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from labd.influx.replay import Raw, ReplayRefused
 from labd.influx.section import InfluxSection
 from labd.store.trace import stream_path
 from labd.store.trace_reader import read_trace
-from tests.influx.lab import DT_NS, Lab, arrived, lab, replayed, until_arrived
+from tests.influx.lab import DT_NS, Lab, arrived, lab, replayed, sinking, until_arrived
 from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
 from tests.influx.test_sink import same
 
@@ -54,6 +55,31 @@ async def test_a_run_of_before_there_was_a_server_comes_whole_and_once(server: I
             sent = await replayed(found, server)
             assert sent[-1].rejected == 0
             same(*await until_arrived(server, found))
+
+
+async def test_a_run_under_way_is_replayed_in_whole_buckets(server: Influxd, tmp_path: Path) -> None:
+    """What comes of a bucket that still fills would stand beside the whole one for good."""
+    async with lab(tmp_path) as found:
+        found.rate_hz = 30.0  # 333 samples: no block ends with a bucket
+        await found.begin(1)
+        async with asyncio.TaskGroup() as tasks:
+            recording = tasks.create_task(found.capture(10, pause_s=0.1))
+            while not recording.done():
+                await replayed(found, server, pause_s=0.15)
+        await found.end()
+        await replayed(found, server)
+        same(*await until_arrived(server, found))
+
+
+async def test_a_run_is_summarised_at_the_rate_it_began_with(server: Influxd, tmp_path: Path) -> None:
+    """Its points are overwritten, not joined by others, when the bench file says another rate since."""
+    async with lab(tmp_path) as found:
+        async with sinking(found, server.url, tmp_path, **server.given):
+            found.rate_hz = 50.0
+            await played(found)
+            same(*await until_arrived(server, found))
+        await replayed(found, server, rate="10 /s")
+        same(*await until_arrived(server, found))
 
 
 async def test_a_window_of_single_samples_comes_as_it_is_stored(server: Influxd, tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ async def test_a_server_and_a_daemon_that_die_in_mid_run_lose_and_double_nothing
 async def test_the_gaps_that_are_told_hold_every_point_that_is_lacking(server: Influxd, tmp_path: Path) -> None:
     """The outbox overflows again and again, and with it goes the telling of the first gaps."""
     server.kill()
-    given = {"outbox_size": "50 kB", "rate": "1000 /s"}
+    given = {"outbox_size": "50 kB"}
     async with lab(tmp_path / "store") as found:
-        runs, samples = [], 0
+        found.rate_hz, runs, samples = 1000.0, [], 0
         for _ in range(3):
             async with sinking(found, server.url, tmp_path, **given) as sink:
                 await a_run(found)
@@ -176,7 +176,8 @@ async def test_requests_that_are_too_large_become_smaller(tmp_path: Path, monkey
     """influxd cuts the connection, or says 413, beyond its limit."""
     monkeypatch.setattr("labd.patience.FIRST_S", 0.01)
     with influxd(tmp_path / "influxd", largest_body=40_000) as server:
-        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, rate="1000 /s"):
+        async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path):
+            found.rate_hz = 1000.0
             await a_run(found, captures=1, blocks=10)
             same(*await until_arrived(server, found))
 
