@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from pathlib import Path
 
@@ -20,13 +21,23 @@ def secret(section: Section, table: str, name: str, folder: Path) -> str | None:
     if variable is not None:
         if variable not in os.environ:
             raise FileError(table, f"{name}_env", f"there is no environment variable {variable}")
-        return os.environ[variable]
+        return os.environ[variable].strip()
     if file is None:
         return None
     try:
         return (folder / file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(str(folder / file), "", f"cannot be read: {error}") from error
+
+
+def token(section: Section, table: str, folder: Path) -> str:
+    """Of the keys `token_env` and `token_file`, as a header can carry it; empty where neither is given. Raises FileError, which never
+    shows any of it."""
+    found = secret(section, table, "token", folder) or ""
+    if not re.fullmatch(r"[!-~]*", found):
+        key = "token_env" if getattr(section, "token_env", None) is not None else "token_file"
+        raise FileError(table, key, "what it names is no token: tokens are printable ASCII without spaces")
+    return found
 
 
 def authority(path: Path | None) -> ssl.SSLContext:

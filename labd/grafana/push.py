@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from labd.config.secret import authority, secret
+from labd.config.secret import authority, token
 from labd.errors import LabdError
 from labd.grafana.lines import line
 from labd.grafana.section import GrafanaLiveSection
@@ -111,12 +111,12 @@ class GrafanaLiveSink:
 
     async def _client(self) -> httpx.AsyncClient:
         """Raises FileError for a token or an authority that cannot be read."""
-        token, verify = await self._disk.call(partial(_secrets, self._section, self._folder), deadline_s=DISK_S)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain; charset=utf-8"}
+        given, verify = await self._disk.call(partial(_secrets, self._section, self._folder), deadline_s=DISK_S)
+        headers = {"Authorization": f"Bearer {given}", "Content-Type": "text/plain; charset=utf-8"}
         return httpx.AsyncClient(headers=headers, verify=verify, timeout=TIMEOUT_S, trust_env=False)
 
 
 def _secrets(section: GrafanaLiveSection, folder: Path) -> tuple[str, ssl.SSLContext | bool]:
     """The section has one of the two keys of a token."""
-    token = secret(section, "grafana_live", "token", folder) or ""
-    return token, True if section.tls_ca is None else authority(folder / section.tls_ca)
+    verify = True if section.tls_ca is None else authority(folder / section.tls_ca)
+    return token(section, "grafana_live", folder), verify

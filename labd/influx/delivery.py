@@ -10,6 +10,7 @@ from typing import Protocol
 
 from labd.influx.answers import Answer, Verdict
 
+MOST_FAULTS = 20  # lines of one batch that a server's faults may be laid to; more are no fault of theirs
 LEAST_BYTES = 1 << 14  # of a request: no server's limit is below
 LEVEL = 1  # measured: 7.5 times smaller at a ninth of the cost of level 9
 
@@ -22,7 +23,8 @@ class Writes(Protocol):
 
 @dataclass(slots=True)
 class Delivered:
-    """What came of a batch. stop: the answer that ended it, None when every line has its fate. bad: lines refused for good, with why."""
+    """What came of a batch. stop: the answer that ended it, None when every line has its fate. bad: lines refused for good, with why;
+    where the server does not say which of several it refused, all of them."""
 
     points: int = 0
     dropped: int = 0
@@ -34,13 +36,15 @@ class Delivered:
 class Delivery:
     """in_thread: runs what would hold up the event loop; None where nothing is compressed.
 
-    most_bytes: of one request, before compression; less, once a server has said that it was too large.
+    most_bytes: of one request, before compression; less, once a server has said that it was too large. blame: others get through, so
+    that a fault of the server's at this batch is brought about by one of its lines.
     """
 
-    def __init__(self, transport: Writes, in_thread: InThread | None, *, most_bytes: int) -> None:
+    def __init__(self, transport: Writes, in_thread: InThread | None, *, most_bytes: int, blame: bool = False) -> None:
         self._transport = transport
         self._in_thread = in_thread
         self.most_bytes = most_bytes
+        self._blame = blame
 
     async def of(self, body: bytes) -> Delivered:
         """Whole lines. What stops it may be sent again: servers that overwrite a point take it twice."""
@@ -62,11 +66,14 @@ class Delivery:
                 dropped = min(answer.dropped, count)
                 found.points += count - dropped
                 found.dropped += dropped
-                found.bad.append((body if count == 1 else b"", answer.text))
+                named = "".join(f"{line}\n" for line in answer.lines).encode()
+                found.bad.append((named or body, answer.text))
             case Verdict.POISON:
                 await self._halved(body, answer, found)
             case Verdict.TOO_LARGE:
                 self.most_bytes = max(LEAST_BYTES, min(self.most_bytes, len(body) // 2))
+                await self._halved(body, answer, found)
+            case Verdict.FAULT if self._blame and len(found.bad) < MOST_FAULTS:
                 await self._halved(body, answer, found)
             case _:
                 found.stop = answer

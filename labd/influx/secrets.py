@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labd.config.secret import secret
-from labd.errors import FileError
+from labd.config.secret import authority, secret, token
 from labd.influx.section import InfluxSection
 from labd.influx.transport import Server
 
 
 def server_of(section: InfluxSection, folder: Path) -> Server:
-    """Raises FileError for a secret, or an authority, that is not there. folder: of the bench file."""
-    ca = None if section.tls_ca is None else folder / section.tls_ca
-    if ca is not None and not ca.is_file():
-        raise FileError(str(ca), "", "there is no such file (influx.tls_ca)")
+    """Raises FileError for a secret, or an authority, that is not there or none. folder: of the bench file."""
     return Server(
         url=section.url.rstrip("/"),
         database=section.database,
@@ -22,7 +18,7 @@ def server_of(section: InfluxSection, folder: Path) -> Server:
         organisation=section.organisation or "",
         username=section.username or "",
         password=secret(section, "influx", "password", folder) or "",
-        token=secret(section, "influx", "token", folder) or "",
-        tls_ca=ca,
+        token=token(section, "influx", folder),
+        tls=None if section.tls_ca is None else authority(folder / section.tls_ca),
         timeout_s=section.timeout,
     )

@@ -26,6 +26,9 @@ BEHIND = 3  # batches that wait: from there on the newest go between, so that a 
 NEWEST_EVERY = 3
 SETTINGS_S = 30.0  # until a wrong password or database is tried again: somebody has to mend it
 RESETS = 2  # in a row: then the batch is halved
+GROWS_AFTER, GROWS_AFTER_MOST = 20, 1000  # batches that arrive: then requests may be larger again
+FAULTS = 4  # of the server's at the oldest batch, in a row: then the newest message goes first, to see whether others get through
+BLAMED_AFTER = 20  # of them, while others get through: then the lines of the batch are tried one by one
 PACK_S = 30.0
 MOST_REFUSED = 4 << 20  # bytes of the file of what was refused
 
@@ -56,7 +59,11 @@ class Sender:
         self._refused = refused
         self._patience = Patience()
         self._most_bytes = MOST_BYTES
+        self._limit = MOST_BYTES  # of requests, as far as the server has told
+        self._arrived, self._grows_after = 0, GROWS_AFTER
         self._resets = 0
+        self._faults = 0
+        self._passed = False  # others get through where the oldest batch meets faults
         self._turn = 0
         self.counts = Counts()
         self.verdict: Verdict | None = None
@@ -68,27 +75,45 @@ class Sender:
 
     async def some(self, transport: Transport, *, zipped: bool) -> bool:
         """False when nothing waits. Waits itself after a failure; raises StoreError."""
-        lender, lent = await self._outbox.do(self._lent)
+        lender, lent, newest = await self._outbox.do(self._lent)
         if not lent:
             return False
-        delivery = Delivery(transport, self._packed if zipped else None, most_bytes=self._most_bytes)
+        blame = self._passed and self._faults >= BLAMED_AFTER
+        delivery = Delivery(transport, self._packed if zipped else None, most_bytes=self._most_bytes, blame=blame)
         found: Delivered | None = None
         try:
             found = await delivery.of(b"".join(one.message.body for one in lent))
         finally:
             done = found is not None and found.stop is None
             await self._outbox.change(partial(_settle, lender, lent, accept=done))
-        self._smaller(delivery.most_bytes)
+        if delivery.most_bytes < self._most_bytes:
+            self._limit = delivery.most_bytes
+            self._sized(delivery.most_bytes)
         await self._count(found, lent)
+        self._judge(found.stop, newest=newest)
         if found.stop is not None:
             await asyncio.sleep(self._failed(found.stop))
         return True
 
-    def _lent(self, outbox: Outbox) -> tuple[Outbox, list[Lent]]:
+    def _lent(self, outbox: Outbox) -> tuple[Outbox, list[Lent], bool]:
+        """And whether they are the newest."""
         self._turn += 1
+        if self._faults >= FAULTS and not self._passed:
+            return outbox, outbox.lend(1, newest=True), True
         behind = outbox.books().waiting_bytes > BEHIND * self._most_bytes
         newest = behind and self._turn % NEWEST_EVERY == 0
-        return outbox, outbox.lend(MOST_MESSAGES, newest=newest, most_bytes=self._most_bytes)
+        return outbox, outbox.lend(MOST_MESSAGES, newest=newest, most_bytes=self._most_bytes), newest
+
+    def _judge(self, stop: Answer | None, *, newest: bool) -> None:
+        """Whether it is one batch that the server cannot take, or all of them."""
+        if newest:
+            self._passed = stop is None
+        elif stop is None:
+            self._faults, self._passed = 0, False
+        elif stop.verdict is Verdict.FAULT:
+            self._faults += 1
+            if self._faults % FAULTS == 0 and self._faults < BLAMED_AFTER:
+                self._passed = False  # is it still so?
 
     async def _packed(self, work: Callable[[], bytes]) -> bytes:
         return await self._thread.call(work, deadline_s=PACK_S)
@@ -101,11 +126,16 @@ class Sender:
         counts.sent += found.points
         counts.rejected += found.dropped
         if found.bad:
-            for line, why in found.bad[:3]:
-                log.error("influx: refused for good: %s: %s", why, line[:200].decode(errors="replace"))
+            for lines, why in found.bad[:3]:
+                log.error("influx: refused for good, of %d lines: %s: %s", lines.count(b"\n"), why, lines[:200].decode(errors="replace"))
             await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
-        self.verdict, self.error, self._resets = Verdict.DELIVERED, "", 0
+        self._resets = 0
         self._patience.restored()
+        if not found.points:  # a server that takes none of them is not one that points get to
+            self.verdict, self.error = Verdict.POISON, found.bad[0][1]
+            return
+        self.verdict, self.error = Verdict.DELIVERED, ""
+        self._grow()
         counts.last_success_ns = time.time_ns()
         newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
         counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
@@ -121,14 +151,20 @@ class Sender:
         if answer.verdict is Verdict.RESET:
             self._resets += 1
             if self._resets % RESETS == 0 and self._most_bytes > LEAST_BYTES:
-                self._smaller(self._most_bytes // 2)
+                self._sized(max(LEAST_BYTES, self._most_bytes // 2))
+                self._grows_after = min(2 * self._grows_after, GROWS_AFTER_MOST)
                 self._patience.restored()  # the next request is another one
         return max(self._patience.spent(), answer.after_s or 0.0)
 
-    def _smaller(self, most_bytes: int) -> None:
-        if most_bytes < self._most_bytes:
-            self._most_bytes = most_bytes
-            log.warning("influx: requests have at most %d bytes from now on", most_bytes)
+    def _grow(self) -> None:
+        """A size that was found while a server was going down is not its limit."""
+        self._arrived += 1
+        if self._arrived >= self._grows_after and self._most_bytes < self._limit:
+            self._sized(min(2 * self._most_bytes, self._limit))
+
+    def _sized(self, most_bytes: int) -> None:
+        self._most_bytes, self._arrived = most_bytes, 0
+        log.warning("influx: requests have at most %d bytes from now on", most_bytes)
 
 
 def _settle(lender: Outbox, lent: Sequence[Lent], outbox: Outbox, *, accept: bool) -> None:

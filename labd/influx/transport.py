@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -17,11 +16,14 @@ from labd.influx.answers import Answer, Verdict, answer_of
 TEXT = "text/plain; charset=utf-8"
 PRECISION = "ns"
 RESETS = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
+SLOW = (httpx.WriteTimeout, httpx.ReadTimeout)
+# Whose own words would show a header, and with it a secret.
+MALFORMED = Answer(Verdict.SETTINGS, "no request can be made of these settings: is the URL, the database's name or a secret malformed?")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to write, with which secrets. tls_ca: PEM file of the authority that an https server is checked against, else the system's."""
+    """Where to write, with which secrets. tls: what an https server is checked against, None for the system's."""
 
     url: str
     database: str
@@ -30,7 +32,7 @@ class Server:
     username: str = ""
     password: str = ""
     token: str = ""
-    tls_ca: Path | None = None
+    tls: ssl.SSLContext | None = None
     timeout_s: float = 10.0
 
     def __repr__(self) -> str:
@@ -58,9 +60,8 @@ class OverHttp:
         self._server = server
         headers = {"Authorization": f"Token {server.token}"} if server.token else {}
         auth = (server.username, server.password) if server.username else None
-        verify: ssl.SSLContext | bool = True if server.tls_ca is None else ssl.create_default_context(cafile=str(server.tls_ca))
         self._http = httpx.AsyncClient(
-            base_url=server.url, auth=auth, headers=headers, verify=verify, timeout=server.timeout_s, trust_env=False
+            base_url=server.url, auth=auth, headers=headers, verify=server.tls or True, timeout=server.timeout_s, trust_env=False
         )
 
     async def query(self, influxql: str) -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ class OverHttp:
         try:
             answer = await self._http.get("/query", params=asked)
         except httpx.HTTPError as error:
-            raise OSError(f"{self._server.url}: {error or type(error).__name__}") from error
+            raise OSError(f"{self._server.url}: {words(error)}") from error
         if answer.is_error:
             raise ValueError(f"{self._server.url}: {answer_of(answer.status_code, answer.headers, answer.text).text}")
         return rows(answer.json())
@@ -92,10 +93,28 @@ class V1(OverHttp):
         try:
             answer = await self._http.post(f"/write?{urlencode(asked)}", content=body, headers=headers)
         except RESETS as error:
-            return Answer(Verdict.RESET, f"the connection was cut: {error or type(error).__name__}")
+            return cut(error)
+        except SLOW:
+            return slow(self._server)
+        except httpx.LocalProtocolError:
+            return MALFORMED
         except httpx.HTTPError as error:
-            return Answer(Verdict.AWAY, str(error) or type(error).__name__)
+            return Answer(Verdict.AWAY, words(error))
         return answer_of(answer.status_code, answer.headers, answer.text)
+
+
+def cut(error: Exception) -> Answer:
+    return Answer(Verdict.RESET, f"the connection was cut: {words(error)}")
+
+
+def slow(server: Server) -> Answer:
+    """It may have got all of it, and written it later: sent again it overwrites itself."""
+    return Answer(Verdict.RESET, f"no answer within {server.timeout_s:g} s")
+
+
+def words(error: Exception) -> str:
+    """Some errors have none."""
+    return str(error).strip() or type(error).__name__
 
 
 def transport_of(api: str, server: Server) -> Transport:

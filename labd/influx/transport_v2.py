@@ -11,9 +11,7 @@ from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 
 from labd.influx.answers import Answer, Verdict, answer_of
-from labd.influx.transport import PRECISION, TEXT, OverHttp
-
-NOT_CUT = (aiohttp.ClientConnectorError, TimeoutError)  # aiohttp counts them among the faults of a connection too
+from labd.influx.transport import MALFORMED, PRECISION, TEXT, OverHttp, cut, slow, words
 
 
 class V2(OverHttp):
@@ -21,9 +19,14 @@ class V2(OverHttp):
 
     async def __aenter__(self) -> V2:
         server = self._server
-        trusted = {} if server.tls_ca is None else {"ssl_ca_cert": str(server.tls_ca)}
+        timeout = aiohttp.ClientTimeout(total=2 * server.timeout_s, sock_connect=server.timeout_s, sock_read=server.timeout_s)
         self._client = InfluxDBClientAsync(
-            server.url, token=server.token, org=server.organisation or "-", timeout=round(1000 * server.timeout_s), **trusted
+            server.url,
+            token=server.token,
+            org=server.organisation or "-",
+            timeout=timeout,
+            ssl_context=server.tls,
+            allow_redirects=False,  # it would follow as a GET without a body
         )
         self._service: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
         return self
@@ -36,7 +39,7 @@ class V2(OverHttp):
         server = self._server
         given = {"content_encoding": "gzip"} if zipped else {}
         try:
-            await self._service.post_write_async(
+            _, status, headers = await self._service.post_write_async(
                 org=server.organisation or "-",
                 bucket=server.database,
                 body=body,
@@ -49,11 +52,17 @@ class V2(OverHttp):
         except ApiException as error:
             said = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
             return answer_of(error.status or 0, _lower(error.headers), said or str(error.reason or ""))
+        except ValueError:
+            return MALFORMED
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            return Answer(Verdict.AWAY, words(error))
+        except TimeoutError:
+            return slow(server)
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            return cut(error)
         except (aiohttp.ClientError, OSError) as error:
-            cut = isinstance(error, (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)) and not isinstance(error, NOT_CUT)
-            text = str(error) or type(error).__name__
-            return Answer(Verdict.RESET, f"the connection was cut: {text}") if cut else Answer(Verdict.AWAY, text)
-        return Answer(Verdict.DELIVERED)
+            return Answer(Verdict.AWAY, words(error))
+        return answer_of(status, _lower(headers), "")
 
 
 def _lower(headers: Any) -> dict[str, str]:

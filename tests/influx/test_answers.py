@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -22,10 +23,18 @@ NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
         (401, '{"error":"authorization failed"}', Verdict.SETTINGS),
         (403, '{"error":"\\"reader\\" user is not authorized to write"}', Verdict.SETTINGS),
         (404, '{"error":"database not found: \\"nope\\""}', Verdict.SETTINGS),
+        (400, '{"error":"partial write of line protocol occurred","data":[{"original_line":"a","line_number":1}]}', Verdict.PARTIAL),
+        (400, "cannot parse InfluxDB line", Verdict.POISON),  # as VictoriaMetrics says it
+        (400, "Client sent an HTTP request to an HTTPS server.\n", Verdict.SETTINGS),
+        (400, "<html>Bad Request: your line of business may not post here</html>", Verdict.SETTINGS),
+        (400, '{"error":"database is required"}', Verdict.SETTINGS),
+        (200, "<html>Welcome</html>", Verdict.SETTINGS),
+        (202, "", Verdict.SETTINGS),
         (301, "", Verdict.SETTINGS),
         (408, "", Verdict.AWAY),
         (429, "", Verdict.AWAY),
-        (500, '{"error":"timeout"}', Verdict.AWAY),
+        (500, '{"error":"timeout"}', Verdict.FAULT),
+        (502, "", Verdict.AWAY),
         (503, "", Verdict.AWAY),
     ],
 )
@@ -35,7 +44,15 @@ def test_each_status_has_its_verdict(status: int, body: str, verdict: Verdict) -
 
 def test_a_partial_write_says_how_many_points_are_lost() -> None:
     assert answer_of(400, {}, '{"error":"partial write: points beyond retention policy dropped=7"}').dropped == 7
-    assert answer_of(400, {}, '{"error":"partial write: unable to parse \'x\': missing fields dropped=0"}').dropped == 1
+    unreadable = "; ".join(f"unable to parse '{'x' * 200}': missing fields" for _ in range(5))
+    assert answer_of(400, {}, f'{{"error":"partial write: {unreadable} dropped=0"}}').dropped == 5
+    assert answer_of(400, {}, f'{{"error":"partial write: {unreadable} dropped=2"}}').dropped == 7
+
+
+def test_lines_that_a_server_gives_back_are_kept() -> None:
+    bad = [{"original_line": f"power n={k}", "line_number": k, "error_message": "no"} for k in range(3)]
+    found = answer_of(400, {}, json.dumps({"error": "partial write of line protocol occurred", "data": bad}))
+    assert (found.dropped, found.lines) == (3, ("power n=0", "power n=1", "power n=2"))
 
 
 def test_the_servers_own_words_are_told_in_one_line() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labd.influx.answers import Answer, Verdict
-from labd.influx.delivery import Delivered, Delivery, parted
+from labd.influx.delivery import MOST_FAULTS, Delivered, Delivery, parted
 
 OK = Answer(Verdict.DELIVERED)
 
@@ -70,7 +70,32 @@ async def test_a_partial_write_is_a_delivery_that_says_what_was_lost() -> None:
 
     found = await delivered(Partial(), lines_of(10))
     assert (found.points, found.dropped, found.stop, found.requests) == (8, 2, None, 1)
-    assert found.bad == [(b"", "400 partial write: field type conflict dropped=2")]
+    assert found.bad == [(b"".join(lines_of(10)), "400 partial write: field type conflict dropped=2")]
+
+
+async def test_of_a_partial_write_the_lines_that_the_server_names_are_kept() -> None:
+    class Naming(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            return Answer(Verdict.PARTIAL, "400 partial write", dropped=1, lines=("power n=3i 3",))
+
+    found = await delivered(Naming(), lines_of(10))
+    assert (found.points, found.bad) == (9, [(lines_of(10)[3], "400 partial write")])
+
+
+async def test_a_fault_is_laid_to_lines_only_where_others_get_through() -> None:
+    lines = lines_of(40)
+
+    class Faulty(Server):
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            answer = await super().write(body, zipped=zipped)
+            return Answer(Verdict.FAULT, "500") if answer.verdict is Verdict.POISON else answer
+
+    whole, bad = b"".join(lines), set(lines[7:9])
+    assert (await Delivery(Faulty(bad), None, most_bytes=1 << 20).of(whole)).stop == Answer(Verdict.FAULT, "500")
+    blamed = await Delivery(Faulty(bad), None, most_bytes=1 << 20, blame=True).of(whole)
+    assert (blamed.stop, blamed.points, {line for line, _ in blamed.bad}) == (None, 38, bad)
+    down = await Delivery(Faulty(set(lines)), None, most_bytes=1 << 20, blame=True).of(whole)
+    assert (down.stop, len(down.bad)) == (Answer(Verdict.FAULT, "500"), MOST_FAULTS)
 
 
 async def test_a_server_that_has_a_limit_is_found_out_once() -> None:

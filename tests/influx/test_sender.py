@@ -9,7 +9,7 @@ import pytest
 
 from labd.influx.answers import Answer, Verdict
 from labd.influx.sender import Sender
-from labd.outbox.contract import Caps, Message
+from labd.outbox.contract import Caps, Lent, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.stream.session import InstrumentSession
 
@@ -50,6 +50,62 @@ async def test_what_is_sent_again_is_counted_and_kept_once(outbox: OutboxSession
     assert sender.connected
 
 
+def _waiting(box: Outbox) -> list[Lent]:
+    lent = box.lend(1000)
+    box.keep(lent)
+    return lent
+
+
+class Faulty(Played):
+    """Meets a fault of its own at the bad line; down: at everything."""
+
+    down = False
+
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        self.requests += 1
+        return Answer(Verdict.FAULT, "500 internal error") if self.down or BAD in body else Answer(Verdict.DELIVERED)
+
+
+async def test_a_line_that_a_server_stumbles_over_holds_nothing_up_for_good(
+    outbox: OutboxSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labd.patience.FIRST_S", 0.0)
+    async with InstrumentSession("packing") as thread:
+        sender = Sender(outbox, thread, refused=tmp_path / "refused.lp")
+        server = Faulty()
+        while BAD in b"".join(one.message.body for one in await outbox.do(_waiting)):
+            assert server.requests < 100
+            await outbox.change(lambda box: box.put([Message("bench", GOOD, 1)]))  # what the daemon says of itself
+            await sender.some(server, zipped=False)  # type: ignore[arg-type]
+    assert sender.counts.rejected == 1
+    assert BAD in (tmp_path / "refused.lp").read_bytes()
+
+
+async def test_a_server_that_is_down_loses_no_line(outbox: OutboxSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labd.patience.FIRST_S", 0.0)
+    async with InstrumentSession("packing") as thread:
+        sender = Sender(outbox, thread, refused=tmp_path / "refused.lp")
+        server = Faulty()
+        server.down = True
+        for _ in range(100):
+            await sender.some(server, zipped=False)  # type: ignore[arg-type]
+        assert (await outbox.do(lambda box: box.books())).waiting == 3
+        assert not sender.connected
+    assert not (tmp_path / "refused.lp").exists()
+
+
+class Nothing(Played):
+    async def write(self, body: bytes, *, zipped: bool) -> Answer:
+        return Answer(Verdict.POISON, REFUSED)
+
+
+async def test_a_server_that_takes_no_line_is_not_called_connected(outbox: OutboxSession, tmp_path: Path) -> None:
+    async with InstrumentSession("packing") as thread:
+        sender = Sender(outbox, thread, refused=tmp_path / "refused.lp")
+        await sender.some(Nothing(), zipped=False)  # type: ignore[arg-type]
+    assert (sender.connected, sender.error, sender.counts.last_success_ns) == (False, REFUSED, None)
+
+
 class Cut(Played):
     """Cuts the connection beyond a limit that it does not tell."""
 
@@ -84,5 +140,13 @@ async def test_a_limit_that_a_server_does_not_tell_is_found_without_longer_and_l
         server = Cut()
         while await sender.some(server, zipped=False):  # type: ignore[arg-type]
             pass
-    assert sender.counts.sent == 40_003
+        assert sender.counts.sent == 40_003
+        server.largest, server.requests = 1 << 20, 0  # it was a balancer with a server of its own away
+        for _ in range(2000):
+            await outbox.change(lambda box: box.put([Message("power", GOOD, 1)]))
+            await sender.some(server, zipped=False)  # type: ignore[arg-type]
+        await outbox.change(lambda box: box.put([Message("power", GOOD * 40_000, 1)]))
+        server.requests = 0
+        await sender.some(server, zipped=False)  # type: ignore[arg-type]
+        assert server.requests == 1
     assert (sender.counts.retries, Waits.longest) == (8, 2)  # two each at 1 MB, 512, 256 and 128 kB
