@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from labd.store.folder import write_whole
+
 FILE = "daemon.json"
 
 
@@ -24,11 +26,8 @@ class Place:
 
 
 def tell_place(store: Path, place: Place) -> None:
-    """Written whole or not at all. Raises OSError."""
-    path = store / FILE
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(place)), encoding="utf-8")
-    part.replace(path)
+    """Raises StoreError."""
+    write_whole(store / FILE, json.dumps(asdict(place)))
 
 
 def forget_place(store: Path) -> None:

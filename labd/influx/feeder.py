@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,15 +14,14 @@ import pyarrow as pa
 
 from labd.errors import NotFound, StoreError
 from labd.influx import points
-from labd.influx.section import RATE_HZ
-from labd.influx.trace_points import Piece, TracePoints, zero_of
+from labd.influx.held import Files, figures_of, files_of, of_run
+from labd.influx.trace_points import Piece, TracePoints
 from labd.outbox.contract import Message, Outbox
 from labd.outbox.session import OutboxSession
-from labd.records import CaptureState
 from labd.store.catalogue import Catalogue
-from labd.store.rows import CaptureRow, RunState, StoredEvent
+from labd.store.folder import write_whole
+from labd.store.rows import CaptureRow, StoredEvent
 from labd.store.session import CatalogueSession
-from labd.store.trace_window import open_parts
 from labd.stream.news import NewsKind
 from labd.stream.session import InstrumentSession
 
@@ -30,7 +30,8 @@ T = TypeVar("T")
 BATCH = 100  # events
 PIECES = 20  # of one trace before others have their turn
 READ_S = 60.0
-EVENTS, TRACES = "events", "traces"
+EVENTS, TRACES, BEGUN = "events", "traces", "begun"
+ARRIVED = "outbox-influx.arrived"  # beside the outbox: up to which event everything has left it
 BEGINS = (NewsKind.RUN_STARTED, NewsKind.RUN_RESUMED, NewsKind.CAPTURE_STARTED)
 
 log = logging.getLogger(__name__)
@@ -38,18 +39,6 @@ log = logging.getLogger(__name__)
 
 class _Unreadable(Exception):
     """A trace file, for good or not yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The traces of a run. recording: those that samples still come to; going_on: more of them may come; board: that they were taken at;
-    rate_hz: of their summaries."""
-
-    names: tuple[str, ...] = ()
-    recording: frozenset[str] = frozenset()
-    going_on: bool = False
-    board: str = ""
-    rate_hz: float = RATE_HZ
 
 
 @dataclass(slots=True)
@@ -75,19 +64,32 @@ class Feeder:
         self._reader = reader
         self._runs: dict[str, _Followed] = {}
         self._seen = -1  # last event that was looked at for its traces
+        self._arrived = catalogue.folder / ARRIVED
+        self._kept = -1  # what stands in that file, as far as is known
 
     @property
     def following(self) -> bool:
         return bool(self._runs)
 
     async def begin(self) -> None:
-        """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does. Once an outbox; before
-        the others, and harmless to repeat."""
+        """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does. An outbox that takes the
+        place of another, which was damaged, begins where the other had nothing left to send. Harmless to repeat."""
         newest = await self._catalogue.read(lambda catalogue: catalogue.runs.newest_event())
-        await self._outbox.change(partial(_begun, newest))
+        opened, begun = await self._outbox.do(lambda outbox: (outbox, outbox.cursor(BEGUN)))
+        if not begun:
+            place = await self._reader.call(partial(_beginning, self._arrived, newest), deadline_s=READ_S)
+            await self._outbox.change(partial(_begun, opened, place))
+            self._runs, self._seen, self._kept = {}, -1, -1
+
+    async def settled(self) -> None:
+        """Write down that nothing waits any more of all that was before."""
+        place = await self._outbox.do(_all_gone)
+        if place is not None and place != self._kept:
+            await self._reader.call(partial(write_whole, self._arrived, str(place)), deadline_s=READ_S)
+            self._kept = place
 
     async def events(self) -> bool:
-        after = await self._outbox.do(lambda outbox: outbox.cursor(EVENTS))
+        after = await self._place(EVENTS)
         found = await self._catalogue.read(partial(self._told, after))
         if found is None:
             return False
@@ -97,18 +99,19 @@ class Feeder:
 
     async def figures(self, run_id: str) -> None:
         """Of a run under way, on the way."""
-        body = await self._catalogue.read(partial(_figures, self._bench, run_id, final=False))
+        body = await self._catalogue.read(partial(figures_of, self._bench, run_id, final=False))
         if body:
-            await self._outbox.change(lambda outbox: outbox.put([message("kpi", body)]))
+            now_ns = time.time_ns()
+            await self._outbox.change(lambda outbox: outbox.put([message("kpi", body, now_ns, now_ns)]))
 
     async def traces(self) -> bool:
         """A few pieces of every run that is followed."""
         await self._look()
         more = False
-        for run_id in list(self._runs):
+        for run_id, followed in list(self._runs.items()):
             files = await self._catalogue.read(partial(files_of, run_id))
-            left = [await self._read(run_id, name, files) for name in files.names]
-            if not files.going_on and not any(left):
+            left = [await self._read(run_id, name, followed, files) for name in files.names]
+            if not files.going_on and not any(left) and self._runs.get(run_id) is followed:
                 del self._runs[run_id]
             more |= any(left)
         if not self._runs:
@@ -117,17 +120,23 @@ class Feeder:
 
     async def _look(self) -> None:
         """Which runs there are to follow."""
-        if self._seen < 0:
-            self._seen = await self._outbox.do(lambda outbox: outbox.cursor(TRACES))
-        while events := await self._catalogue.read(lambda c: c.runs.events_after(self._seen, limit=BATCH)):
+        while True:
+            if self._seen < 0:
+                self._seen = await self._place(TRACES)
+            after = self._seen
+            events = await self._catalogue.read(lambda c, after=after: c.runs.events_after(after, limit=BATCH))  # type: ignore[misc]
             here = await self._catalogue.read(partial(_of_bench, self._bench, events))
+            if self._seen != after:  # the outbox was begun anew meanwhile
+                continue
+            if not events:
+                return
             for one in events:
                 if one.run_id in here and one.event.kind in BEGINS:
                     self._runs.setdefault(one.run_id, _Followed())
                 self._seen = one.id
 
-    async def _read(self, run_id: str, name: str, files: Files) -> bool:
-        source, followed = f"trace:{run_id}/{name}", self._runs[run_id]
+    async def _read(self, run_id: str, name: str, followed: _Followed, files: Files) -> bool:
+        source = f"trace:{run_id}/{name}"
         ended = name not in files.recording
         if name in followed.done and followed.done[name] == await self._place(source):  # another one: the outbox was begun anew
             return False
@@ -160,7 +169,12 @@ class Feeder:
         return True
 
     async def _place(self, source: str) -> int:
-        return await self._outbox.do(lambda outbox: outbox.cursor(source))
+        """Of an outbox that was begun."""
+        while True:
+            begun, place = await self._outbox.do(lambda outbox: (outbox.cursor(BEGUN), outbox.cursor(source)))
+            if begun:
+                return place
+            await self.begin()
 
     async def _looked(self, work: Callable[[], T]) -> T:
         try:
@@ -170,8 +184,8 @@ class Feeder:
 
     async def _seen_all(self) -> None:
         """A daemon that dies now need not look at what was before."""
-        if await self._outbox.do(lambda outbox: outbox.cursor(TRACES)) != self._seen:
-            await self._outbox.change(lambda outbox: outbox.put([], source=TRACES, cursor=self._seen))
+        if self._seen >= 0 and (place := await self._place(TRACES)) != self._seen:
+            await self._outbox.change(partial(_put, [], TRACES, place, self._seen))
 
     def _told(self, after: int, catalogue: Catalogue) -> tuple[list[Message], int] | None:
         events = catalogue.runs.events_after(after, limit=BATCH)
@@ -179,55 +193,24 @@ class Feeder:
             return None
         here = _of_bench(self._bench, events, catalogue)
         mine = [one for one in events if one.run_id in here]
-        messages = [message("event", points.events(self._bench, mine))] if mine else []
+        messages = [message("event", points.events(self._bench, mine), mine[0].event.t_ns, mine[-1].event.t_ns)] if mine else []
         for one in mine:
             if one.event.kind == NewsKind.CAPTURE_ENDED:
                 messages += _ended_capture(self._bench, one, catalogue)
             elif one.event.kind == NewsKind.RUN_ENDED:
-                messages += of_run(self._bench, one.run_id, catalogue)
+                messages += [
+                    message("figures", body, one.event.t_ns, one.event.t_ns) for body in of_run(self._bench, one.run_id, catalogue)
+                ]
         return messages, events[-1].id
 
 
-def message(address: str, body: bytes, first_ns: int = 0, last_ns: int = 0) -> Message:
+def message(address: str, body: bytes, first_ns: int, last_ns: int) -> Message:
+    """first_ns, last_ns: of what it tells of, UTC: should it be dropped, the gap is there."""
     return Message(address, body, first_ns, last_ns, body.count(b"\n"))
 
 
 def of_trace(piece: Piece) -> Message:
     return Message("power", piece.body, piece.first_ns, piece.last_ns, piece.points)
-
-
-def of_run(bench: str, run_id: str, catalogue: Catalogue) -> list[Message]:
-    """Final figures, and the phases that the analysis has found."""
-    found = [_figures(bench, run_id, catalogue, final=True)]
-    for row in catalogue.captures.of(run_id):
-        windows = catalogue.captures.windows(run_id, row.key)
-        if windows and row.trace:
-            found.append(points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace)))
-    return [message("figures", body) for body in found if body]
-
-
-def zeros_of(trace: Path) -> dict[int, int]:
-    """By stretch: UTC, ns, of the zero of its axis."""
-    parts = open_parts(trace)
-    return {facts.number: zero_of(parts.capture, facts) for facts in parts.stretches()}
-
-
-def trace_files(folder: Path) -> list[str]:
-    """Names of the traces of a run by their captures' order; one that is being finished has two files, and one name."""
-    names = {path.name.split(".")[0] for path in folder.glob("*.*") if path.name.endswith((".arrows", ".parquet"))}
-    return sorted(f"{name}.parquet" for name in names)
-
-
-def files_of(run_id: str, catalogue: Catalogue) -> Files:
-    """None of a run that was deleted meanwhile. Files first: one that is there had its row at `recording` before, so that it is never
-    taken for one that has ended while samples come to it."""
-    names = tuple(trace_files(catalogue.folder / "traces" / run_id))
-    rows = catalogue.captures.of(run_id)
-    if not rows:
-        return Files()
-    run = catalogue.runs.get(run_id)
-    recording = frozenset(Path(row.trace).name for row in rows if row.state is CaptureState.RECORDING and row.trace)
-    return Files(names, recording, run.state is RunState.RUNNING, points.board_of(run), points.rate_of(run))
 
 
 def _of_bench(bench: str, events: Sequence[StoredEvent], catalogue: Catalogue) -> frozenset[str]:
@@ -238,19 +221,35 @@ def _of_bench(bench: str, events: Sequence[StoredEvent], catalogue: Catalogue) -
 def _ended_capture(bench: str, stored: StoredEvent, catalogue: Catalogue) -> list[Message]:
     rows: list[CaptureRow] = [row for row in catalogue.captures.of(stored.run_id) if row.key == stored.event.capture]
     body = points.captures(bench, rows)
-    return [message("span", body)] if body else []
+    return [message("span", body, rows[0].started_ns or stored.event.t_ns, stored.event.t_ns)] if body else []
 
 
-def _figures(bench: str, run_id: str, catalogue: Catalogue, *, final: bool) -> bytes:
-    by_key = {row.point.key: row.point for row in catalogue.captures.of(run_id)}
-    return points.kpis(bench, catalogue.runs.get(run_id), catalogue.kpis.of(run_id), by_key, final=final)
+def _beginning(arrived: Path, newest: int) -> int:
+    """The place at which a new outbox begins; where there was none before, what it will begin at is written down first."""
+    try:
+        return min(newest, int(arrived.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        write_whole(arrived, str(newest))
+        return newest
+    except OSError as error:
+        raise StoreError(f"{arrived}: cannot be read: {error}") from error
+    except ValueError:  # nobody knows any more: points that are there are overwritten with themselves
+        return 0
 
 
-def _begun(newest: int, outbox: Outbox) -> None:
-    if not outbox.cursor("begun"):
-        outbox.put([], source="begun", cursor=1)
+def _begun(opened: Outbox, place: int, outbox: Outbox) -> None:
+    """Nothing where it is another one by now."""
+    if outbox is opened and not outbox.cursor(BEGUN):
         for source in (EVENTS, TRACES):
-            outbox.put([], source=source, cursor=newest)
+            outbox.put([], source=source, cursor=place)
+        outbox.put([], source=BEGUN, cursor=1)  # last: a kill in between begins once more
+
+
+def _all_gone(outbox: Outbox) -> int | None:
+    """The place before which nothing is left to be sent, None where something waits."""
+    if not outbox.cursor(BEGUN) or outbox.books().waiting:
+        return None
+    return min(outbox.cursor(EVENTS), outbox.cursor(TRACES))
 
 
 def _put(messages: Sequence[Message], source: str, after: int, cursor: int, outbox: Outbox) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from labd.errors import LabdError, NotFound, StoreError
 from labd.influx import points
 from labd.influx.delivery import Delivery
-from labd.influx.feeder import files_of, of_run
+from labd.influx.held import files_of, of_run
 from labd.influx.lines import Column, encode
 from labd.influx.section import InfluxSection
 from labd.influx.sender import MOST_BYTES
@@ -91,8 +91,7 @@ def _bodies(catalogue: Catalogue, run_id: str, raw: Raw | None) -> Iterator[byte
 def _log(catalogue: Catalogue, run_id: str, bench: str) -> Iterator[bytes]:
     yield points.events(bench, [StoredEvent(0, run_id, n, event) for n, event in enumerate(catalogue.runs.events(run_id))])
     yield points.captures(bench, catalogue.captures.of(run_id))
-    for message in of_run(bench, run_id, catalogue):
-        yield message.body
+    yield from of_run(bench, run_id, catalogue)
 
 
 def _traces(catalogue: Catalogue, run: RunRow) -> Iterator[bytes]:

@@ -118,6 +118,7 @@ class InfluxSink:
             while await self._feeder.traces():
                 self._woken.set()
             self._woken.set()
+            await self._feeder.settled()
             self._errors.pop("traces", None)
             await asyncio.sleep(FOLLOW_S)
 
@@ -143,6 +144,7 @@ class InfluxSink:
             while await self._sender.some(transport, zipped=self._section.compresses):
                 if self._sender.verdict is Verdict.SETTINGS:
                     return
+                await self._outbox.change(partial(_tell_gap, self._bench))
             with suppress(TimeoutError):
                 async with deadline(LOOK_S):
                     await self._woken.wait()

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from labd.errors import StoreError
-from labd.store.folder import slug
+from labd.store.folder import slug, write_whole
 
 FILE = "mqtt-client"
 
@@ -18,11 +18,9 @@ def identity(store: Path, bench: str) -> str:
     path = store / FILE
     try:
         kept = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
-        if not re.fullmatch("[0-9a-f]{8}", kept):
-            kept = secrets.token_hex(4)
-            fresh = path.with_suffix(".new")
-            fresh.write_text(f"{kept}\n", encoding="ascii")
-            fresh.replace(path)
     except OSError as error:
-        raise StoreError(f"{path}: the name for the broker cannot be kept: {error.strerror or error}") from error
+        raise StoreError(f"{path}: the name for the broker cannot be read: {error.strerror or error}") from error
+    if not re.fullmatch("[0-9a-f]{8}", kept):
+        kept = secrets.token_hex(4)
+        write_whole(path, f"{kept}\n")
     return f"labd-{slug(bench)}-{kept}"

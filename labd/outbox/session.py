@@ -80,7 +80,7 @@ class OutboxSession:
                     side.replace(aside.with_name(f"{aside.name}{end}"))
         except OSError as refused:
             raise StoreError(f"{self._path} is damaged and cannot be put aside: {refused}") from error
-        self.remark = f"{self._path} was damaged and is kept as {aside.name}; everything is told again"
+        self.remark = f"{self._path} was damaged and is kept as {aside.name}; what it held is told again"
         log.error("%s (%s)", self.remark, error)
 
     def _close(self) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import platformdirs
 
+from labd.errors import StoreError
+
 CATALOGUE = "catalogue.sqlite"
 
 
@@ -33,6 +35,16 @@ def trace_name(run_id: str, order: int, role: str, attempt: int = 0) -> str:
     """Path of a capture's trace file relative to the store's folder, with forward slashes. A later attempt has a file of its own."""
     again = f"-{attempt + 1}" if attempt else ""
     return f"traces/{run_id}/{order:04d}-{slug(role)}{again}.parquet"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Aside and renamed: whoever reads it finds the old text or the new. Raises StoreError."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
 def sync_folder(folder: Path) -> None:

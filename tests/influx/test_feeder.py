@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from labd.influx.feeder import Feeder
+from labd.errors import StoreError
+from labd.influx.feeder import ARRIVED, Feeder
 from labd.influx.trace_points import TracePoints
-from labd.outbox.contract import Caps
+from labd.outbox.contract import Caps, Outbox
 from labd.outbox.session import OutboxSession
+from labd.outbox.sqlite import OutboxDamaged
 from labd.store.trace import parquet_path, stream_path
 from labd.stream.session import InstrumentSession
 from tests.influx.lab import BLOCK, DT_NS, Lab, lab
@@ -23,6 +26,8 @@ POINTS = BLOCK * DT_NS // 10**7  # of a block
 
 @asynccontextmanager
 async def feeding(found: Lab, outbox: OutboxSession) -> AsyncIterator[Feeder]:
+    """From the beginning of the store on."""
+    (found.catalogue.folder / ARRIVED).write_text("0")
     async with InstrumentSession("reader") as reader:
         yield Feeder("lab", found.catalogue, outbox, reader)
 
@@ -75,6 +80,94 @@ async def test_a_trace_whose_head_is_not_whole_yet_is_read_when_it_is(tmp_path: 
             trace.write_bytes(whole.read_bytes())
             assert not await feeder.traces()
             assert await captures_fed(outbox) == ["0"] * POINTS  # the others are lent
+
+
+async def told(found: Lab, outbox: OutboxSession) -> None:
+    async with InstrumentSession("reader") as reader:
+        feeder = Feeder("lab", found.catalogue, outbox, reader)
+        await feeder.begin()
+        while await feeder.events() or await feeder.traces():
+            pass
+        await feeder.settled()
+
+
+async def run_of_one(found: Lab) -> str:
+    await found.begin(1)
+    await found.capture(1)
+    await found.end()
+    return found.run
+
+
+async def taken(outbox: OutboxSession) -> set[str]:
+    """The runs of everything that waits, which is then gone."""
+    lent = await outbox.do(lambda box: box.lend(1000))
+    await outbox.change(lambda box: box.accept(lent))
+    return {point.tags["run"] for one in lent for point in read(one.message.body)}
+
+
+async def test_an_outbox_that_is_gone_costs_nothing_that_had_not_arrived(tmp_path: Path) -> None:
+    """What was there before the first one is not sent; what another had not got rid of is."""
+    box = tmp_path / "outbox.sqlite"
+    async with lab(tmp_path / "store") as found:
+        await run_of_one(found)
+        async with OutboxSession(box, Caps()) as outbox:
+            await told(found, outbox)
+            assert await taken(outbox) == set()
+            arrived = await run_of_one(found)
+            await told(found, outbox)
+            assert await taken(outbox) == {arrived}
+            await told(found, outbox)
+            waiting = await run_of_one(found)
+            await told(found, outbox)
+        box.write_bytes(b"no outbox any more" * 100)
+        later = await run_of_one(found)
+        async with OutboxSession(box, Caps()) as outbox:
+            with pytest.raises(StoreError):
+                await told(found, outbox)
+            await told(found, outbox)
+            assert await taken(outbox) == {waiting, later}
+
+
+async def test_an_outbox_that_is_damaged_while_it_is_used_is_begun_anew_in_mid_run(tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found, OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox:
+        async with InstrumentSession("reader") as reader:
+            feeder = Feeder("lab", found.catalogue, outbox, reader)
+            await feeder.begin()
+            await feeder.settled()
+            await found.begin(2)
+            await found.capture(1)
+            while await feeder.events() or await feeder.traces():
+                pass
+            with pytest.raises(StoreError):
+                await outbox.do(_damaged)
+            await found.capture(1)
+            await found.end()
+            while await feeder.events() or await feeder.traces():
+                pass
+        lent = await outbox.do(lambda box: box.lend(1000))
+    points = [point for one in lent for point in read(one.message.body)]
+    assert [point.tags["capture"][-1] for point in points if point.measurement == "power"] == [n for n in "01" for _ in range(POINTS)]
+    kinds = [point.tags["kind"] for point in points if point.measurement == "event"]
+    assert kinds == ["run_started", *["capture_started", "capture_ended"] * 2, "run_ended"]
+
+
+def _damaged(box: Outbox) -> None:
+    raise OutboxDamaged("as SQLite says it")
+
+
+async def test_every_message_says_when_what_it_tells_of_was(tmp_path: Path) -> None:
+    """Should it be dropped, the gap is there."""
+    before_ns = time.time_ns()
+    async with lab(tmp_path / "store") as found, OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox:
+        found.began_ns = before_ns
+        async with feeding(found, outbox) as feeder:
+            await run_of_one(found)
+            await feeder.figures(found.run)
+            while await feeder.events() or await feeder.traces():
+                pass
+        lent = await outbox.do(lambda box: box.lend(1000))
+    assert {one.message.address for one in lent} == {"kpi", "event", "span", "figures", "power"}
+    assert all(before_ns <= one.message.t_ns <= one.message.until_ns for one in lent)
 
 
 async def test_of_a_run_that_goes_on_no_trace_stays_open_that_has_been_read(tmp_path: Path) -> None:
