@@ -87,6 +87,12 @@ class NotAllowed(LabdError):
     exit_code = 12
 
 
+class ServerRefused(LabdError):
+    """A server that was to be given something (Grafana, InfluxDB) cannot be reached, is too old, or does not take it."""
+
+    exit_code = 13
+
+
 class Interrupted(LabdError):
     """SIGINT or SIGTERM ended the run; what was captured is stored, outputs are off."""
 

@@ -99,7 +99,7 @@ def _judge_refused(found: Found, daemon: Served, proxy: FaultProxy, words: Seque
         return shown if all(word in shown for word in words) else None
 
     shown = until(told, within_s=TOLD_S, what=f"labd status with {words}")
-    found.expect("'connected': False" in shown, "labd status calls a server that refuses everything connected")
+    found.expect("NOT connected" in shown, "labd status calls a server that refuses everything connected")
     found.expect("secret" not in shown, "labd status shows a password")
     before = proxy.writes
     time.sleep(WATCHED_S)  # an endless loop shows in how often it asks
@@ -113,9 +113,9 @@ def _judge(found: Found, daemon: Served, server: Influxd, run: str, case: Wrong)
     wanted = stored(daemon.store, run, rate_hz=case.rate_hz)
     there = until_counts(partial(arrived, server, run, case.database), partial(_same, wanted), within_s=ARRIVE_S)
     compare(found, wanted, there, "in the end")
-    spoilt = f"'rejected': {case.rejected}"
+    spoilt = f"{case.rejected} refused for good" if case.rejected else ""
     shown = until_counts(
-        lambda: labd("status", "--store", daemon.store).out, lambda text: spoilt in text and "'connected': True" in text, within_s=TOLD_S
+        lambda: labd("status", "--store", daemon.store).out, lambda text: spoilt in text and "NOT connected" not in text, within_s=TOLD_S
     )
     found.expect(spoilt in shown, f"labd status does not show {spoilt}: {shown}")
     found.expect(_metric(daemon, "rejected_total") == case.rejected, f"/metrics does not show {case.rejected} points as rejected")

@@ -51,7 +51,7 @@ def replay(
     instead, as measurement `sample`.
     """
     raw = _window(capture, stretch, begin, end)
-    there = named(context)
+    there = named(context, within_s=None)
     if there is not None:
         sent, where = _asked(there, run, raw), f"the InfluxDB of {there.url}"
     elif bench is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from labd.cli.bench_option import connected
@@ -10,6 +13,15 @@ from labd.cli.store_option import Store
 from labd.client.connection import answer
 from labd.client.generated.api.bench import status as get_status
 from labd.client.generated.models.bench_status import BenchStatus
+
+COUNTS = {
+    "waiting": "wait",
+    "sent": "sent",
+    "rejected": "refused for good",
+    "dropped": "dropped before they could be sent",
+    "failed": "not sent",
+    "lost_blocks": "blocks left out",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,5 +50,13 @@ def _lines(said: BenchStatus) -> list[str]:
     ]
     if queue.lease is not None:
         lines.append(f"lease   {queue.lease.who}")
-    lines += [f"{name:<7} {sink}" for name, sink in said.sinks.to_dict().items()]
+    lines += [f"{name:<7} {sink_line(sink)}" for name, sink in said.sinks.to_dict().items()]
     return lines + [f"ALARM   {text}" for text in said.alarms]
+
+
+def sink_line(said: Mapping[str, Any]) -> str:
+    """Whether it gets through, why not, and what has become of what it was given."""
+    where = next((said[key] for key in ("server", "broker", "url") if key in said), "")
+    counts = ", ".join(f"{said[key]} {words}" for key, words in COUNTS.items() if said.get(key))
+    state = f"{'connected to' if said.get('connected') else 'NOT connected to'} {where}"
+    return "; ".join(text for text in (state, said.get("error"), counts, said.get("remark")) if text)

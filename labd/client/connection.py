@@ -37,6 +37,7 @@ from labd.errors import (
     NotFound,
     OutputNotVerifiedOff,
     SafetyRefusal,
+    ServerRefused,
     StoreError,
     WrongState,
 )
@@ -51,7 +52,7 @@ PLACE = "daemon.json"
 ZIP = {"content-type": "application/zip"}
 BENCH_ENV, TOKEN_ENV, CA_ENV = "LABD_BENCH", "LABD_TOKEN", "LABD_CA"
 USER = "labd-user"  # header: who asks, where no token says it
-FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, DataLost, StoreError)
+FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, DataLost, StoreError, ServerRefused)
 KINDS: dict[int, type[LabdError]] = {kind.exit_code: kind for kind in (*FAILURES, NotFound, WrongState, NotAllowed, Interrupted)}
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 NO_TOKEN = f"the daemon asks for a token that it knows: set {TOKEN_ENV}"
@@ -136,7 +137,8 @@ class Connection:
     The operations are functions generated from the OpenAPI document: `answer(list_jobs.sync_detailed(client=connection.client))`.
     """
 
-    def __init__(self, where: Target, *, within_s: float = ANSWER_S) -> None:
+    def __init__(self, where: Target, *, within_s: float | None = ANSWER_S) -> None:
+        """within_s: an answer has to come; None where what is asked for takes as long as it takes."""
         self._where = where
         self._headers = _who(where)
         self._trust = where.trust()
@@ -144,7 +146,7 @@ class Connection:
         self.client = Client(
             base_url=where.url.rstrip("/"),
             headers=self._headers,
-            timeout=httpx.Timeout(within_s),
+            timeout=httpx.Timeout(within_s, connect=ANSWER_S),
             verify_ssl=self._trust or False,  # without TLS there is nothing to verify
             httpx_args={"trust_env": not self._direct},
         )

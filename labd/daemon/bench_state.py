@@ -55,6 +55,7 @@ class BenchState:
     async def status(self) -> BenchStatus:
         guard = self.around.guard
         free = await self.around.catalogue.read(lambda catalogue: shutil.disk_usage(catalogue.folder).free)
+        sinks = {name: sink.status() for name, sink in self.sinks.items()}
         return BenchStatus(
             bench=self.bench.name,
             description=self.bench.description,
@@ -62,8 +63,8 @@ class BenchState:
             in_use_by=self.use.by,
             queue=await self.scheduler.status(),
             guard=None if guard is None else guard.alive,
-            sinks={name: sink.status() for name, sink in self.sinks.items()},
-            alarms=tuple(self.alarms),
+            sinks=sinks,
+            alarms=(*self.alarms, *(said["alarm"] for said in sinks.values() if said.get("alarm"))),
             store=str(self.around.catalogue.folder),
             free_bytes=free,
             uptime_s=time.monotonic() - self.began_s,

@@ -10,11 +10,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import httpx
 
-from labd.errors import LabdError
+from labd.errors import ServerRefused
 from labd.grafana.provisioning import FOLDER, dashboards
 from labd.grafana.source import NAME, UID
 
@@ -29,10 +29,8 @@ WHY_412 = {
 How = Literal["created", "updated", "kept"]
 
 
-class GrafanaRefused(LabdError):
+class GrafanaRefused(ServerRefused):
     """A Grafana cannot be reached, is too old, or does not take what it is given."""
-
-    exit_code: ClassVar[int] = 13
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,14 @@ class Writes(Protocol):
 @dataclass(slots=True)
 class Delivered:
     """What came of a batch. stop: the answer that ended it, None when every line has its fate. bad: lines refused for good, with why;
-    where the server does not say which of several it refused, all of them."""
+    where the server does not say which of several it refused, all of them. rest: what is still to be sent where something stopped it; the
+    other figures are without it."""
 
     points: int = 0
     dropped: int = 0
     requests: int = 0
     stop: Answer | None = None
+    rest: bytes = b""
     bad: list[tuple[bytes, str]] = field(default_factory=list)
 
 
@@ -48,11 +50,16 @@ class Delivery:
 
     async def of(self, body: bytes) -> Delivered:
         """Whole lines. What stops it may be sent again: servers that overwrite a point take it twice."""
-        found = Delivered()
+        found, done = Delivered(), 0
         for part in parted(body, self.most_bytes):
-            await self._sent(part, found)
-            if found.stop is not None:
+            one = Delivered()
+            await self._sent(part, one)
+            found.requests += one.requests
+            if one.stop is not None:
+                found.stop, found.rest = one.stop, body[done:]
                 break
+            found.points, found.dropped, done = found.points + one.points, found.dropped + one.dropped, done + len(part)
+            found.bad += one.bad
         return found
 
     async def _sent(self, body: bytes, found: Delivered) -> None:

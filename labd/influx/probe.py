@@ -30,14 +30,16 @@ async def probe(section: InfluxSection, bench: str, folder: Path) -> tuple[bool 
         answer = await transport.write(of_itself(MEASUREMENT, {"bench": bench}, t_ns, {"value": 1.5}), zipped=False)
         if answer.verdict is not Verdict.DELIVERED:
             return False, f"{where}: {answer.text}"
-        return await _read_back(transport, t_ns, where)
+        return await _read_back(transport, section, t_ns, where)
 
 
-async def _read_back(transport: Transport, t_ns: int, where: str) -> tuple[bool | None, str]:
+async def _read_back(transport: Transport, section: InfluxSection, t_ns: int, where: str) -> tuple[bool | None, str]:
     end_s = time.monotonic() + VISIBLE_S
+    policy = section.retention_policy
+    of = f'"{policy}"."{MEASUREMENT}"' if policy else f'"{MEASUREMENT}"'
     while True:
         try:
-            rows = await transport.query(f'SELECT "value" FROM "{MEASUREMENT}" WHERE time = {t_ns}')
+            rows = await transport.query(f'SELECT "value" FROM {of} WHERE time = {t_ns}')
         except (OSError, ValueError) as error:
             return None, f"{where}: a test point was written; it cannot be read back: {error}"
         if any(row.get("value") == 1.5 for row in rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -10,31 +11,32 @@ from itertools import chain
 
 import numpy as np
 
-from labd.errors import LabdError, NotFound, StoreError
+from labd.errors import NotFound, ServerRefused, StoreError
 from labd.influx import points
-from labd.influx.delivery import Delivery
+from labd.influx.answers import Verdict
+from labd.influx.delivery import LEAST_BYTES, Delivered, Delivery
 from labd.influx.held import files_of, of_run
 from labd.influx.lines import Column, encode
 from labd.influx.section import InfluxSection
 from labd.influx.sender import MOST_BYTES
 from labd.influx.trace_points import TracePoints, attempt_of, tags_of, zero_of
 from labd.influx.transport import Transport
+from labd.patience import Patience
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunRow, StoredEvent
 from labd.store.trace_window import in_chunks, open_parts
 from labd.stream.session import InstrumentSession
 
 READ_S = 60.0
+TRIES = 7  # of one request: half a minute
 RAW = "sample"
 RAW_CHUNK = 20_000  # samples
 
 log = logging.getLogger(__name__)
 
 
-class ReplayRefused(LabdError):
+class ReplayRefused(ServerRefused):
     """The server does not take it; what was sent before is there, and sending it again changes nothing."""
-
-    exit_code = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,27 @@ async def replay(stored: Stored, section: InfluxSection, transport: Transport, *
     bodies = await reader.call(partial(_bodies, stored.catalogue, stored.run_id, raw), deadline_s=READ_S)
     taken = rejected = 0
     while (body := await reader.call(partial(next, bodies, None), deadline_s=READ_S)) is not None:
-        found = await delivery.of(body)
-        taken, rejected = taken + found.points, rejected + found.dropped
+        found = await _insisted(delivery, body)
         if found.stop is not None:
             raise ReplayRefused(f"{section.url}: {found.stop.text}; {taken} points were taken so far, replay again")
+        taken, rejected = taken + found.points, rejected + found.dropped
         yield Sent(taken, rejected)
+
+
+async def _insisted(delivery: Delivery, body: bytes) -> Delivered:
+    """A server that is busy, or takes less at once, is asked again, for what is left and for less at once."""
+    patience, whole, tries = Patience(), Delivered(rest=body), 0
+    while whole.rest and tries < TRIES:
+        found = await delivery.of(whole.rest)
+        whole.points, whole.dropped = whole.points + found.points, whole.dropped + found.dropped
+        whole.stop, tries = found.stop, tries + 1 if found.rest == whole.rest else 0
+        whole.rest = found.rest
+        if found.stop is None or found.stop.verdict is Verdict.SETTINGS:
+            break
+        if found.stop.verdict is Verdict.RESET:
+            delivery.most_bytes = max(LEAST_BYTES, min(delivery.most_bytes, len(whole.rest)) // 2)
+        await asyncio.sleep(max(patience.spent(), found.stop.after_s or 0.0))
+    return whole
 
 
 def _bodies(catalogue: Catalogue, run_id: str, raw: Raw | None) -> Iterator[bytes]:

@@ -51,12 +51,16 @@ class Counts:
 
 
 class Sender:
-    """`some` sends one batch. refused: the file that keeps what no server will ever take, with the server's words."""
+    """`some` sends one batch. refused: the file that keeps what no server will ever take, with the server's words; alarm: told each time
+    that nothing gets through before somebody mends the settings."""
 
-    def __init__(self, outbox: OutboxSession, thread: InstrumentSession, *, refused: Path) -> None:
+    def __init__(
+        self, outbox: OutboxSession, thread: InstrumentSession, *, refused: Path, alarm: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._outbox = outbox
         self._thread = thread
         self._refused = refused
+        self._alarm = alarm
         self._patience = Patience()
         self._most_bytes = MOST_BYTES
         self._limit = MOST_BYTES  # of requests, as far as the server has told
@@ -92,7 +96,7 @@ class Sender:
         await self._count(found, lent)
         self._judge(found.stop, newest=newest)
         if found.stop is not None:
-            await asyncio.sleep(self._failed(found.stop))
+            await asyncio.sleep(self._failed(found.stop, sum(len(one.message.body) for one in lent)))
         return True
 
     def _lent(self, outbox: Outbox) -> tuple[Outbox, list[Lent], bool]:
@@ -140,18 +144,19 @@ class Sender:
         newest_ns = max(max(one.message.t_ns, one.message.until_ns) for one in lent)
         counts.latency_s = None if not newest_ns else max(0.0, (counts.last_success_ns - newest_ns) * 1e-9)
 
-    def _failed(self, answer: Answer) -> float:
-        """Seconds until the next try."""
+    def _failed(self, answer: Answer, size: int) -> float:
+        """Seconds until the next try. size: of the batch."""
         self.counts.retries += 1
         if self.verdict is not answer.verdict or self.error != answer.text:
             log.warning("influx: %s: %s", answer.verdict, answer.text)
         self.verdict, self.error = answer.verdict, answer.text
         if answer.verdict is Verdict.SETTINGS:
+            self._alarm(answer.text)
             return SETTINGS_S * random.uniform(0.8, 1.2)
         if answer.verdict is Verdict.RESET:
             self._resets += 1
             if self._resets % RESETS == 0 and self._most_bytes > LEAST_BYTES:
-                self._sized(max(LEAST_BYTES, self._most_bytes // 2))
+                self._sized(max(LEAST_BYTES, min(self._most_bytes, size) // 2))
                 self._grows_after = min(2 * self._grows_after, GROWS_AFTER_MOST)
                 self._patience.restored()  # the next request is another one
         return max(self._patience.spent(), answer.after_s or 0.0)

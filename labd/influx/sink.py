@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labd.deadline import deadline
-from labd.errors import LabdError
+from labd.errors import FileError, LabdError
 from labd.influx import points
 from labd.influx.answers import Verdict
 from labd.influx.feeder import Feeder, message
@@ -64,12 +64,14 @@ class InfluxSink:
         self._outbox = OutboxSession(store / "outbox-influx.sqlite", Caps(section.outbox_size, section.outbox_age))
         self._reader = InstrumentSession("influx reader")
         self._feeder = Feeder(bench, around.catalogue, self._outbox, self._reader)
-        self._sender = Sender(self._outbox, self._reader, refused=store / "influx-refused.lp")
+        self._sender = Sender(self._outbox, self._reader, refused=store / "influx-refused.lp", alarm=self._raise_alarm)
         self._errors: dict[str, str] = {}
+        self._alarm = ""
         self._woken = asyncio.Event()
 
     def status(self) -> dict[str, Any]:
-        """JSON data for the status page. error: of any part of the sink, now; remark: what became of a damaged outbox."""
+        """JSON data for the status page. error: of any part of the sink, now; alarm: what somebody has to mend before anything gets
+        through; remark: what became of a damaged outbox."""
         books, sent = self._outbox.books, self._sender.counts
         waiting: dict[str, Any] = (
             {} if books is None else {"waiting": books.waiting, "waiting_bytes": books.waiting_bytes, "dropped": books.dropped}
@@ -78,7 +80,8 @@ class InfluxSink:
             waiting["oldest_s"] = 0.0 if books.oldest_ns is None else round((time.time_ns() - books.oldest_ns) * 1e-9, 1)
         remark = {"remark": self._outbox.remark} if self._outbox.remark else {}
         error = "; ".join(text for text in (*self._errors.values(), self._sender.error) if text)
-        return {"connected": self._sender.connected, "server": self._section.url, "error": error, **waiting, **sent.told(), **remark}
+        state = {"connected": self._sender.connected, "server": self._section.url, "error": error, "alarm": self._alarm}
+        return {**state, **waiting, **sent.told(), **remark}
 
     async def run(self) -> None:
         """For ever; only cancellation ends it. What can be sent at once is sent then."""
@@ -93,6 +96,8 @@ class InfluxSink:
                 await work()
             except LabdError as error:
                 self._errors[part] = f"{part}: {error}"
+                if isinstance(error, FileError):
+                    self._raise_alarm(str(error))
                 log.error("influx %s: %s; again in %g s", part, error, LONGEST_S)
             except Exception as error:
                 self._errors[part] = f"{part}: {type(error).__name__}: {error}"
@@ -144,10 +149,19 @@ class InfluxSink:
             while await self._sender.some(transport, zipped=self._section.compresses):
                 if self._sender.verdict is Verdict.SETTINGS:
                     return
+                if self._sender.connected:
+                    self._alarm = ""
                 await self._outbox.change(partial(_tell_gap, self._bench))
             with suppress(TimeoutError):
                 async with deadline(LOOK_S):
                     await self._woken.wait()
+
+    def _raise_alarm(self, why: str) -> None:
+        text = f"influx: {self._section.url} takes nothing before its settings are mended: {why}"
+        if text != self._alarm:
+            self._alarm = text
+            log.error("%s", text)
+            self._around.news.publish(News(time.time_ns(), NewsKind.ALARM, text))
 
     async def _said_goodbye(self, transport: Transport) -> None:
         while await self._feeder.events() or await self._feeder.traces():

@@ -95,7 +95,8 @@ async def test_a_fault_is_laid_to_lines_only_where_others_get_through() -> None:
     blamed = await Delivery(Faulty(bad), None, most_bytes=1 << 20, blame=True).of(whole)
     assert (blamed.stop, blamed.points, {line for line, _ in blamed.bad}) == (None, 38, bad)
     down = await Delivery(Faulty(set(lines)), None, most_bytes=1 << 20, blame=True).of(whole)
-    assert (down.stop, len(down.bad)) == (Answer(Verdict.FAULT, "500"), MOST_FAULTS)
+    assert (down.stop, down.bad, down.rest) == (Answer(Verdict.FAULT, "500"), [], whole)
+    assert down.requests <= 2 * MOST_FAULTS + len(lines).bit_length()
 
 
 async def test_a_server_that_has_a_limit_is_found_out_once() -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labd.errors import NotFound
+from labd.influx.answers import Answer, Verdict
 from labd.influx.probe import probe
-from labd.influx.replay import Raw, ReplayRefused
+from labd.influx.replay import Raw, ReplayRefused, Stored, replay
 from labd.influx.section import InfluxSection
+from labd.store.catalogue import Catalogue
 from labd.store.trace import stream_path
 from labd.store.trace_reader import read_trace
+from labd.stream.session import InstrumentSession
 from tests.influx.lab import DT_NS, Lab, arrived, lab, replayed, sinking, until_arrived
 from tests.influx.servers import Influxd, influxd, needs_influxd, needs_victoria, victoria
 from tests.influx.test_sink import same
@@ -116,8 +120,39 @@ async def test_a_server_that_refuses_ends_it_with_its_words(server: Influxd, tmp
             server.ask("CREATE DATABASE labd")
 
 
+async def test_a_server_that_is_busy_or_takes_little_at_once_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labd.patience.FIRST_S", 0.0)
+
+    class Busy:
+        """Every other time it is; it takes 20 kB."""
+
+        def __init__(self) -> None:
+            self.asked, self.taken = 0, set[bytes]()
+
+        async def write(self, body: bytes, *, zipped: bool) -> Answer:
+            self.asked += 1
+            if len(body) > 20_000:
+                return Answer(Verdict.RESET, "cut")
+            if self.asked % 2:
+                return Answer(Verdict.AWAY, "503 busy")
+            self.taken.update(body.splitlines())
+            return Answer(Verdict.DELIVERED)
+
+    server = Busy()
+    async with lab(tmp_path) as found, InstrumentSession("replay") as reader:
+        await played(found)
+        catalogue = await reader.call(partial(Catalogue.open_read_only, tmp_path), deadline_s=10)
+        section = InfluxSection(url="http://127.0.0.1:9")
+        sent = [one async for one in replay(Stored(catalogue, reader, found.run), section, server)]  # type: ignore[arg-type]
+        await reader.call(catalogue.close, deadline_s=10)
+    assert len(server.taken) == sent[-1].points
+
+
 async def test_a_check_writes_a_point_and_reads_it_back(server: Influxd, tmp_path: Path) -> None:
     ok, text = await probe(InfluxSection(url=server.url), "demo", tmp_path)
+    assert (ok, "written and read back" in text) == (True, True)
+    server.ask('CREATE RETENTION POLICY "weeks" ON labd DURATION 2w REPLICATION 1')
+    ok, text = await probe(InfluxSection(url=server.url, retention_policy="weeks"), "demo", tmp_path)
     assert (ok, "written and read back" in text) == (True, True)
     ok, text = await probe(InfluxSection(url=server.url, database="nope"), "demo", tmp_path)
     assert (ok, "database not found" in text) == (False, True)

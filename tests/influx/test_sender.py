@@ -149,4 +149,4 @@ async def test_a_limit_that_a_server_does_not_tell_is_found_without_longer_and_l
         server.requests = 0
         await sender.some(server, zipped=False)  # type: ignore[arg-type]
         assert server.requests == 1
-    assert (sender.counts.retries, Waits.longest) == (8, 2)  # two each at 1 MB, 512, 256 and 128 kB
+    assert (sender.counts.retries, Waits.longest) == (6, 2)  # two each at 520, 260 and 130 kB

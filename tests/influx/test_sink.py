@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from labd.influx.sink import InfluxSink
+from labd.stream.news import NewsKind
 from tests.influx.lab import BOARD, DT_NS, SOON_S, Account, Lab, arrived, lab, sinking, until_arrived
 from tests.influx.servers import Asked, Influxd, influxd, needs_influxd, needs_victoria, others, victoria
 
@@ -124,12 +125,17 @@ async def test_a_wrong_database_is_told_and_everything_waits_until_it_is_there(
 ) -> None:
     monkeypatch.setattr("labd.influx.sender.SETTINGS_S", 0.2)
     async with lab(tmp_path / "store") as found, sinking(found, server.url, tmp_path, database="nope") as sink:
+        alarms: list[str] = []
+        monkeypatch.setattr(found.news, "publish", lambda one: alarms.append(one.text) if one.kind is NewsKind.ALARM else None)
         await a_run(found)
         await until(told(sink, "404", "database not found"))
         assert not sink.status()["connected"]
+        assert "takes nothing before its settings are mended: 404" in sink.status()["alarm"]
+        assert alarms == [sink.status()["alarm"]]  # once
         server.ask("CREATE DATABASE nope")
         wanted = (await found.stored()).samples
         await until(lambda: [row["n"] for row in server.ask('SELECT SUM("n") AS n FROM power', "nope")] == [wanted])
+        await until(lambda: not sink.status()["alarm"])
 
 
 @pytest.mark.parametrize(

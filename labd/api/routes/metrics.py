@@ -30,6 +30,7 @@ GAUGES: Mapping[str, tuple[str, Callable[[BenchStatus], float | None]]] = {
 }
 OF_A_SINK = {
     "connected": ("1 while the server takes what it is given", False),
+    "alarm": ("1 while nothing gets through before somebody mends the settings", False),
     "waiting": ("messages in the outbox", False),
     "waiting_bytes": ("bytes in the outbox", False),
     "oldest_s": ("how long the oldest message has waited", False),
@@ -76,5 +77,5 @@ class _Said(Collector):
 
 
 def _number(said: Mapping[str, Any], key: str) -> float | None:
-    found = said.get(key)
+    found = bool(said[key]) if key == "alarm" and key in said else said.get(key)
     return float(found) if isinstance(found, int | float) else None
