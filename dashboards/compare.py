@@ -8,8 +8,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 from dashboards.frame import bench, dashboard, run, variable
 from dashboards.influxql import BENCH, BOARD, OF_RUN, Query, figures, tag_values
 from dashboards.panels import FIGURE, TEXT, against, over_time, rows
-from dashboards.run import AT_A_POINT, NOT_IN_VIEW, POWER_OVER_RATE
+from dashboards.run import AT_A_POINT, NOT_IN_VIEW, POINT, POWER_OVER_RATE
 
+APART = ["bench", "board", "run", *POINT]
 THIS = f'"id" =~ /^${{figure:regex}}$/ AND {BOARD}'
 
 
@@ -38,7 +39,9 @@ def _over_runs() -> Panel:
     columns = '"value", "low", "high"'
     text = f'SELECT {columns} FROM "kpi" WHERE {THIS} AND {OF_RUN} GROUP BY "bench", "board", "run", "at"'
     about = "Value and 95 % interval at the time at which each run began; the unit stands in the table."
-    return over_time("Figure by run", FIGURE, Query(text, alias="$tag_bench $tag_board $tag_run $tag_at: $col"), points=True, about=about)
+    return over_time(
+        "Figure by run", FIGURE, Query(text, alias="$tag_bench $tag_board $tag_run $tag_at: $col"), points=True, legend=False, about=about
+    )
 
 
 def _power_over_rate() -> Panel:
@@ -50,7 +53,7 @@ def _energy_over_rate() -> Panel:
 
 
 def _over_rate(title: str, unit: str, which: str) -> Panel:
-    columns = '"rate_hz", "value", "low", "high", "board", "run", "mode"'
+    columns = ", ".join(f'"{name}"' for name in ("rate_hz", "value", "low", "high", *APART))
     text = f'SELECT {columns} FROM "kpi" WHERE {which} AND {AT_A_POINT} AND {BOARD} AND {OF_RUN}'
     return against(
         title,
@@ -58,7 +61,7 @@ def _over_rate(title: str, unit: str, which: str) -> Panel:
         Query(text, table=True),
         x="rate_hz",
         x_unit=units.Hertz,
-        apart=["board", "run", "mode"],
+        apart=APART,
         about="Ends of the 95 % interval dashed.",
     )
 

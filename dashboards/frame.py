@@ -57,21 +57,19 @@ def dashboard(
         panels=_placed(rows),
         templating=DashboardDashboardTemplating(list_val=list(variables)),
         annotations=AnnotationContainer(list_val=list(annotations)),
-        links=[
-            DashboardLink(
-                title="labd", type_val=DashboardLinkType.DASHBOARDS, icon="external link", tags=[TAG], include_vars=True, keep_time=True
-            )
-        ],
+        links=[DashboardLink(title="labd", type_val=DashboardLinkType.DASHBOARDS, icon="external link", tags=[TAG], include_vars=True)],
     )
 
 
-def bench(*, several: bool = False) -> VariableModel:
-    return variable("bench", "Bench", tag_values("bench", "bench"), several=several)
+def bench(*, several: bool = False, once: bool = False) -> VariableModel:
+    """once: looked up when the dashboard is opened, not each time it is drawn."""
+    return variable("bench", "Bench", tag_values("bench", "bench"), several=several, once=once)
 
 
-def run(*, every: bool, several: bool = False) -> VariableModel:
-    """Ids of runs begin with their time: the newest comes first. every: all of them unless one is chosen."""
-    return variable("run", "Run", tag_values("event", "run", BENCH), several=several, every=every, sort=VariableSort.ALPHABETICAL_DESC)
+def run(*, every: bool, several: bool = False, once: bool = False) -> VariableModel:
+    """Ids of runs begin with their time: the newest comes first. every: all of them unless one is chosen. once: see `bench`."""
+    runs = tag_values("event", "run", BENCH)
+    return variable("run", "Run", runs, several=several, every=every, once=once, sort=VariableSort.ALPHABETICAL_DESC)
 
 
 def variable(
@@ -81,6 +79,7 @@ def variable(
     *,
     several: bool = False,
     every: bool = False,
+    once: bool = False,
     sort: VariableSort = VariableSort.ALPHABETICAL_ASC,
 ) -> VariableModel:
     return VariableModel(
@@ -90,7 +89,7 @@ def variable(
         query=query,
         definition=query,
         datasource=SOURCE,
-        refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
+        refresh=VariableRefresh.ON_DASHBOARD_LOAD if once else VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=sort,
         multi=several,
         include_all=several or every,
@@ -109,8 +108,9 @@ def marks() -> list[AnnotationQuery]:
 
 
 def _annotation(name: str, colour: str, measurement: str, which: str) -> AnnotationQuery:
-    text = f'SELECT "text", "tags", "end" FROM "{measurement}" WHERE {which}{OF_RUN} ORDER BY time DESC LIMIT {NEWEST}'
-    return AnnotationQuery(name=name, datasource=SOURCE, enable=True, icon_color=colour, target=annotation_target(name, text))
+    text = f'SELECT "text", "tags", "end", "kind" FROM "{measurement}" WHERE {which}{OF_RUN} ORDER BY time DESC LIMIT {NEWEST}'
+    target = annotation_target(name, measurement, text)
+    return AnnotationQuery(name=name, datasource=SOURCE, enable=True, icon_color=colour, target=target)
 
 
 def _placed(rows: Sequence[Row]) -> list[Panel | RowPanel]:

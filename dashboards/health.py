@@ -39,8 +39,8 @@ def _now() -> list[tuple[int, Panel]]:
     by_sink = Query(f'SELECT LAST("connected") AS "connected" FROM "outbox" WHERE {HERE} GROUP BY "sink"', alias="$tag_sink")
     return [
         (5, value("Guard", COUNT, _last("guard"), means=guard, coloured=True)),
-        (7, value("Sinks", COUNT, by_sink, means=connected, coloured=True)),
-        (4, value("Alarms", COUNT, _last("alarms"), means={"0": ("none", GOOD)}, coloured=True)),
+        (7, value("Sinks", COUNT, by_sink, means=connected, coloured=True, named=True)),
+        (4, value("Alarms", COUNT, _last("alarms"), means={"0": ("none", GOOD)}, bad=True, coloured=True)),
         (4, value("Disk free", units.BytesIEC, _last("free"))),
         (4, value("Up for", units.Seconds, _last("uptime"))),
     ]

@@ -37,9 +37,13 @@ class Query:
         return UnknownDataquery({"refId": ref, "datasource": _source(), "rawQuery": True, "query": self.text, **shape})
 
 
-def annotation_target(name: str, text: str) -> UnknownDataquery:
-    """Of a query that selects `text`, `tags` and `end`; the last makes a region of an annotation."""
-    columns = {"textColumn": "text", "tagsColumn": "tags", "timeEndColumn": "end", "titleColumn": ""}
+def annotation_target(name: str, measurement: str, text: str) -> UnknownDataquery:
+    """Of a query that selects `text`, `tags`, `end` and `kind`; `end` makes a region of an annotation.
+
+    Grafana names the columns of an answer `MEASUREMENT.COLUMN`. It looks for text and tags within these names, but for the end and the
+    title by the whole of them; without a title it takes any column that is left (its `response_parser.ts`, transformAnnotationResponse).
+    """
+    columns = {"textColumn": "text", "tagsColumn": "tags", "timeEndColumn": f"{measurement}.end", "titleColumn": f"{measurement}.kind"}
     fixed = {"refId": "Anno", "datasource": _source(), "queryType": "tags", "fromAnnotations": True, "rawQuery": True}
     return UnknownDataquery({**fixed, "name": name, "query": text, **columns})
 

@@ -15,12 +15,12 @@ STATES = {"idle": ("idle", QUIET), "measuring": ("measuring", GOOD), "paused": (
 
 def live() -> Dashboard:
     first = [
-        (4, value("Power", units.Watt, _mean("power", "energy"), about="Mean of the newest bucket in view.")),
+        (4, value("Power", units.Watt, _newest_power(), about="Mean of the newest bucket in view.")),
+        (4, value("Energy so far", units.Joule, _last("run_energy"), about="Of all captures of the run under way.")),
         (4, value("Energy of the capture", units.Joule, _last("energy"), about="Since the capture under way began.")),
-        (4, value("Energy in view", units.Joule, Query(f'SELECT SUM("energy") AS "energy" FROM "power" WHERE {OF_RUN}'))),
         (4, value("Bench", TEXT, _last("state"), means=STATES, coloured=True, text="state")),
         (4, value("Jobs waiting", COUNT, _last("queue_waiting"))),
-        (4, value("Alarms", COUNT, _last("alarms"), means={"0": ("none", GOOD)})),
+        (4, value("Alarms", COUNT, _last("alarms"), means={"0": ("none", GOOD)}, bad=True, coloured=True)),
     ]
     return dashboard(
         "labd-live",
@@ -30,12 +30,13 @@ def live() -> Dashboard:
             (4, first),
             (9, [(24, _lines("Power", units.Watt, "power", "energy"))]),
             (8, [(12, _lines("Current", units.Ampere, "current", "charge")), (12, _voltage())]),
-            (7, [(16, _what_it_does()), (8, _queue())]),
+            (7, [(12, _energy()), (12, _what_it_does())]),
+            (7, [(24, _queue())]),
             (8, [(24, _events())]),
         ],
         since="now-5m",
         refresh="1s",
-        variables=[bench(), run(every=True)],
+        variables=[bench(once=True), run(every=True, once=True)],
         annotations=marks(),
     )
 
@@ -57,8 +58,16 @@ def _voltage() -> Panel:
     return over_time("Voltage", units.Volt, Query(text), band=True, about="Mean of the buckets' means, and the lowest and highest sample.")
 
 
-def _mean(column: str, amount: str) -> Query:
-    return Query(f'SELECT SUM("{amount}") / SUM("length") AS "{column}" FROM "power" WHERE {OF_RUN} GROUP BY time(1s) fill(none)')
+def _newest_power() -> Query:
+    return Query(f'SELECT LAST("power") AS "power" FROM "power" WHERE {OF_RUN}')
+
+
+def _energy() -> Panel:
+    columns = 'MAX("run_energy") AS "run", MAX("energy") AS "capture"'
+    query = Query(f'SELECT {columns} FROM "bench" WHERE {HERE} {BY_TIME} fill(none)')
+    return over_time(
+        "Energy so far", units.Joule, query, interval="1s", about="Of the run and of the capture under way, told every second."
+    )
 
 
 def _last(field: str) -> Query:

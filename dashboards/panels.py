@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grafana_foundation_sdk.models import barchart, common, histogram, stat, statetimeline, table, timeseries, units, xychart
+from grafana_foundation_sdk.models import common, histogram, stat, statetimeline, table, timeseries, units, xychart
 from grafana_foundation_sdk.models.dashboard import (
     DashboardFieldConfigSourceOverrides,
+    DashboardRangeMapOptions,
     DataTransformerConfig,
     DynamicConfigValue,
     FieldColor,
@@ -15,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldConfigSource,
     MatcherConfig,
     Panel,
+    RangeMap,
     ValueMap,
     ValueMapping,
     ValueMappingResult,
@@ -26,17 +28,30 @@ FIGURE = units.SiShort  # of figures of several kinds: their unit stands beside 
 COUNT = units.Short
 TEXT = units.NoUnit
 GOOD, BAD, QUIET = "green", "red", "text"
+FROM_ONE = RangeMap(options=DashboardRangeMapOptions(from_val=1.0, to=None, result=ValueMappingResult(color=BAD, index=99)))
 Meanings = Mapping[str, tuple[str, str]]
 
 LEGEND = common.VizLegendOptions(
     display_mode=common.LegendDisplayMode.LIST, placement=common.LegendPlacement.BOTTOM, show_legend=True, calcs=[]
 )
+NO_LEGEND = common.VizLegendOptions(
+    display_mode=common.LegendDisplayMode.LIST, placement=common.LegendPlacement.BOTTOM, show_legend=False, calcs=[]
+)
 TOOLTIP = common.VizTooltipOptions(mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.NONE)
+JOINED_MS = 2500.0  # gaps that a line bridges: summaries may come once a second, and a view ask for more
+XY_VERSION = "12.1.1"  # before 11.1 these panels had other options, and Grafana takes one without a version for such a one
 BAND = {"lowest": ("lineWidth", 0), "highest": ("fillBelowTo", "lowest")}
 
 
 def over_time(
-    title: str, unit: str, *queries: Query, about: str = "", interval: str = "", band: bool = False, points: bool = False
+    title: str,
+    unit: str,
+    *queries: Query,
+    about: str = "",
+    interval: str = "",
+    band: bool = False,
+    points: bool = False,
+    legend: bool = True,
 ) -> Panel:
     """Lines. band: between the columns `lowest` and `highest`. points: no lines, single values. interval: no finer than the data is."""
     custom = timeseries.FieldConfig(
@@ -45,27 +60,38 @@ def over_time(
         fill_opacity=15,
         point_size=6 if points else 4,
         show_points=common.VisibilityMode.AUTO,
-        span_nulls=bool(interval),
+        span_nulls=True if interval else JOINED_MS,
     )
     overrides = [_override(name, {f"custom.{key}": value}) for name, (key, value) in BAND.items()] if band else []
-    options, fields = timeseries.Options(legend=LEGEND, tooltip=TOOLTIP), FieldConfig(unit=unit, custom=custom)
+    options = timeseries.Options(legend=LEGEND if legend else NO_LEGEND, tooltip=TOOLTIP)
+    fields = FieldConfig(unit=unit, custom=custom)
     return _panel("timeseries", title, queries, options=options, fields=fields, overrides=overrides, about=about, interval=interval)
 
 
 def value(
-    title: str, unit: str, query: Query, *, about: str = "", means: Meanings | None = None, coloured: bool = False, text: str = ""
+    title: str,
+    unit: str,
+    query: Query,
+    *,
+    about: str = "",
+    means: Meanings | None = None,
+    bad: bool = False,
+    coloured: bool = False,
+    text: str = "",
+    named: bool = False,
 ) -> Panel:
-    """The last value, large. means: what stands for which value, in which colour. text: the column, where that is no number."""
+    """The last value, large. means: what stands for which value, in which colour; bad: any other number from 1 on is red. text: the
+    column, where that is no number. named: with the name of the series, of which there are several."""
     options = stat.Options(
         reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"], fields=f"/^{text}$/" if text else "", values=False),
         graph_mode=common.BigValueGraphMode.NONE,
         color_mode=common.BigValueColorMode.BACKGROUND if coloured else common.BigValueColorMode.NONE,
-        text_mode=common.BigValueTextMode.VALUE,
+        text_mode=common.BigValueTextMode.VALUE_AND_NAME if named else common.BigValueTextMode.VALUE,
         justify_mode=common.BigValueJustifyMode.AUTO,
         orientation=common.VizOrientation.AUTO,
     )
     plain = FieldColor(mode=FieldColorModeId.FIXED, fixed_color=QUIET)
-    fields = FieldConfig(unit=unit, mappings=_mappings(means), color=plain)
+    fields = FieldConfig(unit=unit, mappings=_mappings(means) + ([FROM_ONE] if bad else []), color=plain)
     return _panel("stat", title, [query], options=options, fields=fields, about=about)
 
 
@@ -83,26 +109,6 @@ def rows(title: str, unit: str, query: Query, *, kinds: Mapping[str, str] | None
     return _panel("table", title, [query], options=table.Options(), fields=fields, overrides=overrides, about=about)
 
 
-def error_bars(title: str, unit: str, query: Query, *, about: str) -> Panel:
-    """Floating bars from `low` to `high`, parted at the value. The query selects `at`, `low`, `below` and `above`: bars on each other."""
-    options = barchart.Options(
-        x_field="at",
-        orientation=common.VizOrientation.HORIZONTAL,
-        stacking=common.StackingMode.NORMAL,
-        show_value=common.VisibilityMode.NEVER,
-        legend=common.VizLegendOptions(
-            display_mode=common.LegendDisplayMode.LIST, placement=common.LegendPlacement.BOTTOM, show_legend=False, calcs=[]
-        ),
-        tooltip=TOOLTIP,
-        bar_width=0.5,
-    )
-    unseen: dict[str, object] = {"custom.fillOpacity": 0, "custom.lineWidth": 0}
-    overrides = [_override("low", unseen), _override("below", _fixed("blue")), _override("above", _fixed("light-blue"))]
-    fields = FieldConfig(unit=unit, custom=barchart.FieldConfig(fill_opacity=90))
-    shown = [_without_time()]
-    return _panel("barchart", title, [query], options=options, fields=fields, overrides=overrides, about=about, transformations=shown)
-
-
 def distribution(title: str, unit: str, *queries: Query, about: str = "") -> Panel:
     options = histogram.Options(bucket_count=40, combine=False, legend=LEGEND, tooltip=TOOLTIP)
     fields = FieldConfig(unit=unit, custom=histogram.FieldConfig(fill_opacity=60))
@@ -110,7 +116,8 @@ def distribution(title: str, unit: str, *queries: Query, about: str = "") -> Pan
 
 
 def against(title: str, unit: str, query: Query, *, x: str, x_unit: str, apart: Sequence[str], about: str) -> Panel:
-    """Columns over column x, which the query selects first. apart: columns whose values make series of their own."""
+    """Columns over column x, which the query selects first; the ends of their interval, `low` and `high`, dashed. apart: columns whose
+    values make series of their own."""
     options = xychart.Options(mapping=xychart.SeriesMapping.AUTO, series=[], legend=LEGEND, tooltip=TOOLTIP)
     custom = xychart.FieldConfig(
         show=xychart.XYShowMode.POINTS_AND_LINES, point_size=xychart.XychartFieldConfigPointSize(fixed=6), line_width=1
@@ -121,7 +128,9 @@ def against(title: str, unit: str, query: Query, *, x: str, x_unit: str, apart: 
     parted = DataTransformerConfig(id_val="partitionByValues", options={"fields": list(apart), "keepFields": False, "naming": naming})
     ordered = DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": [{"field": x}]})  # lines go from point to point
     fields, shown = FieldConfig(unit=unit, custom=custom), [_without_time(), ordered, parted]
-    return _panel("xychart", title, [query], options=options, fields=fields, overrides=overrides, about=about, transformations=shown)
+    panel = _panel("xychart", title, [query], options=options, fields=fields, overrides=overrides, about=about, transformations=shown)
+    panel.plugin_version = XY_VERSION
+    return panel
 
 
 def _panel(
@@ -161,10 +170,6 @@ def _mappings(means: Meanings | None) -> list[ValueMapping]:
         return []
     options = {key: ValueMappingResult(text=text, color=colour, index=n) for n, (key, (text, colour)) in enumerate(means.items())}
     return [ValueMap(options=options)]
-
-
-def _fixed(colour: str) -> dict[str, object]:
-    return {"color": {"mode": "fixed", "fixedColor": colour}}
 
 
 def _without_time() -> DataTransformerConfig:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from dashboards.frame import bench, dashboard, marks, run
 from dashboards.influxql import BY_TIME, OF_RUN, Query, figures
-from dashboards.panels import FIGURE, TEXT, against, distribution, error_bars, over_time, rows, value
+from dashboards.panels import FIGURE, TEXT, against, distribution, over_time, rows, value
 
 AT_A_POINT = "\"mode\" != ''"  # figures of an operating point, not of a mode or a pair of modes
 POWER_OVER_RATE = '"id" =~ /^power\\.(mean|floor)$/'
-INTERVAL = "Bars from the lower to the upper end of the 95 % interval, parted at the value."
+INTERVAL = "The figure at each operating point, and the ends of its 95 % interval, dashed."
+POINT = ["mode", "supply", "model"]  # what an operating point has beside its rate
 NOT_IN_VIEW = "Figures carry the time at which their run began: it must be in view."
 
 
@@ -22,9 +25,9 @@ def run_dashboard() -> Dashboard:
         f"Figures of one run with their uncertainty. {NOT_IN_VIEW}",
         [
             (4, _totals()),
-            (9, [(12, _power_over_rate()), (12, _bars("Energy per inference", units.Joule, "energy_per_inference"))]),
-            (9, [(12, _bars("Mean power and floor", units.Watt, "power")), (12, _bars("Wake-up", units.Seconds, "wake_up"))]),
-            (9, [(12, _bars("Latency", units.Seconds, "latency")), (12, _spread("Inference", "infer"))]),
+            (9, [(12, _power_over_rate()), (12, _family("Energy per inference", units.Joule, "energy_per_inference"))]),
+            (9, [(12, _family("All powers", units.Watt, "power")), (12, _family("Wake-up", units.Seconds, "wake_up"))]),
+            (9, [(12, _family("Latency", units.Seconds, "latency")), (12, _spread("Inference", "infer"))]),
             (8, [(12, _spread("Wake-up", "wake")), (12, _spread("Load", "load"))]),
             (10, [(24, _operating_points())]),
             (10, [(24, _others())]),
@@ -55,16 +58,18 @@ def _totals() -> list[tuple[int, Panel]]:
 
 
 def _power_over_rate() -> Panel:
-    text = f'SELECT "rate_hz", "value", "low", "high", "mode" FROM "kpi" WHERE {POWER_OVER_RATE} AND {AT_A_POINT} AND {OF_RUN}'
-    about = "Mean power of each operating point, and the ends of its 95 % interval, dashed."
-    return against("Power over rate", units.Watt, Query(text, table=True), x="rate_hz", x_unit=units.Hertz, apart=["mode"], about=about)
+    return _over_rate("Power over rate", units.Watt, POWER_OVER_RATE, POINT)
 
 
-def _bars(title: str, unit: str, family: str) -> Panel:
-    """family: what the ids of the figures begin with."""
-    columns = '"low", "value" - "low" AS "below", "high" - "value" AS "above"'
-    text = f'SELECT "at", "id", {columns} FROM "kpi" WHERE "id" =~ /^{family}\\./ AND {AT_A_POINT} AND {OF_RUN}'
-    return error_bars(title, unit, Query(text, table=True), about=INTERVAL)
+def _family(title: str, unit: str, family: str) -> Panel:
+    """family: what the ids of the figures begin with; each is a series of its own."""
+    return _over_rate(title, unit, f'"id" =~ /^{family}\\./', ["id", *POINT])
+
+
+def _over_rate(title: str, unit: str, which: str, apart: Sequence[str]) -> Panel:
+    columns = ", ".join(f'"{name}"' for name in ("rate_hz", "value", "low", "high", *apart))
+    text = f'SELECT {columns} FROM "kpi" WHERE {which} AND {AT_A_POINT} AND {OF_RUN}'
+    return against(title, unit, Query(text, table=True), x="rate_hz", x_unit=units.Hertz, apart=apart, about=INTERVAL)
 
 
 def _spread(title: str, kind: str) -> Panel:

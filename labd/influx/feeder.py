@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from labd.errors import NotFound, StoreError
 from labd.influx import points
-from labd.influx.held import Files, figures_of, files_of, of_run
+from labd.influx.held import Files, figures_of, files_of, of_run, phases_of
 from labd.influx.trace_points import Piece, TracePoints
 from labd.outbox.contract import Message, Outbox
 from labd.outbox.session import OutboxSession
@@ -64,6 +64,7 @@ class Feeder:
         self._reader = reader
         self._runs: dict[str, _Followed] = {}
         self._seen = -1  # last event that was looked at for its traces
+        self._phased: tuple[str, frozenset[str]] = "", frozenset()  # the run under way, and the captures whose phases were put
         self._arrived = catalogue.folder / ARRIVED
         self._kept = -1  # what stands in that file, as far as is known
 
@@ -98,11 +99,15 @@ class Feeder:
         return True
 
     async def figures(self, run_id: str) -> None:
-        """Of a run under way, on the way."""
+        """Of a run under way, on the way; and the phases of captures that have been analysed since the last time."""
+        run, told = self._phased if self._phased[0] == run_id else (run_id, frozenset[str]())
         body = await self._catalogue.read(partial(figures_of, self._bench, run_id, final=False))
-        if body:
-            now_ns = time.time_ns()
-            await self._outbox.change(lambda outbox: outbox.put([message("kpi", body, now_ns, now_ns)]))
+        phases = await self._catalogue.read(partial(phases_of, self._bench, run_id, without=told))
+        now_ns = time.time_ns()
+        messages = [message("figures", one, now_ns, now_ns) for one in (body, *phases.values()) if one]
+        if messages:
+            await self._outbox.change(lambda outbox: outbox.put(messages))
+        self._phased = run, told | phases.keys()
 
     async def traces(self) -> bool:
         """A few pieces of every run that is followed."""

@@ -28,12 +28,18 @@ class Files:
 
 def of_run(bench: str, run_id: str, catalogue: Catalogue) -> list[bytes]:
     """Final figures, and the phases that the analysis has found."""
-    found = [figures_of(bench, run_id, catalogue, final=True)]
-    for row in catalogue.captures.of(run_id):
-        windows = catalogue.captures.windows(run_id, row.key)
-        if windows and row.trace:
-            found.append(points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace)))
+    found = [figures_of(bench, run_id, catalogue, final=True), *phases_of(bench, run_id, catalogue, without=frozenset()).values()]
     return [body for body in found if body]
+
+
+def phases_of(bench: str, run_id: str, catalogue: Catalogue, *, without: frozenset[str]) -> dict[str, bytes]:
+    """Of each capture that has been analysed, by its key; they do not change when others have been. without: these captures."""
+    found: dict[str, bytes] = {}
+    for row in catalogue.captures.of(run_id):
+        windows = () if row.key in without or not row.trace else catalogue.captures.windows(run_id, row.key)
+        if windows:
+            found[row.key] = points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace))
+    return found
 
 
 def zeros_of(trace: Path) -> dict[int, int]:

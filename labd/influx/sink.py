@@ -170,7 +170,7 @@ class InfluxSink:
             pass
 
     async def _told(self) -> None:
-        """What the daemon says of itself, every ten seconds and at every change of what it does."""
+        """What the daemon says of itself, every ten seconds and at every change of what it does; energies every second while they grow."""
         means, energy_j, told_s = Means(), None, -ITSELF_S
         with (
             self._around.news.subscribe("influx itself", size=1) as news,  # newest wins: only that there is some matters
@@ -179,17 +179,20 @@ class InfluxSink:
             while True:
                 for item in feed.drained():
                     means.add(item)
-                energy_j = (means.taken() or {}).get("energy", energy_j)
+                taken = means.taken()
+                energy_j = (taken or {}).get("energy", energy_j)
+                capture = {"run": means.run_id, "capture": means.capture, "energy": energy_j, "run_energy": means.run_energy_j}
                 if news.drained() or time.monotonic() >= told_s + ITSELF_S:
                     told_s = time.monotonic()
-                    await self._say({"run": means.run_id, "capture": means.capture, "energy": energy_j})
+                    await self._say(await self._around.itself(), capture)
                     self._errors.pop("itself", None)
+                elif taken is not None:
+                    await self._say({}, capture)
                 await asyncio.sleep(LOOK_AT_ITSELF_S)
 
-    async def _say(self, capture: Mapping[str, Any]) -> None:
-        found = await self._around.itself()
+    async def _say(self, found: Mapping[str, Mapping[str, Any]], capture: Mapping[str, Any]) -> None:
         t_ns = time.time_ns()
-        body = points.of_itself("bench", {"bench": self._bench}, t_ns, {**found["bench"], **capture})
+        body = points.of_itself("bench", {"bench": self._bench}, t_ns, {**found.get("bench", {}), **capture})
         for sink, values in found.items():
             if sink != "bench":
                 body += points.of_itself("outbox", {"bench": self._bench, "sink": sink}, t_ns, values)

@@ -10,20 +10,26 @@ from labd.stream.feed import Feed, FeedBlock, FeedStart
 
 
 class Means:
-    """Of the capture under way. newest_t_ns: when the newest samples were handed over, 0 before the first."""
+    """Of the capture under way. newest_t_ns: when the newest samples were handed over, 0 before the first; run_energy_j: of all captures of
+    its run that were seen, up to the last `taken`."""
 
     def __init__(self) -> None:
         self.run_id = ""
         self.capture = ""
         self._blocks: list[FeedBlock] = []
-        self._energy_j = 0.0
+        self._energy_j = self._before_j = 0.0
         self.newest_t_ns = 0
+
+    @property
+    def run_energy_j(self) -> float:
+        return self._before_j + self._energy_j
 
     def add(self, item: Feed) -> None:
         match item:
             case FeedStart():
+                self.taken()  # what nobody has looked at yet
+                self._before_j = self.run_energy_j if item.run_id == self.run_id else 0.0
                 self.run_id, self.capture, self._energy_j = item.run_id, item.capture, 0.0
-                self._blocks = []
             case FeedBlock():
                 self._blocks.append(item)
                 self.newest_t_ns = item.t_ns

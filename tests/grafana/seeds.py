@@ -107,6 +107,7 @@ def health(bench: str, n: int) -> Iterator[Point]:
             "capture": f"capture {turn}",
             "plan": "sweep",
             "energy": 0.25 * turn + n,
+            "run_energy": 1.25 * turn + n,
             "queue_waiting": turn,
             "queue_paused": 0,
         }

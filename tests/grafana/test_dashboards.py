@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations
 from typing import Any
 
@@ -92,5 +93,41 @@ def test_annotations_end(name: str) -> None:
     annotations = {annotation["name"]: annotation["target"] for annotation in DASHBOARDS[name]["annotations"]["list"]}
     assert set(annotations) == {"Events", "Captures", "Phases", "Inferences"}
     for target in annotations.values():
-        assert (target["textColumn"], target["tagsColumn"], target["timeEndColumn"]) == ("text", "tags", "end")
+        measurement = re.search(r'FROM "(\w+)"', target["query"])
+        assert measurement is not None
+        selected = re.findall(r'"(\w+)"', target["query"].split(" FROM ")[0])
+        columns = ["Time", *(f"{measurement[1]}.{name}" for name in selected)]
+        assert shown(target, columns) == {"time": "Time", **{key: f"{measurement[1]}.{name}" for key, name in PARTS.items()}}
         assert target["fromAnnotations"]
+
+
+PARTS = {"text": "text", "tags": "tags", "end": "end", "title": "kind"}
+
+
+def shown(target: dict[str, Any], columns: list[str]) -> dict[str, str]:
+    """Which column of an answer becomes which part of an annotation, as Grafana chooses (its `transformAnnotationResponse`): the end and
+    the title by their whole names, text and tags by a part of them, and what nothing has chosen becomes the title."""
+    found: dict[str, str] = {"time": columns[0]}
+    for column in columns[1:]:
+        if column == target["timeEndColumn"]:
+            found["end"] = column
+        elif column == target["titleColumn"]:
+            found["title"] = column
+        elif target["tagsColumn"] in column:
+            found["tags"] = column
+        elif target["textColumn"] in column:
+            found["text"] = column
+        else:
+            found.setdefault("title", column)
+    return found
+
+
+def test_charts_of_one_figure_over_another_say_for_which_grafana_they_are_made(dashboard: dict[str, Any]) -> None:
+    """Without a version Grafana takes them for those of before 11.1, which it converts, and leaves nothing of."""
+    charts = [panel for panel in dashboard["panels"] if panel["type"] == "xychart"]
+    assert all(tuple(map(int, panel["pluginVersion"].split(".")[:2])) >= (11, 1) for panel in charts)
+
+
+def test_links_leave_the_time_to_the_dashboard_they_lead_to(dashboard: dict[str, Any]) -> None:
+    """Figures are stamped with their run's beginning, which five minutes of live power do not show."""
+    assert [link.get("keepTime", False) for link in dashboard["links"]] == [False]

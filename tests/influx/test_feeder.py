@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from labd.influx.trace_points import TracePoints
 from labd.outbox.contract import Caps, Outbox
 from labd.outbox.session import OutboxSession
 from labd.outbox.sqlite import OutboxDamaged
+from labd.records import Phase, Window
+from labd.store.catalogue import Catalogue
 from labd.store.trace import parquet_path, stream_path
 from labd.stream.session import InstrumentSession
 from tests.influx.lab import BLOCK, DT_NS, Lab, lab
@@ -166,8 +169,40 @@ async def test_every_message_says_when_what_it_tells_of_was(tmp_path: Path) -> N
             while await feeder.events() or await feeder.traces():
                 pass
         lent = await outbox.do(lambda box: box.lend(1000))
-    assert {one.message.address for one in lent} == {"kpi", "event", "span", "figures", "power"}
+    assert {one.message.address for one in lent} == {"event", "span", "figures", "power"}
     assert all(before_ns <= one.message.t_ns <= one.message.until_ns for one in lent)
+
+
+async def test_phases_come_with_the_figures_on_the_way_each_once_and_all_at_the_end(tmp_path: Path) -> None:
+    async with (
+        lab(tmp_path / "store") as found,
+        OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox,
+        feeding(found, outbox) as feeder,
+    ):
+        await found.begin(2)
+        seen: list[list[str]] = []
+        for order in range(2):
+            await found.capture(1)
+            window = Window(Phase.INFER, 0.01, 0.02, 1e-6, 1e-6, 0, 0)
+            await found.catalogue.do(partial(put_windows, found.run, found.key(order), [window]))
+            await feeder.figures(found.run)
+            seen.append(await phases(outbox))
+        await found.end()
+        while await feeder.events():
+            pass
+        seen.append(await phases(outbox))
+    assert seen == [["0"], ["1"], ["0", "1"]]
+
+
+def put_windows(run: str, key: str, windows: list[Window], catalogue: Catalogue) -> None:
+    catalogue.captures.put_windows(run, key, windows)
+
+
+async def phases(outbox: OutboxSession) -> list[str]:
+    """Captures of the inferences among what waits."""
+    lent = await outbox.do(lambda box: box.lend(1000))
+    spans = [point.tags for one in lent for point in read(one.message.body) if point.measurement == "span"]
+    return [tags["capture"][-1] for tags in spans if tags["kind"] == "infer"]
 
 
 async def test_of_a_run_that_goes_on_no_trace_stays_open_that_has_been_read(tmp_path: Path) -> None:
