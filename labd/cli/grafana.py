@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import enum
 import os
-import ssl
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from labd.cli.json_option import Json, print_json
+from labd.config.secret import authority
 from labd.daemon.opened import load_bench
 from labd.errors import FileError
 from labd.grafana import provisioning
 from labd.grafana.install import Grafana
-from labd.grafana.source import Source, data_source, filled_in, source_of
+from labd.grafana.source import Source, data_source, filled_in, source_of, wrong_url
 
 app = typer.Typer(no_args_is_help=True, help="Dashboards for Grafana.")
 
@@ -49,6 +50,7 @@ def init(
     for path in paths:
         print(path)
     print(f"\nstart Grafana with GF_PATHS_PROVISIONING={folder.absolute() / 'provisioning'} GF_DASHBOARDS_MIN_REFRESH_INTERVAL=500ms")
+    print("or, where it has provisioning files of its own, copy the two labd.yaml into its folders datasources and dashboards")
 
 
 @app.command("install")
@@ -64,16 +66,20 @@ def install(
     as_json: Json = False,
 ) -> None:
     """Install data source and dashboards into a running Grafana through its HTTP API; once more brings them up to date."""
-    if not os.environ.get(token_env):
-        raise FileError("labd grafana", "token-env", f"there is no environment variable {token_env}")
+    if wrong := wrong_url(url):
+        raise FileError("labd grafana", "url", wrong)
+    token = os.environ.get(token_env, "").strip()
+    if not re.fullmatch(r"[!-~]+", token):
+        text = "holds no token" if token_env in os.environ else "is not there"
+        raise FileError("labd grafana", "token-env", f"the environment variable {token_env} {text}")
     source = filled_in(data_source(_source(bench, api)), os.environ)
-    with Grafana(url, os.environ[token_env], verify=_authority(tls_ca)) as grafana:
+    with Grafana(url, token, verify=None if tls_ca is None else authority(tls_ca)) as grafana:
         done = grafana.install(source, keep=keep)
     if as_json:
         print_json(done)
         return
     for one in done:
-        print(f"{one.what}: {one.how}")
+        print(f"{one.what}: {one.how}{f' ({one.note})' if one.note else ''}")
 
 
 def _source(bench: Path | None, api: Api) -> Source:
@@ -82,11 +88,8 @@ def _source(bench: Path | None, api: Api) -> Source:
     influx = load_bench(bench).influx
     if influx is None:
         raise FileError(str(bench), "influx", "this table is required: it says where the data is")
-    return source_of(influx)
-
-
-def _authority(path: Path | None) -> ssl.SSLContext | None:
-    try:
-        return None if path is None else ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise FileError(str(path), "", f"is no PEM file of an authority: {error}") from error
+    if influx.tls_ca is None:
+        return source_of(influx)
+    path = bench.parent / influx.tls_ca
+    authority(path)
+    return source_of(influx, ca=path.read_text(encoding="utf-8"))

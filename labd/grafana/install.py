@@ -1,11 +1,12 @@
 """Data source, folder and dashboards into a running Grafana, through its HTTP API.
 
-Grafana's documentation, "HTTP API": "Data source", "Folder" and "Dashboard" (the `/api` ones, which Grafana 10 to 13 have), and "Other" for
+Grafana's documentation, "HTTP API": "Data source", "Folder" and "Dashboard" (the `/api` ones, which Grafana 11 to 13 have), and "Other" for
 `/api/health`.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from labd.errors import ServerRefused
 from labd.grafana.provisioning import FOLDER, dashboards
 from labd.grafana.source import NAME, UID
 
-OLDEST = 10
+OLDEST = (11, 1)
+LEAST_REFRESH = "5s"  # what a Grafana draws at most when nobody has told it otherwise
 TIMEOUT_S = 20.0
 MESSAGE = "installed by labd"
+SLOWER = f"drawn every {LEAST_REFRESH}; GF_DASHBOARDS_MIN_REFRESH_INTERVAL=500ms in Grafana's environment allows every second"
 WHY_412 = {
     "version-mismatch": "somebody has changed it since",
     "name-exists": "there is one already",
@@ -35,8 +38,11 @@ class GrafanaRefused(ServerRefused):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
+    """note: what somebody should know, else empty."""
+
     what: str
     how: How
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,10 @@ class Grafana:
     def _check_version(self) -> None:
         """A Grafana may hide its version; then it is tried."""
         answer = self._ask("GET", "/api/health", what="look at Grafana")
-        major = str(answer.body.get("version", "")).partition(".")[0]
-        if major.isdigit() and int(major) < OLDEST:
-            raise GrafanaRefused(f"{self._url} is Grafana {answer.body['version']}: the dashboards need Grafana {OLDEST} or newer")
+        version = re.match(r"(\d+)\.(\d+)", str(answer.body.get("version", "")))
+        if version is not None and (int(version[1]), int(version[2])) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise GrafanaRefused(f"{self._url} is Grafana {answer.body['version']}: the dashboards need Grafana {oldest} or newer")
 
     def _data_source(self, source: Mapping[str, Any]) -> Installed:
         what = f"data source {NAME}"
@@ -94,11 +101,21 @@ class Grafana:
 
     def _dashboard(self, dashboard: Mapping[str, Any], *, keep: bool) -> Installed:
         what = f"dashboard {dashboard['title']}"
-        body = {"dashboard": {**dashboard, "id": None}, "folderUid": FOLDER, "overwrite": not keep, "message": MESSAGE}
-        answer = self._ask("POST", "/api/dashboards/db", body, also=(412,) if keep else (), what=f"save the {what}")
-        if answer.status == 412:
+        if keep and self._ask("GET", f"/api/dashboards/uid/{dashboard['uid']}", also=(404,), what=f"look at the {what}").status == 200:
             return Installed(what, "kept")
-        return Installed(what, "created" if answer.body.get("version") == 1 else "updated")
+        answer = self._saved(dashboard, what)
+        note = ""
+        if answer.status == 400 and "refresh interval" in _words(answer.body):
+            answer, note = self._saved({**dashboard, "refresh": LEAST_REFRESH}, what), SLOWER
+        if answer.status == 400 and "provisioned" in _words(answer.body):  # from a file, which the API cannot change
+            return Installed(what, "kept")
+        if answer.status != 200:
+            raise GrafanaRefused(f"{self._url}: could not save the {what}: {_why(answer.status, answer.body)}")
+        return Installed(what, "created" if answer.body.get("version") == 1 else "updated", note)
+
+    def _saved(self, dashboard: Mapping[str, Any], what: str) -> _Answer:
+        body = {"dashboard": {**dashboard, "id": None}, "folderUid": FOLDER, "overwrite": True, "message": MESSAGE}
+        return self._ask("POST", "/api/dashboards/db", body, also=(400,), what=f"save the {what}")
 
     def _ask(self, method: str, path: str, body: Any = None, *, also: tuple[int, ...] = (), what: str) -> _Answer:
         """also: refusals that the caller understands. Raises GrafanaRefused for the others."""
@@ -110,6 +127,10 @@ class Grafana:
         if answer.status_code in also or (answer.status_code == 200 and said is not None):
             return _Answer(answer.status_code, said or {})
         raise GrafanaRefused(f"{self._url}: could not {what}: {_why(answer.status_code, said)}")
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    return str(said.get("message", "")).lower()
 
 
 def _said(answer: httpx.Response) -> Mapping[str, Any] | None:

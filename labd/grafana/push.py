@@ -29,7 +29,7 @@ TIMEOUT_S = 5.0
 DISK_S = 60.0
 WHY = {
     401: "the token is not one of this Grafana's, or it has expired",
-    403: "the token's service account may not push: it needs the role Admin",
+    403: "the token's service account may not push",
     404: "this URL has no Grafana Live: is it Grafana's own, with its sub-path?",
 }
 

@@ -22,10 +22,12 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass(slots=True)
 class FakeGrafana:
-    """failing: statuses that the next requests are answered with, whatever they ask. pushed: lines by stream."""
+    """failing: statuses that the next requests are answered with, whatever they ask. pushed: lines by stream. min_refresh_s: of its
+    settings; 5 s where nobody has set it."""
 
     url: str = ""
     version: str = "12.1.1"
+    min_refresh_s: float = 5.0
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -40,10 +42,10 @@ class FakeGrafana:
             return 200, {"database": "ok", "version": self.version, "commit": "abc"} if self.version else {"database": "ok"}
         if token not in (ADMIN, VIEWER):
             return 401, {"message": "Invalid API key"}
+        if path.startswith("/api/live/push/"):  # whoever is signed in may
+            return self._push(path.removeprefix("/api/live/push/"), body)
         if token == VIEWER and method != "GET":
             return 403, {"message": "You'll need additional permissions to perform this action."}
-        if path.startswith("/api/live/push/"):
-            return self._push(path.removeprefix("/api/live/push/"), body)
         try:
             given = json.loads(body) if body else {}
         except ValueError:
@@ -54,6 +56,7 @@ class FakeGrafana:
             ("POST", "/api/datasources", lambda: self._make_source(given)),
             ("GET", "/api/folders/(.+)", lambda uid: _found({"uid": uid} if uid in self.folders else None, "folder not found")),
             ("POST", "/api/folders", lambda: self._make_folder(given)),
+            ("GET", "/api/dashboards/uid/(.+)", lambda uid: _found(self.dashboards.get(uid), "Dashboard not found")),
             ("POST", "/api/dashboards/db", lambda: self._save(given)),
         ]
         for verb, pattern, act in routes:
@@ -103,7 +106,12 @@ class FakeGrafana:
             return 400, {"message": "uid too long, max 40 characters"}
         if dashboard.get("id") is not None or given.get("folderUid") not in self.folders:
             return 404, {"message": "dashboard or folder not found"}
+        refresh = re.fullmatch(r"(\d+)(ms|s|m)", dashboard.get("refresh") or "5m")
+        if refresh is None or int(refresh[1]) * {"ms": 1e-3, "s": 1, "m": 60}[refresh[2]] < self.min_refresh_s:
+            return 400, {"message": "Dashboard refresh interval is too low"}
         there = self.dashboards.get(uid)
+        if there is not None and there.get("provisioned"):
+            return 400, {"message": "Cannot save provisioned dashboard"}
         if there is not None and not given.get("overwrite") and dashboard.get("version") != there["version"]:
             return 412, {"message": "The dashboard has been changed by someone else", "status": "version-mismatch"}
         same = [own for own, one in self.dashboards.items() if one["title"] == dashboard["title"] and own != uid]

@@ -68,8 +68,20 @@ def test_the_example_names_every_variable_and_gives_no_password() -> None:
 
 
 def test_grafana_has_every_variable_that_its_provisioning_asks_for() -> None:
-    asked = set(re.findall(r"\$\{(\w+)\}", (FOLDER / "provisioning/datasources/labd.yaml").read_text("utf-8")))
+    asked = set(re.findall(r"\$(\w+)", (FOLDER / "provisioning/datasources/labd.yaml").read_text("utf-8")))
     assert asked <= set(SERVICES["grafana"]["environment"])
+
+
+def test_commands_in_the_container_find_the_store_that_is_served() -> None:
+    served = re.search(r'"--store", "([^"]+)"', (FOLDER / "Dockerfile").read_text("utf-8"))
+    assert served is not None
+    assert SERVICES["labd"]["environment"]["LABD_STORE"] == served[1]
+
+
+def test_the_database_takes_as_many_series_as_there_are() -> None:
+    """A run makes some hundreds; beyond a million points are refused by default."""
+    assert SERVICES["influxdb"]["environment"]["INFLUXDB_DATA_MAX_SERIES_PER_DATABASE"] == "0"
+    assert SERVICES["influxdb"]["environment"]["INFLUXDB_DATA_INDEX_VERSION"] == "tsi1"
 
 
 def test_the_bench_that_labd_serves_is_right(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "LABD_INFLUX_PASSWORD": "p$ss",
     "LABD_INFLUX_TOKEN": "t0ken",
 }
+PLACE = "https://influx.lab:8086/$$x"
 DASHBOARDS = {f"dashboard {title}" for title in ("Live bench", "Run", "Compare runs and boards", "Daemon health")}
 
 
@@ -37,8 +38,6 @@ class Table:
     api: str = "v1"
     database: str = "energy"
     username: str | None = None
-    password_env: str | None = None
-    token_env: str | None = None
 
 
 @pytest.fixture
@@ -63,6 +62,16 @@ def test_everything_is_made_and_the_next_time_brought_up_to_date(grafana: FakeGr
     assert {one["version"] for one in grafana.dashboards.values()} == {2}
 
 
+def test_a_grafana_that_draws_every_5_s_at_most_gets_dashboards_that_do_so_and_says_how_to_change_it(grafana: FakeGrafana) -> None:
+    notes = {one.what: one.note for one in install(grafana) if one.note}
+    assert set(notes) == {"dashboard Live bench"}
+    assert "GF_DASHBOARDS_MIN_REFRESH_INTERVAL=500ms" in notes["dashboard Live bench"]
+    assert grafana.dashboards["labd-live"]["refresh"] == "5s"
+    grafana.min_refresh_s = 0.5
+    assert not any(one.note for one in install(grafana))
+    assert grafana.dashboards["labd-live"]["refresh"] == "1s"
+
+
 def test_dashboards_that_are_there_can_be_left_as_they_are(grafana: FakeGrafana) -> None:
     install(grafana)
     grafana.dashboards["labd-live"]["title"] = "Mine"
@@ -70,6 +79,13 @@ def test_dashboards_that_are_there_can_be_left_as_they_are(grafana: FakeGrafana)
     kept = hows(install(grafana, keep=True))
     assert (kept["dashboard Live bench"], kept["dashboard Run"]) == ("kept", "created")
     assert grafana.dashboards["labd-live"]["title"] == "Mine"
+
+
+def test_dashboards_from_a_provisioning_file_are_left_to_it(grafana: FakeGrafana) -> None:
+    install(grafana)
+    for one in grafana.dashboards.values():
+        one["provisioned"] = True
+    assert {how for what, how in hows(install(grafana)).items() if what.startswith("dashboard")} == {"kept"}
 
 
 def test_a_data_source_from_a_provisioning_file_is_left_to_it(grafana: FakeGrafana) -> None:
@@ -118,8 +134,8 @@ def test_any_other_refusal_is_told_with_what_was_tried(grafana: FakeGrafana, sta
 
 
 def test_a_grafana_that_is_too_old_is_told_before_anything_is_changed(grafana: FakeGrafana) -> None:
-    grafana.version = "9.5.21"
-    with pytest.raises(GrafanaRefused, match=r"is Grafana 9\.5\.21: the dashboards need Grafana 10 or newer"):
+    grafana.version = "11.0.9"
+    with pytest.raises(GrafanaRefused, match=r"is Grafana 11\.0\.9: the dashboards need Grafana 11\.1 or newer"):
         install(grafana)
     assert (grafana.sources, grafana.folders) == ({}, {})
 
@@ -176,6 +192,30 @@ def test_a_variable_that_is_not_there_is_named(
     assert missing in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TOKEN", "gls\u00e9_secret", "TOKEN holds no token"),
+        ("LABD_INFLUX_URL", "not a url", "LABD_INFLUX_URL"),
+        ("LABD_INFLUX_PASSWORD", "", "LABD_INFLUX_PASSWORD"),
+        ("URL", "http://me:pass-word@127.0.0.1:9", "a password in a URL ends up in logs"),
+        ("URL", "127.0.0.1:3000", "expected a URL"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_is_asked(
+    name: str, value: str, words: str, grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {**ENVIRONMENT, "TOKEN": ADMIN, "URL": grafana.url, name: value}
+    for variable, text in given.items():
+        monkeypatch.setenv(variable, text)
+    assert run_command(["grafana", "install", "--url", given["URL"], "--token-env", "TOKEN"]) == FileError.exit_code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "secret" not in said
+    assert "pass-word" not in said
+    assert not grafana.sources
+
+
 def test_init_writes_a_folder_that_names_its_own_dashboards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "of $lab"
     assert run_command(["grafana", "init", str(folder)]) == 0
@@ -197,14 +237,26 @@ def test_the_shipped_provisioning_is_what_init_writes() -> None:
 @pytest.mark.parametrize(
     ("table", "source"),
     [
-        (Table(), Source("https://influx.lab:8086/$$x", "energy", "", "")),
-        (Table(username="me", password_env="PW"), Source("https://influx.lab:8086/$$x", "energy", "me", "${PW}")),
-        (Table(api="v2", token_env="TK"), Source("https://influx.lab:8086/$$x", "energy", "", "", "${TK}")),
-        (Table(api="v2"), Source("https://influx.lab:8086/$$x", "energy", "", "", "${LABD_INFLUX_TOKEN}")),
+        (Table(), Source(PLACE, "energy", "", "")),
+        (Table(username="writer"), Source(PLACE, "energy", "$LABD_INFLUX_USER", "$LABD_INFLUX_PASSWORD")),
+        (Table(api="v2"), Source(PLACE, "energy", "", "", "$LABD_INFLUX_TOKEN")),
     ],
 )
-def test_the_data_source_is_what_the_bench_file_says(table: Table, source: Source) -> None:
+def test_the_data_source_is_where_the_bench_file_says_and_reads_with_an_account_of_its_own(table: Table, source: Source) -> None:
     assert source_of(table) == source
     (written,) = yaml.safe_load(provisioning.data_sources(source))["datasources"]
     assert written == {**data_source(source), "editable": False}
-    assert filled_in(written, {"PW": "p", "TK": "t", "LABD_INFLUX_TOKEN": "t"})["url"] == table.url
+    assert filled_in(written, ENVIRONMENT)["url"] == table.url
+
+
+def test_an_authority_of_its_own_is_given_to_grafana_too() -> None:
+    source = source_of(Table(), ca="-----BEGIN CERTIFICATE-----\nMII$\n")
+    (written,) = yaml.safe_load(provisioning.data_sources(source))["datasources"]
+    assert written["jsonData"]["tlsAuthWithCACert"] is True
+    assert filled_in(written, {})["secureJsonData"] == {"tlsCACert": "-----BEGIN CERTIFICATE-----\nMII$\n"}
+
+
+def test_no_text_is_expanded_twice_by_grafana() -> None:
+    """`${NAME}` is: a password loses what follows a dollar sign in it."""
+    for source in (Source(), Source.with_token()):
+        assert "${" not in provisioning.data_sources(source)
