@@ -28,7 +28,8 @@ class Linear:
         step = round_step((self.high - self.low) / max(about, 1))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [k * step for k in range(first, last + 1)]
+        slack = 1e-6 * (self.high - self.low)  # far from zero a number has no digits left for more
+        return [v for v in (k * step for k in range(first, last + 1)) if self.low - slack <= v <= self.high + slack]
 
 
 @dataclass(frozen=True, slots=True)

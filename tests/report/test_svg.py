@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labd.report import axes, svg
@@ -37,6 +37,7 @@ def test_spread_labels_stay_inside_and_keep_their_order(wanted: list[float], gap
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 10))
+@example(879609.9999999999, 1e-06, 6)
 def test_linear_ticks_are_few_and_inside(low: float, width: float, about: int) -> None:
     scale = axes.Linear(low, low + width, 0, 100)
     ticks = scale.ticks(about)
