@@ -114,17 +114,20 @@ def _begins(stretch: NDArray[np.int32], index: NDArray[np.int64]) -> NDArray[np.
 
 
 def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-    """Number, sum, lowest and highest of the valid samples of each bucket; what most channels need first: no null, no NaN."""
+    """Number, sum, lowest and highest of the valid samples of each bucket; what most channels need first: no null, no NaN.
+
+    Sums are those of at most BASE samples, for the eye: in single precision they cost a third, and are off by less than a pixel.
+    """
     if column.null_count == len(column):
         nothing = np.full(len(at), np.nan, np.float32)
         return np.zeros(len(at), np.int64), np.zeros(len(at)), nothing, nothing
     values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
-        total = np.add.reduceat(values.astype(np.float64), at)
+        total = np.add.reduceat(values, at).astype(np.float64)
         if not np.isnan(total).any():
             return length, total, np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
         valid = ~np.isnan(values)
-        total = np.add.reduceat(np.where(valid, values, 0).astype(np.float64), at)
+        total = np.add.reduceat(np.where(valid, values, np.float32(0)), at).astype(np.float64)
     return np.add.reduceat(valid.astype(np.int64), at), total, np.fmin.reduceat(values, at), np.fmax.reduceat(values, at)
 
 
