@@ -10,6 +10,7 @@ from influxdb_client.client.write.point import Point
 from benchmarks.ratios.figures import Ratio, compare
 from labd.influx.lines import encode
 from labd.influx.summaries import Columns, summarised
+from labd.store.scratch import Scratch
 
 POINTS = 5000  # as many as the sink writes at once
 PER_BUCKET = 20
@@ -27,7 +28,7 @@ def line_protocol() -> list[Ratio]:
     rng = np.random.default_rng(5)
     current = rng.normal(0.01, 1e-3, POINTS * PER_BUCKET).astype(np.float32)
     voltage = rng.normal(3.0, 1e-4, POINTS * PER_BUCKET).astype(np.float32)
-    fields = summarised([{"current": current, "voltage": voltage}], PER_BUCKET, DT_S)
+    fields = summarised([{"current": current, "voltage": voltage}], PER_BUCKET, DT_S, Scratch())
     fields["length"] = fields["n"] * DT_S
     t_ns = T0_NS + np.arange(POINTS, dtype=np.int64) * round(PER_BUCKET * DT_S * 1e9)
     tags = {name: value.replace("\\", "") for name, value in TAGS.items()}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from labd.store.scratch import Scratch
 
 Columns = dict[str, NDArray[Any]]
 _Figures = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]
@@ -17,8 +20,8 @@ def samples_per_bucket(rate_hz: float, dt_ns: int) -> int:
     return max(1, round(1e9 / (rate_hz * dt_ns)))
 
 
-def summarised(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int, dt_s: float) -> Columns:
-    """Fields of the buckets of contiguous samples, which come in parts of whole buckets; the last bucket of all holds what is left.
+def summarised(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int, dt_s: float, scratch: Scratch) -> Columns:
+    """Fields of the buckets of contiguous samples; the last bucket of all holds what is left.
 
     parts: current (A), voltage (V), float32 [n], NaN where over-range; voltage may be lacking. n: valid samples of a bucket, int64;
     NaN and infinity are none.
@@ -26,9 +29,15 @@ def summarised(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int, dt_
     Sums are in double precision, of one bucket and always in the same order: the same to the bit however the samples come.
     """
     found: dict[str, list[_Figures]] = {}
-    for rows in _with_power(_rows(parts, per_bucket)):
-        for name, values in rows.items():
-            found.setdefault(name, []).append(_of(values))
+    with np.errstate(invalid="ignore"):  # infinities: nothing times one, and sums of both signs
+        for rows in _rows(_in_buckets(parts, per_bucket), per_bucket):
+            current = scratch.double("current", rows["current"])
+            found.setdefault("current", []).append(_of(rows["current"], current))
+            if "voltage" in rows:
+                voltage = scratch.double("voltage", rows["voltage"])
+                found.setdefault("voltage", []).append(_of(rows["voltage"], voltage))
+                power = np.multiply(voltage, current, out=voltage)  # exact, as both were in single precision
+                found.setdefault("power", []).append(_of(power, power))
     fields: Columns = {}
     for name, pieces in found.items():
         low, high, total, valid = (np.concatenate([piece[k] for piece in pieces]) for k in range(4))
@@ -42,40 +51,45 @@ def summarised(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int, dt_
     return fields
 
 
+def _in_buckets(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The same samples in parts of whole buckets but for the last; only what lies across the border of two parts is copied."""
+    left: list[Mapping[str, NDArray[Any]]] = []
+    have = 0  # samples left
+    for part in parts:
+        length = len(part["current"])
+        across = min(length, -have % per_bucket)
+        if have:
+            left.append({name: values[:across] for name, values in part.items()})
+            have += across
+            if have < per_bucket:
+                continue
+            yield _joined(left)
+        whole = across + (length - across) // per_bucket * per_bucket
+        if across < whole:
+            yield {name: values[across:whole] for name, values in part.items()}
+        left, have = [{name: values[whole:] for name, values in part.items()}], length - whole
+    if have:
+        yield _joined(left)
+
+
+def _joined(pieces: list[Mapping[str, NDArray[Any]]]) -> Mapping[str, NDArray[Any]]:
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
 def _rows(parts: Iterable[Mapping[str, NDArray[Any]]], per_bucket: int) -> Iterator[Columns]:
     """Columns with one row a bucket."""
     for part in parts:
-        length = len(part["current"])
-        whole = length - length % per_bucket
-        channels = [(name, part[name]) for name in ("current", "voltage") if name in part]
-        if whole:
-            yield {name: values[:whole].reshape(-1, per_bucket) for name, values in channels}
-        if whole < length:
-            yield {name: values[whole:].reshape(1, -1) for name, values in channels}
+        row = min(per_bucket, len(part["current"]))
+        yield {name: part[name].reshape(-1, row) for name in ("current", "voltage") if name in part}
 
 
-def _with_power(rows: Iterable[Columns]) -> Iterator[Columns]:
-    """The product in double precision, where single by single is exact; in memory that serves for all of them."""
-    scratch = np.empty(0)
-    for columns in rows:
-        if "voltage" in columns:
-            voltage = columns["voltage"]
-            if len(scratch) < voltage.size:
-                scratch = np.empty(voltage.size)
-            power = scratch[: voltage.size].reshape(voltage.shape)
-            with np.errstate(invalid="ignore"):  # nothing times infinity
-                np.multiply(voltage, columns["current"], out=power, dtype=np.float64)
-            columns["power"] = power
-        yield columns
-
-
-def _of(values: NDArray[Any]) -> _Figures:
-    """Lowest, highest, sum and number of the valid values of each row."""
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        total = values.sum(axis=1, dtype=np.float64)
-    if np.isfinite(total).all():
-        return values.min(axis=1), values.max(axis=1), total, np.full(len(values), values.shape[1], np.int64)
+def _of(values: NDArray[Any], exact: NDArray[np.float64]) -> _Figures:
+    """Lowest, highest, sum and number of the valid values of each row. exact: the values in double precision."""
+    total = np.add.reduce(exact, axis=1)
+    if math.isfinite(np.add.reduce(total)):  # what most samples are: none of them NaN or infinite
+        low, high = np.minimum.reduce(values, axis=1), np.maximum.reduce(values, axis=1)
+        return low, high, total, np.full(len(values), values.shape[1], np.int64)
     good = np.isfinite(values)
-    total = np.where(good, values, 0.0).sum(axis=1, dtype=np.float64)
+    total = np.where(good, exact, 0.0).sum(axis=1)
     valid = np.where(good, values, np.nan)
     return np.fmin.reduce(valid, axis=1), np.fmax.reduce(valid, axis=1), total, good.sum(axis=1, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ import numpy as np
 
 from labd.influx.lines import encode
 from labd.influx.summaries import Columns, samples_per_bucket, summarised
+from labd.store.scratch import Scratch
 from labd.store.trace import StretchFacts, parquet_path
+from labd.store.trace_window import Columns as Samples
 from labd.store.trace_window import TraceParts, open_parts
 
 MEASUREMENT = "power"
 MOST_BUCKETS = 5000  # in one piece
 MOST_SAMPLES = 1 << 22  # read for one piece
-AT_ONCE = 1 << 16  # samples: with all that is made of them they fit into a processor's cache
+AT_ONCE = 1 << 18  # samples: what is made of them fits into a processor's cache, and calls cost little beside them
 INDEX_BITS = 40  # of a place: samples in a stretch; the bits above count stretches
 ATTEMPT = re.compile(r"^\d+-.*?(?:-(\d+))?$")
 
@@ -40,6 +42,7 @@ class TracePoints:
     def __init__(self, path: Path, *, bench: str, board: str, rate_hz: float) -> None:
         """bench, board: their names. Raises NotFound, StoreError."""
         self._path = path
+        self._scratch = Scratch()
         self._parts: TraceParts = open_parts(path)
         self._per_bucket = samples_per_bucket(rate_hz, self._parts.dt_ns)
         self._tags = tags_of(self._parts.capture, bench=bench, board=board, attempt=attempt_of(path))
@@ -77,9 +80,15 @@ class TracePoints:
         return Piece(body, len(t_ns), int(t_ns[0]), int(t_ns[-1]), (facts.number << INDEX_BITS) | stop)
 
     def _fields(self, stretch: int, start: int, stop: int) -> Columns:
-        step, dt_s = max(1, AT_ONCE // self._per_bucket) * self._per_bucket, self._parts.dt_ns * 1e-9
-        spans = ((at, min(stop, at + step)) for at in range(start, stop, step))
-        return summarised((self._parts.columns(stretch, *span) for span in spans), self._per_bucket, dt_s)
+        dt_s = self._parts.dt_ns * 1e-9
+        step = max(1, AT_ONCE // self._per_bucket) * self._per_bucket
+        return summarised(_in_small(self._parts.pieces(stretch, start, stop), step), self._per_bucket, dt_s, self._scratch)
+
+
+def _in_small(pieces: Iterable[Samples], step: int) -> Iterator[Samples]:
+    for piece in pieces:
+        for at in range(0, len(piece["current"]), step):
+            yield {name: values[at : at + step] for name, values in piece.items()}
 
 
 def tags_of(capture: Mapping[str, Any], *, bench: str, board: str, attempt: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Mergeable form of a level; valid counts the samples that are neither null nor NaN, by channel."""
+    """Mergeable form of a level; valid counts the samples that are neither null nor NaN. By channel, of those that have samples."""
 
     stretch: NDArray[np.int32]
     first: NDArray[np.int64]
@@ -98,48 +99,60 @@ _SCHEMA = pa.schema(
 def _first_level(batch: pa.RecordBatch) -> _Sums:
     """Buckets of BASE samples; a batch may begin and end within one."""
     stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
-    at = _begins(stretch, index)
-    length = np.diff(at, append=len(batch))
-    found = {name: _channel(batch.column(name), at, length) for name in CHANNELS}
+    edges = _edges(stretch, index)
+    at, length = edges[:-1], edges[1:] - edges[:-1]
+    first = index[at]
+    first[0] -= first[0] % BASE
+    columns = {name: batch.column(name) for name in CHANNELS}
+    with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
+        found = {name: _channel(column, at, length) for name, column in columns.items() if column.null_count < len(column)}
     valid, total, low, high = ({name: sums[k] for name, sums in found.items()} for k in range(4))
-    return _Sums(stretch[at], index[at] // BASE * BASE, length, valid, total, low, high)
+    return _Sums(stretch[at], first, length, valid, total, low, high)
 
 
-def _begins(stretch: NDArray[np.int32], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows at which a bucket begins. Stretches ascend, and the samples of one have no gaps."""
+def _edges(stretch: NDArray[np.int32], index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows at which a bucket begins, and the end. Stretches ascend, and the samples of one have no gaps."""
     if stretch[0] == stretch[-1]:
-        return np.concatenate(([0], np.arange(BASE - index[0] % BASE, len(index), BASE)))
-    new = (index[1:] % BASE == 0) | (np.diff(stretch) != 0)
-    return np.concatenate(([0], np.flatnonzero(new) + 1))
+        inner = np.arange(BASE - index[0] % BASE, len(index), BASE)
+    else:
+        inner = np.flatnonzero((index[1:] % BASE == 0) | (np.diff(stretch) != 0)) + 1
+    return np.concatenate(([0], inner, [len(index)]))
 
 
 def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
     """Number, sum, lowest and highest of the valid samples of each bucket; what most channels need first: no null, no NaN.
 
-    Sums are those of at most BASE samples, for the eye: in single precision they cost a third, and are off by less than a pixel.
+    A sum of at most BASE samples is made in single precision, in which they are: pairwise (numpy), it is off by a few of their roundings.
+    In double precision it would cost three times as much, of what every sample has to afford, for means that are only looked at.
     """
-    if column.null_count == len(column):
-        nothing = np.full(len(at), np.nan, np.float32)
-        return np.zeros(len(at), np.int64), np.zeros(len(at)), nothing, nothing
     values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
-        total = np.add.reduceat(values, at).astype(np.float64)
-        if not np.isnan(total).any():
-            return length, total, np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
-        valid = ~np.isnan(values)
-        total = np.add.reduceat(np.where(valid, values, np.float32(0)), at).astype(np.float64)
-    return np.add.reduceat(valid.astype(np.int64), at), total, np.fmin.reduceat(values, at), np.fmax.reduceat(values, at)
+    total = np.add.reduceat(values, at)
+    if not math.isnan(np.add.reduce(total)):
+        return length, total.astype(np.float64), np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
+    valid = ~np.isnan(values)
+    total = np.add.reduceat(np.where(valid, values, np.float32(0)), at)
+    number = np.add.reduceat(valid.astype(np.int64), at)
+    return number, total.astype(np.float64), np.fmin.reduceat(values, at), np.fmax.reduceat(values, at)
 
 
 def _joined(pieces: list[_Sums]) -> _Sums:
+    """A channel that only some pieces have has no valid sample in the others."""
+    names = [name for name in CHANNELS if any(name in piece.valid for piece in pieces)]
+
+    def each(of: str, missing: float, kind: type[np.generic]) -> dict[str, NDArray[Any]]:
+        return {
+            name: np.concatenate([getattr(piece, of).get(name, np.full(len(piece.first), missing, kind)) for piece in pieces])
+            for name in names
+        }
+
     return _Sums(
         stretch=np.concatenate([piece.stretch for piece in pieces]),
         first=np.concatenate([piece.first for piece in pieces]),
         length=np.concatenate([piece.length for piece in pieces]),
-        valid={name: np.concatenate([piece.valid[name] for piece in pieces]) for name in CHANNELS},
-        total={name: np.concatenate([piece.total[name] for piece in pieces]) for name in CHANNELS},
-        low={name: np.concatenate([piece.low[name] for piece in pieces]) for name in CHANNELS},
-        high={name: np.concatenate([piece.high[name] for piece in pieces]) for name in CHANNELS},
+        valid=each("valid", 0, np.int64),
+        total=each("total", 0, np.float64),
+        low=each("low", np.nan, np.float32),
+        high=each("high", np.nan, np.float32),
     )
 
 
@@ -163,9 +176,10 @@ def _merged(sums: _Sums, size: int) -> _Sums:
 
 def _buckets(sums: _Sums, size: int) -> Buckets:
     mean = {name: np.full(len(sums.first), np.nan) for name in CHANNELS}
-    for name in CHANNELS:
-        np.divide(sums.total[name], sums.valid[name], out=mean[name], where=sums.valid[name] > 0)
-    return Buckets(size, sums.stretch, sums.first, sums.length, sums.low, sums.high, mean)
+    low, high = ({name: np.full(len(sums.first), np.nan, np.float32) for name in CHANNELS if name not in sums.valid} for _ in range(2))
+    for name, valid in sums.valid.items():
+        np.divide(sums.total[name], valid, out=mean[name], where=valid > 0)
+    return Buckets(size, sums.stretch, sums.first, sums.length, sums.low | low, sums.high | high, mean)
 
 
 def _table(level: Buckets) -> pa.Table:

@@ -35,8 +35,8 @@ class TraceParts(Protocol):
 
     def stretches(self) -> Sequence[StretchFacts]: ...
 
-    def columns(self, stretch: int, start: int, stop: int) -> Columns:
-        """Samples start to stop of a stretch, the channels that it has; bounds are within the stretch."""
+    def pieces(self, stretch: int, start: int, stop: int) -> Iterator[Columns]:
+        """Samples start to stop of a stretch, the channels that it has, in the pieces in which they lie; bounds are within the stretch."""
 
 
 def open_parts(path: Path) -> TraceParts:
@@ -48,11 +48,19 @@ def open_parts(path: Path) -> TraceParts:
     raise NotFound(f"{parquet_path(path)}: no such trace")
 
 
+def columns(parts: TraceParts, stretch: int, start: int, stop: int) -> Columns:
+    """Samples start to stop of a stretch, in one piece."""
+    pieces = list(parts.pieces(stretch, start, stop))
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}
+
+
 def in_chunks(parts: TraceParts, stretch: int, start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, Columns]]:
     """(index of the first sample, columns) a chunk; chunks begin at multiples of `size` but for the first."""
     while start < stop:
         end = min(stop, (start // size + 1) * size)
-        yield start, parts.columns(stretch, start, end)
+        yield start, columns(parts, stretch, start, end)
         start = end
 
 
@@ -80,15 +88,13 @@ class _Finished:
     def stretches(self) -> Sequence[StretchFacts]:
         return self._stretches
 
-    def columns(self, stretch: int, start: int, stop: int) -> Columns:
+    def pieces(self, stretch: int, start: int, stop: int) -> Iterator[Columns]:
         first, last = int(self._rows[stretch]) + start, int(self._rows[stretch]) + stop
-        pieces: list[Columns] = []
         group = bisect_right(self._groups.tolist(), first) - 1
         while first < last:
             base, end = int(self._groups[group]), min(last, int(self._groups[group + 1]))
-            pieces.append({name: column[first - base : end - base] for name, column in self._group(group).items()})
+            yield {name: column[first - base : end - base] for name, column in self._group(group).items()}
             first, group = end, group + 1
-        return _concatenated(pieces)
 
     def _group(self, number: int) -> Columns:
         if number not in self._kept:
@@ -113,10 +119,8 @@ class _Growing:
         self._path = path
         self._facts: list[StretchFacts] = []
         self._blocks: dict[int, list[tuple[int, int, int, int]]] = {}  # stretch -> (first, length, offset, size), ascending
-        self._seen = pa.py_buffer(b"")
-        self._head = self._seen
-        self._schema = pa.schema([])
-        self._offset = 0
+        self._seen = _Seen()
+        self._reader: pa.ipc.RecordBatchStreamReader | None = None
         self._kept: tuple[int, pa.RecordBatch] | None = None
         self.dt_ns = 0
         self.capture: Mapping[str, Any] = {}
@@ -126,76 +130,71 @@ class _Growing:
         self._look()
         return self._facts
 
-    def columns(self, stretch: int, start: int, stop: int) -> Columns:
+    def pieces(self, stretch: int, start: int, stop: int) -> Iterator[Columns]:
         blocks = self._blocks.get(stretch, [])
         at = max(0, bisect_right(blocks, start, key=itemgetter(0)) - 1)
-        pieces: list[Columns] = []
         for first, length, offset, size in blocks[at:]:
             if first >= stop:
                 break
             batch = self._decoded(offset, size)
             low, high = max(start - first, 0), min(stop - first, length)
-            pieces.append({name: _plain(batch.column(name))[low:high] for name in batch.schema.names})
-        return _concatenated(pieces)
+            yield {name: _plain(batch.column(name))[low:high] for name in batch.schema.names}
 
     def _decoded(self, offset: int, size: int) -> pa.RecordBatch:
         """Who reads on in small steps asks for a block several times."""
         if self._kept is None or self._kept[0] != offset:
-            message = pa.ipc.read_message(self._seen.slice(offset, size))
-            self._kept = offset, pa.ipc.read_record_batch(message, self._schema)
+            assert self._reader is not None
+            message = pa.ipc.read_message(self._seen.buffer.slice(offset, size))
+            self._kept = offset, pa.ipc.read_record_batch(message, self._reader.schema)
         return self._kept[1]
 
     def _look(self) -> None:
         """Raises StoreError where not even the head is whole."""
         try:
             with pa.memory_map(str(self._path)) as whole:
-                self._seen = whole.read_buffer()  # stays mapped as long as it is used
-            if not len(self._head):
+                self._seen.buffer = whole.read_buffer()  # stays mapped as long as it is used
+            if self._reader is None:
                 self._read_head()
-            while (size := _message_size(self._seen, self._offset)) is not None:
-                batch, facts = self._batch(self._offset, size)
-                if batch is None or facts is None:
-                    return
-                self._blocks.setdefault(facts.stretch, []).append((facts.first, facts.length, self._offset, size))
-                gather(self._facts, facts)
-                self._offset += size
+            while (size := _message_size(self._seen.buffer, self._seen.offset)) is not None:
+                self._index(self._seen.offset, size)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-            if not len(self._head):
+            if self._reader is None:
                 raise StoreError(f"{self._path}: not a readable trace of labd's: {error}") from error
 
     def _read_head(self) -> None:
-        size = _message_size(self._seen, 0)
-        if size is None:
+        if _message_size(self._seen.buffer, 0) is None:
             raise ValueError("its head is not whole")
-        head = self._seen.slice(0, size)
-        self._schema = pa.ipc.open_stream(head).schema
-        facts = head_of(self._schema, complete=False)
+        reader = pa.ipc.open_stream(self._seen)
+        facts = head_of(reader.schema, complete=False)
         self.dt_ns, self.capture = facts.dt_ns, facts.capture
-        self._head, self._offset = head, size
+        self._reader = reader
 
-    def _batch(self, offset: int, size: int) -> tuple[pa.RecordBatch | None, BlockFacts | None]:
-        """One block, behind the stream's head so that a stock reader takes it."""
-        behind = _Joined(self._head, self._seen.slice(offset, size))
+    def _index(self, offset: int, size: int) -> None:
+        """One more block. What cannot be read is the end, and is tried again at the next look."""
+        assert self._reader is not None
         try:
-            batch, metadata = pa.ipc.open_stream(behind).read_next_batch_with_custom_metadata()
-        except StopIteration:
-            return None, None
-        return batch, BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+            _, metadata = self._reader.read_next_batch_with_custom_metadata()
+            facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+        except Exception:
+            self._seen.offset = offset
+            raise
+        self._blocks.setdefault(facts.stretch, []).append((facts.first, facts.length, offset, size))
+        gather(self._facts, facts)
 
 
-class _Joined:
-    """Pieces of memory as one file, which pyarrow reads without a copy."""
+class _Seen:
+    """What of a stream has been seen, as a file that goes on: one reader serves it for good, and reads it where it lies."""
 
     closed = False
 
-    def __init__(self, *parts: pa.Buffer) -> None:
-        self._parts = list(parts)
+    def __init__(self) -> None:
+        self.buffer = pa.py_buffer(b"")
+        self.offset = 0
 
     def read(self, size: int) -> pa.Buffer:
-        """What a piece still has, at most `size` bytes; pyarrow asks for no more than a message has."""
-        while len(self._parts) > 1 and not len(self._parts[0]):
-            self._parts.pop(0)
-        found, self._parts[0] = self._parts[0].slice(0, size), self._parts[0].slice(min(size, len(self._parts[0])))
+        """A reader of streams asks for no more than the message has that comes next."""
+        found = self.buffer.slice(self.offset, size)
+        self.offset += found.size
         return found
 
 
@@ -220,9 +219,3 @@ def _plain(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
         column = column.combine_chunks()
     found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return found
-
-
-def _concatenated(pieces: list[Columns]) -> Columns:
-    if len(pieces) == 1:
-        return pieces[0]
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}

@@ -18,7 +18,7 @@ from tests.influx.lab import SAID, Lab, sinking
 from tests.influx.test_sink import until
 
 FILE = FIXTURES / "benches/demo.toml"
-OF_THE_CAPTURE = {"run", "capture", "energy"}  # which the sink adds
+OF_THE_CAPTURE = {"run", "capture", "energy", "run_energy"}  # which the sink adds
 
 
 async def test_it_is_what_the_reference_says(tmp_path: Path) -> None:

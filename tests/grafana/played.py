@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from labd.records import KpiRecord, Mode, OperatingPoint, Phase, Provenance, Window
@@ -98,7 +99,8 @@ async def _run(found: Lab, outbox: Path) -> None:
             await found.tell(NewsKind.NOTICE, 'say "half way", \\ or so', found.key(order))
             await found.figures(_figures(found.points[: order + 1]))
             await _until(outbox, found.run, "kpi")
-    await _until(outbox, found.run, "bench", "energy")
+    energy_j = (await found.catalogue.read(partial(_kept, found.run))).account.energy_j
+    await _until(outbox, found.run, "bench", "run_energy", pytest.approx(energy_j, rel=1e-6))
     await found.end(_figures(found.points))
     await _until(outbox, found.run, "kpi", "final", 1)
 

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from labd.influx.summaries import samples_per_bucket, summarised
+from labd.store.scratch import Scratch
 
 AMPERES = st.one_of(st.floats(2**-30, 1.0, width=32), st.sampled_from([float("nan"), float("inf"), float("-inf")]))
 
@@ -22,7 +23,7 @@ def samples(values: list[float]) -> dict[str, NDArray[np.float32]]:
 @given(st.lists(AMPERES, min_size=1, max_size=60), st.integers(1, 13))
 def test_a_bucket_is_what_its_samples_are(values: list[float], per_bucket: int) -> None:
     columns, dt_s = samples(values), 1e-3
-    found = summarised([columns], per_bucket, dt_s)
+    found = summarised([columns], per_bucket, dt_s, Scratch())
     for k in range(-(-len(values) // per_bucket)):
         part = columns["current"][k * per_bucket : (k + 1) * per_bucket].astype(np.float64)
         good = part[np.isfinite(part)]
@@ -38,16 +39,16 @@ def test_a_bucket_is_what_its_samples_are(values: list[float], per_bucket: int) 
 
 @given(st.lists(AMPERES, min_size=1, max_size=300), st.integers(1, 40), st.integers(1, 5))
 def test_whole_buckets_are_the_same_to_the_bit_however_many_come_at_once(values: list[float], per_bucket: int, at_once: int) -> None:
-    whole = summarised([samples(values)], per_bucket, 1e-3)
+    whole = summarised([samples(values)], per_bucket, 1e-3, Scratch())
     size = per_bucket * at_once
-    parts = summarised((samples(values[k : k + size]) for k in range(0, len(values), size)), per_bucket, 1e-3)
+    parts = summarised((samples(values[k : k + size]) for k in range(0, len(values), size)), per_bucket, 1e-3, Scratch())
     assert whole.keys() == parts.keys()
     for name, column in whole.items():
         assert np.array_equal(parts[name], column, equal_nan=True)
 
 
 def test_without_voltage_there_is_no_power() -> None:
-    found = summarised([{"current": np.ones(4, np.float32)}], 2, 0.5)
+    found = summarised([{"current": np.ones(4, np.float32)}], 2, 0.5, Scratch())
     assert "power" not in found
     assert "energy" not in found
     assert found["charge"].tolist() == [1.0, 1.0]

@@ -346,8 +346,10 @@ def test_the_pyramid_agrees_with_a_direct_reduction(tmp_path: Path) -> None:
     for level in levels:
         for stretch, values in enumerate(columns):
             rows = level.stretch == stretch
-            got = np.column_stack([level.low["current"][rows], level.high["current"][rows], level.mean["current"][rows]])
-            np.testing.assert_allclose(got, _reference(values, level.size), rtol=1e-12)
+            low, high, mean = zip(*_reference(values, level.size), strict=True)
+            assert (level.low["current"][rows] == low).all()
+            assert (level.high["current"][rows] == high).all()
+            np.testing.assert_allclose(level.mean["current"][rows], mean, rtol=0, atol=1e-6)  # sums of 256 in single precision
             assert level.length[rows].sum() == len(values)
         assert np.isnan(level.mean["voltage"]).all()
 

@@ -9,7 +9,7 @@ import pytest
 
 from labd.errors import NotFound, StoreError
 from labd.store.trace import stream_path
-from labd.store.trace_window import open_parts
+from labd.store.trace_window import columns, open_parts
 from labd.store.trace_writer import TraceWriter
 from labd_instruments.block import Block
 
@@ -32,7 +32,7 @@ def test_what_was_seen_of_a_stream_stays_readable_when_it_has_become_a_file(tmp_
         parts = open_parts(path)
     assert not parts.complete
     (facts,) = parts.stretches()
-    assert parts.columns(0, 150, facts.length)["current"].tolist() == list(range(150, 400))
+    assert columns(parts, 0, 150, facts.length)["current"].tolist() == list(range(150, 400))
     assert open_parts(path).complete
 
 
@@ -44,7 +44,7 @@ def test_samples_are_those_between_the_two_wherever_blocks_begin(tmp_path: Path,
             writer.write(block)
         parts = open_parts(path)
         for _ in range(2):
-            found = parts.columns(0, start, stop)
+            found = columns(parts, 0, start, stop)
             assert set(found) == {"current", "voltage"}
             assert found["current"].tolist() == list(range(start, stop))
             assert found["voltage"].tolist() == list(range(start + 1, stop + 1))
