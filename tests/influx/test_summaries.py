@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,14 +39,15 @@ def test_a_bucket_is_what_its_samples_are(values: list[float], per_bucket: int) 
         assert_allclose(found["energy"][k], (good * np.float64(np.float32(3.3))).sum() * dt_s, rtol=1e-12)
 
 
-@given(st.lists(AMPERES, min_size=1, max_size=300), st.integers(1, 40), st.integers(1, 5))
-def test_whole_buckets_are_the_same_to_the_bit_however_many_come_at_once(values: list[float], per_bucket: int, at_once: int) -> None:
-    whole = summarised([samples(values)], per_bucket, 1e-3, Scratch())
-    size = per_bucket * at_once
-    parts = summarised((samples(values[k : k + size]) for k in range(0, len(values), size)), per_bucket, 1e-3, Scratch())
+@given(st.lists(AMPERES, min_size=1, max_size=300), st.integers(1, 40), st.lists(st.integers(0, 90), max_size=8))
+def test_buckets_are_the_same_to_the_bit_however_their_samples_come(values: list[float], per_bucket: int, cuts: list[int]) -> None:
+    scratch = Scratch()
+    whole = summarised([samples(values)], per_bucket, 1e-3, scratch)
+    edges = sorted({0, len(values), *(cut for cut in cuts if cut < len(values))})
+    parts = summarised((samples(values[k:end]) for k, end in pairwise(edges)), per_bucket, 1e-3, scratch)
     assert whole.keys() == parts.keys()
     for name, column in whole.items():
-        assert np.array_equal(parts[name], column, equal_nan=True)
+        assert np.array_equal(parts[name], column, equal_nan=True), name
 
 
 def test_without_voltage_there_is_no_power() -> None:
