@@ -95,7 +95,7 @@ async def run_bench(
         for name, instrument in spec.instruments.items():
             personas[name] = _create(spec, name, instrument, clock, board)
             stack.push_async_callback(personas[name].close)
-            resources[name] = f"TCPIP::127.0.0.1::{await personas[name].serve()}::SOCKET"
+            resources[name] = await personas[name].serve()
         async with _moving(clock):
             yield VirtualBench(spec, clock, board, personas, resources, kept, flush)
 
@@ -162,6 +162,7 @@ def _create(bench: BenchSpec, name: str, spec: InstrumentSpec, clock: BoardClock
         fixture_leakage_a=spec.fixture_leakage_a,
         unkind=bench.unkind,
         clients=spec.clients,  # type: ignore[arg-type]
+        interface=spec.interface,  # type: ignore[arg-type]
     )
     try:
         persona: Persona = module.create(setup)

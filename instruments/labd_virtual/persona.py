@@ -13,9 +13,13 @@ import numpy as np
 from labd_virtual.contract import Clock, Pins, SupplyNode
 from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_interpreter import Interpreter
-from labd_virtual.scpi_server import Clients, ScpiServer
+from labd_virtual.wire import Clients, Device, Interface, Server
+from labd_virtual.wire_hislip import HislipServer
+from labd_virtual.wire_socket import SocketServer
+from labd_virtual.wire_vxi11 import Vxi11Server
 
 SenseFault = Literal["ok", "open", "swapped"]
+SERVERS: Mapping[Interface, type[Server]] = {"socket": SocketServer, "hislip": HislipServer, "vxi11": Vxi11Server}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class PersonaSetup:
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
     lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
-    `hum_a` (ampere, default 0.2e-6). clients: see ScpiServer.
+    `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server.
     """
 
     name: str
@@ -53,6 +57,7 @@ class PersonaSetup:
     fixture_leakage_a: float = 0.0
     unkind: Mapping[str, object] = field(default_factory=dict)
     clients: Clients = "many"
+    interface: Interface = "socket"
 
     def factor(self, name: str, default: float = 1.0) -> float:
         """A number from `unkind`. Raises TypeError when it is none."""
@@ -65,8 +70,8 @@ class PersonaSetup:
 class Persona(Protocol):
     """A running virtual instrument."""
 
-    async def serve(self) -> int:
-        """Start listening; returns the port."""
+    async def serve(self) -> str:
+        """Start listening; returns its VISA resource name."""
 
     async def close(self) -> None:
         """End sessions and background work."""
@@ -91,9 +96,15 @@ class ScpiPersona:
         self.setup = setup
         self.clock = setup.clock
         self.scpi = Interpreter(identity, queue_capacity=queue_capacity)
-        self._server = ScpiServer(
-            self.scpi.execute, unterminated=self._query_cut_off, on_sessions=self._sessions_changed, clients=setup.clients
+        device = Device(
+            execute=self.scpi.execute,
+            unterminated=lambda: self.scpi.fail(ScpiError(-420)),
+            interrupted=lambda: self.scpi.fail(ScpiError(-410)),
+            status=self.scpi.status.value,
+            trigger=self._device_trigger,
+            sessions=self._sessions_changed,
         )
+        self._server = SERVERS[setup.interface](device, clients=setup.clients)
         self.scpi.instant = self._instant
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,8 +117,9 @@ class ScpiPersona:
         finally:
             self.clock.thaw(self.setup.name)
 
-    async def serve(self) -> int:
-        return await self._server.start()
+    async def serve(self) -> str:
+        await self._server.start()
+        return self._server.resource
 
     async def close(self) -> None:
         self.host_gone()
@@ -139,8 +151,11 @@ class ScpiPersona:
         """Let board time pass."""
         await self.clock.sleep_until(self.clock.now_ns() + round(seconds * 1e9))
 
-    def _query_cut_off(self) -> None:
-        self.scpi.fail(ScpiError(-420))
+    def _device_trigger(self) -> None:
+        """As *TRG (IEEE 488.2, 10.37)."""
+        with self._instant():
+            self.scpi.before()
+            self.scpi.trigger()
 
     def _sessions_changed(self, count: int) -> None:
         if count == 0:

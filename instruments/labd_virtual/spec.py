@@ -112,7 +112,7 @@ class InstrumentSpec:
     """One virtual instrument. timebase: limit of its clock's error (fraction). lead_ohm: each way.
 
     clients: how many sessions it serves at once: `many`; `one` leaves a second one unanswered until the first is gone; `one_refusing`
-    closes a second one at once.
+    closes a second one at once. interface: what it speaks on the network: a raw `socket`, `hislip` or `vxi11`.
     """
 
     persona: str = ""
@@ -123,6 +123,7 @@ class InstrumentSpec:
     sense_fault: str = _one_of("ok", "open", "swapped")
     fixture_leakage_a: float = _within(0.0, -1.0, 1.0)
     clients: str = _one_of("many", "one", "one_refusing")
+    interface: str = _one_of("socket", "hislip", "vxi11")
 
     def __post_init__(self) -> None:
         if not self.persona.isidentifier():

@@ -173,26 +173,24 @@ def rows(table: Mapping[str, tuple[tuple[float, float, float], ...]]) -> tuple[E
     return tuple(ErrorRow(quantity, *row) for quantity, entries in table.items() for row in entries)
 
 
-def open_visa(port: int) -> MessageBasedResource:
-    resource = pyvisa.ResourceManager("@py").open_resource(
-        f"TCPIP::127.0.0.1::{port}::SOCKET", read_termination="\n", write_termination="\n", timeout=5000
-    )
+def open_visa(name: str) -> MessageBasedResource:
+    resource = pyvisa.ResourceManager("@py").open_resource(name, read_termination="\n", write_termination="\n", timeout=5000)
     assert isinstance(resource, MessageBasedResource)
     return resource
 
 
 async def converse(persona: Persona, talk: Callable[[MessageBasedResource], T]) -> T:
     """Serve `persona`, run `talk` against it with stock PyVISA in a thread, and close."""
-    port = await persona.serve()
+    name = await persona.serve()
     try:
-        return await with_visa(port, talk)
+        return await with_visa(name, talk)
     finally:
         await persona.close()
 
 
-async def with_visa(port: int, talk: Callable[[MessageBasedResource], T]) -> T:
+async def with_visa(name: str, talk: Callable[[MessageBasedResource], T]) -> T:
     def session() -> T:
-        resource = open_visa(port)
+        resource = open_visa(name)
         try:
             return talk(resource)
         finally:

@@ -192,8 +192,8 @@ async def test_a_log_limits_stepped_time_to_a_quarter_of_its_fifo_ahead_of_the_h
         assert not bench.clock.limits
         start_log(r)
 
-    port = await persona.serve()
-    await with_visa(port, talk)
+    name = await persona.serve()
+    await with_visa(name, talk)
     async with asyncio.timeout(5):
         await persona.close()
     assert not bench.clock.limits, "nobody is left to fetch"
@@ -344,21 +344,21 @@ async def test_measuring_takes_board_time_and_sees_the_leads_with_two_wires() ->
 async def test_a_second_session_switches_off_while_the_first_waits_for_a_trigger() -> None:
     bench = Bench()
     persona = keysight_n6705c.N6705C(bench.setup(options=OPTIONS, wires=WIRES))
-    port = await persona.serve()
+    name = await persona.serve()
 
     def wait_for_ever(r: MessageBasedResource) -> bytes:
         turn_on(r)
         r.write("FORM REAL;:INIT:ACQ (@1);:FETC:ARR:CURR? (@1)")
         return r.read_bytes(1)
 
-    stuck = asyncio.create_task(with_visa(port, wait_for_ever))
+    stuck = asyncio.create_task(with_visa(name, wait_for_ever))
     async with asyncio.timeout(10):
         while persona.sweeps[1].state is not State.ARMED:  # noqa: ASYNC110 - the other session is a thread
             await asyncio.sleep(0.001)
         assert persona.output_on()
-        await with_visa(port, lambda r: (r.write("OUTP OFF,(@1)"), r.query("OUTP? (@1)")))
+        await with_visa(name, lambda r: (r.write("OUTP OFF,(@1)"), r.query("OUTP? (@1)")))
         assert not persona.output_on()
-        await with_visa(port, lambda r: (r.write("TRIG:ACQ (@1)"), r.query("*OPC?")))
+        await with_visa(name, lambda r: (r.write("TRIG:ACQ (@1)"), r.query("*OPC?")))
         assert await stuck == b"#"
         await persona.close()
 
@@ -404,14 +404,14 @@ async def test_a_watchdog_delay_outside_of_its_range_is_refused(delay: str) -> N
 async def test_silence_for_the_delay_puts_every_output_into_protection_until_it_is_cleared(mode: str, *, sinks: bool) -> None:
     bench = Bench()
     persona = smu(bench)
-    port = await persona.serve()
+    name = await persona.serve()
     try:
 
         def start(r: MessageBasedResource) -> None:
             r.write(f"OUTP:TMOD {mode},(@1);:OUTP:PROT:WDOG:DEL 2;:OUTP:PROT:WDOG ON")
             turn_on(r)
 
-        await with_visa(port, start)
+        await with_visa(name, start)
         heard_ns = bench.clock.now_ns()
         await bench.clock.sleep_until(heard_ns + 1_900_000_000)
         assert persona.output_on()
@@ -424,7 +424,7 @@ async def test_silence_for_the_delay_puts_every_output_into_protection_until_it_
             r.write("OUTP OFF,(@1);:OUTP:PROT:CLE (@1:2)")
             assert r.query("STAT:QUES:COND? (@1:2);:OUTP? (@1)") == "0,0;0"
 
-        await with_visa(port, look)
+        await with_visa(name, look)
         assert not persona.output_on()
     finally:
         await persona.close()

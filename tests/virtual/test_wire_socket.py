@@ -10,7 +10,8 @@ from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_interpreter import Interpreter
 from labd_virtual.scpi_message import definite_block
 from labd_virtual.scpi_params import BlockData
-from labd_virtual.scpi_server import Clients, ScpiServer
+from labd_virtual.wire import Clients, Device
+from labd_virtual.wire_socket import SocketServer
 from tests.virtual.persona_fakes import with_visa
 
 
@@ -22,9 +23,15 @@ class Served:
         self.blocks: list[bytes] = []
         self.scpi.tree.query("SLOW", self._slow)
         self.scpi.tree.add("DATA", lambda c: self.blocks.append(c[0]), BlockData())
-        self.server = ScpiServer(
-            self.scpi.execute, unterminated=lambda: self.scpi.fail(ScpiError(-420)), on_sessions=self._count, clients=clients
+        device = Device(
+            self.scpi.execute,
+            unterminated=lambda: self.scpi.fail(ScpiError(-420)),
+            interrupted=lambda: self.scpi.fail(ScpiError(-410)),
+            status=self.scpi.status.value,
+            trigger=self.scpi.trigger,
+            sessions=self._count,
         )
+        self.server = SocketServer(device, clients=clients)
 
     def _count(self, sessions: int) -> None:
         if sessions == 0:
@@ -66,8 +73,8 @@ class Client:
 
 
 async def test_stock_pyvisa_gets_its_answer() -> None:
-    async with served() as (_, port):
-        assert await with_visa(port, lambda r: r.query("*IDN?")) == "A,B,C,D"
+    async with served() as (instrument, _):
+        assert await with_visa(instrument.server.resource, lambda r: r.query("*IDN?")) == "A,B,C,D"
 
 
 async def test_carriage_returns_and_several_messages_in_one_packet_are_taken() -> None:
