@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 Clients = Literal["many", "one", "one_refusing"]
 Interface = Literal["socket", "hislip", "vxi11"]
+T = TypeVar("T")
 MESSAGE_AVAILABLE = 16  # of the status byte (IEEE 488.2 11.2.1.2): an answer has not been fetched
 
 
@@ -58,7 +59,7 @@ class Server:
         self._carries = asyncio.Event()
         self._carries.set()
         self._sessions: set[Session] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -118,6 +119,13 @@ class Server:
         finally:
             self._sessions.discard(session)
             self._device.sessions(len(self._sessions))
+
+    def _began(self, work: Coroutine[object, object, T], name: str) -> asyncio.Task[T]:
+        """A task that ends with the server at the latest; who begins it ends it with the session."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _executed(self, session: Session, message: str) -> bytes | None:
         """Neither executes nor answers while the instrument hangs."""

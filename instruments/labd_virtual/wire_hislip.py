@@ -178,9 +178,12 @@ class HislipServer(Server):
         both.taken.clear()
         while self._holder not in (None, both):
             await self._unlocked.wait()
-        both.running = asyncio.create_task(self._executed(both.session, text), name="hislip message")
-        await asyncio.wait((both.running,))
-        running, both.running = both.running, None
+        both.running = running = self._began(self._executed(both.session, text), "hislip message")
+        try:
+            await asyncio.wait((running,))
+        finally:
+            running.cancel()
+            both.running = None
         if running.cancelled() or both.clearing:
             return
         if (reply := running.result()) is not None:

@@ -70,13 +70,18 @@ def opaque(data: bytes) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class _Link:
-    """answer: what is left of the last response. running: what is executed, in turn. aborted: set by device_abort."""
+    """answer: what is left of the last response. running: what is executed, in turn, the newest last. aborted: set by device_abort."""
 
     session: Session
     taken: bytearray = field(default_factory=bytearray)
     answer: bytes = b""
-    running: asyncio.Task[None] | None = None
+    running: list[asyncio.Task[None]] = field(default_factory=list)
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def drop(self) -> None:
+        for task in self.running:
+            task.cancel()
+        self.running = []
 
 
 Act = Callable[[_Link, _Arguments], Awaitable[bytes]]
@@ -197,8 +202,7 @@ class Vxi11Server(Server):
     def _destroyed(self, number: int) -> None:
         link = self._links.pop(number)
         self._let_go(link)
-        if link.running is not None:
-            link.running.cancel()
+        link.drop()
         if b"?" in link.taken:
             self._device.unterminated()
 
@@ -210,7 +214,9 @@ class Vxi11Server(Server):
         if flags & END:
             text = link.taken.decode("latin-1")
             link.taken.clear()
-            link.running = asyncio.create_task(self._run(link, link.running, text), name="vxi-11 message")
+            link.running = [task for task in link.running if not task.done()]
+            before = link.running[-1] if link.running else None
+            link.running.append(self._began(self._run(link, before, text), "vxi-11 message"))
         return words(Failed.NOTHING, len(data))
 
     async def _run(self, link: _Link, before: asyncio.Task[None] | None, text: str) -> None:
@@ -243,9 +249,9 @@ class Vxi11Server(Server):
         link.aborted.clear()
         aborted = asyncio.create_task(link.aborted.wait(), name="vxi-11 abort")
         try:
-            if link.running is not None:
-                await asyncio.wait((link.running, aborted), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-            if not link.answer and not link.aborted.is_set() and (link.running is None or link.running.done()):
+            if link.running:
+                await asyncio.wait((link.running[-1], aborted), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            if not link.answer and not link.aborted.is_set() and (not link.running or link.running[-1].done()):
                 self._device.unterminated()  # nothing was asked
                 await asyncio.wait((aborted,), timeout=within_s)
         finally:
@@ -263,9 +269,8 @@ class Vxi11Server(Server):
         return words(Failed.NOTHING)
 
     async def _clear(self, link: _Link, _: _Arguments) -> bytes:
-        if link.running is not None:
-            link.running.cancel()
-        link.running, link.answer = None, b""
+        link.drop()
+        link.answer = b""
         link.taken.clear()
         return words(Failed.NOTHING)
 

@@ -13,6 +13,7 @@ from labd_instruments.contract import CaptureSetup, MeanSetup, ProtectionLevels
 from labd_instruments.errors import OutputNotOffError, RefusedError
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keithley_2461
+from labd_virtual.wire import Interface
 from tests.instruments.virtual_rig import Rig, rig
 from tests.virtual.persona_fakes import Bench, rows
 
@@ -26,8 +27,8 @@ EXACT = rows(
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench(load=((0, 1e-3), (900 * MS, 20e-3)))
+async def bench(interface: Interface) -> Bench:
+    return Bench(load=((0, 1e-3), (900 * MS, 20e-3)), interface=interface)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from labd_instruments.contract import CaptureSetup, MeanSetup, ProtectionLevels,
 from labd_instruments.errors import LostSamplesError, OutOfRangeError, OutputNotOffError, RefusedError
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keysight_n6705c
+from labd_virtual.wire import Interface
 from tests.instruments.virtual_rig import Rig, rig
 from tests.virtual.persona_fakes import Bench, rows
 
@@ -23,8 +24,8 @@ CAPTURE = CaptureSetup(20.48e-6, 200, 50, current_range_a=0.1, voltage_range_v=2
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench(load=((0, 1e-3), (200 * MS, 20e-3)))
+async def bench(interface: Interface) -> Bench:
+    return Bench(load=((0, 1e-3), (200 * MS, 20e-3)), interface=interface)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from labd_instruments.contract import MeanSetup, Reading
 from labd_instruments.errors import RefusedError
 from labd_virtual.instruments import yokogawa_wt310e
+from labd_virtual.wire import Interface
 from tests.instruments.virtual_rig import Rig, rig
 from tests.virtual.persona_fakes import Bench, rows
 
@@ -22,8 +23,8 @@ EXACT = rows(
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench(load=((0, 10e-3), (1_000_000_000, 12e-3)))
+async def bench(interface: Interface) -> Bench:
+    return Bench(load=((0, 10e-3), (1_000_000_000, 12e-3)), interface=interface)
 
 
 @pytest.fixture(params=["values", "register"])

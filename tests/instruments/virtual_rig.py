@@ -32,7 +32,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(driver: str, persona: Persona, bench: Bench, **options: object) -> AsyncIterator[Rig]:
-    resource = f"TCPIP::127.0.0.1::{await persona.serve()}::SOCKET"
+    resource = await persona.serve()
     clock = Clock("bench clock", lambda: bench.clock.now_ns() * 1e-9, 0.0)
     try:
         opened = await asyncio.to_thread(lambda: open_driver(driver, "smu", resource, options, clock=clock))

@@ -15,6 +15,7 @@ from pyvisa.resources import MessageBasedResource
 
 from labd_virtual.contract import Edge, Integrals
 from labd_virtual.persona import ErrorRow, Persona, PersonaSetup
+from labd_virtual.wire import Interface
 
 T = TypeVar("T")
 _PATIENCE = 5  # turns of the event loop in which a woken task may ask for an earlier instant than the next one
@@ -90,7 +91,7 @@ class LoadNode:
     `volts` holds at all times (1 V until told otherwise); drives are recorded with their board time.
     """
 
-    def __init__(self, clock: SteppedClock, load: Load = ((0, 0.0),), *, volts: float = 3.0) -> None:
+    def __init__(self, clock: SteppedClock, load: Load = ((0, 0.0),), *, volts: float = 3.0, interface: Interface = "socket") -> None:
         self._clock, self.load, self.volts = clock, load, volts
         self.drives: list[tuple[int, float, float, float, bool]] = []
         self.clamped_ns: int | None = None
@@ -149,10 +150,11 @@ class Wires:
 class Bench:
     """Everything a persona is wired to."""
 
-    def __init__(self, load: Load = ((0, 0.0),), *, volts: float = 3.0) -> None:
+    def __init__(self, load: Load = ((0, 0.0),), *, volts: float = 3.0, interface: Interface = "socket") -> None:
         self.clock = SteppedClock()
         self.node = LoadNode(self.clock, load, volts=volts)
         self.pins = Wires(self.clock)
+        self._interface = interface
 
     def setup(self, **changes: Any) -> PersonaSetup:
         values: dict[str, Any] = {
@@ -162,6 +164,7 @@ class Bench:
             "node": self.node,
             "pins": self.pins,
             "wires": {},
+            "interface": self._interface,
             "rng": np.random.default_rng(1),
             "unkind": {"noise": 0.0, "hum_a": 0.0, "drift": 0.0, "range_transient": 0.0},
         }

@@ -5,74 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import numpy as np
 import pytest
 import pyvisa
 from pyvisa.resources import MessageBasedResource
 
 from labd_virtual.persona import SERVERS
-from labd_virtual.scpi_errors import ScpiError
-from labd_virtual.scpi_interpreter import Interpreter
-from labd_virtual.scpi_message import definite_block
-from labd_virtual.wire import Clients, Device, Interface, Server
+from labd_virtual.wire import Interface
 from tests.virtual.persona_fakes import with_visa
+from tests.virtual.wired import DATA, Instrument, served
 
 T = TypeVar("T")
-MIB = np.random.default_rng(1).bytes(3 << 20)  # more than one message of HiSLIP holds, and full of line feeds
 BESIDE: tuple[Interface, ...] = ("hislip", "vxi11")  # interfaces with more than a stream of bytes
 
 each = pytest.mark.parametrize("interface", SERVERS)
 forgets = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 each_beside = pytest.mark.parametrize("interface", BESIDE)
-
-
-class Instrument:
-    """Counts triggers; WAIT? answers when it is let."""
-
-    def __init__(self, interface: Interface, clients: Clients = "many") -> None:
-        self.scpi = Interpreter("A,B,C,D")
-        self.triggers = 0
-        self.loop = asyncio.get_running_loop()
-        self.let, self.entered = asyncio.Event(), asyncio.Event()
-        self.scpi.tree.query("DATA", lambda _: definite_block(MIB))
-        self.scpi.tree.query("WAIT", self._wait)
-        device = Device(
-            self.scpi.execute,
-            unterminated=lambda: self.scpi.fail(ScpiError(-420)),
-            interrupted=lambda: self.scpi.fail(ScpiError(-410)),
-            status=self.scpi.status.value,
-            trigger=self._trigger,
-            sessions=lambda _: None,
-        )
-        self.server: Server = SERVERS[interface](device, clients=clients)
-
-    def _trigger(self) -> None:
-        self.triggers += 1
-
-    async def _wait(self, _: object) -> str:
-        self.entered.set()
-        await self.let.wait()
-        return "late"
-
-    def errors(self) -> list[int]:
-        found = []
-        while (code := self.scpi.errors.pop()[0]) != 0:
-            found.append(code)
-        return found
-
-
-@asynccontextmanager
-async def served(interface: Interface, clients: Clients = "many") -> AsyncIterator[Instrument]:
-    instrument = Instrument(interface, clients)
-    await instrument.server.start()
-    try:
-        yield instrument
-    finally:
-        await instrument.server.close()
 
 
 async def talked(instrument: Instrument, talk: Callable[[MessageBasedResource], T]) -> T:
@@ -100,7 +50,7 @@ async def test_a_block_of_any_size_comes_whole(interface: Interface) -> None:
         return found
 
     async with served(interface) as instrument:
-        assert await talked(instrument, talk) == MIB
+        assert await talked(instrument, talk) == DATA
 
 
 @each

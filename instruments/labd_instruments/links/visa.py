@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyvisa import constants
 from pyvisa.resources import MessageBasedResource
 
-from labd_instruments.errors import LinkTimeoutError, NotConnectedError, ReplyError
+from labd_instruments.errors import InstrumentError, LinkTimeoutError, NotConnectedError, ReplyError
 from labd_instruments.links.link import block_length, native
 
 QUIET_S = 0.1  # nothing for this long: nothing was left
@@ -123,6 +123,7 @@ class VisaLink:
             if _is_socket(self._low):
                 _empty(self._low, self.timeout_s)
             else:
+                self._drain()
                 self._visa.clear()
         self._stale = False
         self.write(IDENTITY)
@@ -134,6 +135,22 @@ class VisaLink:
             self.identity = self.identity or line
         self._stale = True
         raise LinkTimeoutError(f"{self.resource}: question and answer do not match again after a time-out")
+
+    def _drain(self) -> None:
+        """Take late answers off a HiSLIP session: pyvisa-py (0.8.1, hislip.py) takes the next message for the answer to its clear, where
+        IVI-6.1, 4.12 tells a client to drop what comes before that."""
+        if not getattr(self._low, "attrs", {}).get(constants.ResourceAttribute.tcpip_is_hislip):
+            return
+        self._visa.timeout = QUIET_S * 1000
+        end_s = time.monotonic() + self.timeout_s
+        try:
+            while time.monotonic() < end_s:
+                self._visa.read_raw()
+        except pyvisa.VisaIOError as error:
+            if error.error_code != constants.StatusCode.error_timeout:
+                raise
+        finally:
+            self._visa.timeout = self.timeout_s * 1000
 
     def close(self) -> None:
         with contextlib.suppress(pyvisa.Error, OSError):
@@ -152,10 +169,13 @@ class VisaLink:
             yield
         except pyvisa.VisaIOError as error:
             self._stale = True
-            if error.error_code == constants.StatusCode.error_timeout:
+            if error.error_code == constants.StatusCode.error_timeout and not (_is_socket(self._low) and _closed(self._low)):
                 raise LinkTimeoutError(f"{self.resource}: no answer to {doing} within {self.timeout_s:g} s") from error
-            raise NotConnectedError(f"{self.resource}: {doing} failed: {_one_line(error)}") from error
-        except (OSError, pyvisa.Error) as error:
+            why = "the instrument closed the connection" if _is_socket(self._low) and _closed(self._low) else _one_line(error)
+            raise NotConnectedError(f"{self.resource}: {doing} failed: {why}") from error
+        except InstrumentError:
+            raise
+        except Exception as error:  # pyvisa-py lets EOFError, RuntimeError and what its RPC has of its own through
             self._stale = True
             raise NotConnectedError(f"{self.resource}: {doing} failed: {_one_line(error)}") from error
 
@@ -223,6 +243,14 @@ def _no_delay(low: Any) -> None:
     """Without it, a write before a query costs 40 ms on a SOCKET (Nagle's algorithm waits for a delayed acknowledge)."""
     with contextlib.suppress(AttributeError, OSError):
         low.interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _closed(low: Any) -> bool:
+    """By the other side: pyvisa-py waits its time-out out there (0.8.1, tcpip.py)."""
+    try:
+        return bool(select.select([low.interface], [], [], 0)[0]) and low.interface.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):  # it is closed here too
+        return True
 
 
 def _empty(low: Any, most_s: float) -> None:
