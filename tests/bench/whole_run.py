@@ -21,16 +21,19 @@ from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow
 from labd.store.trace import Trace
 from labd.store.trace_reader import read_trace
+from labd_virtual.wire import Interface
 
 FIXTURES = resources.path("fixtures")
 
 
 @dataclass(slots=True)
 class Watch:
-    """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends. open_lead: of an instrument."""
+    """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends. open_lead: of an instrument.
+    interface: that every instrument is reached by."""
 
     file: Path
     open_lead: str = ""
+    interface: Interface = "socket"
     board: dict[str, Any] = field(default_factory=dict)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -40,7 +43,7 @@ class Watch:
     @asynccontextmanager
     async def bench(self, spec: Mapping[str, Any]) -> AsyncIterator[Addresses]:
         """In place of `virtual_bench`, with truth."""
-        instruments = {name: dict(one) for name, one in spec["instruments"].items()}
+        instruments = {name: {**one, "interface": self.interface} for name, one in spec["instruments"].items()}
         if self.open_lead:
             instruments[self.open_lead]["sense_fault"] = "open"
         async with virtual_bench({**spec, "instruments": instruments}, arguments=("--truth", str(self.file))) as addresses:
