@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,16 +162,30 @@ def _merged(sums: _Sums, size: int) -> _Sums:
     bucket = sums.first // size
     new = (np.diff(bucket) != 0) | (np.diff(sums.stretch) != 0)
     at = np.concatenate(([0], np.flatnonzero(new) + 1))
-    with np.errstate(invalid="ignore"):  # see _channel
-        total = {name: np.add.reduceat(column, at) for name, column in sums.total.items()}
+    end = np.append(at[1:], len(bucket))
+    several = np.flatnonzero(end - at > 1)  # at the finest level few: a bucket that lies across the border of two batches
+    spans = np.column_stack((at[several], end[several])).ravel()
+    spans = spans[: np.searchsorted(spans, len(bucket))]  # to the end of all needs no saying
+
+    def each(reduce: np.ufunc, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {name: one(reduce, column) for name, column in columns.items()}
+
+    def one(reduce: np.ufunc, column: NDArray[Any]) -> NDArray[Any]:
+        found = column[at]
+        if len(spans):
+            found[several] = reduce.reduceat(column, spans)[::2]
+        return found
+
+    with np.errstate(invalid="ignore"):  # see _first_level
+        total = each(np.add, sums.total)
     return _Sums(
         stretch=sums.stretch[at],
         first=bucket[at] * size,
-        length=np.add.reduceat(sums.length, at),
-        valid={name: np.add.reduceat(column, at) for name, column in sums.valid.items()},
+        length=one(np.add, sums.length),
+        valid=each(np.add, sums.valid),
         total=total,
-        low={name: np.fmin.reduceat(column, at) for name, column in sums.low.items()},
-        high={name: np.fmax.reduceat(column, at) for name, column in sums.high.items()},
+        low=each(np.fmin, sums.low),
+        high=each(np.fmax, sums.high),
     )
 
 
