@@ -9,8 +9,8 @@ from influxdb_client.client.write.point import Point
 
 from benchmarks.ratios.figures import Ratio, compare
 from labd.influx.lines import encode
+from labd.influx.scratch import Scratch
 from labd.influx.summaries import Columns, summarised
-from labd.store.scratch import Scratch
 
 POINTS = 5000  # as many as the sink writes at once
 PER_BUCKET = 20

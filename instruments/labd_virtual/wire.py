@@ -48,6 +48,37 @@ class Session:
         self.answering.set()
 
 
+class Lock:
+    """The instrument's exclusive lock, which one session (or link) holds at a time."""
+
+    def __init__(self) -> None:
+        self.holder: object = None
+        self._given_back = asyncio.Event()
+
+    async def free(self, who: object, within_s: float | None = None) -> bool:
+        """Nobody else holds it, or gives it back in time; None waits for ever."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.holder not in (None, who):
+                    self._given_back.clear()
+                    await self._given_back.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self, who: object) -> None:
+        """Only when it is free."""
+        self.holder = who
+
+    def give_back(self, who: object) -> bool:
+        """False where somebody else holds it, or nobody."""
+        if self.holder is not who:
+            return False
+        self.holder = None
+        self._given_back.set()
+        return True
+
+
 class Server:
     """`start` before use, `close` after it. clients: `one` serves a second session when the first has ended, `one_refusing` ends it at
     once. A subclass says how a connection is talked to (`_converse`) and how VISA names it (`resource`)."""
@@ -60,6 +91,7 @@ class Server:
         self._carries.set()
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lock = Lock()
         self._server: asyncio.Server | None = None
         self.port = 0
 

@@ -102,9 +102,6 @@ class HislipServer(Server):
         super().__init__(device, clients=clients)
         self._ids = itertools.count(1)
         self._open: dict[int, _Both] = {}
-        self._holder: _Both | None = None
-        self._unlocked = asyncio.Event()
-        self._unlocked.set()
 
     @property
     def resource(self) -> str:
@@ -138,7 +135,7 @@ class HislipServer(Server):
                     await self._one(both, await self._message(reader), writer)
             finally:
                 del self._open[number]
-                self._release(both)
+                self._lock.give_back(both)
                 if b"?" in both.taken:
                     self._device.unterminated()
 
@@ -176,8 +173,7 @@ class HislipServer(Server):
     async def _run(self, both: _Both, number: int, writer: asyncio.StreamWriter) -> None:
         text = both.taken.decode("latin-1")
         both.taken.clear()
-        while self._holder not in (None, both):
-            await self._unlocked.wait()
+        await self._lock.free(both)
         both.running = running = self._began(self._executed(both.session, text), "hislip message")
         try:
             await asyncio.wait((running,))
@@ -214,7 +210,8 @@ class HislipServer(Server):
                 case Kind.ASYNC_LOCK:
                     await self._tell(writer, Kind.ASYNC_LOCK_RESPONSE, await self._locked(both, message), 0)
                 case Kind.ASYNC_LOCK_INFO:
-                    await self._tell(writer, Kind.ASYNC_LOCK_INFO_RESPONSE, int(self._holder is not None), int(self._holder is not None))
+                    held = int(self._lock.holder is not None)
+                    await self._tell(writer, Kind.ASYNC_LOCK_INFO_RESPONSE, held, held)
                 case Kind.ASYNC_REMOTE_LOCAL:
                     await self._tell(writer, Kind.ASYNC_REMOTE_LOCAL_RESPONSE, 0, 0)
                 case Kind.FATAL_ERROR:
@@ -227,23 +224,11 @@ class HislipServer(Server):
     async def _locked(self, both: _Both, message: Message) -> int:
         """4.14: control 1 asks for the exclusive lock, for up to so many ms; 0 gives it back."""
         if message.control == 0:
-            held = self._holder is both
-            self._release(both)
-            return LOCKED if held else NOT_LOCKED
-        try:
-            async with asyncio.timeout(message.parameter * 1e-3):
-                while self._holder not in (None, both):
-                    await self._unlocked.wait()
-        except TimeoutError:
+            return LOCKED if self._lock.give_back(both) else NOT_LOCKED
+        if not await self._lock.free(both, message.parameter * 1e-3):
             return NOT_LOCKED
-        self._holder = both
-        self._unlocked.clear()
+        self._lock.take(both)
         return LOCKED
-
-    def _release(self, both: _Both) -> None:
-        if self._holder is both:
-            self._holder = None
-            self._unlocked.set()
 
     async def _message(self, reader: asyncio.StreamReader) -> Message:
         prologue, kind, control, parameter, length = HEADER.unpack(await self._exactly(reader, HEADER.size))

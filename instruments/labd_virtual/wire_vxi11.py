@@ -94,9 +94,6 @@ class Vxi11Server(Server):
         super().__init__(device, clients=clients)
         self._numbers = itertools.count(1)
         self._links: dict[int, _Link] = {}
-        self._holder: _Link | None = None
-        self._unlocked = asyncio.Event()
-        self._unlocked.set()
         self._acts: dict[int, Act] = {
             11: self._write,
             12: self._read,
@@ -105,7 +102,7 @@ class Vxi11Server(Server):
             15: self._clear,
             16: self._done,
             17: self._done,
-            18: self._lock,
+            18: self._locked,
             19: self._unlock,
             20: self._unsupported,
             22: self._docmd,
@@ -190,25 +187,25 @@ class Vxi11Server(Server):
         _client, lock, _timeout = arguments.word(), arguments.word(), arguments.word()
         if arguments.opaque() != b"inst0":
             return words(Failed.NOT_ACCESSIBLE, 0, 0, 0)
-        if lock and self._holder is not None:
+        if lock and self._lock.holder is not None:
             return words(Failed.LOCKED, 0, 0, 0)
         number = next(self._numbers)
         mine.append(number)
         self._links[number] = link = _Link(session)
         if lock:
-            self._hold(link)
+            self._lock.take(link)
         return words(Failed.NOTHING, number, self.port, LARGEST)
 
     def _destroyed(self, number: int) -> None:
         link = self._links.pop(number)
-        self._let_go(link)
+        self._lock.give_back(link)
         link.drop()
         if b"?" in link.taken:
             self._device.unterminated()
 
     async def _write(self, link: _Link, arguments: _Arguments) -> bytes:
         _io_timeout, lock_timeout, flags, data = arguments.word(), arguments.word(), arguments.word(), arguments.opaque()
-        if not await self._free(link, lock_timeout if flags & WAIT_LOCK else 0):
+        if not await self._free(link, flags, lock_timeout):
             return words(Failed.LOCKED, 0)
         link.taken += data
         if flags & END:
@@ -230,7 +227,7 @@ class Vxi11Server(Server):
     async def _read(self, link: _Link, arguments: _Arguments) -> bytes:
         size, io_timeout, lock_timeout = arguments.word(), arguments.word(), arguments.word()
         flags, character = arguments.word(), arguments.word()
-        if not await self._free(link, lock_timeout if flags & WAIT_LOCK else 0):
+        if not await self._free(link, flags, lock_timeout):
             return words(Failed.LOCKED, 0) + opaque(b"")
         failed = await self._answered(link, io_timeout * 1e-3)
         if failed:
@@ -283,36 +280,19 @@ class Vxi11Server(Server):
     async def _docmd(self, _link: _Link, _: _Arguments) -> bytes:
         return words(Failed.UNSUPPORTED) + opaque(b"")
 
-    async def _lock(self, link: _Link, arguments: _Arguments) -> bytes:
+    async def _locked(self, link: _Link, arguments: _Arguments) -> bytes:
         flags, lock_timeout = arguments.word(), arguments.word()
-        if not await self._free(link, lock_timeout if flags & WAIT_LOCK else 0):
+        if not await self._free(link, flags, lock_timeout):
             return words(Failed.LOCKED)
-        self._hold(link)
+        self._lock.take(link)
         return words(Failed.NOTHING)
 
     async def _unlock(self, link: _Link, _: _Arguments) -> bytes:
-        held = self._holder is link
-        self._let_go(link)
-        return words(Failed.NOTHING if held else Failed.NO_LOCK)
+        return words(Failed.NOTHING if self._lock.give_back(link) else Failed.NO_LOCK)
 
-    async def _free(self, link: _Link, wait_ms: int) -> bool:
-        """No other link holds the lock, or gives it back in time."""
-        try:
-            async with asyncio.timeout(wait_ms * 1e-3):
-                while self._holder not in (None, link):
-                    await self._unlocked.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _hold(self, link: _Link) -> None:
-        self._holder = link
-        self._unlocked.clear()
-
-    def _let_go(self, link: _Link) -> None:
-        if self._holder is link:
-            self._holder = None
-            self._unlocked.set()
+    async def _free(self, link: _Link, flags: int, wait_ms: int) -> bool:
+        """No other link holds the lock, or gives it back in the time that the client wants to wait."""
+        return await self._lock.free(link, wait_ms * 1e-3 if flags & WAIT_LOCK else 0.0)
 
     def _abort(self, arguments: _Arguments) -> bytes:
         """The channel for this is the same port: `create_link` says so."""

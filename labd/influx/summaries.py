@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.store.scratch import Scratch
+from labd.influx.scratch import Scratch
 
 Columns = dict[str, NDArray[Any]]
 _Figures = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from labd.influx.lines import encode
+from labd.influx.scratch import Scratch
 from labd.influx.summaries import Columns, samples_per_bucket, summarised
-from labd.store.scratch import Scratch
 from labd.store.trace import StretchFacts, parquet_path
-from labd.store.trace_window import Columns as Samples
 from labd.store.trace_window import TraceParts, open_parts
 
 MEASUREMENT = "power"
@@ -85,7 +84,7 @@ class TracePoints:
         return summarised(_in_small(self._parts.pieces(stretch, start, stop), step), self._per_bucket, dt_s, self._scratch)
 
 
-def _in_small(pieces: Iterable[Samples], step: int) -> Iterator[Samples]:
+def _in_small(pieces: Iterable[Columns], step: int) -> Iterator[Columns]:
     for piece in pieces:
         for at in range(0, len(piece["current"]), step):
             yield {name: values[at : at + step] for name, values in piece.items()}

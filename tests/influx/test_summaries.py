@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
+from labd.influx.scratch import Scratch
 from labd.influx.summaries import samples_per_bucket, summarised
-from labd.store.scratch import Scratch
 
 AMPERES = st.one_of(st.floats(2**-30, 1.0, width=32), st.sampled_from([float("nan"), float("inf"), float("-inf")]))
 

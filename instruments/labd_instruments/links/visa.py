@@ -169,9 +169,10 @@ class VisaLink:
             yield
         except pyvisa.VisaIOError as error:
             self._stale = True
-            if error.error_code == constants.StatusCode.error_timeout and not (_is_socket(self._low) and _closed(self._low)):
+            closed = _is_socket(self._low) and _closed(self._low)
+            if error.error_code == constants.StatusCode.error_timeout and not closed:
                 raise LinkTimeoutError(f"{self.resource}: no answer to {doing} within {self.timeout_s:g} s") from error
-            why = "the instrument closed the connection" if _is_socket(self._low) and _closed(self._low) else _one_line(error)
+            why = "the instrument closed the connection" if closed else _one_line(error)
             raise NotConnectedError(f"{self.resource}: {doing} failed: {why}") from error
         except InstrumentError:
             raise
