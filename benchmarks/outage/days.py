@@ -31,6 +31,7 @@ from tests.influx.servers import INFLUXD, Influxd, influxd
 RATE_HZ = 1000.0
 BLOCKS = 500  # a day: 1e6 samples, 100 000 points of some 340 bytes
 DAY_NS, MS_NS = 86_400 * 10**9, 10**6
+BUCKET_NS = round(1e9 / RATE_HZ)
 CAP_BYTES = 64 << 20
 QUICK_CAP_BYTES = 16 << 20
 FILE = "outbox-influx.sqlite"  # as the sink names it, in the store
@@ -70,6 +71,7 @@ async def _days(folder: Path, found: Found, server: Influxd, days: int, cap_byte
     async with lab(folder / "store") as played:
         clock = Clock(time.time_ns() - days * DAY_NS)
         played.began_ns, played.rate_hz = clock.now_ns, RATE_HZ
+        played.now_ns = lambda: played.began_ns  # what is told of a capture stands at its samples, not where the benchmark is
         server.kill()
         seen = await _away(played, server, clock, days, cap_bytes)
         _judge(found, seen, cap_bytes)
@@ -141,6 +143,7 @@ async def _back(folder: Path, played: Lab, server: Influxd, cap_bytes: int) -> A
 
 
 async def _judge_gap(found: Found, server: Influxd, wanted: Account, there: Account, seen: Days) -> None:
+    """It tells of every point that is lacking, and reaches from the first of them to the last."""
     gaps = await asyncio.to_thread(server.ask, 'SELECT "n", "end" FROM event WHERE kind = \'gap\'')
     found.expect(len(gaps) == 1, f"{len(gaps)} gaps are told")
     lacking = wanted.points - there.points + len(wanted.events) - len(there.events) + wanted.figures - there.figures
@@ -148,8 +151,12 @@ async def _judge_gap(found: Found, server: Influxd, wanted: Account, there: Acco
     found.expect(0 < lacking <= told <= lacking + seen.books[-1].dropped, f"{lacking} points are lacking, the gap tells of {told}")
     oldest = await asyncio.to_thread(server.ask, 'SELECT "n" FROM power ORDER BY time ASC LIMIT 1')
     found.expect(bool(oldest), "not even the newest points are there")
-    ends = all(int(row["end"]) * MS_NS <= int(one["time"]) for row in gaps for one in oldest)
-    found.expect(ends, "the gap reaches beyond the oldest point that is there")
+    lost_ns = [event[0] for event in wanted.events if event not in there.events]
+    for row, one in zip(gaps, oldest, strict=False):
+        first_ns, last_ns = min(lost_ns), max(int(one["time"]) - BUCKET_NS, *lost_ns)  # a run's first event stands at its first sample
+        found.expect(int(row["time"]) == first_ns, f"the gap begins {(int(row['time']) - first_ns) / 1e9:g} s after the first that is lacking")
+        end_s = (int(row["end"]) - last_ns // MS_NS) / 1e3
+        found.expect(end_s == 0.0, f"the gap ends {end_s:g} s after the last that is lacking")
     found.say(f"server back: {there.points} of {wanted.points} points there, a gap of {told} is told")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,7 +66,8 @@ class Account:
 
 @dataclass(slots=True)
 class Lab:
-    """points: of the captures, in turn. rate_hz: of summaries, as the bench file says it when a run begins."""
+    """points: of the captures, in turn. rate_hz: of summaries, as the bench file says it when a run begins. began_ns: UTC of the next
+    capture's first sample. now_ns: UTC of what is told."""
 
     catalogue: CatalogueSession
     points: Sequence[OperatingPoint] = (POINT,)
@@ -77,11 +78,13 @@ class Lab:
     run: str = ""
     began_ns: int = field(default_factory=time.time_ns)
     order: int = 0
+    now_ns: Callable[[], int] = time.time_ns
 
     async def begin(self, captures: int, bench: str = "lab") -> None:
         planned = [PlannedCapture(self.key(n), Role.MEAN, self.point(n), n) for n in range(captures)]
         effective = {"bench": {"influx": {"rate": {"value": self.rate_hz, "unit": "/s"}}}, **EFFECTIVE}
-        row = await self.catalogue.do(lambda c: c.runs.create(NewRun(bench, "", "a plan, with a comma", "", effective), planned))
+        new = NewRun(bench, "", "a plan, with a comma", "", effective)
+        row = await self.catalogue.do(lambda c: c.runs.create(new, planned, now_ns=self.now_ns()))
         self.run, self.order = row.id, 0
         await self.tell(NewsKind.RUN_STARTED, "begins")
 
@@ -92,7 +95,7 @@ class Lab:
         return f"{self.point(order).key} mean {order}"
 
     async def tell(self, kind: NewsKind, text: str, capture: str = "") -> None:
-        event = Event(time.time_ns(), kind, text, capture)
+        event = Event(self.now_ns(), kind, text, capture)
         await self.catalogue.do(lambda c: c.runs.log(self.run, event))
         self.news.publish(News(event.t_ns, kind, text, run=self.run))
 
@@ -100,7 +103,7 @@ class Lab:
         """One more capture of the run; its time follows that of the one before. bad: currents at the beginning of each block."""
         key, point = self.key(self.order), self.point(self.order)
         await self.tell(NewsKind.CAPTURE_STARTED, key, key)
-        row = await self.catalogue.do(lambda c: c.captures.begin(self.run, key))
+        row = await self.catalogue.do(lambda c: c.captures.begin(self.run, key, now_ns=self.now_ns()))
         start = FeedStart(self.run, key, "smu", self.order, "mean", point.key, point.mode, MarkStyle.GATE, ACQUISITION, self.began_ns)
         self.feed.publish(start)
         with TraceWriter(self.catalogue.folder / row.trace, capture=self.facts(key, point)) as writer:
@@ -114,7 +117,8 @@ class Lab:
                 self.feed.publish(FeedBlock(block, 0, n * BLOCK, False, time.time_ns()))
                 await asyncio.sleep(pause_s)
         self.began_ns += (blocks * BLOCK + 1) * DT_NS
-        await self.catalogue.do(lambda c: c.captures.finish(self.run, key, samples=writer.samples, stretches=1))
+        ended_ns, samples = self.now_ns(), writer.samples
+        await self.catalogue.do(lambda c: c.captures.finish(self.run, key, samples=samples, stretches=1, now_ns=ended_ns))
         await self.tell(NewsKind.CAPTURE_ENDED, key, key)
         self.order += 1
 
