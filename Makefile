@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SEED ?=
+PROCESSES ?=
 
 SOAK ?=
 DAY ?=
@@ -27,9 +28,9 @@ venv: $(STAMP)
 demo: $(STAMP)
 	$(VENV)/bin/labd demo --out out/demo
 
-## make test      every test that needs no wall clock
+## make test      every test that needs no wall clock, in as many processes as there are cores (PROCESSES=n; 0: in this one)
 test: $(STAMP)
-	$(PY) -m pytest -q -m "not evidence" $(PYTEST_ARGS)
+	$(PY) -m pytest -q -m "not evidence" -n $(or $(PROCESSES),auto) --dist=loadscope $(PYTEST_ARGS)
 
 ## make check     ruff, mypy --strict, import-linter
 check: $(STAMP)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
+from labd import fast
 from labd.loop_watch import watched_loop
 
 SKIPS_FAIL = os.environ.get("LABD_SKIPS_FAIL") == "1"
@@ -21,6 +22,26 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if SKIPS_FAIL and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where skips are failures: {report.longrepr}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What labd keeps for a user (a store, who holds which instrument) is neither taken from whoever runs the tests nor shared by two
+    processes of them, whose terminals have the same names in turn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(params=["compiled", "numpy"], scope="module")
+def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Loops over samples with numba and without it: what is said of one holds of the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "numpy":
+            patch.setattr(fast, "rows", lambda: None)
+        else:
+            assert fast.rows() is not None, "numba is among what tests are run with"
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ratios.figures import Ratio, from_ratios
+from labd import fast
 from labd.influx.sink import FOLLOW_S
 from labd.influx.trace_points import TracePoints
 from labd.store.pyramid import Pyramid
@@ -30,6 +31,7 @@ WHAT = f"{INSTRUMENTS} x 2 MSa/s of current and voltage: stored and synced, pyra
 
 def live_path(folder: Path) -> list[Ratio]:
     """folder: on the file system in question; everything written there is deleted again. All threads of the process count."""
+    fast.rows()  # loaded once in a process, before its first run
     found = [(_spent_s(folder), _copy_s()) for _ in range(REPEATS)]
     real, copies = [1 / spent_s for spent_s, _ in found], [copy_s / spent_s for spent_s, copy_s in found]
     return [

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labd import fast
 from labd.deadline import deadline
 from labd.errors import FileError, LabdError
 from labd.influx import points
@@ -36,6 +37,7 @@ LOOK_S = 5.0  # at the catalogue, should no news have come
 ITSELF_S = 10.0
 LOOK_AT_ITSELF_S = 1.0
 GOODBYE_S = 3.0
+COMPILED_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +107,8 @@ class InfluxSink:
             await asyncio.sleep(LONGEST_S)
 
     async def _fed(self) -> None:
-        await self._feeder.begin()
         with self._around.news.subscribe("influx", size=100) as news:  # newest wins: the catalogue has it all
+            await self._feeder.begin()
             while True:
                 while await self._feeder.events():
                     self._woken.set()
@@ -118,6 +120,7 @@ class InfluxSink:
                             await self._feeder.figures(run_id)
 
     async def _followed(self) -> None:
+        await self._reader.call(fast.rows, deadline_s=COMPILED_S)  # before there is a run whose first look would wait for it
         await self._feeder.begin()
         while True:
             while await self._feeder.traces():

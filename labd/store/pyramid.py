@@ -100,20 +100,21 @@ _SCHEMA = pa.schema(
 def _first_level(batch: pa.RecordBatch) -> _Sums:
     """Buckets of BASE samples; a batch may begin and end within one."""
     stretch, index = batch.column("stretch").to_numpy(), batch.column("index").to_numpy()
-    edges = _edges(stretch, index)
+    alone = stretch[0] == stretch[-1]  # samples of one stretch have no gaps: one of their indices says all
+    edges = _edges(stretch, index, alone=alone)
     at, length = edges[:-1], edges[1:] - edges[:-1]
-    first = index[at]
+    first = index[0] + at if alone else index[at]
     first[0] -= first[0] % BASE
     columns = {name: batch.column(name) for name in CHANNELS}
     with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
         found = {name: _channel(column, at, length) for name, column in columns.items() if column.null_count < len(column)}
     valid, total, low, high = ({name: sums[k] for name, sums in found.items()} for k in range(4))
-    return _Sums(stretch[at], first, length, valid, total, low, high)
+    return _Sums(np.full(len(at), stretch[0]) if alone else stretch[at], first, length, valid, total, low, high)
 
 
-def _edges(stretch: NDArray[np.int32], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows at which a bucket begins, and the end. Stretches ascend, and the samples of one have no gaps."""
-    if stretch[0] == stretch[-1]:
+def _edges(stretch: NDArray[np.int32], index: NDArray[np.int64], *, alone: bool) -> NDArray[np.int64]:
+    """Rows at which a bucket begins, and the end. Stretches ascend. alone: there is one of them."""
+    if alone:
         inner = np.arange(BASE - index[0] % BASE, len(index), BASE)
     else:
         inner = np.flatnonzero((index[1:] % BASE == 0) | (np.diff(stretch) != 0)) + 1

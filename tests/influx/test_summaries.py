@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
+from labd import fast
 from labd.influx.scratch import Scratch
 from labd.influx.summaries import samples_per_bucket, summarised
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 AMPERES = st.one_of(st.floats(2**-30, 1.0, width=32), st.sampled_from([float("nan"), float("inf"), float("-inf")]))
 
@@ -48,6 +51,24 @@ def test_buckets_are_the_same_to_the_bit_however_their_samples_come(values: list
     assert whole.keys() == parts.keys()
     for name, column in whole.items():
         assert np.array_equal(parts[name], column, equal_nan=True), name
+
+
+@given(st.lists(AMPERES, min_size=1, max_size=600), st.integers(1, 200), st.booleans())
+def test_compiled_or_not_the_figures_are_the_same(values: list[float], per_bucket: int, kept: bool) -> None:
+    columns = samples(values)
+    if kept:  # as they come from a file
+        columns["voltage"].flags.writeable = False
+    found = summarised([columns], per_bucket, 1e-3, Scratch())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "rows", lambda: None)
+        plain = summarised([columns], per_bucket, 1e-3, Scratch())
+    assert list(found) == list(plain)
+    for name, column in plain.items():
+        assert found[name].dtype == column.dtype, name
+        if name == "n" or name.endswith(("_min", "_max")):
+            assert np.array_equal(found[name], column, equal_nan=True), name
+        else:
+            assert_allclose(found[name], column, rtol=1e-13)
 
 
 def test_without_voltage_there_is_no_power() -> None:

@@ -1,0 +1,25 @@
+"""Whether numba is there (extra `fast`), for who has loops over every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@cache
+def rows() -> Callable[..., None] | None:
+    """`labd.compiled.rows`, None without numba. The first call loads it, which takes half a second, and some where nothing was compiled
+    before: it pays in a process that goes on."""
+    try:
+        from labd import compiled
+    except ImportError:  # not installed, or not for this numpy
+        return None
+    return compiled.rows
+
+
+def plain(values: NDArray[np.generic]) -> bool:
+    """Whether they are as a compiled loop takes them."""
+    return values.dtype == np.float32 and values.flags.c_contiguous and values.flags.aligned
