@@ -39,9 +39,9 @@ class BadWire:
                 self._start(self._answers, there, here)
 
     def cut(self) -> None:
-        """Everything that is connected now, at once."""
-        while self._ends:
-            end = self._ends.pop()
+        """Everything that is connected now, at once, and nothing that connects because of it."""
+        ends, self._ends = self._ends, []
+        for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
