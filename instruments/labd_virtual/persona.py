@@ -39,7 +39,8 @@ class PersonaSetup:
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
     lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
-    `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server.
+    `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server. trap: one of those that the persona's module names in its `TRAPS`,
+    which this specimen springs: what real instruments do to whoever does not know it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class PersonaSetup:
     unkind: Mapping[str, object] = field(default_factory=dict)
     clients: Clients = "many"
     interface: Interface = "socket"
+    trap: str = ""
 
     def factor(self, name: str, default: float = 1.0) -> float:
         """A number from `unkind`. Raises TypeError when it is none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from labd_instruments.checks import Clock
@@ -14,6 +15,27 @@ from labd_virtual.persona import Persona
 from tests.virtual.persona_fakes import Bench
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """How a driver and its persona are set up for what every driver is asked: `WIRED` of `test_DRIVER_against_virtual.py`.
+
+    options: of both. wires: as in PersonaSetup. supply_v, load_a: what a source feeds, or what flows through a meter. ranges: fixed, which
+    the instrument has. aperture_s: of a mean. stream_dt_s, capture_dt_s: of what streams and captures. tables: ranges of the
+    persona by quantity, all without error.
+    """
+
+    options: Mapping[str, object]
+    wires: Mapping[str, str]
+    current_range_a: float | None
+    voltage_range_v: float
+    tables: Mapping[str, tuple[float, ...]]
+    supply_v: float = 3.0
+    load_a: float = 10e-3
+    aperture_s: float = 0.1
+    stream_dt_s: float = 0.0
+    capture_dt_s: float = 0.0
 
 
 class Rig:
