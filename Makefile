@@ -9,7 +9,7 @@ PROCESSES ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test check accuracy torture outage live bench lock clean venv help
+.PHONY: demo test check accuracy torture outage traps live bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ torture: $(STAMP)
 ## make outage    InfluxDB killed, wrongly set up, away for days, behind a bad network: counts and sums of both sides (QUICK=1; ONLY=case)
 outage: $(STAMP)
 	$(PY) -m benchmarks.outage $(if $(QUICK),--quick) $(foreach case,$(ONLY),--only $(case))
+
+## make traps     every known trap of every instrument, sprung in its persona: found or missed (QUICK=1)
+traps: $(STAMP)
+	$(PY) -m benchmarks.traps $(if $(QUICK),--quick)
 
 ## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
 live: $(STAMP)

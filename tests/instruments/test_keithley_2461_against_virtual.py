@@ -14,16 +14,23 @@ from labd_instruments.errors import OutputNotOffError, RefusedError
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keithley_2461
 from labd_virtual.wire import Interface
-from tests.instruments.virtual_rig import Rig, rig
+from tests.instruments.virtual_rig import Rig, Wired, rig
 from tests.virtual.persona_fakes import Bench, rows
 
 MS = 1_000_000
-EXACT = rows(
-    {
-        "current": tuple((r, 0.0, 0.0) for r in (1e-6, 10e-6, 100e-6, 1e-3, 10e-3, 0.1, 1.0, 4.0, 5.0, 7.0)),
-        "voltage": tuple((r, 0.0, 0.0) for r in (0.2, 2.0, 7.0, 10.0, 20.0, 100.0)),
-    }
+WIRED = Wired(
+    options={"fire_line": 2, "timeout_s": 1.0},
+    wires={"fire": "TRIG", "line2": "TRIG"},
+    current_range_a=0.1,
+    voltage_range_v=20.0,
+    tables={
+        "current": (1e-6, 10e-6, 100e-6, 1e-3, 10e-3, 0.1, 1.0, 4.0, 5.0, 7.0),
+        "voltage": (0.2, 2.0, 7.0, 10.0, 20.0, 100.0),
+    },
+    capture_dt_s=1e-5,
+    fires=True,
 )
+EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 
 
 @pytest.fixture

@@ -14,11 +14,20 @@ from labd_instruments.errors import LostSamplesError, OutOfRangeError, OutputNot
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keysight_n6705c
 from labd_virtual.wire import Interface
-from tests.instruments.virtual_rig import Rig, rig
+from tests.instruments.virtual_rig import Rig, Wired, rig
 from tests.virtual.persona_fakes import Bench, rows
 
 MS = 1_000_000
-EXACT = rows({"current": tuple((r, 0.0, 0.0) for r in (10e-6, 1e-3, 0.1, 3.0)), "voltage": ((20.0, 0.0, 0.0),)})
+WIRED = Wired(
+    options={"channel": 1, "fire_pin": 3, "timeout_s": 1.0},
+    wires={"fire": "TRIG"},
+    current_range_a=0.1,
+    voltage_range_v=20.0,
+    tables={"current": (10e-6, 1e-3, 0.1, 3.0), "voltage": (20.0,)},
+    stream_dt_s=204.8e-6,
+    capture_dt_s=20.48e-6,
+)
+EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 LOG = StreamSetup(dt_s=307.2e-6, current_range_a=0.1, voltage_range_v=20.0, with_marker=True)
 CAPTURE = CaptureSetup(20.48e-6, 200, 50, current_range_a=0.1, voltage_range_v=20.0, fire_dut=True)
 

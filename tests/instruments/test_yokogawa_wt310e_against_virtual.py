@@ -10,16 +10,21 @@ from labd_instruments.contract import MeanSetup, Reading
 from labd_instruments.errors import RefusedError
 from labd_virtual.instruments import yokogawa_wt310e
 from labd_virtual.wire import Interface
-from tests.instruments.virtual_rig import Rig, rig
+from tests.instruments.virtual_rig import Rig, Wired, rig
 from tests.virtual.persona_fakes import Bench, rows
 
-EXACT = rows(
-    {
-        "current": tuple((r, 0.0, 0.0) for r in (5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)),
-        "voltage": tuple((r, 0.0, 0.0) for r in (15.0, 30.0, 60.0, 150.0, 300.0, 600.0)),
-        "power": ((15.0 * 0.02, 0.0, 0.0),),
-    }
+WIRED = Wired(
+    options={"new_data": "register", "timeout_s": 1.0},
+    wires={},
+    current_range_a=0.02,
+    voltage_range_v=15.0,
+    tables={
+        "current": (5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0),
+        "voltage": (15.0, 30.0, 60.0, 150.0, 300.0, 600.0),
+        "power": (15.0 * 0.02,),
+    },
 )
+EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ class Wired:
     """How a driver and its persona are set up for what every driver is asked: `WIRED` of `test_DRIVER_against_virtual.py`.
 
     options: of both. wires: as in PersonaSetup. supply_v, load_a: what a source feeds, or what flows through a meter. ranges: fixed, which
-    the instrument has. aperture_s: of a mean. stream_dt_s, capture_dt_s: of what streams and captures. tables: ranges of the
-    persona by quantity, all without error.
+    the instrument has. aperture_s: of a mean. stream_dt_s, capture_dt_s: of what streams and captures. fires: whether a capture
+    fires the board (`fire_dut`), where the bus triggers it no other way. tables: ranges of the persona by quantity, all without error.
     """
 
     options: Mapping[str, object]
@@ -36,12 +36,14 @@ class Wired:
     aperture_s: float = 0.1
     stream_dt_s: float = 0.0
     capture_dt_s: float = 0.0
+    fires: bool = False
 
 
 class Rig:
     """A driver of any kind (typed as Any: each test knows which protocols it uses), its persona and their bench."""
 
-    def __init__(self, driver: Instrument, persona: Persona, bench: Bench, resource: str) -> None:
+    def __init__(self, driver_name: str, driver: Instrument, persona: Persona, bench: Bench, resource: str) -> None:
+        self.driver_name = driver_name
         self.driver: Any = driver
         self.persona = persona
         self.bench = bench
@@ -59,7 +61,7 @@ async def rig(driver: str, persona: Persona, bench: Bench, **options: object) ->
     try:
         opened = await asyncio.to_thread(lambda: open_driver(driver, "smu", resource, options, clock=clock))
         try:
-            made = Rig(opened, persona, bench, resource)
+            made = Rig(driver, opened, persona, bench, resource)
             await made.do(opened.reset)
             yield made
         finally:

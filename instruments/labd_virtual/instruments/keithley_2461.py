@@ -37,6 +37,13 @@ _EVENT_POLL_S = 0.002  # host time between looks for an edge while a model waits
 _PROTECTIONS = "PROT2|PROT5|PROT10|PROT20|PROT40|PROT60|PROT80|PROT100|NONE"
 
 
+TRAPS = {
+    "tsp": "it was left in TSP, which the next power cycle keeps, and takes no SCPI for what it means",
+    "discards": "a full buffer that fills once discards every further reading without an error",
+    "overflow": "a reading beyond its range is 9.9E37 and looks like any other number",
+}
+
+
 def create(setup: PersonaSetup) -> Persona:
     """options: trigger_line, fire_line (digital lines 1 to 6 on which the terminals `marker` and `fire` lie). wires: those or `line<n>`."""
     return K2461(setup)
@@ -54,7 +61,7 @@ class K2461(ScpiPersona):
         super().__init__(setup, IDENTITY, queue_capacity=1000)
         self.source = Source(setup)
         self.meter = Meter(setup, self.source)
-        self.buffers = Buffers()
+        self.buffers = Buffers(short=setup.trap == "discards")
         self.events = Events(self.scpi, setup.clock)
         self.lines = Lines(setup, self.background)
         self.model = TriggerModel(self)
@@ -168,7 +175,7 @@ class K2461(ScpiPersona):
 
     def _declare_system(self) -> None:
         tree = self.scpi.tree
-        tree.query("*LANG", lambda _: "SCPI")
+        tree.query("*LANG", lambda _: "TSP" if self.setup.trap == "tsp" else "SCPI")
         tree.add("*LANG", self._language, Word())
         tree.query("SYSTem:LFRequency", lambda _: f"{self.setup.mains_hz:.0f}")
         tree.query("SYSTem:VERSion", lambda _: "1996.0")

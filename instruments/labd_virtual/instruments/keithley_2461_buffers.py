@@ -168,9 +168,10 @@ def status_bits(count: int, *, digitized: bool) -> Floats:
 
 @dataclass(slots=True)
 class Buffers:
-    """All buffers of the instrument."""
+    """All buffers of the instrument. short: those that are made hold a part of what they were asked to hold."""
 
     by_name: dict[str, Buffer] = field(default_factory=dict)
+    short: bool = False
 
     def __post_init__(self) -> None:
         self.reset()
@@ -193,7 +194,7 @@ class Buffers:
         most = COMPACT_MOST if style == "COMP" else STANDARD_MOST
         if size + sum(b.capacity for b in self.by_name.values()) > most:
             raise ScpiError(-225, "Out of memory")
-        self.by_name[name] = Buffer(name, size, once=True)
+        self.by_name[name] = Buffer(name, max(1, size // 100) if self.short else size, once=True)
 
     def delete(self, name: str) -> None:
         if name in DEFAULT_NAMES:

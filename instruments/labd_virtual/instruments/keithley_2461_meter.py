@@ -147,7 +147,7 @@ class Meter:
             range_a = float(level.max(initial=0.0)) / 1.05 if plan.sense.auto_range else plan.sense.range
             index = self.amps.index(range_a)
             values = self.amps.read(means.current, starts, ends, index)
-            values[self.amps.overloaded(level, index)] = OVERFLOW
+            values[self.amps.overloaded(level, index) | (self._setup.trap == "overflow")] = OVERFLOW
         back = self.volts.read(seen, starts, ends, self.volts.index(20.0)) if plan.read_back else np.full(len(starts), plan.volt)
         return Readings(at_s, values, back, bits)
 

@@ -40,6 +40,13 @@ _TRIGGERS = "IMMediate|BUS|EXTernal|PIN1|PIN2|PIN3|PIN4|PIN5|PIN6|PIN7"
 _PIN_FUNCTIONS = "DIO|DINPut|FAULt|INHibit|ONCouple|OFFCouple|TINPut|TOUTput"
 
 
+TRAPS = {
+    "module": "another module sits in the channel, with other ranges and without seamless measuring",
+    "overrun": "the log's FIFO overwrites what was not fetched in time, and no register says so",
+    "overflow": "a reading beyond its range is 9.91E37 and looks like any other number",
+}
+
+
 def create(setup: PersonaSetup) -> Persona:
     """options: channel (default 1), marker_channel (none), fire_pin (3). wires: `fire` or `pin<n>`, `marker` or `channel<n>`."""
     return N6705C(setup)
@@ -62,6 +69,7 @@ class N6705C(ScpiPersona):
         self.sweeps = {n: Acquisition(setup.clock, setup.pins, c) for n, c in self.channels.items()}
         self._main = self.channels[main]
         self._list = Channels(tuple(numbers))
+        self._module = "N6731B" if setup.trap == "module" else "N6781A"
         self._fire_pin = int(setup.options.get("fire_pin", 3))
         self._watchdog = Watchdog(setup.clock, self._watchdog_expired)
         self.redraw(setup.rng)
@@ -184,7 +192,7 @@ class N6705C(ScpiPersona):
         tree.query("SYSTem:ERRor[:NEXT]", lambda _: '{:+d},"{}"'.format(*self.scpi.errors.pop()))
         tree.query("SYSTem:VERSion", lambda _: "1999.0")
         tree.query("SYSTem:CHANnel[:COUNt]", lambda _: str(len(self.channels)))
-        tree.query("SYSTem:CHANnel:MODel", lambda c: ",".join('"N6781A"' for _ in c[0]), self._list)
+        tree.query("SYSTem:CHANnel:MODel", lambda c: ",".join(f'"{self._module}"' for _ in c[0]), self._list)
         tree.query("SYSTem:CHANnel:OPTion", lambda c: ",".join('""' for _ in c[0]), self._list)
         tree.query("SYSTem:CHANnel:SERial", lambda c: ",".join(f'"VIRTUAL{n:03d}"' for n in c[0]), self._list)
         tree.add("SYSTem:REMote", lambda _: None)

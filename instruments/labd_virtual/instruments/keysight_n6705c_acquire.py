@@ -15,6 +15,7 @@ from labd_virtual.instruments.keysight_n6705c_channel import TICK_NS, Channel, C
 from labd_virtual.scpi_errors import ScpiError
 
 FIFO_S = 20.0  # "holds about 20 seconds of accumulated measurements": N6700 User's Guide, p. 91
+LEAST_FIFO_S = 5e-3  # as if nobody had fetched for twenty seconds
 _AHEAD = 0.25  # stepped time may run this share of the FIFO ahead of the host
 SWEEP_POINTS_MAX = 524288
 
@@ -92,7 +93,8 @@ class Elog:
         if self.state is not State.RUNNING:
             raise ScpiError(-230)
         produced = int((self._clock.now_ns() - self._t0_ns) / self._step_ns())
-        capacity = max(1, int(FIFO_S * 1e9 / self._period_ns))
+        fifo_s = LEAST_FIFO_S if self._channel.setup.trap == "overrun" else FIFO_S
+        capacity = max(1, int(fifo_s * 1e9 / self._period_ns))
         self._next = max(self._next, produced - capacity)
         count = max(0, min(most, produced - self._next))
         edges = instants(self._t0_ns, self._next, count, dt_ns=self._period_ns, timebase=self._channel.timebase)

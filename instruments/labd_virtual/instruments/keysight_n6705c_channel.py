@@ -147,7 +147,7 @@ class Channel:
             chosen = np.full(len(starts), self._amps.index(settings.current_range))
             level = peak_current(self.setup, starts, ends, means, full_scale=self._amps.ranges[chosen[0]].full_scale)
         amps = self._amps.read(means.current, starts, ends, chosen)
-        amps[self._amps.overloaded(level, chosen)] = OVER_RANGE
+        amps[self._amps.overloaded(level, chosen) | (self.setup.trap == "overflow")] = OVER_RANGE
         seen = self._sensed(means.voltage, means.current)
         return {"I": amps, "V": self._volts.read(seen, starts, ends, 0)}
 

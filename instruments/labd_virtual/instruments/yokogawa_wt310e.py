@@ -34,6 +34,13 @@ _ZERO_LEAVES = 0.05
 _NOISE = NoiseCurve((1e-3, 1.0), (5e-5, 2e-6))  # of full scale; assumed
 
 
+TRAPS = {
+    "leaves_range": "an input too large for a fixed range of 5 to 200 mA makes it leave that for 1 A and automatic ranges, without a word",
+    "no_data": "an item without data is NaN in a block that is as long as ever",
+    "over_range": "an input beyond its range is infinite in a block that is as long as ever",
+}
+
+
 def create(setup: PersonaSetup) -> Persona:
     """No options. An error row of quantity `power` counts where its full scale is voltage range x current range; else P has the errors
     of U and I."""
@@ -122,7 +129,7 @@ class WT310E(ScpiPersona):
             first = self._done + 1
             edges = instants(self._origin_ns, first, last - self._done, dt_ns=self._interval_ns(), timebase=self._timebase)
             means = node_means(self.setup, edges[:-1], edges[1:])
-            over = np.flatnonzero(means.current_rms > OVER * self._amp_range)
+            over = np.flatnonzero((means.current_rms > OVER * self._amp_range) | (self.setup.trap == "leaves_range"))
             escapes = not self._amp_auto and self._amp_range <= SMALL_RANGE
             stop = int(over[0]) + 1 if len(over) and escapes else len(edges) - 1
             self._take(edges[: stop + 1], means.voltage[:stop], means.current[:stop], means.power[:stop])
@@ -306,6 +313,8 @@ class WT310E(ScpiPersona):
             return self._integral.value(name)
         if name is None or self._latest is None:
             return NOT_A_NUMBER
+        if self.setup.trap in ("no_data", "over_range"):
+            return NOT_A_NUMBER if self.setup.trap == "no_data" else INFINITE
         readings: dict[str, Callable[[Update], float]] = {"U": lambda u: u.volt, "I": lambda u: u.ampere, "P": lambda u: u.watt}
         return readings[name](self._latest)
 
