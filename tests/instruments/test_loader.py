@@ -12,6 +12,7 @@ from labd_instruments.contract import Captures, GuardsItself, Instrument, Measur
 from labd_instruments.errors import NotConnectedError, OutOfRangeError, WrongInstrumentError
 from labd_instruments.links.scripted import ScriptedLink
 from labd_instruments.loader import available, open_driver
+from tests.instruments.asked import persona, set_up, wired, with_personas
 
 PROTOCOLS = {
     "Instrument": Instrument,
@@ -21,36 +22,29 @@ PROTOCOLS = {
     "Captures": Captures,
     "Measures": Measures,
 }
-GREETINGS = {
-    "keysight_n6705c": '> *IDN?\n< Keysight Technologies,N6705C,MY1,E.02.07\n> SYST:CHAN:MOD? (@1)\n< "N6781A"',
-    "keithley_2461": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI",
-    "yokogawa_wt310e": "> *IDN?\n< YOKOGAWA,WT310E,C1,F1.03",
-}
+DRIVERS = with_personas()
 
 
-def test_every_file_among_the_drivers_is_a_driver() -> None:
+def test_every_file_among_the_drivers_is_a_driver_with_its_persona_and_its_test() -> None:
     files = {p.stem for p in Path(labd_instruments.drivers.__path__[0]).glob("*.py") if not p.stem.startswith("_")}
-    assert {d.name for d in available()} == files == {*GREETINGS, "replay"}
+    assert {d.name for d in available()} == files == {*DRIVERS, "replay"}
+    assert all(persona(name).create and wired(name) for name in DRIVERS)
 
 
-@pytest.mark.parametrize("name", sorted(GREETINGS))
-def test_a_driver_has_the_capabilities_it_names_and_no_other(name: str) -> None:
-    link = ScriptedLink.from_text(GREETINGS[name])
-    driver = open_driver(name, "x", "SCRIPT", {}, link=link)
-    link.finish()
-    has = {word for word, protocol in PROTOCOLS.items() if isinstance(driver, protocol)}
+@pytest.mark.parametrize("name", DRIVERS)
+async def test_a_driver_has_the_capabilities_it_names_and_no_other(name: str) -> None:
+    async with set_up(name) as made:
+        has = {word for word, protocol in PROTOCOLS.items() if isinstance(made.driver, protocol)}
     assert has == set(loader.info(name).capabilities)
 
 
-@pytest.mark.parametrize("name", sorted(GREETINGS))
+@pytest.mark.parametrize("name", DRIVERS)
 def test_every_option_says_what_it_is(name: str) -> None:
     assert all(option.sentence for option in loader.info(name).options)
 
 
 def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(
-        OutOfRangeError, match="there is no driver agilent_x, there are keithley_2461, keysight_n6705c, replay, yokogawa_wt310e"
-    ):
+    with pytest.raises(OutOfRangeError, match=f"there is no driver agilent_x, there are {', '.join(sorted([*DRIVERS, 'replay']))}"):
         open_driver("agilent_x", "smu", "SCRIPT", {})
 
 
@@ -75,13 +69,13 @@ def test_a_bad_option_is_refused_in_one_line_before_anything_is_sent(options: di
 
 
 def test_a_whole_number_is_good_enough_for_a_fraction() -> None:
-    link = ScriptedLink.from_text(GREETINGS["yokogawa_wt310e"])
+    link = ScriptedLink.from_text("> *IDN?\n< YOKOGAWA,WT310E,C1,F1.03")
     open_driver("yokogawa_wt310e", "meter", "SCRIPT", {"timeout_s": 1}, link=link)
 
 
-@pytest.mark.parametrize("name", sorted(GREETINGS))
+@pytest.mark.parametrize("name", DRIVERS)
 def test_the_wrong_instrument_closes_the_link(name: str) -> None:
-    link = ScriptedLink.from_text("> *IDN?\n< ACME,Toaster,1,2")
+    link = ScriptedLink.from_text(wired(name).stranger)
     with pytest.raises(WrongInstrumentError, match="Toaster"):
         open_driver(name, "x", "SCRIPT", {}, link=link)
     assert link.closed

@@ -24,6 +24,7 @@ class Wired:
     options: of both. wires: as in PersonaSetup. supply_v, load_a: what a source feeds, or what flows through a meter. ranges: fixed, which
     the instrument has. aperture_s: of a mean. stream_dt_s, capture_dt_s: of what streams and captures. fires: whether a capture
     fires the board (`fire_dut`), where the bus triggers it no other way. tables: ranges of the persona by quantity, all without error.
+    stranger: what another instrument says at the opening, as a dialogue.
     """
 
     options: Mapping[str, object]
@@ -37,6 +38,7 @@ class Wired:
     stream_dt_s: float = 0.0
     capture_dt_s: float = 0.0
     fires: bool = False
+    stranger: str = "> *IDN?\n< ACME,Toaster,1,2"
 
 
 class Rig:
