@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 SEED ?=
 PROCESSES ?=
 
@@ -22,14 +23,20 @@ $(STAMP): pyproject.toml requirements-dev.txt hatch_build.py docs/reference/open
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-venv: $(STAMP)
+# what only tests and benchmarks hold labd against: most of a hundred packages that a demo can do without
+$(PEERS): $(STAMP) requirements-peers.txt
+	@echo "installing the peers that labd is tried with into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.txt
+	@touch $@
+
+venv: $(STAMP) $(PEERS)
 
 ## make demo      a rate sweep in three modes on a virtual bench: table, break-even rates, report
 demo: $(STAMP)
 	$(VENV)/bin/labd demo --out out/demo
 
 ## make test      every test that needs no wall clock, in as many processes as there are cores (PROCESSES=n; 0: in this one)
-test: $(STAMP)
+test: $(STAMP) $(PEERS)
 	$(PY) -m pytest -q -m "not evidence" -n $(or $(PROCESSES),auto) --dist=loadscope $(PYTEST_ARGS)
 
 ## make check     ruff, mypy --strict, import-linter
@@ -60,13 +67,14 @@ live: $(STAMP)
 	$(PY) -m benchmarks.live $(if $(QUICK),--quick)
 
 ## make bench     ratios against named peers and limits
-bench: $(STAMP)
+bench: $(STAMP) $(PEERS)
 	$(PY) -m benchmarks.ratios
 
 ## make lock      write the lock files anew (needs uv)
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q pyproject.toml --group dev -o requirements-dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q pyproject.toml -c requirements-dev.txt -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q --group peers -c requirements-dev.txt -o requirements-peers.txt
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-peers.txt")
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;]+)(?: ; [^\\]+?)?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)")
 
 
@@ -36,6 +36,7 @@ def named(requirements: list[str]) -> set[str]:
 
 RUNTIME = named(PROJECT["project"]["dependencies"])
 DEVELOPMENT = named(PROJECT["dependency-groups"]["dev"])
+PEERS = named(PROJECT["dependency-groups"]["peers"])
 BUILD = named(PROJECT["build-system"]["requires"])
 
 
@@ -53,6 +54,7 @@ def test_no_lock_says_where_packages_come_from(lock: str) -> None:
 def test_every_dependency_is_locked() -> None:
     assert RUNTIME - pinned("requirements.txt") == set()
     assert (RUNTIME | DEVELOPMENT) - pinned("requirements-dev.txt") == set()
+    assert PEERS - pinned("requirements-peers.txt") == set()
 
 
 def test_the_build_needs_nothing_that_is_not_locked() -> None:
@@ -64,13 +66,21 @@ def test_both_locks_agree() -> None:
     assert set(entries("requirements.txt")) - set(entries("requirements-dev.txt")) == set()
 
 
+def test_peers_change_nothing_that_labd_stands_on() -> None:
+    """They go into the same environment."""
+    ours, theirs = (
+        {match["name"]: match["version"] for line in entries(lock) if (match := REQUIREMENT.fullmatch(line))} for lock in LOCKS[1:]
+    )
+    assert {name: version for name, version in theirs.items() if ours.get(name, version) != version} == {}
+
+
 def test_every_dependency_has_its_reason() -> None:
     cells = re.findall(r"(?m)^\| ([^|]+) \|", (ROOT / "docs/dependencies.md").read_text("utf-8"))
     explained = {canonical(name.strip(" `")) for cell in cells for name in cell.split(",")}
-    assert (RUNTIME | DEVELOPMENT) - explained == set()
+    assert (RUNTIME | DEVELOPMENT | PEERS) - explained == set()
 
 
 def test_no_reason_is_given_for_what_is_no_dependency() -> None:
     cells = re.findall(r"(?m)^\| ([^|]+) \|", (ROOT / "docs/dependencies.md").read_text("utf-8"))
     explained = {canonical(name.strip(" `")) for cell in cells for name in cell.split(",")} - {"package", "---", "-"}
-    assert explained - RUNTIME - DEVELOPMENT == set()
+    assert explained - RUNTIME - DEVELOPMENT - PEERS == set()
