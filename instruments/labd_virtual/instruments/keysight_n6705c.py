@@ -276,6 +276,7 @@ class N6705C(ScpiPersona):
         self.output_setting("[SOURce:]VOLTage:PROTection[:LEVel]", Number("V", 0.0, PROTECTION_MAX, PROTECTION_MAX), "protection")
         self.output_setting("[SOURce:]VOLTage:PROTection:REMote[:POSitive]", Number("V", 0.0, PROTECTION_MAX, PROTECTION_MAX), "protection")
         self.output_setting("[SOURce:]VOLTage:SENSe:SOURce", Choice("INTernal|EXTernal"), "remote", {"INT": False, "EXT": True})
+        self.output_setting("[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]", Number("A", -CURRENT_MAX, CURRENT_MAX, 0.0), "ampere")
         self.output_setting("[SOURce:]CURRent:LIMit[:POSitive][:IMMediate][:AMPLitude]", limit, "limit")
         self.output_setting("[SOURce:]CURRent:PROTection:STATe", Boolean(), "trip_on_limit")
         self.output_setting("OUTPut:PROTection:DELay", Number("S", 0.0, 0.255, 0.02), "delay_s")

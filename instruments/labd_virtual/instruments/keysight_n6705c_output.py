@@ -45,6 +45,7 @@ class Output:
 
     def reset(self) -> None:
         self.volt, self.limit, self.protection = 0.0, 0.1, PROTECTION_MAX
+        self.ampere = 0.0  # kept, and without effect in voltage priority (N6700 guide, current settings)
         self.remote, self.trip_on_limit, self.delay_s = False, False, 0.02
         self.off_mode, self.tripped, self.wanted, self._settled_ns = "LOWZ", 0, False, 0
         self._disconnect()
