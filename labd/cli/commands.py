@@ -30,7 +30,7 @@ MODULES = {
     "status": ("status",),
     "doctor": ("doctor",),
     "token": ("token",),
-    "units": ("units", "guard"),
+    "units": ("units", "guard", "udev"),
     "bench": ("bench",),
     "grafana": ("grafana",),
 }

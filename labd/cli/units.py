@@ -1,4 +1,4 @@
-"""`labd units` and `labd guard`: labd as services of systemd."""
+"""`labd units` and `labd guard`: labd as services of systemd; `labd udev`: its instruments on USB."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from labd import resources
 from labd.cli.json_option import Json, print_json
+from labd.daemon import udev as udev_rules
 from labd.daemon.guarding import journal_of, socket_of
 from labd.daemon.opened import load_bench
 from labd.errors import SafetyRefusal, StoreError
@@ -22,6 +23,7 @@ PLACEHOLDER = "@LABD@"
 def register(app: typer.Typer) -> None:
     app.command("units")(units)
     app.command("guard")(guard)
+    app.command("udev")(udev)
 
 
 def units(
@@ -44,6 +46,25 @@ def units(
         print(path)
     print("\nfor a bench file /etc/labd/NAME.toml and a user labd:")
     print("     systemctl daemon-reload && systemctl enable --now labd-guard@NAME labd@NAME")
+
+
+def udev(
+    folder: Annotated[Path, typer.Argument(help="Folder to write them to, such as /etc/udev/rules.d.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Write the rules of udev with which a user who is not root may use instruments on USB. Replaces what an earlier labd wrote."""
+    path = folder / udev_rules.FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(udev_rules.rules(), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    if as_json:
+        print_json([path])
+        return
+    print(f"{path}: {', '.join(udev_rules.sections(udev_rules.rules()))}")
+    print("\nto take effect:")
+    print("     udevadm control --reload-rules && udevadm trigger")
 
 
 def guard(

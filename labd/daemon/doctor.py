@@ -17,6 +17,7 @@ from serial.tools import list_ports
 from labd.analyse.environment import versions
 from labd.api.app import PAGE
 from labd.bench.check import Finding
+from labd.daemon import udev
 from labd.daemon.bench_doctor import bench_findings, tried
 from labd.errors import LabdError
 from labd.live.windows import FILES_KEPT
@@ -33,7 +34,11 @@ STEPS = 20
 
 def findings(store: Path | None, bench: Path | None) -> list[Finding]:
     """Everything that can be said without opening an instrument. Blocks for up to some seconds."""
-    found = [finding for look in (_versions, _page, _compiler, _visa, _ports, _limits, _scheduling, _clock, _zones) for finding in look()]
+    found = [
+        finding
+        for look in (_versions, _page, _compiler, _visa, _ports, udev.findings, _limits, _scheduling, _clock, _zones)
+        for finding in look()
+    ]
     found += list(_store(store or default_folder()))
     return found + (list(bench_findings(bench, store or default_folder())) if bench is not None else [])
 

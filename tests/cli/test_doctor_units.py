@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from labd import resources
 from labd.bench.check import Finding
 from labd.cli import doctor, units
-from labd.daemon import bench_doctor
+from labd.daemon import bench_doctor, udev
 from labd.daemon.guarding import BY_SERVICE, GUARD_ENV, SERVICE_DATA, SERVICE_RUNTIME
 from labd.store.catalogue import Catalogue
 from labd.store.folder import CATALOGUE, default_folder
@@ -185,3 +186,34 @@ def test_a_virtual_bench_has_nothing_to_guard(capsys: pytest.CaptureFixture[str]
     answer = Commands(capsys, units)("guard", FIXTURES / "benches/demo.toml")
     assert answer.code == 5
     assert "nothing to guard" in answer.error
+
+
+def test_udev_rules_are_written_and_then_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (missing,) = udev.findings([tmp_path])
+    assert missing.ok is None
+    assert "USBTMC, PPK2, LPM01A, Joulescope, FTDI" in missing.text
+    answer = Commands(capsys, units)("udev", tmp_path)
+    assert answer.code == 0, answer.out
+    assert str(tmp_path / "70-labd.rules") in answer.out
+    (found,) = udev.findings([tmp_path])
+    assert found.ok is True
+    assert list(udev.findings([tmp_path], "win32")) == []
+
+
+def test_a_kind_of_instrument_whose_rule_was_taken_out_is_named(tmp_path: Path) -> None:
+    kept = [line for line in udev.rules().splitlines() if "1915" not in line]
+    (tmp_path / "70-labd.rules").write_text("\n".join(kept), "utf-8")
+    (found,) = udev.findings([tmp_path])
+    assert "none of labd's for PPK2:" in found.text
+
+
+RULE = re.compile(r'[A-Z]+(\{[A-Za-z_]+\})?(==|=|\+=)"[^"]*"')  # udev(7): key, operator, value
+
+
+def test_every_rule_matches_one_kind_and_grants_no_more_than_its_group() -> None:
+    for kind, lines in udev.sections(udev.rules()).items():
+        for line in lines:
+            parts = line.split(", ")
+            assert all(RULE.fullmatch(part) for part in parts), (kind, line)
+            assert {'MODE="0660"', 'GROUP="plugdev"', 'TAG+="uaccess"'} <= set(parts), (kind, line)
+            assert any("==" in part for part in parts)
