@@ -6,6 +6,8 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 
 import labd_instruments.drivers
@@ -15,6 +17,7 @@ from labd_instruments.checks import HOST_CLOCK, Clock
 from labd_instruments.contract import Evidence, Instrument, OffAssurance
 from labd_instruments.errors import OutOfRangeError
 from labd_instruments.links.link import Link
+from labd_instruments.links.recorder import RecorderLink
 from labd_instruments.links.visa import warm_up
 from labd_instruments.options import OptionInfo
 
@@ -68,15 +71,21 @@ def open_driver(
     *,
     link: Link | None = None,
     clock: Clock = HOST_CLOCK,
+    record: Path | None = None,
 ) -> Instrument:
     """Open a driver by its file name.
 
     name: of the instrument on its bench, used in messages. declared: accuracy rows of the bench file; they override the driver's.
     link: instead of opening `resource`. clock: where elapsed time comes from (a virtual bench in stepped time has its own).
+    record: a file for all that passes over the link, as `links.scripted` plays it.
     Raises OutOfRangeError (no such driver, bad option), NotConnectedError, LinkTimeoutError, WrongInstrumentError.
     """
     module = _module(driver)
-    opened: Instrument = module.open(name, resource, driver_options.read(module.Options, options, name), declared, link=link, clock=clock)
+    read = driver_options.read(module.Options, options, name)
+    if record is not None and not getattr(module, "NEEDS_NO_WIRES", False):
+        title = f"{driver} at {resource}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, options {dict(options)}"
+        link = RecorderLink(link or module.open_link(resource, read.timeout_s), record, title=title)
+    opened: Instrument = module.open(name, resource, read, declared, link=link, clock=clock)
     return opened
 
 

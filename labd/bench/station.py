@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from labd.bench.clock import BenchClock
@@ -36,7 +37,7 @@ WATCHDOG_S = 1.0  # of a source that guards itself: the shortest, for a kill wit
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One instrument to open. roles: source, meter, cross_check."""
+    """One instrument to open. roles: source, meter, cross_check. record: a file for what passes over its link."""
 
     name: str
     driver: str
@@ -45,6 +46,7 @@ class ToolSpec:
     options: Mapping[str, object] = field(default_factory=dict)
     declared: tuple[AccuracyRow, ...] = ()
     remote_sense: bool = True
+    record: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,9 @@ async def _safe_unless_ready(tool: Tool) -> AsyncIterator[None]:
 
 
 def _opening(spec: ToolSpec, clock: BenchClock) -> Callable[[], Instrument]:
-    return partial(loader.open_driver, spec.driver, spec.name, spec.resource, spec.options, spec.declared, clock=clock.for_drivers)
+    return partial(
+        loader.open_driver, spec.driver, spec.name, spec.resource, spec.options, spec.declared, clock=clock.for_drivers, record=spec.record
+    )
 
 
 def _with_place(spec: ToolSpec, text: str) -> str:

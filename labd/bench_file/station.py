@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from labd.analyse.setup import AnalysisSetup
 from labd.bench.acquire import BoardFacts
@@ -14,12 +15,13 @@ from labd.bench_file.bench import Bench
 from labd.bench_file.plan import DetectorSection, Plan
 from labd.config.quantity import Uncertain
 from labd.kpi.inputs import Battery, Detector
+from labd.store.folder import file_slug
 
 SECONDS_A_YEAR = 365.25 * 86400
 
 
-def tools(bench: Bench, resources: Mapping[str, str]) -> list[ToolSpec]:
-    """resources: where the virtual instruments are, by name."""
+def tools(bench: Bench, resources: Mapping[str, str], record: Path | None = None) -> list[ToolSpec]:
+    """resources: where the virtual instruments are, by name. record: a folder for what passes over their links."""
     return [
         ToolSpec(
             name=name,
@@ -29,6 +31,7 @@ def tools(bench: Bench, resources: Mapping[str, str]) -> list[ToolSpec]:
             options=section.options,
             declared=section.accuracy_rows(),
             remote_sense=section.sense != "2-wire",
+            record=None if record is None else record / f"{file_slug(name)}.txt",
         )
         for name, section in bench.instruments.items()
     ]

@@ -13,6 +13,7 @@ MODULES = {
     "demo": ("demo",),
     "init": ("init",),
     "check": ("check",),
+    "record": ("record",),
     "run": ("run",),
     "runs": ("runs",),
     "show": ("show",),

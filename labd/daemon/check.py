@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from labd import bench_file
 from labd.bench.check import Finding, check_station
@@ -19,8 +20,17 @@ from labd.influx.probe import probe
 SETTLE_S = 0.2
 
 
-async def check(bench: Bench, guard: GuardLink | None, *, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
-    """Tell each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`. The caller holds the bench.
+async def check(
+    bench: Bench,
+    guard: GuardLink | None,
+    *,
+    show: Callable[[Finding], None],
+    stop: asyncio.Event,
+    hold: bool = False,
+    record: Path | None = None,
+) -> bool:
+    """Tell each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`. record: a folder for what passes
+    over the links. The caller holds the bench.
 
     Raises LabdError for a bench that cannot be opened.
     """
@@ -28,7 +38,7 @@ async def check(bench: Bench, guard: GuardLink | None, *, show: Callable[[Findin
     tested = asyncio.Event()
 
     async def work() -> None:
-        async with guarded(bench, guard) as hangs, open_bench(bench) as opened:
+        async with guarded(bench, guard) as hangs, open_bench(bench, record=record) as opened:
             hangs.opened = opened
             for name, resource in (opened.addresses.instruments if opened.addresses else {}).items():
                 show(Finding(name, True, f"virtual; while labd check runs (--hold keeps it), any VISA client can open {resource}"))

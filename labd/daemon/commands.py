@@ -24,11 +24,17 @@ WATCHED = 4096  # news of a run that wait for a terminal
 
 
 async def run_plan(
-    bench_path: Path, plan_path: Path, *, store: Path | None, show: Callable[[News], None], stop: asyncio.Event
+    bench_path: Path,
+    plan_path: Path,
+    *,
+    store: Path | None,
+    show: Callable[[News], None],
+    stop: asyncio.Event,
+    record: Path | None = None,
 ) -> RunOutcome:
     """Measure one plan on one bench and analyse it. `stop` ends it early: outputs off, Interrupted raised, what was captured is stored.
 
-    show: told what happens. Raises LabdError of every kind.
+    show: told what happens. record: a folder for what passes over the links of its instruments. Raises LabdError of every kind.
     """
     bench = load_bench(bench_path)
     plan = bench_file.load_plan(plan_path)
@@ -37,14 +43,22 @@ async def run_plan(
     control.stop = stop
     async with alone(bench, store) as around, _shown(around.news, show):
         await around.catalogue.do(lambda catalogue: catalogue.runs.interrupt_orphans(bench.name))
-        return await running.run(RunRequest(bench, plan), around, control)
+        return await running.run(RunRequest(bench, plan, record=record), around, control)
 
 
-async def check_bench(path: Path, *, store: Path | None, show: Callable[[Finding], None], stop: asyncio.Event, hold: bool) -> bool:
-    """Test a bench, telling each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`."""
+async def check_bench(
+    path: Path,
+    *,
+    store: Path | None,
+    show: Callable[[Finding], None],
+    stop: asyncio.Event,
+    hold: bool = False,
+    record: Path | None = None,
+) -> bool:
+    """Test a bench, telling each finding as it comes; True when nothing failed. hold, record: see `checking.check`."""
     bench = load_bench(path)
     async with alone(bench, store) as around:
-        return await checking.check(bench, around.guard, show=show, stop=stop, hold=hold)
+        return await checking.check(bench, around.guard, show=show, stop=stop, hold=hold, record=record)
 
 
 @asynccontextmanager

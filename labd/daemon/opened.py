@@ -72,11 +72,12 @@ class BoardLink:
 
 
 @asynccontextmanager
-async def open_bench(bench: Bench, *, seed: int = 1) -> AsyncIterator[OpenBench]:
-    """Every instrument open and reset, outputs off; leaving ends with outputs verified off."""
+async def open_bench(bench: Bench, *, seed: int = 1, record: Path | None = None) -> AsyncIterator[OpenBench]:
+    """Every instrument open and reset, outputs off; leaving ends with outputs verified off. record: a folder for what passes over the
+    links."""
     async with AsyncExitStack() as stack:
         addresses, clock = await _place(bench, stack, seed)
-        tools = translate.tools(bench, addresses.instruments if addresses else {})
+        tools = translate.tools(bench, addresses.instruments if addresses else {}, record)
         station = await stack.enter_async_context(open_station(tools, translate.limits(bench), clock))
         source = station.source.driver
         bench_file.check_against(bench, source.source_limits)  # type: ignore[attr-defined]  # open_station refuses a source that is none

@@ -45,7 +45,7 @@ FINEST_DT_S = 20e-6
 class RunRequest:
     """What to run. resume: id of an interrupted run of this plan, whose finished captures are kept. job: its job in the queue.
 
-    notes, tags: a person's words about the run to come.
+    notes, tags: a person's words about the run to come. record: a folder for what passes over the links of the instruments.
     """
 
     bench: Bench
@@ -55,6 +55,7 @@ class RunRequest:
     job: str = ""
     notes: str = ""
     tags: tuple[str, ...] = ()
+    record: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,10 @@ class _Going:
         opened: OpenBench | None = None
         bench = self.request.bench
         try:
-            async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=self.request.plan.seed) as opened:
+            async with (
+                guarded(bench, self.around.guard) as hangs,
+                open_bench(bench, seed=self.request.plan.seed, record=self.request.record) as opened,
+            ):
                 hangs.opened = opened
                 yield opened
         finally:
