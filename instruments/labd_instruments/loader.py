@@ -27,7 +27,8 @@ class DriverInfo:
     """What a driver module says of itself. capabilities: names of the contract's Protocols; roles: what it may be on a bench.
 
     off_assurance, sees_output_when_off: as in the contract, known without opening the instrument. needs_no_wires: no instrument is behind
-    it, so that it stands on a real and on a virtual bench alike.
+    it, so that it stands on a real and on a virtual bench alike. identifies: how the answers to `*IDN?` of its instruments begin, a regular
+    expression. usb: vendor and product of instruments on a serial port.
     """
 
     name: str
@@ -39,6 +40,8 @@ class DriverInfo:
     off_assurance: OffAssurance = OffAssurance.NONE
     sees_output_when_off: bool = False
     needs_no_wires: bool = False
+    identifies: str = ""
+    usb: tuple[tuple[int, int], ...] = ()
 
 
 def available() -> list[DriverInfo]:
@@ -59,6 +62,8 @@ def info(driver: str) -> DriverInfo:
         off_assurance=module.OFF_ASSURANCE,
         sees_output_when_off=getattr(module, "SEES_OUTPUT_WHEN_OFF", False),  # only a source's driver says it
         needs_no_wires=getattr(module, "NEEDS_NO_WIRES", False),
+        identifies=getattr(module, "IDENTIFIES", ""),
+        usb=getattr(module, "USB", ()),
     )
 
 

@@ -12,6 +12,7 @@ from typer.main import get_group
 MODULES = {
     "demo": ("demo",),
     "init": ("init",),
+    "discover": ("discover",),
     "check": ("check",),
     "record": ("record",),
     "run": ("run",),

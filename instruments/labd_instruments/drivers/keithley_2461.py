@@ -29,6 +29,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "K2461", "OFF_ASSURANCE", "ROLES", "Optio
 
 CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
+IDENTIFIES = r"KEITHLEY.*MODEL 2461,"
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [Q], [D] or [-] are among its commands
 # p. 2-55 says that another interface (USB, GPIB) that sends a message takes control; no page says that it serves a second socket
 # while one is stuck. Ending the process that holds the first one frees it, which takes a guard; without one a second session is tried

@@ -46,6 +46,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "N6705C", "OFF_ASSURANCE", "ROLES", "Opti
 
 CAPABILITIES = ("Instrument", "Sources", "GuardsItself", "Streams", "Captures", "Measures")
 ROLES = ("source", "meter")
+IDENTIFIES = r"(KEYSIGHT|AGILENT).*,N670[0125][ABC],"
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [-] are among its commands; the others are by manual
 OFF_ASSURANCE = OffAssurance.SECOND_SESSION  # [E p53] up to four simultaneous sockets; each may send OUTP OFF
 SEES_OUTPUT_WHEN_OFF = False  # either turn-off mode ends with the output disconnected, the meter with it as far as any page says

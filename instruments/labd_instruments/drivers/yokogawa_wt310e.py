@@ -23,6 +23,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "ROLES", "WT310E", "Opti
 
 CAPABILITIES = ("Instrument", "Measures")
 ROLES = ("power_analyzer",)
+IDENTIFIES = r"YOKOGAWA,WT310E"
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [-] are among its commands
 OFF_ASSURANCE = OffAssurance.NONE  # it has no output to switch off
 
