@@ -20,6 +20,9 @@ from labd_instruments.links.visa import VisaLink, open_link
 
 SIZES = {"4 kB": (4_000, 40), "400 kB": (400_000, 4), "20 MB": (20_000_000, 1)}  # bytes, exchanges a timing
 TIMEOUT_S = 30.0
+LARGEST = "20 MB"
+LEAST = {("socket.recv_into", "limit"): 0.4, ("PyVISA query_binary_values", "peer"): 20.0}  # of the largest
+QUESTIONS = 200
 
 
 class Server:
@@ -69,8 +72,21 @@ def block_reads() -> list[Ratio]:
 
             _same_data(own(), peer(), size)
             others = {("socket.recv_into", "limit"): limit, ("PyVISA query_binary_values", "peer"): peer}
-            ratios += compare("read a definite block", name, own, others, calls=exchanges)
+            ratios += compare("read a definite block", name, own, others, calls=exchanges, least=LEAST if name == LARGEST else None)
+        ratios += _round_trips(bare, link, stock)
     return ratios
+
+
+def _round_trips(bare: socket.socket, link: VisaLink, stock: MessageBasedResource) -> list[Ratio]:
+    """A short question and its answer: what every setting that is read back costs."""
+
+    def limit() -> None:
+        bare.sendall(b"*IDN?\n")
+        while not bare.recv(4096).endswith(b"\n"):
+            pass
+
+    others = {("socket.recv", "limit"): limit, ("PyVISA query", "peer"): lambda: stock.query("*IDN?")}
+    return compare("ask a short question", "*IDN?", lambda: link.query("*IDN?"), others, calls=QUESTIONS)
 
 
 def _same_data(own: NDArray[Any], peer: Any, size: int) -> None:
