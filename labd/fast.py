@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -16,6 +19,9 @@ def rows() -> Callable[..., None] | None:
     try:
         from labd import compiled
     except ImportError:  # not installed, or not for this numpy
+        return None
+    except Exception as error:  # noqa: BLE001  numpy does the same, whatever is wrong with numba here
+        log.warning("numba is installed and cannot be used: %s", error)
         return None
     return compiled.rows
 

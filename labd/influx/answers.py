@@ -1,9 +1,10 @@
 """What a server's answer to a write means for the batch; pure.
 
 Measured on influxd 1.6.7 and VictoriaMetrics 1.79.5, documented for InfluxDB 2.x and 3 ("Troubleshoot issues writing data"): 204 alone is
-success; a 400 with `partial write` has stored the good points; other 400 that speak of the lines, and 422, are for one bad line among
-many; 413 is for all of them together; what else refuses without a look at the lines (a proxy, a page, another protocol) is wrong settings,
-as 401, 403 and 404 are; 500 is a fault of the server's, which a line may bring about; the rest is an outage.
+success; a 400 (a 422 of 2.x) with `partial write` has stored the good points; other 400 that speak of the lines, and 422, are for one bad
+line among many; 413 is for all of them together; what else refuses without a look at the lines (a proxy, a page, another protocol) is wrong
+settings, as 401, 403 and 404 are, and a 500 for a retention policy that is not there; another 500 is a fault of the server's, which a line
+may bring about; the rest is an outage.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ MOST_AFTER_S = 600.0  # that a server is believed: what it says to come back aft
 LONGEST = 300  # characters of a server's words that are kept
 # What a server says that has looked at the lines, in the JSON of an InfluxDB and in the text of others.
 OF_A_LINE = re.compile(r"pars|\b(field|point|line|tag|timestamp|measurement|retention)", re.IGNORECASE)
+NO_POLICY = "retention policy not found"
 UNREADABLE = re.compile(r"(unable to|cannot|failed to) parse", re.IGNORECASE)
 
 
@@ -62,7 +64,7 @@ def answer_of(status: int, headers: Mapping[str, str], body: str, *, now: dateti
     text = f"{status} {said[:LONGEST]}".strip()
     if status == 204:
         return Answer(Verdict.DELIVERED)
-    if status == 400 and "partial write" in said:
+    if status in (400, 422) and "partial write" in said:
         lines = _named(data)
         return Answer(Verdict.PARTIAL, text, len(lines) or _dropped(said), lines=lines)
     if status == 413:
@@ -72,6 +74,8 @@ def answer_of(status: int, headers: Mapping[str, str], body: str, *, now: dateti
     if 200 <= status < 300:
         return Answer(Verdict.SETTINGS, f"{text}: a server that takes points answers 204")
     if 300 <= status < 400 or status in (400, 401, 403, 404, 405):
+        return Answer(Verdict.SETTINGS, text)
+    if status == 500 and NO_POLICY in said:
         return Answer(Verdict.SETTINGS, text)
     if status == 500:
         return Answer(Verdict.FAULT, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ T = TypeVar("T")
 BATCH = 100  # events
 PIECES = 20  # of one trace before others have their turn
 READ_S = 60.0
+TRIES = 20  # looks at a trace that cannot be read
 EVENTS, TRACES, BEGUN = "events", "traces", "begun"
 ARRIVED = "outbox-influx.arrived"  # beside the outbox: up to which event everything has left it
 BEGINS = (NewsKind.RUN_STARTED, NewsKind.RUN_RESUMED, NewsKind.CAPTURE_STARTED)
@@ -41,20 +43,29 @@ class _Unreadable(Exception):
     """A trace file, for good or not yet."""
 
 
+class _Left(enum.IntEnum):
+    """What there is to be read of a trace at once, at the next look, or for now."""
+
+    NOTHING = 0
+    LATER = 1
+    NOW = 2
+
+
 @dataclass(slots=True)
 class _Followed:
-    """A run's traces by their files' names. open: still read. done: up to which place, where nothing more comes: not kept open, since an
-    open one holds tens of megabytes of its samples."""
+    """A run's traces by their files' names. open: still read. done: of which nothing more comes, and which are not kept open, since an open
+    one holds tens of megabytes of its samples; of this outbox. failed: how often one could not be read that is whole by now."""
 
     open: dict[str, TracePoints] = field(default_factory=dict)
-    done: dict[str, int] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    failed: dict[str, int] = field(default_factory=dict)
 
 
 class Feeder:
     """Of one bench. `events` and `traces` put what is new into the outbox; each returns whether there may be more.
 
     Traces are read as files: of a run from its first event on until every one of them has been read to its end. One that cannot be read,
-    as a kill leaves it that comes before its head is whole, is told and left out.
+    as a kill leaves it that comes before its head is whole, is tried for a while, told as a gap and left out.
     """
 
     def __init__(self, bench: str, catalogue: CatalogueSession, outbox: OutboxSession, reader: InstrumentSession) -> None:
@@ -67,6 +78,7 @@ class Feeder:
         self._phased: tuple[str, frozenset[str]] = "", frozenset()  # the run under way, and the captures whose phases were put
         self._arrived = catalogue.folder / ARRIVED
         self._kept = -1  # what stands in that file, as far as is known
+        self._of: Outbox | None = None  # that `done` is said of
 
     @property
     def following(self) -> bool:
@@ -115,10 +127,15 @@ class Feeder:
         more = False
         for run_id, followed in list(self._runs.items()):
             files = await self._catalogue.read(partial(files_of, run_id))
-            left = [await self._read(run_id, name, followed, files) for name in files.names]
+            opened = await self._opened()
+            if opened is not self._of:  # begun anew: its places are others
+                self._of = opened
+                for one in self._runs.values():
+                    one.done.clear()
+            left = [await self._read(run_id, name, followed, files) for name in files.names if name not in followed.done]
             if not files.going_on and not any(left) and self._runs.get(run_id) is followed:
                 del self._runs[run_id]
-            more |= any(left)
+            more |= _Left.NOW in left
         if not self._runs:
             await self._seen_all()
         return more
@@ -140,11 +157,9 @@ class Feeder:
                     self._runs.setdefault(one.run_id, _Followed())
                 self._seen = one.id
 
-    async def _read(self, run_id: str, name: str, followed: _Followed, files: Files) -> bool:
+    async def _read(self, run_id: str, name: str, followed: _Followed, files: Files) -> _Left:
         source = f"trace:{run_id}/{name}"
         ended = name not in files.recording
-        if name in followed.done and followed.done[name] == await self._place(source):  # another one: the outbox was begun anew
-            return False
         try:
             if name not in followed.open:
                 path = self._catalogue.folder / "traces" / run_id / name
@@ -153,16 +168,26 @@ class Feeder:
                 )
             more = await self._pieces(followed.open[name], source, ended=ended)
         except NotFound:
-            return True  # its stream has just become its final file, or all of it is gone: the next look shows which
+            return _Left.LATER  # its stream has just become its final file, or all of it is gone: the next look shows which
         except _Unreadable as error:
+            followed.open.pop(name, None)
             if not ended:  # its head may not be whole yet
-                return False
-            log.error("influx: a trace is left out: %s", error)
+                return _Left.NOTHING
+            followed.failed[name] = followed.failed.get(name, 0) + 1
+            if followed.failed[name] < TRIES:  # a disk, or a process with too many files, may be well again
+                return _Left.LATER
+            await self._give_up(run_id, name, str(error))
             more = False
         if ended and not more:
             followed.open.pop(name, None)
-            followed.done[name] = await self._place(source)
-        return more
+            followed.done.add(name)
+        return _Left.NOW if more else _Left.NOTHING
+
+    async def _give_up(self, run_id: str, name: str, why: str) -> None:
+        log.error("influx: a trace is left out: %s", why)
+        now_ns = time.time_ns()
+        told = message("event", points.lost(self._bench, run_id, name, now_ns, why), now_ns, now_ns)
+        await self._outbox.change(lambda outbox: outbox.put([told]))
 
     async def _pieces(self, trace: TracePoints, source: str, *, ended: bool) -> bool:
         for _ in range(PIECES):
@@ -172,6 +197,11 @@ class Feeder:
                 return False
             await self._outbox.change(partial(_put, [of_trace(piece)], source, place, piece.place))
         return True
+
+    async def _opened(self) -> Outbox:
+        """The outbox as it is now, begun."""
+        await self._place(TRACES)
+        return await self._outbox.do(lambda outbox: outbox)
 
     async def _place(self, source: str) -> int:
         """Of an outbox that was begun."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from labd.errors import NotFound, StoreError
 from labd.influx import points
 from labd.influx.section import RATE_HZ
 from labd.influx.trace_points import zero_of
@@ -12,6 +16,10 @@ from labd.records import CaptureState
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
 from labd.store.trace_window import open_parts
+
+UNREADABLE = (NotFound, StoreError, OSError, pa.ArrowException)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,11 @@ def phases_of(bench: str, run_id: str, catalogue: Catalogue, *, without: frozens
     for row in catalogue.captures.of(run_id):
         windows = () if row.key in without or not row.trace else catalogue.captures.windows(run_id, row.key)
         if windows:
-            found[row.key] = points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace))
+            try:
+                found[row.key] = points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace))
+            except UNREADABLE as error:  # a trace that is lost keeps nothing else from being sent
+                log.error("influx: phases are left out: %s", error)
+                found[row.key] = b""
     return found
 
 
@@ -50,7 +62,8 @@ def zeros_of(trace: Path) -> dict[int, int]:
 
 def trace_files(folder: Path) -> list[str]:
     """Names of the traces of a run by their captures' order; one that is being finished has two files, and one name."""
-    names = {path.name.split(".")[0] for path in folder.glob("*.*") if path.name.endswith((".arrows", ".parquet"))}
+    files = (path.name for path in folder.glob("*.*") if path.name.endswith((".arrows", ".parquet")) and ".pyramid." not in path.name)
+    names = {name.split(".")[0] for name in files}
     return sorted(f"{name}.parquet" for name in names)
 
 

@@ -11,11 +11,11 @@ from itertools import chain
 
 import numpy as np
 
-from labd.errors import NotFound, ServerRefused, StoreError
+from labd.errors import NotFound, ServerRefused
 from labd.influx import points
 from labd.influx.answers import Verdict
 from labd.influx.delivery import LEAST_BYTES, Delivered, Delivery
-from labd.influx.held import files_of, of_run
+from labd.influx.held import UNREADABLE, files_of, of_run
 from labd.influx.lines import Column, encode
 from labd.influx.section import InfluxSection
 from labd.influx.sender import MOST_BYTES
@@ -119,12 +119,11 @@ def _traces(catalogue: Catalogue, run: RunRow) -> Iterator[bytes]:
         path = catalogue.folder / "traces" / run.id / name
         try:
             trace, place = TracePoints(path, bench=run.bench_name, board=files.board, rate_hz=files.rate_hz), 0
-        except StoreError as error:  # of a capture that was killed before the head of its file was whole
+            while (piece := trace.next(place, ended=name not in files.recording)) is not None:
+                place = piece.place
+                yield piece.body
+        except UNREADABLE as error:  # a capture that was killed before the head of its file was whole; a file that is damaged
             log.error("influx: a trace is left out: %s", error)
-            continue
-        while (piece := trace.next(place, ended=name not in files.recording)) is not None:
-            place = piece.place
-            yield piece.body
 
 
 def _raw(catalogue: Catalogue, run: RunRow, raw: Raw) -> Iterator[bytes]:

@@ -84,11 +84,13 @@ class Sender:
             return False
         blame = self._passed and self._faults >= BLAMED_AFTER
         delivery = Delivery(transport, self._packed if zipped else None, most_bytes=self._most_bytes, blame=blame)
-        found: Delivered | None = None
+        done = False
         try:
             found = await delivery.of(b"".join(one.message.body for one in lent))
+            if found.bad and found.stop is None:
+                await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
+            done = found.stop is None
         finally:
-            done = found is not None and found.stop is None
             await self._outbox.change(partial(_settle, lender, lent, accept=done))
         if delivery.most_bytes < self._most_bytes:
             self._limit = delivery.most_bytes
@@ -132,7 +134,6 @@ class Sender:
         if found.bad:
             for lines, why in found.bad[:3]:
                 log.error("influx: refused for good, of %d lines: %s: %s", lines.count(b"\n"), why, lines[:200].decode(errors="replace"))
-            await self._thread.call(partial(_keep_refused, self._refused, found.bad), deadline_s=PACK_S)
         self._resets = 0
         self._patience.restored()
         if not found.points:  # a server that takes none of them is not one that points get to

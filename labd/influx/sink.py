@@ -26,7 +26,7 @@ from labd.outbox.contract import Caps, Gap, Message, Outbox
 from labd.outbox.session import OutboxSession
 from labd.patience import LONGEST_S
 from labd.store.session import CatalogueSession
-from labd.stream.feed import Feed
+from labd.stream.feed import Feed, FeedBlock, FeedStart
 from labd.stream.hub import Hub
 from labd.stream.means import Means
 from labd.stream.news import News, NewsKind
@@ -120,7 +120,8 @@ class InfluxSink:
                             await self._feeder.figures(run_id)
 
     async def _followed(self) -> None:
-        await self._reader.call(fast.rows, deadline_s=COMPILED_S)  # before there is a run whose first look would wait for it
+        async with InstrumentSession("influx loops") as apart:  # before there is a run whose first look would wait for it
+            await apart.call(fast.rows, deadline_s=COMPILED_S)
         await self._feeder.begin()
         while True:
             while await self._feeder.traces():
@@ -133,6 +134,7 @@ class InfluxSink:
     async def _sent(self) -> None:
         """Secrets are read again when the server refuses them: who mends a file need not start the daemon again."""
         section = self._section
+        await self._outbox.change(lambda outbox: outbox.release())  # what was lent when a disk refused; nobody else lends
         while True:
             server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
             async with transport_of(section.api, server) as transport:
@@ -174,7 +176,7 @@ class InfluxSink:
 
     async def _told(self) -> None:
         """What the daemon says of itself, every ten seconds and at every change of what it does; energies every second while they grow."""
-        means, energy_j, told_s = Means(), None, -ITSELF_S
+        means, energy_j, running, told_s = Means(), None, False, -ITSELF_S
         with (
             self._around.news.subscribe("influx itself", size=1) as news,  # newest wins: only that there is some matters
             self._around.feed.subscribe("influx itself", size=4096) as feed,  # newest wins: only this energy is short of what is lost
@@ -182,9 +184,12 @@ class InfluxSink:
             while True:
                 for item in feed.drained():
                     means.add(item)
+                    if not isinstance(item, FeedBlock):  # a new capture begins at nothing, and after its end there is none
+                        energy_j, running = None, isinstance(item, FeedStart)
                 taken = means.taken()
                 energy_j = (taken or {}).get("energy", energy_j)
-                capture = {"run": means.run_id, "capture": means.capture, "energy": energy_j, "run_energy": means.run_energy_j}
+                names = {"run": means.run_id, "capture": means.capture} if running else {"run": "", "capture": ""}
+                capture = {**names, "energy": energy_j, "run_energy": means.run_energy_j}
                 if news.drained() or time.monotonic() >= told_s + ITSELF_S:
                     told_s = time.monotonic()
                     await self._say(await self._around.itself(), capture)

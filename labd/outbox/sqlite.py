@@ -43,6 +43,8 @@ STEPS = (
     ),
 )
 COLUMNS = "address, body, t_ns, until_ns, points"
+SPARE_PAGES = 1024  # 4 MB
+WAITING = "SELECT count FROM books WHERE name = 'waiting'"
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -106,6 +108,10 @@ class SqliteOutbox:
     def accept(self, lent: Sequence[Lent]) -> None:
         with self._transaction():
             self._take(lent)
+        with self._named():
+            free, waiting = (int(self._db.execute(text).fetchone()[0]) for text in ("PRAGMA freelist_count", WAITING))
+            if free >= SPARE_PAGES and not waiting:  # an outage is over: the disk is not the outbox's
+                self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
 
     def keep(self, lent: Sequence[Lent]) -> None:
         with self._transaction():

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from labd.errors import NotFound, StoreError
 from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
 from labd.store.trace_reader import stretch_facts
-from labd.store.trace_stream import BLOCK_KEY, BlockFacts, gather, head_of
+from labd.store.trace_stream import BLOCK_KEY, BlockFacts, digest_of, gather, head_of
 
+DOUBTED_BYTES = 64 << 20  # at the end of a file that is opened: after a power cut blocks may be there whose samples never reached the disk
 GROUPS_KEPT = 4  # decoded row groups of one file: a view that is moved needs its neighbours
 CHUNK = 1 << 20
 
@@ -124,6 +125,8 @@ class _Growing:
         self._kept: tuple[int, pa.RecordBatch] | None = None
         self.dt_ns = 0
         self.capture: Mapping[str, Any] = {}
+        size = path.stat().st_size if path.exists() else 0
+        self._doubted = range(max(0, size - DOUBTED_BYTES), size)
         self._look()
 
     def stretches(self) -> Sequence[StretchFacts]:
@@ -173,8 +176,10 @@ class _Growing:
         """One more block. What cannot be read is the end, and is tried again at the next look."""
         assert self._reader is not None
         try:
-            _, metadata = self._reader.read_next_batch_with_custom_metadata()
+            batch, metadata = self._reader.read_next_batch_with_custom_metadata()
             facts = BlockFacts.from_bytes((metadata or {})[BLOCK_KEY])
+            if offset in self._doubted:
+                _held_against(facts, batch)
         except Exception:
             self._seen.offset = offset
             raise
@@ -196,6 +201,11 @@ class _Seen:
         found = self.buffer.slice(self.offset, size)
         self.offset += found.size
         return found
+
+
+def _held_against(facts: BlockFacts, batch: pa.RecordBatch) -> None:
+    if facts.digest != digest_of(batch):
+        raise ValueError("its samples are not those that were written")
 
 
 def _message_size(buffer: pa.Buffer, offset: int) -> int | None:

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from labd.errors import StoreError
-from labd.influx.feeder import ARRIVED, Feeder
+from labd.influx import trace_points
+from labd.influx.feeder import ARRIVED, TRIES, Feeder
+from labd.influx.held import trace_files
 from labd.influx.trace_points import TracePoints
 from labd.outbox.contract import Caps, Outbox
 from labd.outbox.session import OutboxSession
 from labd.outbox.sqlite import OutboxDamaged
 from labd.records import Phase, Window
 from labd.store.catalogue import Catalogue
-from labd.store.trace import parquet_path, stream_path
+from labd.store.trace import parquet_path, pyramid_path, stream_path
 from labd.stream.session import InstrumentSession
 from tests.influx.lab import BLOCK, DT_NS, Lab, lab
 from tests.influx.reader import read
@@ -33,6 +35,11 @@ async def feeding(found: Lab, outbox: OutboxSession) -> AsyncIterator[Feeder]:
     (found.catalogue.folder / ARRIVED).write_text("0")
     async with InstrumentSession("reader") as reader:
         yield Feeder("lab", found.catalogue, outbox, reader)
+
+
+async def following(feeder: Feeder) -> bool:
+    """What it is now."""
+    return feeder.following
 
 
 async def trace_of(found: Lab, capture: int) -> Path:
@@ -60,11 +67,64 @@ async def test_a_trace_that_cannot_be_read_keeps_no_other_from_being_sent(
         await found.capture(1)
         await found.end()
         async with feeding(found, outbox) as feeder:
+            for _ in range(TRIES - 1):
+                while await feeder.traces():
+                    pass
+                assert await following(feeder)
             while await feeder.traces():
                 pass
-            assert not feeder.following
-        assert await captures_fed(outbox) == ["1"] * POINTS
+            assert not await following(feeder)
+        lent = await outbox.do(lambda box: box.lend(1000))
+        power, told = ([one.message for one in lent if one.message.address == address] for address in ("power", "event"))
+        assert [point.tags["capture"][-1] for one in power for point in read(one.body)] == ["1"] * POINTS
+        (gap,) = [point for one in told for point in read(one.body)]
+        assert (gap.tags["kind"], gap.tags["run"]) == ("gap", found.run)
+        assert trace.name in str(gap.fields["text"])
     assert "a trace is left out" in caplog.text
+
+
+async def test_a_trace_that_could_not_be_read_for_a_moment_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with too many open files, a disk that hiccups."""
+    async with lab(tmp_path / "store") as found, OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox:
+        await run_of_one(found)
+        with monkeypatch.context() as patch:
+            patch.setattr(trace_points, "open_parts", _too_many_files)
+            async with feeding(found, outbox) as feeder:
+                assert not await feeder.traces()
+                assert await following(feeder)
+                patch.undo()
+                while await feeder.traces():
+                    pass
+                assert not await following(feeder)
+        assert await captures_fed(outbox) == ["0"] * POINTS
+
+
+def _too_many_files(path: Path) -> None:
+    raise OSError(24, "Too many open files", str(path))
+
+
+async def test_events_and_figures_are_sent_although_a_trace_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with lab(tmp_path / "store") as found, OutboxSession(tmp_path / "outbox.sqlite", Caps()) as outbox:
+        await found.begin(1)
+        await found.capture(1)
+        await found.catalogue.do(lambda c: c.captures.put_windows(found.run, found.key(0), [Window(Phase.LOAD, 0.0, 0.1, 0.0, 0.0, 0, 0)]))
+        await found.end()
+        parquet_path(await trace_of(found, 0)).write_bytes(b"no trace")
+        async with feeding(found, outbox) as feeder:
+            while await feeder.events():
+                pass
+        lent = await outbox.do(lambda box: box.lend(1000))
+        assert {one.message.address for one in lent} >= {"event", "figures"}
+        assert "phases are left out" in caplog.text
+
+
+async def test_a_pyramid_without_its_trace_is_no_trace(tmp_path: Path) -> None:
+    async with lab(tmp_path / "store") as found:
+        await run_of_one(found)
+        trace = parquet_path(await trace_of(found, 0))
+        pyramid_path(trace).touch()
+        trace.unlink()
+        assert trace_files(trace.parent) == []
 
 
 async def test_a_trace_whose_head_is_not_whole_yet_is_read_when_it_is(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.influx.lines import encode, texts
+from labd.influx.lines import encode, line
 from tests.influx.reader import Point, read
 
 T0_NS = 1_795_444_200_000_000_000
@@ -43,13 +43,24 @@ def test_single_precision_comes_back_too_and_a_point_of_nothing_is_no_line(value
 @given(st.dictionaries(st.sampled_from(["bench", "run", "capture"]), WORDS), WORDS)
 def test_tags_and_texts_may_hold_what_people_write(tags: dict[str, str], text: str) -> None:
     kept = {name: value.replace("\\", "/") for name, value in tags.items() if value}
-    found = points(encode("event", tags, np.array([T0_NS]), {"text": texts([text])}))
+    found = read(line("event", tags, T0_NS, {"text": text}))
     assert [(point.tags, point.fields) for point in found] == [(kept, {"text": text})]
 
 
 def test_lines_that_would_break_a_line_do_not() -> None:
-    data = encode("event", {"run": "a\nb"}, np.array([T0_NS]), {"text": texts(['first "one"\nsecond \\'])})
-    assert bytes(data).decode() == f'event,run=a\\ b text="first \\"one\\" second \\\\" {T0_NS}\n'
+    data = line("event", {"run": "a\nb"}, T0_NS, {"text": 'first "one"\nsecond \\'})
+    assert data.decode() == f'event,run=a\\ b text="first \\"one\\" second \\\\" {T0_NS}\n'
+
+
+@given(FLOATS, st.integers(-(2**63), 2**63 - 1), st.dictionaries(st.sampled_from(["bench", "run"]), WORDS))
+def test_a_line_alone_is_the_point_that_a_column_of_one_is(value: float, count: int, tags: dict[str, str]) -> None:
+    alone = read(line("kpi", tags, T0_NS, {"a": value, "n": count, "none": None}))
+    column = encode("kpi", tags, np.array([T0_NS]), {"a": np.array([value]), "n": np.array([count], np.int64)})
+    assert alone == points(column)
+
+
+def test_a_point_of_nothing_is_no_line() -> None:
+    assert line("kpi", {"run": "r"}, T0_NS, {"value": math.nan, "u": None}) == b""
 
 
 def test_tags_stand_in_the_order_of_their_keys_and_empty_ones_nowhere() -> None:
