@@ -36,6 +36,8 @@ from labd.config.types import (
 )
 from labd.records import MarkStyle, Mode
 
+MOST_CAPTURES = 10_000  # of a kind: days of measuring, and what a daemon can lay out while others wait
+
 
 class CapturesSection(Section):
     """How much is captured at each operating point."""
@@ -121,6 +123,11 @@ class Plan(FileSection):
             yield Wrong(
                 "rates",
                 'expected "0 /s" among the rates: without the floor a fit over the rates cannot tell floor power from energy per inference',
+            )
+        points = len(self.modes) * len(self.rates) * len(self.supply) * len(self.models)
+        if points * self.repeats > MOST_CAPTURES:
+            yield Wrong(
+                "repeats", f"{points} operating points, {self.repeats} times each, are more than {MOST_CAPTURES} captures of a kind"
             )
         for key in ("modes", "rates", "supply", "models"):
             values = getattr(self, key)

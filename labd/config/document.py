@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from labd.config.problems import file_error, wrongs_of
 from labd.config.section import Section, Wrong, every_wrong
 
 S = TypeVar("S", bound=Section)
+
+MOST_DOTS = 100  # in a key: tomllib takes time and memory that grow with the square of them
+NO_KEY = re.compile(r"""[^A-Za-z0-9_\-."' \t]+""")  # what may stand between keys and in none
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ def parse_section(source: Source, model: type[S]) -> S:
 
 
 def _parse(text: str, file: str) -> dict[str, Any]:
+    if any(token.count(".") > MOST_DOTS for token in NO_KEY.split(text)):
+        raise file_error(file, [Wrong("", f"is not TOML that can be read: a key of more than {MOST_DOTS} parts")])
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or an integer with more digits than Python converts

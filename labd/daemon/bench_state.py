@@ -15,8 +15,8 @@ from labd import bench_file
 from labd.analyse.environment import versions
 from labd.api.answers import BenchStatus, CaptureToMake, PlanCheck
 from labd.bench.check import Finding
-from labd.bench.expand import expand
-from labd.bench_file import Bench, effective
+from labd.bench.expand import CapturePlan, expand
+from labd.bench_file import Bench, Plan, effective
 from labd.bench_file import station as translate
 from labd.daemon.around import Surroundings
 from labd.daemon.doctor import findings
@@ -33,7 +33,9 @@ from labd.queue.estimate import Planned, costs_s, estimate_s
 from labd.queue.scheduler import Scheduler
 from labd.store.catalogue import Catalogue
 from labd.stream.news import News, NewsKind
+from labd.stream.session import InstrumentSession
 
+PLAN_S = 30.0
 HISTORY = 10  # runs whose captures tell what the next ones cost
 STOP_S = 3.0  # a run's own way out; after it the guard, or a session of our own, switches off beside it
 
@@ -123,9 +125,8 @@ class BenchState:
 
     async def plan_check(self, text: str) -> PlanCheck:
         """What a plan would do on this bench: its captures, and an estimate of their time. Raises FileError with every problem."""
-        plan = bench_file.plan_of(text, Path("plan"))
-        bench_file.check_plan(self.bench, plan)
-        plans = expand(translate.wanted(plan), method(self.bench), longest_event_s=self.bench.board.longest_event)
+        async with InstrumentSession("plan") as apart:  # the loop has a guard to tell that it lives
+            plan, plans = await apart.call(partial(_laid_out, self.bench, text), deadline_s=PLAN_S)
         cost_s = await self.around.catalogue.read(partial(_costs, self.bench.name))
         known = [Planned(one.key, one.duration_s) for one in plans]
         captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
@@ -153,3 +154,9 @@ class BenchState:
 def _costs(bench: str, catalogue: Catalogue) -> dict[str, float]:
     runs = catalogue.runs.newest(limit=HISTORY, bench=bench)
     return costs_s(row for run in runs for row in catalogue.captures.of(run.id))
+
+
+def _laid_out(bench: Bench, text: str) -> tuple[Plan, list[CapturePlan]]:
+    plan = bench_file.plan_of(text, Path("plan"))
+    bench_file.check_plan(bench, plan)
+    return plan, expand(translate.wanted(plan), method(bench), longest_event_s=bench.board.longest_event)

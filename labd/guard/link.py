@@ -15,7 +15,7 @@ from labd.guard import wire
 from labd.guard.wire import Armament, Message, OffResult, WireError
 
 BEATS = 4  # beats in one heartbeat: three may be late
-ARM_S = 40.0  # a cold guard imports its drivers first
+ARM_S = 70.0  # a cold guard imports its drivers first, within twice its PREPARE_S: who gave up before would be taken for hung
 ANSWER_S = 2.0
 OFF_S = 15.0
 RETRY_S = 0.5
@@ -108,7 +108,11 @@ class GuardLink:
         lost meanwhile is told to `on_change`, and armed again as soon as one is back; the body goes on.
         """
         await self._appeared()
-        await self._arm(armament)
+        try:
+            await self._arm(armament)
+        except BaseException:  # given up while the guard arms: it would take a process for hung that never beats
+            await self._leave({"op": "disarm"}, ARM_S)
+            raise
         why: list[str] = []
         end: Message = {"op": "disarm"}
         try:
@@ -148,9 +152,9 @@ class GuardLink:
         _refused(answer)
         return str(answer.get("taken", ""))
 
-    async def _leave(self, end: Message) -> None:
+    async def _leave(self, end: Message, within_s: float = ANSWER_S) -> None:
         with suppress(GuardLost):
-            await self._ask(end, ANSWER_S)
+            await self._ask(end, within_s)
 
     async def _beat(self, armament: Armament, beyond_help: Callable[[], bool], taken: asyncio.Timeout, why: list[str]) -> None:
         while not why:

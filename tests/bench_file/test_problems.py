@@ -105,6 +105,12 @@ BAD = [
     (PLAN, '"2 /s"', '"0.5 /s"', "plans/demo.toml: rates: expected each value once"),
     (
         PLAN,
+        "repeats = 1\n",
+        "repeats = 1000000\n",
+        "plans/demo.toml: repeats: 21 operating points, 1000000 times each, are more than 10000 captures of a kind",
+    ),
+    (
+        PLAN,
         '"event_reload"',
         '"event_gated"',
         'plans/demo.toml: modes[2]: "event_gated" is not offered in this version: it needs a switched supply',

@@ -173,3 +173,15 @@ def _problems(text: str) -> tuple[str, ...]:
     except FileError as error:
         return error.problems
     return ()
+
+
+@pytest.mark.parametrize("text", ["{key} = 1", "[{key}]", "x = {{ {key} = 1 }}", '"a"{key} = 1', "a = [1, {{ {key} = 2 }}]"])
+def test_a_key_of_countless_parts_is_refused_before_it_is_read(text: str) -> None:
+    """Time and memory of reading one grow with the square of its parts."""
+    (problem,) = problems_of(text.format(key="a" + " . a" * 50_000))
+    assert problem == "box.toml: is not TOML that can be read: a key of more than 100 parts"
+
+
+def test_words_may_have_as_many_dots_as_sentences() -> None:
+    text = "A sentence, and one more. " * 200
+    assert parse_section(Source(Path("box.toml"), f'name = "{text}"\n', ""), Box).name == text

@@ -75,6 +75,25 @@ async def test_a_guard_that_dies_is_told_at_once_and_a_new_one_is_armed_again(gu
     assert not guard.entries("lost")
 
 
+async def test_who_gives_up_while_the_guard_arms_is_not_taken_for_hung(guard: GuardProcess) -> None:
+    async with GuardLink(guard.socket) as link:
+        await link.connect()
+        given_up = asyncio.create_task(_armed_for_good(link))
+        for _ in range(3):  # the request is written, and nobody has answered
+            await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        assert (await link.status())["armed"] == []
+    assert guard.entries("armed")
+    assert not guard.entries("lost")
+
+
+async def _armed_for_good(link: GuardLink) -> None:
+    async with link.armed(armament(NOBODY)):
+        await asyncio.Event().wait()
+
+
 async def test_a_guard_that_hangs_is_lost(guard: GuardProcess) -> None:
     heard = Heard()
     async with GuardLink(guard.socket, on_change=heard) as link, link.armed(armament(NOBODY, heartbeat_s=60.0)):

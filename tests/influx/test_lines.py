@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labd.influx.lines import encode, line
@@ -22,6 +22,7 @@ def points(data: pa.Buffer) -> list[Point]:
 
 
 @given(st.lists(st.tuples(FLOATS, FLOATS, st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=20))
+@settings(deadline=None)  # the first conversion loads what the others have
 def test_numbers_come_back_to_the_bit_and_what_is_none_is_left_out(rows: list[tuple[float, float, int]]) -> None:
     one, other, count = (np.array(column) for column in zip(*rows, strict=True))
     found = points(encode("power", {}, T0_NS + np.arange(len(rows)), {"a": one, "b": other, "n": count.astype(np.int64)}))
