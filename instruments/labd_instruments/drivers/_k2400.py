@@ -8,14 +8,14 @@ earlier editions differs. [P]: as pymeasure 0.16 (keithley2400.py and its tests)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labd_instruments import scpi
-from labd_instruments.accuracy import AccuracyRow
+from labd_instruments.accuracy import AccuracyRow, Quantity
 from labd_instruments.contract import SourceLimits
 from labd_instruments.errors import OutOfRangeError, ReadBackError, SentinelError
 from labd_instruments.links.link import Link
@@ -45,13 +45,17 @@ class Model:
     rows: tuple[AccuracyRow, ...]
 
 
-def _rows(quantity: str, tempco: float, source: str, *figures: tuple[float, float, float]) -> tuple[AccuracyRow, ...]:
-    """(full scale, % of reading, offset) at 1 PLC. 1/50 s: at 60 Hz a cycle is shorter, and nothing says that the row holds there.
+def _rows(quantity: Quantity, tempco: float, source: str, *figures: tuple[float, float, float]) -> tuple[AccuracyRow, ...]:
+    """(full scale, % of reading, offset) at 1 PLC of 50 Hz.
 
     The note of the specification that says what to add at shorter integration times was not at hand: no derating, hence no figure below.
     """
-    assert quantity in ("current", "voltage")
     return tuple(AccuracyRow(quantity, fs, percent / 100, offset, 0.02, source, tempco) for fs, percent, offset in figures)
+
+
+def rows_at(rows: tuple[AccuracyRow, ...], line_hz: float) -> tuple[AccuracyRow, ...]:
+    """The same where a power line cycle is as long as it is."""
+    return tuple(replace(row, aperture_s=1.0 / line_hz) for row in rows)
 
 
 SPEC_2400 = "SPEC-2400 Rev. H p. 2 (1 year, 23 +-5 Cel, 1 PLC)"
@@ -73,11 +77,12 @@ _ROWS_2410 = _rows("voltage", 0.15, SPEC_LINE, *_LOW_V, (20.0, 0.015, 1e-3), (10
 _ROWS_2420 = _rows("voltage", 0.15, SPEC_LINE, *_LOW_V, (20.0, 0.015, 1e-3), (60.0, 0.015, 3e-3))
 _ROWS_2430 = _rows("voltage", 0.15, SPEC_LINE, *_LOW_V, (20.0, 0.015, 1e-3))
 _LOW_A = (10e-6, 100e-6, 1e-3, 10e-3, 0.1, 1.0)
+_AMPS_2410 = (1e-6, 10e-6, 100e-6, 1e-3, 20e-3, 0.1, 1.0)
 
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
         "2400": Model((1e-6, *_LOW_A), SourceLimits(210.0, 1.05), 1e-9, (20, 40, 60, 80, 100, 120, 160), _ROWS_2400),
-        "2410": Model((1e-6, 10e-6, 100e-6, 1e-3, 20e-3, 0.1, 1.0), SourceLimits(1100.0, 1.05), 1e-9, (20, 40, 100, 200, 300, 400, 500), _ROWS_2410),
+        "2410": Model(_AMPS_2410, SourceLimits(1100.0, 1.05), 1e-9, (20, 40, 100, 200, 300, 400, 500), _ROWS_2410),
         "2420": Model((*_LOW_A, 3.0), SourceLimits(63.0, 3.15), 10e-9, (6, 12, 18, 24, 30, 36, 48), _ROWS_2420),
         "2430": Model((*_LOW_A, 3.0), SourceLimits(105.0, 3.15), 10e-9, (10, 20, 30, 40, 50, 60, 80), _ROWS_2430),
         "2440": Model((*_LOW_A, 5.0), SourceLimits(42.0, 5.25), 10e-9, (4, 8, 12, 16, 20, 24, 32), _ROWS_2440),
@@ -144,19 +149,22 @@ class Smu:
         if got != count:
             raise ReadBackError(f"{self.name}: {what} was set to {count} and reads back {got}")
 
-    def set_range(self, full_scale_a: float | None) -> float:
-        """Fix the lowest current range that holds full_scale_a; its name in ampere. Raises OutOfRangeError, RefusedError, ReadBackError."""
+    def holding(self, full_scale_a: float | None) -> float:
+        """The name of the lowest current range that holds full_scale_a, in ampere. Raises OutOfRangeError."""
         if full_scale_a is None:
             raise OutOfRangeError(f"{self.name}: seamless ranging is asked for, a 2400 has fixed ranges only")
         chosen = next((r for r in self.model.current_ranges_a if r >= full_scale_a * (1 - 1e-6)), None)
         if chosen is None:
             raise OutOfRangeError(f"{self.name}: current range is {full_scale_a:g} A, the largest is {self.model.current_ranges_a[-1]:g} A")
+        return chosen
+
+    def set_range(self, chosen: float) -> None:
+        """Fix a current range. Raises RefusedError, ReadBackError."""
         self.link.write(f":SENS:CURR:RANG {scpi.number(chosen)}")  # p. 18-62: turns auto range off
         self.check_errors(f"the {chosen:g} A range (one above its current limit's is refused, p. 18-62)")
         got = self.number(":SENS:CURR:RANG?", "the current range")
         if not chosen * (1 - 1e-6) <= got <= chosen * OVER:
             raise ReadBackError(f"{self.name}: current range was set to {chosen:g} A and reads back {got:g} A")
-        return chosen
 
     def set_plc(self, plc: float) -> float:
         """Integration time in line cycles, of every function at once (p. 18-69); what reads back."""

@@ -63,12 +63,13 @@ class TimedBuffer:
         self._refuse(setup)
         voltage = self._smu.options.voltage_readback
         plc = self._plc(setup.dt_s, line_hz, functions=2 if voltage else 1)
+        range_a = self._smu.holding(setup.current_range_a)
         self.stop()
         self._smu.set_count(":TRAC:POIN", setup.points, "the size of the buffer")  # p. 18-115; refused (800) while storage is active
         self._smu.link.write(":TRAC:FEED SENS")  # p. 18-115
         self._smu.set_word(":TRAC:TST:FORM", "ABS", "the format of timestamps")  # p. 18-116
         self._select(voltage=voltage)
-        range_a = self._smu.set_range(setup.current_range_a)
+        self._smu.set_range(range_a)
         plc = self._smu.set_plc(plc)
         self._smu.link.write(":SYST:AZER:STAT ONCE")  # [P]
         self._smu.set_word(":SYST:AZER:STAT", "OFF", "auto zero")  # [P] a reading takes a third of the time

@@ -19,7 +19,7 @@ from labd_instruments.contract import (
     ProtectionLevels,
     Reading,
 )
-from labd_instruments.drivers._k2400 import ELEMENTS, MODELS, PLC_RANGE, PLC_STEP, RANGE_CLAMP, Options, Smu, limited
+from labd_instruments.drivers._k2400 import ELEMENTS, MODELS, PLC_RANGE, PLC_STEP, RANGE_CLAMP, Options, Smu, limited, rows_at
 from labd_instruments.drivers._k2400_capture import TimedBuffer
 from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, SentinelError, WrongInstrumentError
 from labd_instruments.links.link import Link
@@ -156,8 +156,8 @@ class K2400:
             raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
-        """Rows of this model at 1 PLC. What a shorter integration time adds is in no page at hand: no figure below 20 ms."""
-        return AccuracyTable(self._smu.model.rows).declared(self._declared)
+        """Rows of this model at 1 PLC. What a shorter integration time adds is in no page at hand: no figure below one cycle."""
+        return AccuracyTable(rows_at(self._smu.model.rows, self._line_hz or 50.0)).declared(self._declared)
 
     def line_frequency_hz(self) -> float | None:
         if self._line_hz is None:
@@ -184,10 +184,10 @@ class K2400:
         The steps are coarse (20 V is the lowest of a 2400): where the step is above `voltage_v` it is programmed all the same, but the
         voltage returned is None, because nothing in the instrument holds that level. A limit never switches the output off.
         """
-        voltage_v = None if levels.voltage_v is None else self._overvoltage(levels.voltage_v)
         smu, what = self._smu, f"{self.name}: current limit"
         limits = smu.model.limits
         within(what, levels.current_a, low=smu.model.lowest_limit_a, high=limits.current_a, unit="A", limit="p. 6-2")
+        voltage_v = None if levels.voltage_v is None else self._overvoltage(levels.voltage_v)
         smu.link.write(f":SENS:CURR:PROT {scpi.number(levels.current_a)}")  # p. 18-67
         self.check_errors("its protection levels")
         got = smu.number(":SENS:CURR:PROT?", "the current limit")
@@ -240,7 +240,7 @@ class K2400:
         return False  # its limits hold the output, they do not switch it off
 
     def measure_output(self) -> Reading:
-        """Both at once. In compliance too: the voltage is then what the limit leaves, and `tripped` says so. Raises RefusedError when off."""
+        """Also while a limit holds the output: the voltage is then what it leaves, and `tripped` says so. Raises RefusedError when off."""
         self._smu.link.write(":SENS:FUNC 'VOLT','CURR'")  # [P] a capture may have left the current alone
         self._smu.one_shot()
         sample = self._smu.read()
@@ -282,11 +282,12 @@ class K2400:
         within(f"{self.name}: aperture", plc, low=PLC_RANGE[0], high=PLC_RANGE[1], unit="power line cycles", limit="p. 18-69")
         longest_s = (smu.options.timeout_s - CYCLE_S) / CYCLE_PHASES
         within(f"{self.name}: aperture", setup.aperture_s, low=0.0, high=longest_s, unit="s", limit="a quarter of option timeout_s")
+        range_a = smu.holding(setup.current_range_a)
         self._buffer.forget()
         self._buffer.stop()
         smu.one_shot()
         smu.link.write(":SENS:FUNC 'VOLT','CURR'")  # [P]
-        range_a = smu.set_range(setup.current_range_a)
+        smu.set_range(range_a)
         got = smu.set_plc(round(plc / PLC_STEP) * PLC_STEP)
         smu.set_word(":SYST:AZER:STAT", "ON", "auto zero")  # [P] every reading is zeroed
         self.check_errors("the set-up of its readings")

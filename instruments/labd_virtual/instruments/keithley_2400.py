@@ -13,13 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 from labd_virtual.front_end import Floats, Instants
-from labd_virtual.instruments.keithley_2400_meter import CAPACITY, ELEMENTS, NAN, Buffer, Meter
+from labd_virtual.instruments.keithley_2400_meter import Meter
 from labd_virtual.instruments.keithley_2400_source import BEYOND_COMPLIANCE, MODELS, OVER, Source, reaching
+from labd_virtual.instruments.keithley_2400_trace import Buffer, Trace, shown
 from labd_virtual.instruments.keithley_2400_trigger import Trigger
 from labd_virtual.persona import Persona, PersonaSetup, ScpiPersona
 from labd_virtual.scpi_errors import ScpiError
-from labd_virtual.scpi_message import indefinite_block
-from labd_virtual.scpi_params import Boolean, Choice, Integer, Limit, Number, Parameter, Raw, Text, Word, keyword_matches, short_form
+from labd_virtual.scpi_params import Boolean, Choice, Integer, Limit, Number, Parameter, Raw, Text
 from labd_virtual.scpi_status import RegisterGroup
 from labd_virtual.scpi_tree import Action, Call, Reply
 
@@ -37,8 +37,6 @@ TRAPS = {
 
 _EVENT_POLL_S = 0.002  # host time between looks for an event while a command waits for one; board time does not depend on it
 _OUTPUT_OFF = (803, "Not permitted with OUTPUT off")
-_ASCII_ONLY = (701, "ASCII only with RS-232")
-_SHORT = tuple(short_form(e) for e in ELEMENTS)
 _OFF_STATES = "HIMPedance|NORMal|ZERO|GUARd"
 _FUNCTIONS = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES", "RESISTANCE": "RES"}
 
@@ -46,11 +44,6 @@ _FUNCTIONS = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CUR
 def create(setup: PersonaSetup) -> Persona:
     """options: model (of `MODELS`, else 2400). wires: `line1` to `line4`, the trigger link's lines."""
     return K2400(setup, str(setup.options.get("model", "2400")))
-
-
-def shown(value: float) -> str:
-    """How this family prints a number."""
-    return f"{value:+.6E}"
 
 
 class K2400(ScpiPersona):
@@ -62,11 +55,11 @@ class K2400(ScpiPersona):
         self.source = Source(setup, MODELS[model])
         self.meter = Meter(setup, self.source)
         self.buffer = Buffer(trap=setup.trap)
+        self.trace = Trace(setup.trap, self.buffer)
         self.trigger = Trigger(setup, self.meter.cycle_ns, self._measured, self._ended)
         self.latest: Floats = np.zeros((0, 5))
         self._measurement = RegisterGroup(self._conditions)
         self._other: dict[str, object] = {}
-        self._reset_formats()
         self.redraw(setup.rng)
         scpi = self.scpi
         scpi.before, scpi.reset, scpi.trigger, scpi.finished = self._advance, self._reset, self._bus_trigger, self._until_idle
@@ -75,6 +68,7 @@ class K2400(ScpiPersona):
         self._declare_source()
         self._declare_sense()
         self._declare_readings()
+        self.trace.declare(self._add, self._query)
         self.trigger.declare(self._add, self._query)
 
     def redraw(self, rng: np.random.Generator) -> None:
@@ -131,17 +125,13 @@ class K2400(ScpiPersona):
         self.trigger.reset()
         self.source.reset()
         self.meter.reset()
-        self._reset_formats()
+        self.trace.reset()
         self._other.clear()
         self._follow()
 
     def _preset(self, _: Call) -> None:
         self._reset()
-        self._order = "SWAP"  # p. 18-9: *RST makes it NORMal, :SYSTem:PRESet SWAPped
-
-    def _reset_formats(self) -> None:
-        self._format, self._order, self._statistic = "ASC", "NORM", "MEAN"
-        self._elements = ("VOLT", "CURR") if self.setup.trap == "elements" else _SHORT
+        self.trace.order = "SWAP"  # p. 18-9: *RST makes it NORMal, :SYSTem:PRESet SWAPped
 
     def _conditions(self) -> int:
         """Measurement condition register, p. 15-13, 15-14."""
@@ -178,11 +168,16 @@ class K2400(ScpiPersona):
         self._add(pattern, lambda c: write(c[0]), Choice(words))
         self._query(pattern, lambda _: read())
 
+    def _kept(self, pattern: str, kind: Parameter, default: object, show: Callable[[object], str] = str) -> None:
+        """A setting that reads back and does nothing else here."""
+        self._add(pattern, lambda c: self._other.update({pattern: c[0]}), kind)
+        self._query(pattern, lambda _: show(self._other.get(pattern, default)))
+
     def _declare_common(self, identity: str) -> None:
         status = self.scpi.status
         self._query("*IDN", lambda _: identity)
         self._query("*OPT", lambda _: "0")
-        self._add("*CLS", lambda _: (status.clear(), self._measurement.clear())[0])
+        self._add("*CLS", self._clear)
         self._query("*STB", lambda _: str(self._status_byte()))
         self._query("*ESR", lambda _: str(status.take_standard_event()))
         self.scpi.tree.add("ABORt", self._abort)
@@ -191,13 +186,24 @@ class K2400(ScpiPersona):
         for pattern in ("SYSTem:ERRor[:NEXT]", "STATus:QUEue[:NEXT]"):
             self._query(pattern, self._next_error)
         self._add("STATus:QUEue:CLEar", lambda _: self.scpi.errors.clear())
-        groups = {"MEASurement": self._measurement, "OPERation": self.scpi.operation, "QUEStionable": self.scpi.questionable}
-        for name, group in groups.items():
-            self._query(f"STATus:{name}[:EVENt]", lambda _, g=group: str(g.event()))
-            self._query(f"STATus:{name}:CONDition", lambda _, g=group: str(g.condition()))
-            self._add(f"STATus:{name}:ENABle", lambda c, g=group: setattr(g, "enable", c[0]), Integer(0, 65535))
-            self._query(f"STATus:{name}:ENABle", lambda _, g=group: str(g.enable))
-        self._add("STATus:PRESet", lambda _: [g.preset() for g in groups.values()].clear())
+        self._groups = {"MEASurement": self._measurement, "OPERation": self.scpi.operation, "QUEStionable": self.scpi.questionable}
+        for name, group in self._groups.items():
+            self._declare_group(f"STATus:{name}", group)
+        self._add("STATus:PRESet", self._preset_groups)
+
+    def _declare_group(self, base: str, group: RegisterGroup) -> None:
+        self._query(f"{base}[:EVENt]", lambda _: str(group.event()))
+        self._query(f"{base}:CONDition", lambda _: str(group.condition()))
+        self._add(f"{base}:ENABle", lambda c: setattr(group, "enable", c[0]), Integer(0, 65535))
+        self._query(f"{base}:ENABle", lambda _: str(group.enable))
+
+    def _preset_groups(self, _: Call) -> None:
+        for group in self._groups.values():
+            group.preset()
+
+    def _clear(self, _: Call) -> None:
+        self.scpi.status.clear()
+        self._measurement.clear()
 
     def _next_error(self, _: Call) -> str:
         code, text = self.scpi.errors.pop()
@@ -219,8 +225,8 @@ class K2400(ScpiPersona):
         self._query("SYSTem:TIME", lambda _: shown(self.clock.now_ns() * 1e-9))
         self._add("SYSTem:TIME:RESet", lambda _: None)
         self._add("SYSTem:BEEPer[:IMMediate]", lambda _: None, Number("HZ", 65, 2e6), Number("S", 0, 7.9))
-        for pattern in ("SYSTem:BEEPer:STATe", "DISPlay:ENABle", "SYSTem:TIME:RESet:AUTO"):
-            self._switch(pattern, lambda p=pattern: bool(self._other.get(p, True)), lambda v, p=pattern: self._other.update({p: v}))
+        for pattern in ("SYSTem:BEEPer:STATe", "DISPlay:ENABle", "SYSTem:TIME:RESet:AUTO", "SOURce[1]:DELay:AUTO"):
+            self._kept(pattern, Boolean(), True, lambda v: str(int(bool(v))))
         self._add("DISPlay:DIGits", lambda _: None, Number("", 3.5, 7))
         for pattern in ("SYSTem:LOCal", "SYSTem:REMote"):
             self._add(pattern, lambda _: None)
@@ -245,24 +251,24 @@ class K2400(ScpiPersona):
         source, model = self.source, self.source.model
         self._word("SOURce[1]:FUNCtion[:MODE]", "VOLTage|CURRent", lambda: source.function, lambda v: self._apply("function", v))
         self._word("SOURce[1]:FUNCtion:SHAPe", "DC", lambda: "DC", lambda _: None)
-        for function, name, most, unit in (("VOLT", "VOLTage", model.most_v, "V"), ("CURR", "CURRent", model.most_a, "A")):
-            base = f"SOURce[1]:{name}"
-            level = Number(unit, -most, most, 0.0)
-            self._number(f"{base}[:LEVel][:IMMediate][:AMPLitude]", level, lambda f=function: source.level[f], lambda v, f=function: source.set_level(f, v))  # fmt: skip # noqa: E501
-            self._number(f"{base}:RANGe", Number(unit, -most, most), lambda f=function: OVER * source.range[f], lambda v, f=function: source.set_range(f, v))  # fmt: skip # noqa: E501
-            self._switch(f"{base}:RANGe:AUTO", lambda f=function: source.auto[f], lambda v, f=function: source.auto.update({f: v}))
-            self._word(f"{base}:MODE", "FIXed", lambda: "FIX", lambda _: None)
+        self._declare_level("VOLT", "SOURce[1]:VOLTage", Number("V", -model.most_v, model.most_v, 0.0))
+        self._declare_level("CURR", "SOURce[1]:CURRent", Number("A", -model.most_a, model.most_a, 0.0))
         protection = Number("V", -model.most_v, model.most_v, model.most_v)
         self._number("SOURce[1]:VOLTage:PROTection[:LEVel]", protection, lambda: source.protection, source.set_protection)
-        delay = Number("S", 0, 999.9999, 0.0)
-        self._number("SOURce[1]:DELay", delay, lambda: float(str(self._other.get("delay", 0.0))), lambda v: self._other.update(delay=v))
-        self._switch(
-            "SOURce[1]:DELay:AUTO", lambda: bool(self._other.get("auto delay", True)), lambda v: self._other.update({"auto delay": v})
-        )
+        self._kept("SOURce[1]:DELay", Number("S", 0, 999.9999, 0.0), 0.0, lambda v: f"{v:+.6E}")
         self._add("SOURce[1]:CLEar[:IMMediate]", lambda _: source.switch(on=False))
         self._switch("SOURce[1]:CLEar:AUTO", lambda: source.auto_off, self._set_auto_off)
         self._switch("OUTPut[1][:STATe]", lambda: source.on, self._output)
         self._word("OUTPut[1]:SMODe", _OFF_STATES, lambda: source.off_state, lambda v: self._apply("off_state", v))
+
+    def _declare_level(self, function: str, base: str, level: Number) -> None:
+        source = self.source
+        self._number(
+            f"{base}[:LEVel][:IMMediate][:AMPLitude]", level, lambda: source.level[function], lambda v: source.set_level(function, v)
+        )
+        self._number(f"{base}:RANGe", level, lambda: OVER * source.range[function], lambda v: source.set_range(function, v))
+        self._switch(f"{base}:RANGe:AUTO", lambda: source.auto[function], lambda v: source.auto.update({function: v}))
+        self._word(f"{base}:MODE", "FIXed", lambda: "FIX", lambda _: None)
 
     def _set_auto_off(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
         self.source.auto_off = on or self.setup.trap == "auto_off"
@@ -273,20 +279,12 @@ class K2400(ScpiPersona):
             self.trigger.abort()  # turning the source off makes it idle (p. 18-55)
 
     def _declare_sense(self) -> None:
-        meter, source, model = self.meter, self.source, self.source.model
-        sense = "[SENSe[1]:]"
-        for function, name, most, unit in (("VOLT", "VOLTage", model.most_v, "V"), ("CURR", "CURRent", model.most_a, "A")):
-            base = f"{sense}{name}[:DC]"
-            self._number(f"{base}:RANGe[:UPPer]", Number(unit, -most, most), lambda f=function: OVER * self._range(f), lambda v, f=function: self._set_range(f, v))  # fmt: skip # noqa: E501
-            self._switch(f"{base}:RANGe:AUTO", lambda f=function: meter.auto[f], lambda v, f=function: self._set_auto(f, v))
-            self._number(f"{base}:PROTection[:LEVel]", Number(unit, -most, most), lambda f=function: source.limit[f], lambda v, f=function: self._set_limit(f, v))  # fmt: skip # noqa: E501
-            tripped = lambda f: str(int(source.limiting() and source.function != f))  # noqa: E731 - bound per function below
-            self._query(f"{base}:PROTection:TRIPped", lambda _, f=function, t=tripped: t(f))
+        meter, model, sense = self.meter, self.source.model, "[SENSe[1]:]"
+        self._declare_limit("VOLT", f"{sense}VOLTage[:DC]", Number("V", -model.most_v, model.most_v))
+        self._declare_limit("CURR", f"{sense}CURRent[:DC]", Number("A", -model.most_a, model.most_a))
         for name in ("VOLTage[:DC]", "CURRent[:DC]", "RESistance"):
             self._number(f"{sense}{name}:NPLCycles", Number("", 0.01, 10, 1.0), lambda: meter.nplc, self._set_nplc)
-        self._word(
-            f"{sense}RESistance:MODE", "MANual|AUTO", lambda: str(self._other.get("ohms", "MAN")), lambda v: self._other.update(ohms=v)
-        )
+        self._kept(f"{sense}RESistance:MODE", Choice("MANual|AUTO"), "MAN")
         self._switch(f"{sense}RESistance:RANGe:AUTO", lambda: True, lambda _: None)
         texts = (Text(), Text(optional=True), Text(optional=True))
         self._add(f"{sense}FUNCtion[:ON]", self._functions_on, *texts)
@@ -296,11 +294,15 @@ class K2400(ScpiPersona):
         self._add(f"{sense}FUNCtion:OFF:ALL", lambda _: meter.functions.clear())
         self._switch(f"{sense}FUNCtion:CONCurrent", lambda: meter.concurrent, lambda v: setattr(meter, "concurrent", v))
         self._switch(f"{sense}AVERage[:STATe]", lambda: meter.filter, lambda v: setattr(meter, "filter", v))
-        self._add(f"{sense}AVERage:COUNt", lambda c: self._other.update(count=c[0]), Integer(1, 100, 10))
-        self._query(f"{sense}AVERage:COUNt", lambda _: str(self._other.get("count", 10)))
-        self._word(
-            f"{sense}AVERage:TCONtrol", "REPeat|MOVing", lambda: str(self._other.get("type", "REP")), lambda v: self._other.update(type=v)
-        )
+        self._kept(f"{sense}AVERage:COUNt", Integer(1, 100, 10), 10)
+        self._kept(f"{sense}AVERage:TCONtrol", Choice("REPeat|MOVing"), "REP")
+
+    def _declare_limit(self, function: str, base: str, kind: Number) -> None:
+        meter, source = self.meter, self.source
+        self._number(f"{base}:RANGe[:UPPer]", kind, lambda: OVER * self._range(function), lambda v: self._set_range(function, v))
+        self._switch(f"{base}:RANGe:AUTO", lambda: meter.auto[function], lambda v: self._set_auto(function, v))
+        self._number(f"{base}:PROTection[:LEVel]", kind, lambda: source.limit[function], lambda v: self._set_limit(function, v))
+        self._query(f"{base}:PROTection:TRIPped", lambda _: str(int(source.limiting() and source.function != function)))
 
     def _range(self, function: str) -> float:
         return self.source.range[function] if self.source.function == function else self.meter.range[function]
@@ -343,69 +345,22 @@ class K2400(ScpiPersona):
         self.meter.functions.update(wanted)
 
     def _declare_readings(self) -> None:
-        buffer = self.buffer
         self._query("READ", self._read)
-        self._query("FETCh", lambda _: self._sent(self.latest))
-        self._query("[SENSe[1]:]DATA[:LATest]", lambda _: self._sent(self.latest[-1:]))
-        for name in ("CURRent[:DC]", "VOLTage[:DC]", "RESistance"):
-            function = _FUNCTIONS[short_form(name.partition("[")[0])]
-            self._query(f"MEASure:{name}", lambda c, f=function: self._measure(c, f))
-            self._add(f"CONFigure:{name}", lambda _, f=function: self._configure(f))
+        self._query("FETCh", lambda _: self.trace.sent(self.latest))
+        self._query("[SENSe[1]:]DATA[:LATest]", lambda _: self.trace.sent(self.latest[-1:]))
+        self._declare_one_shot("CURRent[:DC]", "CURR")
+        self._declare_one_shot("VOLTage[:DC]", "VOLT")
+        self._declare_one_shot("RESistance", "RES")
         self._query("MEASure", lambda c: self._measure(c, ""))
-        self._query("TRACe:DATA", lambda _: self._sent(buffer.stamped()))
-        self._add("TRACe:CLEar", lambda _: setattr(buffer, "rows", np.zeros((0, 5))))
-        self._query("TRACe:FREE", lambda _: f"{(CAPACITY - len(buffer.rows)) * 20}, {len(buffer.rows) * 20}")
-        self._add("TRACe:POINts", lambda c: buffer.resize(c[0]), Integer(1, CAPACITY, 100))
-        self._query("TRACe:POINts", lambda _: str(buffer.points))
-        self._query("TRACe:POINts:ACTual", lambda _: str(len(buffer.rows)))
-        self._add("TRACe:FEED", lambda c: (buffer.guard(), setattr(buffer, "feed", c[0]))[0], Choice("SENSe|SENSe1|CALCulate|CALCulate1|CALCulate2"))  # fmt: skip # noqa: E501
-        self._query("TRACe:FEED", lambda _: buffer.feed)
-        self._word("TRACe:FEED:CONTrol", "NEXT|NEVer", lambda: "NEXT" if buffer.active else "NEV", buffer.control)
-        self._word("TRACe:TSTamp:FORMat", "ABSolute|DELTa", lambda: "DELT" if buffer.delta else "ABS", lambda v: setattr(buffer, "delta", v == "DELT"))  # fmt: skip # noqa: E501
-        self._add("FORMat[:DATA]", self._set_format, Choice("ASCii|REAL|SREal"), Integer(32, 32, optional=True))
-        self._query("FORMat[:DATA]", lambda _: self._format)
-        self._word("FORMat:BORDer", "NORMal|SWAPped", lambda: self._order, self._set_order)
-        self._add("FORMat:ELEMents[:SENSe[1]]", self._set_elements, Word(), *[Word(optional=True)] * 4)
-        self._query("FORMat:ELEMents[:SENSe[1]]", lambda _: ",".join(self._elements))
-        self._word("FORMat:SREGister", "ASCii", lambda: "ASC", lambda _: None)
-        self._word(
-            "CALCulate<3-3>:FORMat",
-            "MEAN|SDEViation|MAXimum|MINimum|PKPK",
-            lambda: self._statistic,
-            lambda v: setattr(self, "_statistic", v),
-        )
-        self._query("CALCulate<3-3>:DATA", self._statistics)
 
-    def _set_format(self, call: Call) -> None:
-        if call[0] != "ASC" and self.setup.trap == "ascii_only":
-            raise ScpiError(*_ASCII_ONLY)
-        self._format = "ASC" if call[0] == "ASC" else "SRE"
-
-    def _set_order(self, word: str) -> None:
-        """With the ASCII format selected, SWAPped is simply ignored (p. 18-54)."""
-        if self._format != "ASC" and self.setup.trap != "byte_order":
-            self._order = word
-
-    def _set_elements(self, call: Call) -> None:
-        chosen = [next((short_form(e) for e in ELEMENTS if keyword_matches(e, w)), None) for w in call.values if w is not None]
-        if None in chosen:
-            raise ScpiError(-224)
-        if self.setup.trap != "elements":
-            self._elements = tuple(e for e in _SHORT if e in chosen)
-
-    def _sent(self, rows: Floats) -> Reply:
-        """Raises ScpiError(-230) when there is nothing."""
-        if not len(rows):
-            raise ScpiError(-230)
-        table = rows[:, [_SHORT.index(e) for e in self._elements]]
-        if self._format == "ASC":
-            return ",".join(shown(v) for v in table.ravel())
-        return indefinite_block(table.astype("<f4" if self._order == "SWAP" else ">f4").tobytes())
+    def _declare_one_shot(self, name: str, function: str) -> None:
+        self._query(f"MEASure:{name}", lambda c: self._measure(c, function))
+        self._add(f"CONFigure:{name}", lambda _: self._configure(function))
 
     async def _read(self, _: Call) -> Reply:
         self._initiate()
         await self._until_idle()
-        return self._sent(self.latest)
+        return self.trace.sent(self.latest)
 
     def _configure(self, function: str) -> None:
         """One-shot: the function with its defaults, an immediate trigger model (p. 17-2), and the output on."""
@@ -421,17 +376,6 @@ class K2400(ScpiPersona):
     async def _measure(self, call: Call, function: str) -> Reply:
         self._configure(function or sorted(self.meter.functions)[0])
         return await self._read(call)
-
-    def _set_statistic(self, call: Call) -> None:
-        self._statistic = call[0]
-
-    def _statistics(self, _: Call) -> str:
-        """Of voltage, current, resistance and MATH in the buffer (table 9-1). Raises ScpiError(-230) when it is empty."""
-        columns = self.buffer.stamped()[:, :3]
-        made = {"MEAN": np.mean, "SDEV": np.std, "MAX": np.max, "MIN": np.min, "PKPK": np.ptp}[self._statistic](columns, axis=0)
-        return ",".join(
-            shown(NAN if np.any(column >= NAN) else v) for v, column in zip([*made, NAN], [*columns.T, np.array([NAN])], strict=True)
-        )
 
 
 def _named(call: Call) -> set[str]:

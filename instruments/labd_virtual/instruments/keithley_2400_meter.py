@@ -1,11 +1,9 @@
-"""The measuring side of a virtual Keithley 2400: functions, ranges, conversions, status words, and the 2500-reading buffer.
+"""The measuring side of a virtual Keithley 2400: functions, ranges, conversions and status words.
 
 Pages are of the "2400 Series SourceMeter User's Manual", 2400S-900-01 Rev. K.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +11,8 @@ from numpy.typing import NDArray
 from labd_virtual.front_end import Converter, Floats, Instants, MeterRange, NoiseCurve, drawn_timebase, node_means, peak_current
 from labd_virtual.instruments.keithley_2400_source import OVER, Source, reaching
 from labd_virtual.persona import PersonaSetup
-from labd_virtual.scpi_errors import ScpiError
 
 NAN = 9.91e37  # not measured (p. 18-50) and, on a fixed range, overflow (p. 7-2)
-ELEMENTS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")  # always sent in this order (figure 18-1)
-CAPACITY = 2500
-STORAGE_ACTIVE = (800, "Illegal with storage active")
 # Bits of the status word (p. 18-50, 18-51).
 OVERFLOW, FILTER, FRONT, COMPLIANCE, OVP, V_MEAS, I_MEAS, R_MEAS, V_SOUR, I_SOUR, RANGE_COMPLIANCE, REMOTE = (
     1, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 22,
@@ -32,48 +26,6 @@ OVERHEAD_S = {(True, 1): 1.8e-3, (True, 2): 2.3e-3, (False, 1): 0.3e-3, (False, 
 def _ranges(full_scales: tuple[float, ...]) -> tuple[MeterRange, ...]:
     """Noise is in no table at hand: 2 ppm of range over a line cycle and white is a plausible choice, not a documented one."""
     return tuple(MeterRange(fs, NoiseCurve((0.2e-3, 16.7e-3), (2e-5 * fs, 2e-6 * fs))) for fs in full_scales)
-
-
-@dataclass(slots=True)
-class Buffer:
-    """The TRACe buffer. It is battery-backed: neither *RST nor :SYSTem:PRESet touches it (p. 18-21). rows: [n, 5], as `ELEMENTS`."""
-
-    trap: str = ""
-    points: int = 100
-    active: bool = False
-    feed: str = "SENS"
-    delta: bool = False
-    rows: Floats = field(default_factory=lambda: np.zeros((0, 5)))
-
-    def resize(self, points: int) -> None:
-        """Raises ScpiError(800) while storage is active."""
-        self.guard()
-        if self.trap != "old_size":
-            self.points = points
-
-    def guard(self) -> None:
-        if self.active:
-            raise ScpiError(*STORAGE_ACTIVE)
-
-    def control(self, word: str) -> None:
-        if word == "NEXT" and not self.active:
-            self.rows = np.zeros((0, 5))  # a new store overwrites the old readings (p. 18-114)
-        self.active = word == "NEXT"
-
-    def store(self, rows: Floats) -> None:
-        """Fill and stop; what comes when it is full goes by."""
-        if self.active:
-            self.rows = np.concatenate([self.rows, rows])[: self.points]
-            self.active = len(self.rows) < self.points
-
-    def stamped(self) -> Floats:
-        """Rows with their time since the first, or since the one before."""
-        if not len(self.rows):
-            raise ScpiError(-230)
-        rows = self.rows.copy()
-        at = rows[:, 3] - rows[0, 3]
-        rows[:, 3] = np.diff(at, prepend=0.0) if self.delta else at
-        return rows
 
 
 class Meter:

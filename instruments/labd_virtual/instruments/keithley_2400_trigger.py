@@ -136,8 +136,8 @@ class Trigger:
         query(f"{arm}:COUNt", lambda _: "+9.900000E+37" if math.isinf(self.arm_count) else str(round(self.arm_count)))
         add(f"{trig}:COUNt", self._set_count, Integer(1, MOST, 1))
         query(f"{trig}:COUNt", lambda _: str(self.count))
-        setting(f"{arm}:TIMer", "timer_s", Number("S", 0.001, 99999.99, 0.1), lambda v: f"{v:.6E}")
-        setting(f"{trig}:DELay", "delay_s", Number("S", 0, 999.9999, 0), lambda v: f"{v:.6E}")
+        setting(f"{arm}:TIMer", "timer_s", Number("S", 0.001, 99999.99, 0.1), lambda v: f"{v:+.6E}")
+        setting(f"{trig}:DELay", "delay_s", Number("S", 0, 999.9999, 0), lambda v: f"{v:+.6E}")
         for pattern, name in ((f"{arm}:ILINe", "arm_in"), (f"{trig}:ILINe", "line_in"), (f"{arm}:OLINe", "arm_out"), (f"{trig}:OLINe", "line_out")):  # fmt: skip # noqa: E501
             setting(pattern, name, Integer(1, 4))
         for pattern, name, words in (
