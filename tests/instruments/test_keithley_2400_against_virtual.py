@@ -301,7 +301,8 @@ async def answer(bench: Bench, trap: str, question: str) -> Reading | Block:
 
 
 def right(found: Reading | Block) -> bool:
-    return bool(np.allclose(found.current if isinstance(found, Block) else found.current_a, 10e-3, rtol=1e-3))
+    current = np.atleast_1d(np.nan if found.current is None else found.current) if isinstance(found, Block) else np.array([found.current_a])
+    return bool(np.allclose(current, 10e-3, rtol=1e-3))
 
 
 @pytest.mark.parametrize("trap", keithley_2400.TRAPS)

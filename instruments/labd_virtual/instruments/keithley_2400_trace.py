@@ -5,8 +5,9 @@ Pages are of the "2400 Series SourceMeter User's Manual", 2400S-900-01 Rev. K.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,9 @@ CAPACITY = 2500
 BYTES = 20  # of a reading, as :TRACe:FREE? counts them here
 STORAGE_ACTIVE = (800, "Illegal with storage active")
 ASCII_ONLY = (701, "ASCII only with RS-232")
+STATISTICS: Mapping[str, Callable[..., Floats]] = MappingProxyType(
+    {"MEAN": np.mean, "SDEV": np.std, "MAX": np.max, "MIN": np.min, "PKPK": np.ptp}
+)
 Declare = Callable[..., None]
 
 
@@ -151,6 +155,6 @@ class Trace:
     def _statistics(self, _: Call) -> str:
         """Of voltage, current, resistance and MATH in the buffer (table 9-1). Raises ScpiError(-230) when it is empty."""
         columns = self._buffer.stamped()[:, :3]
-        made = {"MEAN": np.mean, "SDEV": np.std, "MAX": np.max, "MIN": np.min, "PKPK": np.ptp}[self._statistic](columns, axis=0)
+        made = STATISTICS[self._statistic](columns, axis=0)
         known = [NAN if np.any(column >= NAN) else float(value) for value, column in zip(made, columns.T, strict=True)]
         return ",".join(shown(value) for value in (*known, NAN))
