@@ -68,7 +68,7 @@ class TimedBuffer:
         self._smu.set_count(":TRAC:POIN", setup.points, "the size of the buffer")  # p. 18-115; refused (800) while storage is active
         self._smu.link.write(":TRAC:FEED SENS")  # p. 18-115
         self._smu.set_word(":TRAC:TST:FORM", "ABS", "the format of timestamps")  # p. 18-116
-        self._select(voltage=voltage)
+        self._smu.select(voltage=voltage)
         self._smu.set_range(range_a)
         plc = self._smu.set_plc(plc)
         self._smu.link.write(":SYST:AZER:STAT ONCE")  # [P]
@@ -82,12 +82,6 @@ class TimedBuffer:
         """The buffer can be resized only while nothing is stored into it, and survives a reset (p. 18-21)."""
         for command in (":ABOR", ":TRIG:CLE", ":TRAC:FEED:CONT NEV", ":TRAC:CLE"):  # p. 18-114 to 18-116
             self._smu.link.write(command)
-
-    def _select(self, *, voltage: bool) -> None:
-        self._smu.link.write(":SENS:FUNC:CONC ON")  # [V]
-        self._smu.link.write(":SENS:FUNC 'VOLT','CURR'" if voltage else ":SENS:FUNC 'CURR'")  # [P]
-        if not voltage:
-            self._smu.link.write(":SENS:FUNC:OFF 'VOLT'")  # [V]
 
     def _timer(self, setup: CaptureSetup) -> None:
         self._smu.link.write(":ARM:SOUR TIM")  # p. 18-119: at once, and at every expiry
@@ -146,7 +140,7 @@ class TimedBuffer:
         """An emptied buffer that waits for the first reading. Raises RefusedError, ReadBackError."""
         capture = self._configured()
         self.stop()
-        self._select(voltage=capture.voltage)  # a quick reading in between has selected both
+        self._smu.select(voltage=capture.voltage)  # a quick reading in between has selected both
         self._smu.link.write(":ARM:SOUR TIM")
         self._smu.set_count(":ARM:COUN", capture.points, "the count of the arm layer")
         self._smu.set_word(":TRAC:FEED:CONT", "NEXT", "the buffer's control")  # p. 18-115

@@ -130,8 +130,7 @@ class K2400:
         smu.set_word(":ROUT:TERM", "REAR" if smu.options.terminals == "rear" else "FRON", "the terminals")  # p. 18-57
         smu.set_word(":SOUR:CLE:AUTO", "OFF", "the automatic output-off")  # p. 18-72
         smu.set_word(":SOUR:FUNC", "VOLT", "the source function")  # [P]
-        link.write(":SENS:FUNC:CONC ON")  # [V]
-        link.write(":SENS:FUNC 'VOLT','CURR'")  # [P]
+        smu.select(voltage=True)
         smu.set_word(":SENS:AVER", "OFF", "the filter")  # p. 18-14
         link.write(":SOUR:DEL 0")  # p. 18-82
         link.write(":TRIG:COUN 1")  # p. 11-18
@@ -241,7 +240,7 @@ class K2400:
 
     def measure_output(self) -> Reading:
         """Also while a limit holds the output: the voltage is then what it leaves, and `tripped` says so. Raises RefusedError when off."""
-        self._smu.link.write(":SENS:FUNC 'VOLT','CURR'")  # [P] a capture may have left the current alone
+        self._smu.select(voltage=True)  # a capture may have left the current alone
         self._smu.one_shot()
         sample = self._smu.read()
         return Reading(sample.current_a, sample.voltage_v)
@@ -286,7 +285,7 @@ class K2400:
         self._buffer.forget()
         self._buffer.stop()
         smu.one_shot()
-        smu.link.write(":SENS:FUNC 'VOLT','CURR'")  # [P]
+        smu.select(voltage=True)
         smu.set_range(range_a)
         got = smu.set_plc(round(plc / PLC_STEP) * PLC_STEP)
         smu.set_word(":SYST:AZER:STAT", "ON", "auto zero")  # [P] every reading is zeroed
