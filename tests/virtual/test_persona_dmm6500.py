@@ -39,7 +39,7 @@ async def test_settings_in_any_spelling() -> None:
         assert r.query("*LANG?;:SYST:LFR?;:ROUT:TERM?") == "SCPI;50;REAR"
         assert r.query(":SENS:FUNC?;:SENS:DIG:FUNC?") == 'VOLT:DC;"NONE"', "a reset selects DC voltage"
         r.write(':SENS:FUNC "CURR";:SENS:CURR:RANG:AUTO 0;UPP 0.08;:SENSe1:CURRent:DC:NPLCycles 0.5;:CURR:AZER 0')
-        assert r.query(":SENS:FUNC?;:CURR:DC:RANG?;RANG:AUTO?;NPLC?;APER?;AZER?") == "CURR:DC;0.1;0;0.5;0.01;0"
+        assert r.query(":SENS:FUNC?;:CURR:DC:NPLC?;APER?;AZER?;RANG?;RANG:AUTO?") == "CURR:DC;0.5;0.01;0;0.1;0"
         assert r.query(":SENS:CURR:NPLC? MAX;:SENS:CURR:APER? MIN;:SENS:CURR:RANG? MAX") == "12;1E-05;10"
         r.write(':DIG:FUNC "CURR"')
         assert r.query(":SENS:FUNC?;:DIG:FUNC?") == 'NONE;"CURR"'

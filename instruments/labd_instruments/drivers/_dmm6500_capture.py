@@ -197,7 +197,7 @@ class TriggeredDigitizer:
             raise RefusedError(f"{self._dmm.name}: its trigger model is {state.lower()} after :ABOR")
 
     def fetch(self) -> tuple[Block, ...]:
-        """Raises LostSamplesError, ReadBackError for a setting that somebody changed, RefusedError, SentinelError when nothing is in range."""
+        """Raises LostSamplesError, ReadBackError (a setting was changed by somebody), RefusedError, SentinelError (nothing is in range)."""
         dmm, capture = self._dmm, self._configured()
         dmm.check_errors("its capture")
         dmm.still(f"{ROOT}:RANG", capture.range_a, "the current range")
@@ -241,7 +241,7 @@ class TriggeredDigitizer:
         extra = (end_s - begin_s) * capture.rate_hz - (capture.points - 1)
         if abs(extra) > 1.0 + TIMEBASE * capture.points:
             raise LostSamplesError(
-                f"{dmm.name}: its time stamps say that {capture.points} readings cover {end_s - begin_s:.6g} s, {extra:.0f} readings too many",
+                f"{dmm.name}: by its time stamps {capture.points} readings cover {end_s - begin_s:.6g} s, {extra:.0f} readings too many",
                 expected=capture.points + round(extra),
                 received=capture.points,
             )

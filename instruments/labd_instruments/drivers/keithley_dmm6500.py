@@ -68,8 +68,8 @@ class KeithleyDmm:
     def __init__(self, name: str, link: Link, options: Options, declared: tuple[AccuracyRow, ...]) -> None:
         self.name = name
         self._dmm = Dmm(name, link, options)
-        # no DC or digitize current row of either model is in a page at hand: "60 ppm of reading + 9 ppm of range" on 10 mA is an example of a
-        # calculation (DMM6500-905-01 Rev. A), not said to be the specification, and holds for no aperture that it names
+        # no row for DC or digitized current of either model is in a page at hand: "60 ppm of reading + 9 ppm of range" on 10 mA is an
+        # example of a calculation (DMM6500-905-01 Rev. A), not said to be the specification, and names no aperture
         self._accuracy = AccuracyTable().declared(declared)
         self._digitizer = TriggeredDigitizer(self._dmm)
         self._line_hz: float | None = None

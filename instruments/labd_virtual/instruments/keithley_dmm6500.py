@@ -14,18 +14,27 @@ from functools import partial
 import numpy as np
 
 from labd_virtual.instruments.keithley_dmm6500_blocks import declare_blocks
-from labd_virtual.instruments.keithley_dmm6500_buffers import Buffers
+from labd_virtual.instruments.keithley_dmm6500_buffers import Buffer, Buffers
 from labd_virtual.instruments.keithley_dmm6500_events import Events
-from labd_virtual.instruments.keithley_dmm6500_functions import FRONT_MOST_A, FUNCTIONS, Sense, SenseCommands, called, reaching, shown
-from labd_virtual.instruments.keithley_dmm6500_functions import CURRENT_RANGES, VOLTAGE_RANGES
+from labd_virtual.instruments.keithley_dmm6500_functions import (
+    CURRENT_RANGES,
+    FRONT_MOST_A,
+    FUNCTIONS,
+    VOLTAGE_RANGES,
+    Sense,
+    SenseCommands,
+    called,
+    reaching,
+    shown,
+)
 from labd_virtual.instruments.keithley_dmm6500_lines import Lines
 from labd_virtual.instruments.keithley_dmm6500_meter import RATE_LEAST, RATE_MOST, Meter, SampleRun
-from labd_virtual.instruments.keithley_dmm6500_panel import declare_panel
+from labd_virtual.instruments.keithley_dmm6500_panel import declare_kept, declare_panel
 from labd_virtual.instruments.keithley_dmm6500_trace import WORDS, Trace
 from labd_virtual.instruments.keithley_dmm6500_trigger import TriggerModel
 from labd_virtual.persona import Persona, PersonaSetup, ScpiPersona
 from labd_virtual.scpi_errors import ScpiError
-from labd_virtual.scpi_params import Boolean, Integer, Limit, Number, Text, Word
+from labd_virtual.scpi_params import Boolean, Choice, Integer, Limit, Number, Text
 from labd_virtual.scpi_tree import Call
 
 MODELS = ("DMM6500", "DMM7510")
@@ -36,7 +45,7 @@ TRAPS: Mapping[str, str] = {
     "tsp": "it speaks TSP: its command language was set so at its front panel",
     "front": "its TERMINALS switch, which no command moves, stands at the other side than the bench file says",
     "query_aborts": "a query while its trigger model runs is answered and then aborts the model, as a DMM6500 was seen to do in TSP",
-    "stale_edge": "an event from before ends a wait at once, as it does by default (<clear> NEVer): what follows is no capture of the event",
+    "stale_edge": "an event from before ends a wait at once, as it does by default (<clear> NEVer): the capture shows something else",
     "once": "the buffer stays in the fill mode ONCE: when it is full, readings around the event are discarded (event 4915)",
     "discards": "the buffer holds fewer readings than were digitized, without a word",
     "gap": "the digitizer begins anew after the trigger: the count is right and a millisecond is missing in the middle",
@@ -225,6 +234,8 @@ class Dmm(ScpiPersona):
         tree.query(f"{base}:APERture", lambda _: shown(meter.digitize[function].whole_us * 1e-6))
         tree.add(f"{base}:RELative:STATe", lambda c: meter.change(function, relative_on=c[0] or self.setup.trap == "relative"), Boolean())
         tree.query(f"{base}:RELative:STATe", lambda _: str(int(meter.digitize[function].relative_on)))
+        if function == "VOLT":
+            declare_kept(tree, f"{base}:INPutimpedance", Choice("MOHM10|AUTO"), "MOHM10")
         self._number(
             f"{base}:RELative",
             Number(unit, -top, top, 0),
@@ -264,8 +275,7 @@ class Dmm(ScpiPersona):
         tree.add("TRACe:TRIGger:DIGitize", self._fill_digitized, Text(optional=True))
         for function in FUNCTIONS:
             tree.query(f"MEASure:{function.header}", partial(self._read, function.name), Text(optional=True), *WORDS)
-        tree.add("TRIGger:DIGitize:STIMulus", lambda _: None, Word())
-        tree.query("TRIGger:DIGitize:STIMulus", lambda _: "NONE")
+            tree.add(f"[SENSe[1]:]{function.header}:RELative:ACQuire", partial(self._acquire_relative, function.name))
 
     def _said(self, name: str) -> str:
         """Stock drivers take a DMM6500's answer as it is, a DMM7510's in quotes."""
@@ -293,8 +303,17 @@ class Dmm(ScpiPersona):
         for settings in self.sense.by_name.values():
             settings.auto_zero = False
 
+    async def _acquire_relative(self, function: str, _: Call) -> None:
+        """A reading of the active function becomes the relative offset."""
+        if self.meter.digitizing or self.meter.function != function:
+            raise ScpiError(-221)
+        settings, aside = self.sense.by_name[function], Buffer("aside", 10)
+        settings.relative_on = False
+        await self._into(aside, 1)
+        settings.relative, settings.relative_on = float(aside.read(1, 1).values[0]), True
+
     async def _read(self, function: str | None, call: Call) -> str | bytes:
-        """READ? and MEASure?: as many readings as the count says, the last of which is answered. A digitize function is no measure function."""
+        """READ? and MEASure?: as many readings as the count says; the last is answered. They are not for digitize functions."""
         if function is not None:
             self._activate(function, digitizing=False)
         if self.meter.digitizing:
@@ -315,8 +334,10 @@ class Dmm(ScpiPersona):
         if self.model.running:
             raise ScpiError(-221)
         self._pressed()
-        count = self.usual_count()
-        run = self.meter.begin(self.buffers.named(call[0]), self.clock.now_ns())
+        await self._into(self.buffers.named(call[0]), self.usual_count())
+
+    async def _into(self, buffer: Buffer, count: int) -> None:
+        run = self.meter.begin(buffer, self.clock.now_ns())
         await self.clock.sleep_until(run.end_ns(count))
         run.upto(count)
 

@@ -87,6 +87,7 @@ class Settings:
     bandwidth: float = 30.0
     digits: int = 6
     delay_auto: bool = True
+    delays_s: dict[int, float] = field(default_factory=dict)
     line_sync: bool = False
     impedance: str = "MOHM10"
 
@@ -168,7 +169,10 @@ class SenseCommands:
         self._field(function, "AVERage:TCONtrol", Choice("REPeat|MOVing|HYBRid"), "average_kind")
         self._number(f"{base}:RELative", Number(function.suffix, -1e9, 1e9, 0), lambda: of().relative, partial(self._relative, function))
         self._field(function, "RELative:STATe", Boolean(), "relative_on")
-        self._field(function, "DELay:AUTO", Boolean(), "delay_auto")
+        self._tree.add(f"{base}:DELay:AUTO", lambda c: self._set(function, delay_auto=c[0]), Boolean())
+        self._tree.query(f"{base}:DELay:AUTO", lambda _: "ON" if of().delay_auto else "OFF")  # so QCoDeS' driver of the DMM7510 reads it
+        self._tree.add(f"{base}:DELay:USER<1-5>", lambda c: of().delays_s.__setitem__(c.suffixes[0], c[0]), Number("S", 0, 10e3, 0))
+        self._tree.query(f"{base}:DELay:USER<1-5>", lambda c: shown(of().delays_s.get(c.suffixes[0], 0.0)))
         digits = Integer(3, lambda: self._sense.most_digits, 6)
         self._tree.add(f"DISPlay:{function.header}:DIGits", lambda c: self._set(function, digits=c[0]), digits)
         self._tree.query(f"DISPlay:{function.header}:DIGits", lambda _: str(of().digits))

@@ -21,6 +21,7 @@ _KEPT: Mapping[str, tuple[Parameter, str]] = {  # settings that are kept and ans
     "ROUTe:SCAN:COUNt:SCAN": (Number("", 0, 100e6, infinity=True), "1"),
     "ROUTe:SCAN:INTerval": (Number("S", 0, 100e3), "0"),
     "TRIGger:CONTinuous": (Choice("OFF|AUTO|RESTart"), "AUTO"),
+    "TRIGger:DIGitize:STIMulus": (Choice("EXTernal|NONE"), "NONE"),
     "SYSTem:ACCess": (Choice("FULL|EXCLusive|PROTected|LOCKout"), "FULL"),
 }
 
@@ -30,10 +31,16 @@ def declare_panel(tree: CommandTree, setup: PersonaSetup, *, front: bool) -> Non
     _Panel(tree, setup, front=front)
 
 
+def declare_kept(tree: CommandTree, pattern: str, kind: Parameter, usual: str) -> None:
+    """A setting that is kept and answered and does nothing here."""
+    kept = [usual]
+    tree.add(pattern, lambda c: kept.__setitem__(0, f"{c[0]:.7G}" if isinstance(c[0], float) else c[0]), kind)
+    tree.query(pattern, lambda _: kept[0])
+
+
 class _Panel:
     def __init__(self, tree: CommandTree, setup: PersonaSetup, *, front: bool) -> None:
         self._setup = setup
-        self._kept = {pattern: default for pattern, (_, default) in _KEPT.items()}
         tree.query("*LANG", lambda _: "TSP" if setup.trap == "tsp" else "SCPI")
         tree.add("*LANG", self._language, Choice(_LANGUAGES))
         tree.query("ROUTe:TERMinals", lambda _: "FRON" if front else "REAR")
@@ -48,12 +55,8 @@ class _Panel:
         tree.add("DISPlay:USER<1-2>:TEXT[:DATA]", lambda _: None, Text())
         tree.add("DISPlay:READing:FORMat", lambda _: None, Word())
         tree.add("TRACe:LOG:STATe", lambda _: None, Boolean(), Text(optional=True))
-        for pattern, (kind, _) in _KEPT.items():
-            self._keep(tree, pattern, kind)
-
-    def _keep(self, tree: CommandTree, pattern: str, kind: Parameter) -> None:
-        tree.add(pattern, lambda c: self._kept.__setitem__(pattern, f"{c[0]:.7G}" if isinstance(c[0], float) else c[0]), kind)
-        tree.query(pattern, lambda _: self._kept[pattern])
+        for pattern, (kind, usual) in _KEPT.items():
+            declare_kept(tree, pattern, kind, usual)
 
     def _language(self, call: Call) -> None:
         if call[0] != "SCPI":
