@@ -285,6 +285,9 @@ def test_every_trap_is_told_in_a_sentence() -> None:
 class Ramp:
     """Readings that are their own numbers."""
 
+    def at_s(self, number: int) -> float:
+        return float(number)
+
     def convert(self, first: int, count: int) -> Readings:
         values = np.arange(first, first + count, dtype=float)
         return Readings(values, values, values)
@@ -299,6 +302,17 @@ def test_a_ring_that_turned_many_times_holds_the_newest_readings() -> None:
     assert newest[ring.last_place - 1] == 104
     assert newest[ring.first_place - 1] == 95
     assert (ring.stored, ring.origin_s) == (10, 0.0)
+
+
+async def test_a_second_look_at_a_buffer_sees_the_same_readings() -> None:
+    def talk(r: MessageBasedResource) -> tuple[str, str]:
+        r.write(DIGITIZE + ";:SENS:DIG:COUN 50;:READ:DIG?")
+        r.read()
+        return r.query(":TRAC:DATA? 1,50"), r.query(":TRAC:DATA? 1,50")
+
+    first, second = await converse(dmm(Bench(((0, 5e-3),)), unkind={"noise": 1.0}), talk)
+    assert first == second
+    assert len(set(first.split(","))) > 10
 
 
 def test_a_150_reading_run_into_100_places_ends_at_place_50() -> None:

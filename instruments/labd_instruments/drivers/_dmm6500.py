@@ -56,14 +56,14 @@ class Dmm:
     def number(self, query: str, what: str) -> float:
         return scpi.value(self.ask(query, what), self.what(what))
 
-    def put(self, header: str, value: float, what: str) -> float:
-        """Write a number and read it back. Raises ReadBackError."""
+    def put(self, header: str, value: float, what: str, *, apart: float = 1e-6) -> float:
+        """Write a number and read it back. apart: fraction by which the two may differ. Raises ReadBackError."""
         self.link.write(f"{header} {scpi.number(value)}")
-        return self.still(header, value, what)
+        return self.still(header, value, what, apart=apart)
 
-    def still(self, header: str, value: float, what: str) -> float:
-        """Raises ReadBackError when a number is no longer what it was set to."""
-        return same(self.what(what), value, self.number(f"{header}?", what), tolerance=1e-6 * abs(value))
+    def still(self, header: str, value: float, what: str, *, apart: float = 1e-6) -> float:
+        """What a number reads back as. Raises ReadBackError when that is not what it was set to."""
+        return same(self.what(what), value, self.number(f"{header}?", what), tolerance=apart * abs(value))
 
     def put_word(self, header: str, word: str, what: str) -> None:
         """Write a word in its short form and read it back in either form. Raises ReadBackError."""

@@ -162,16 +162,16 @@ class KeithleyDmm:
         dmm.link.write(':SENS:FUNC "CURR"')
         dmm.is_word(":SENS:FUNC?", "CURR", "the measure function")
         range_a = dmm.put_range(":SENS:CURR", setup.current_range_a)  # turns auto range off [N p. 13-114]
-        dmm.put(":SENS:CURR:NPLC", nplc, "the integration time")  # [N p. 13-108, P, Q]
+        nplc = dmm.put(":SENS:CURR:NPLC", nplc, "the integration time", apart=1e-3)  # [N p. 13-108, P, Q]
         dmm.switched_off(":SENS:CURR:AZER", "auto-zero")  # [N p. 13-98, P, Q] zeroed once by `zero`: a reading takes one integration
         dmm.switched_off(":SENS:CURR:AVER", "the averaging filter")  # [N p. 13-92, Q]
         dmm.switched_off(":SENS:CURR:REL:STAT", "the relative offset")  # [N p. 13-116, P]
         dmm.put(":SENS:COUN", 1, "the count")  # [N p. 13-148]
         self.check_errors("the set-up of its readings")
         self._mean = Acquisition(
-            dt_ns=round(setup.aperture_s * 1e9),
+            dt_ns=round(nplc / line_hz * 1e9),
             columns=("current",),
-            aperture_s=setup.aperture_s,
+            aperture_s=nplc / line_hz,
             current_range_a=range_a,
             voltage_range_v=None,
             remote_sense=False,

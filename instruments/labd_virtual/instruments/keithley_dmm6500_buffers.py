@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,20 +36,33 @@ class Readings:
 class Run(Protocol):
     """Equidistant readings, numbered from 0."""
 
+    def at_s(self, number: int) -> float: ...
+
     def convert(self, first: int, count: int) -> Readings: ...
 
 
 @dataclass(slots=True)
 class Span:
-    """Readings first .. first + count - 1 of a run."""
+    """Readings first .. first + count - 1 of a run; worked out once, so that a second look sees the same noise."""
 
     run: Run
     first: int
     count: int
+    _rows: Readings | None = None
+
+    def continues(self, run: Run, first: int) -> bool:
+        return self._rows is None and self.run is run and self.first + self.count == first
 
     def shortened(self, surplus: int) -> None:
         self.first += surplus
         self.count -= surplus
+        if self._rows is not None:
+            self._rows = self._rows.picked(slice(surplus, None))
+
+    def rows(self) -> Readings:
+        if self._rows is None:
+            self._rows = self.run.convert(self.first, self.count)
+        return self._rows
 
 
 @dataclass(slots=True)
@@ -64,7 +78,8 @@ class Buffer:
     discarding: Callable[[], None] = lambda: None
     written: int = 0
     origin_s: float = 0.0
-    _spans: list[Span] = field(default_factory=list)
+    _spans: deque[Span] = field(default_factory=deque)
+    _held: int = 0
     _refused: Run | None = None
 
     @property
@@ -82,7 +97,7 @@ class Buffer:
         return (self.written - 1) % self.capacity + 1 if self.written else 0
 
     def clear(self) -> None:
-        self._spans, self.written, self.origin_s, self._refused = [], 0, 0.0, None
+        self._spans, self._held, self.written, self.origin_s, self._refused = deque(), 0, 0, 0.0, None
 
     def resize(self, capacity: int) -> None:
         self.clear()
@@ -97,32 +112,38 @@ class Buffer:
         if count <= 0:
             return
         if not self.written:
-            self.origin_s = float(run.convert(first, 1).at_s[0])
+            self.origin_s = run.at_s(first)
         self._append(run, first, count)
         self.written += count
 
     def _append(self, run: Run, first: int, count: int) -> None:
-        last = self._spans[-1] if self._spans else None
-        if last is not None and last.run is run and last.first + last.count == first:
-            last.count += count
+        if self._spans and self._spans[-1].continues(run, first):
+            self._spans[-1].count += count
         else:
             self._spans.append(Span(run, first, count))
-        surplus = sum(span.count for span in self._spans) - self.capacity
-        while surplus > 0:
-            drop = min(surplus, self._spans[0].count)
+        self._held += count
+        while self._held > self.capacity:
+            drop = min(self._held - self.capacity, self._spans[0].count)
             self._spans[0].shortened(drop)
-            surplus -= drop
+            self._held -= drop
             if not self._spans[0].count:
-                self._spans.pop(0)
+                self._spans.popleft()
 
     def read(self, start: int, end: int) -> Readings:
         """Readings at the places start .. end, counted from 1. Raises ScpiError(-222) outside what is stored."""
         if not 1 <= start <= end <= self.stored:
             raise ScpiError(-222)
-        parts = [span.run.convert(span.first, span.count) for span in self._spans]
-        ordered = Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("at_s", "values", "status")))
-        oldest = self.first_place - 1
-        return ordered.picked((np.arange(start - 1, end) - oldest) % self.stored)
+        wanted = (np.arange(start - 1, end) - (self.first_place - 1)) % self.stored  # 0 is the oldest
+        oldest, newest = int(wanted.min()), int(wanted.max())
+        parts, before, skipped = [], 0, 0
+        for span in self._spans:
+            if before + span.count <= oldest:
+                skipped += span.count
+            elif before <= newest:
+                parts.append(span.rows())
+            before += span.count
+        joined = Readings(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("at_s", "values", "status")))
+        return joined.picked(wanted - skipped)
 
 
 class Buffers:

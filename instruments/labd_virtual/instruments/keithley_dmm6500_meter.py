@@ -89,6 +89,10 @@ class SampleRun:
         """What comes after this comes later."""
         self._from, self._shift_ns = self.stored, gap_ns
 
+    def at_s(self, number: int) -> float:
+        shift_ns = self._shift_ns if number >= self._from else 0
+        return (self._start_ns + round(number * self._plan.apart_ns) + shift_ns) * 1e-9
+
     def convert(self, first: int, count: int) -> Readings:
         numbers = np.arange(first, first + count + 1)
         begin = self._start_ns + np.rint(numbers * self._plan.apart_ns).astype(np.int64)
