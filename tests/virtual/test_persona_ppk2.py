@@ -95,7 +95,7 @@ async def test_it_feeds_the_node_in_source_mode_only() -> None:
         port.write(ON)
         await port.metadata()
         assert persona.output_on()
-        assert bench.node.drives[-1][1:] == (pytest.approx(3.3), 0.1, 1.0, True)
+        assert bench.node.drives[-1][1:] == pytest.approx((3.3, 0.1, 1.0, True))
         port.write(b"\x11\x01")
         await port.metadata()
         assert not persona.output_on()

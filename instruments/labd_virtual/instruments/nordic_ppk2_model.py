@@ -56,4 +56,5 @@ def codes(current: Floats, chosen: NDArray[np.intp], volt: float) -> NDArray[np.
     root = np.sqrt(np.maximum(value["GI"] ** 2 + 4 * value["GS"] * rest, 0.0))
     r = 2 * rest / (value["GI"] + root)  # the root near zero, also where GS is zero
     adc = np.rint((r * value["R"] / ADC_V + value["O"]) / ADC_STEP)
-    return np.clip(adc, 0, ADC_TOP).astype(np.uint32)
+    found: NDArray[np.uint32] = np.clip(adc, 0, ADC_TOP).astype(np.uint32)
+    return found
