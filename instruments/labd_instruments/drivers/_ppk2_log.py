@@ -13,8 +13,8 @@ from labd_instruments.block import Block, BlockFlag
 from labd_instruments.checks import Clock, RecordCheck, same, within
 from labd_instruments.contract import Acquisition, MeanSetup, Reading, StreamEnd, StreamSetup
 from labd_instruments.drivers._ppk2 import FILTER_OFF, FILTER_ON, LIMITS, RANGES_A, START, Kit, Metadata
-from labd_instruments.drivers._ppk2_stream import DT_NS, FIRST, SAMPLE_BYTES, Decoder, Samples
-from labd_instruments.errors import LostSamplesError, OutOfRangeError, SentinelError
+from labd_instruments.drivers._ppk2_stream import DT_NS, FEWEST, SAMPLE_BYTES, Decoder, Samples
+from labd_instruments.errors import InstrumentError, LostSamplesError, OutOfRangeError, SentinelError
 from labd_instruments.links.serial import CHUNK
 
 DT_S = DT_NS * 1e-9
@@ -40,7 +40,7 @@ class Log:
         self._head = np.empty(0, np.uint8)
         self._stretches: list[_Stretch] = []  # of the look under way
         self._blocks: deque[Block] = deque()
-        self._failure: LostSamplesError | None = None
+        self._failure: InstrumentError | None = None
         self._started_s = 0.0
         self._next = 0  # number of the next sample, lost ones counted
         self._records = self._lost = 0
@@ -53,7 +53,7 @@ class Log:
         self._started_s = self._clock.now_s()
         self._kit.link.send(START)
         self.running = True
-        self._head = self._kit.link.exactly(FIRST * SAMPLE_BYTES)
+        self._head = self._kit.link.exactly(FEWEST * SAMPLE_BYTES)
 
     def read(self) -> Block | None:
         """Raises LostSamplesError: for a jump of the counter once what came before it has been handed on; for samples that the clock
@@ -62,7 +62,11 @@ class Log:
             raise OutOfRangeError(f"{self._kit.name}: no stream runs; start_stream comes first")
         if not self._blocks and self._failure is None:
             self._stretches = []
-            self._fetch()
+            try:
+                self._fetch()
+            except InstrumentError as error:  # nothing that comes after it is a number
+                self._failure = error
+                raise
             self._blocks.extend(self._block(stretch) for stretch in self._stretches)
         if self._blocks:
             return self._blocks.popleft()
@@ -179,7 +183,8 @@ class Mean:
             self._log.start()
         while (block := self._log.read()) is not None:
             assert block.current is not None
-            self._pending = np.concatenate((self._pending, block.current))
+            before = self._pending[:0] if BlockFlag.GAP_BEFORE in block.flags else self._pending  # no mean reaches over a gap
+            self._pending = np.concatenate((before, block.current))
         whole = len(self._pending) // self._count * self._count
         if not whole:
             return None

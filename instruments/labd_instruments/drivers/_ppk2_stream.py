@@ -22,7 +22,7 @@ ADC_STEPS = 1 << 14
 _CODES = 1 << 17  # ADC and range together
 _ADC_V = 1.8 / 163840  # serialDevice.ts, adcMult
 _STEP = 4
-FIRST = 64  # samples that must be there before any is handed on: by them it is seen whether the bytes are in step
+FEWEST = 64  # samples that are looked at together: fewer do not tell bytes out of step from losses
 OUT_OF_STEP = 0.25, 4  # more jumps than this share of samples and than this many: no loss looks so, bytes that are shifted do
 
 
@@ -68,14 +68,14 @@ class Decoder:
         return len(self._rest) // SAMPLE_BYTES
 
     def decode(self, data: NDArray[np.uint8]) -> Samples:
-        """uint8 [m]; bytes of a sample that is not whole wait for the next call.
+        """uint8 [m]; fewer than 64 samples, and bytes of one that is not whole, wait for the next call.
 
         Raises ReplyError for bytes out of step, or a range code that no PPK2 has.
         """
         if len(self._rest):
             data = np.concatenate((self._rest, data))
         whole = len(data) // SAMPLE_BYTES * SAMPLE_BYTES
-        if self._expected is None and whole < FIRST * SAMPLE_BYTES:
+        if whole < FEWEST * SAMPLE_BYTES:
             whole = 0
         self._rest = data[whole:].copy()
         raw = np.ascontiguousarray(data[:whole])

@@ -55,10 +55,11 @@ def port_of(resource: str) -> str:
 class SerialLink:
     """One open port, used from one thread. Every method raises NotConnectedError when the device has gone."""
 
-    def __init__(self, port: Any, resource: str, timeout_s: float) -> None:
+    def __init__(self, port: Any, resource: str, timeout_s: float, *, straight: bool = _STRAIGHT) -> None:
         self.resource = resource
         self.timeout_s = timeout_s
         self._port = port
+        self._straight = straight
 
     @property
     def usb_serial(self) -> str:
@@ -128,7 +129,7 @@ class SerialLink:
     def _into(self, into: NDArray[np.uint8], wait_s: float) -> int:
         """Up to len(into) bytes, 0 when none came in time."""
         with self._named("reading"):
-            if _STRAIGHT:
+            if self._straight:
                 return self._read_straight(into, wait_s)
             self._port.timeout = wait_s
             ready = max(1, min(len(into), self._port.in_waiting))
