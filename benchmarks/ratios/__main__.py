@@ -22,10 +22,11 @@ from benchmarks.ratios.board_time import board_time
 from benchmarks.ratios.figures import Ratio
 from benchmarks.ratios.line_protocol import line_protocol
 from benchmarks.ratios.live_path import live_path
+from benchmarks.ratios.ppk2_stream import ppk2_stream
 from benchmarks.ratios.trace_writes import trace_writes
 from benchmarks.ratios.window_sums import window_sums
 
-VERSIONS = ("labd", "influxdb-client", "numpy", "pyarrow", "pyvisa", "pyvisa-py")
+VERSIONS = ("labd", "influxdb-client", "numpy", "ppk2-api", "pyarrow", "pyvisa", "pyvisa-py")
 
 
 def main() -> int:
@@ -33,7 +34,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/bench.json"), help="the JSON file")
     out: Path = parser.parse_args().out
     out.parent.mkdir(parents=True, exist_ok=True)
-    ratios = block_reads() + window_sums() + line_protocol()
+    ratios = block_reads() + ppk2_stream() + window_sums() + line_protocol()
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:  # the disk that a store beside it would have
         ratios += trace_writes(Path(folder))
         ratios += live_path(Path(folder))
