@@ -49,6 +49,7 @@ MODELS = (
 class Options:
     """What the bench file may set."""
 
+    model: str = option("", "the model that must answer; empty: any of them", choices=("", "NGU201", "NGU401", "NGM202"))
     channel: int = option(1, "channel that feeds the DUT; only an NGM202 has a second", low=1, high=2)
     power_limit_w: float | None = option(None, "over-power protection in watt; left out, it is off", low=0.001, high=120.0)
     fast_transient: bool = option(False, "fast transient response of the regulator")
@@ -57,13 +58,12 @@ class Options:
     timeout_s: float = option(2.0, "time-out of one exchange in seconds", low=0.1, high=10.0)
 
 
-def model_of(name: str, who: Identity, resource: str) -> Model:
-    """The model that answered. Raises WrongInstrumentError."""
-    if who.maker.upper().startswith("ROHDE"):
-        for model in MODELS:
-            if who.model.upper() == model.name:
-                return model
-    wanted = ", ".join(model.name for model in MODELS)
+def model_of(name: str, who: Identity, resource: str, wanted: str = "") -> Model:
+    """The model that answered; wanted: the only one that may. Raises WrongInstrumentError."""
+    for model in MODELS:
+        if who.maker.upper().startswith("ROHDE") and who.model.upper() == model.name and wanted in ("", model.name):
+            return model
+    wanted = wanted or " or ".join(model.name for model in MODELS)
     raise WrongInstrumentError(f"{name}: {resource} is a {who.maker} {who.model}, wanted is a Rohde & Schwarz {wanted}")
 
 

@@ -197,9 +197,9 @@ class FastLog:
         return log.block(data)
 
     def _alive(self, log: _Log, asked_s: float) -> None:
-        if not log.waiting:
-            under_way = round(LONGEST_CHUNK_S * 1e9 / log.dt_ns)
-            self._check(log).require(self._box.name, log.received + under_way, asked_s - log.begun_s)
+        under_way = round(LONGEST_CHUNK_S * 1e9 / log.dt_ns)
+        if not log.waiting and self._check(log).missing(log.received + under_way, asked_s - log.begun_s):
+            self._lost(log, "no chunk has come when one was due")
 
     def _lost(self, log: _Log, why: str) -> None:
         due = round((self._box.clock.now_s() - log.begun_s) * 1e9 / log.dt_ns)

@@ -113,7 +113,7 @@ class NGU:
 
     def identify(self) -> Identity:
         who = scpi.identity(self._box.link.query("*IDN?"))
-        model = model_of(self.name, who, self._box.link.resource)
+        model = model_of(self.name, who, self._box.link.resource, self._box.options.model)
         if self._box.options.channel > model.channels:
             raise OutOfRangeError(f"{self.name}: option channel is {self._box.options.channel}, an {model.name} has one channel")
         self._box.model, self.source_limits = model, model.limits
@@ -133,9 +133,9 @@ class NGU:
             link.write("SOUR:PRI VOLT")  # [F]
         link.write(f"OUTP:FTR {int(box.options.fast_transient)}")  # [C], [H]
         if box.options.marker_out:
-            link.write(f"DIO:OUT:SOUR {box.options.channel},FORC")  # [R]
-            link.write(f"DIO:OUT:SIGN {box.options.channel},CONS")  # [R]
-            link.write(f"DIO:OUT {box.options.channel},0")  # [R]
+            link.write(f"DIO:OUTP:SOUR {box.options.channel},FORC")  # [R]
+            link.write(f"DIO:OUTP:SIGN {box.options.channel},CONS")  # [R]
+            link.write(f"DIO:OUTP {box.options.channel},0")  # [R]
         self.check_errors("its reset")
         box.same("the selected channel", "INST:NSEL?", box.options.channel, tolerance=0.0)
         if box.model.smu:
@@ -247,9 +247,9 @@ class NGU:
         box = self._box
         if not box.options.marker_out:
             raise OutOfRangeError(f"{self.name}: a marker out needs option marker_out")
-        box.link.write(f"DIO:OUT {box.options.channel},{int(high)}")  # [R]
+        box.link.write(f"DIO:OUTP {box.options.channel},{int(high)}")  # [R]
         self.check_errors("its marker")
-        box.same_state("the marker", f"DIO:OUT? {box.options.channel}", wanted=high)
+        box.same_state("the marker", f"DIO:OUTP? {box.options.channel}", wanted=high)
 
     # --- Streams ---
 
