@@ -24,14 +24,16 @@ def smu(bench: Bench, model: str = "NGU201", **changes: Any) -> Persona:
     return rohde_schwarz_ngu.create(bench.setup(options=options, wires={"start": "MARK", "marker_out": "TRIG"}, **changes))
 
 
-def turn_on(r: MessageBasedResource, volts: float = 3.0) -> None:
+def turn_on(r: MessageBasedResource, volts: float = 3.0) -> MessageBasedResource:
     r.write(f"VOLT:PROT:LEV 3.6;:VOLT:PROT 1;:VOLT:SENS EXT;:CURR 0.15;:VOLT {volts};:OUTP:SEL 1;:OUTP:GEN 1")
     assert r.query("*OPC?") == "1"
+    return r
 
 
-def start_log(r: MessageBasedResource, rate: str = "S001k") -> None:
+def start_log(r: MessageBasedResource, rate: str = "S001k") -> MessageBasedResource:
     r.write(f"FLOG:TARG SCPI;SRAT {rate};:SENS:CURR:RANG 0.1;:STAT:OPER:INST:ISUM1:NTR 0;PTR 4096;:FLOG 1")
     assert r.query("SYST:ERR?") == NO_ERROR
+    return r
 
 
 def chunk(r: MessageBasedResource) -> np.ndarray:
@@ -271,9 +273,9 @@ def logged(r: MessageBasedResource, bench: Bench) -> bytes:
     [
         ("usb_target", lambda r: (r.write("FLOG:TARG SCPI"), r.query("FLOG:TARG?"))[1] == "USB"),
         ("trigger_gated", lambda r: (r.write("FLOG:TRIG 0"), r.query("FLOG:TRIG?"))[1] == "1"),
-        ("auto_range", lambda r: (start_log(r), r.query("SENS:CURR:RANG:AUTO?"))[1] == "1"),
-        ("one_switch", lambda r: (turn_on(r), r.query("OUTP?;:OUTP:GEN?"))[1] == "1;0"),
-        ("stays_on", lambda r: (turn_on(r), r.write("OUTP:GEN 0;:OUTP:SEL 0;:*RST"), r.query("OUTP?"))[2] == "1"),
+        ("auto_range", lambda r: start_log(r).query("SENS:CURR:RANG:AUTO?") == "1"),
+        ("one_switch", lambda r: turn_on(r).query("OUTP?;:OUTP:GEN?") == "1;0"),
+        ("stays_on", lambda r: (turn_on(r).write("OUTP:GEN 0;:OUTP:SEL 0;:*RST"), r.query("OUTP?"))[1] == "1"),
         ("old_rates", lambda r: (r.write("FLOG:SRAT S010k"), r.query("FLOG:SRAT?;:SYST:ERR?"))[1].startswith("S500K;-224")),
         ("rate_kept", lambda r: (r.write("FLOG:SRAT S010k"), r.query("FLOG:SRAT?;:SYST:ERR?"))[1] == f"S500k;{NO_ERROR}"),
         ("nan_reading", lambda r: r.query("MEAS:CURR?") == "NAN"),

@@ -86,6 +86,10 @@ def plain(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
+def _always(group: RegisterGroup, _: Call) -> RegisterGroup:
+    return group
+
+
 class Channel:
     """One channel: its output, its meter and its log. Only the feeding one is wired to the board."""
 
@@ -237,8 +241,8 @@ class NGU(ScpiPersona):
         middle = {root: RegisterGroup(partial(summed, groups)) for root, groups in roots.items()}
         self.scpi.watch(*(partial(lambda group: _SUMMARY if group.summary() else 0, middle[root]) for root in roots))
         for root, top in (("OPERation", self.scpi.operation), ("QUEStionable", self.scpi.questionable)):
-            self._declare_register(f"STATus:{root}", lambda _, group=top: group)
-            self._declare_register(f"STATus:{root}:INSTrument", lambda _, group=middle[root]: group)
+            self._declare_register(f"STATus:{root}", partial(_always, top))
+            self._declare_register(f"STATus:{root}:INSTrument", partial(_always, middle[root]))
             self._declare_register(f"STATus:{root}:INSTrument:ISUMmary<1-2>", partial(self._of_channel, roots[root]))
 
     def _of_channel(self, groups: Mapping[int, RegisterGroup], call: Call) -> RegisterGroup:
