@@ -29,6 +29,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "K2400", "OFF_ASSURANCE", "ROLES", "Optio
 
 CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
+IDENTIFIES = r"KEITHLEY.*,\s*MODEL 24[01234]0(-C)?,"
 EVIDENCE = Evidence.BY_INDEPENDENT_DRIVER  # strings marked [P] rest on pymeasure, [V] on a list of the vendor's; the others on pages
 # It has GPIB and RS-232 only. On GPIB another session can always speak; through a gateway or a serial line nothing says that one is
 # served beside a stuck one, while ending the process that holds the first one frees it.

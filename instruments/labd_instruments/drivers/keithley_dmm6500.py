@@ -24,6 +24,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "ROLES", "KeithleyDmm", 
 
 CAPABILITIES = ("Instrument", "Captures", "Measures")
 ROLES = ("meter",)
+IDENTIFIES = r"KEITHLEY.*,\s*MODEL DMM(6500|7510),"
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [S] or [-] are among its commands
 OFF_ASSURANCE = OffAssurance.NONE  # it has no output to switch off
 

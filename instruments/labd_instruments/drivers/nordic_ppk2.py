@@ -42,6 +42,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "PPK2", "ROLES", "Option
 
 CAPABILITIES = ("Instrument", "Sources", "Streams", "Measures")
 ROLES = ("source", "meter")
+USB = ((0x1915, 0xC00A),)
 EVIDENCE = Evidence.EXPERIMENTAL  # the bytes are by Nordic's application and independent drivers, the reading back of VDD is by none
 # The port is one program's alone. A second one is tried without the lock, where the system lets it; only a guard that ends the process
 # that holds the port makes sure of it. Another program's bytes reach the instrument, but its answer may go to either.

@@ -32,6 +32,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "NGU", "OFF_ASSURANCE", "ROLES", "Options
 
 CAPABILITIES = ("Instrument", "Sources", "Streams")
 ROLES = ("source", "meter")
+IDENTIFIES = r"ROHDE.*,\s*(NGU201|NGU401|NGM202),"
 EVIDENCE = Evidence.BY_INDEPENDENT_DRIVER  # two manual pages were at hand, [M 139] and [M 182]; the other strings are in published drivers
 OFF_ASSURANCE = OffAssurance.GUARD_OWNS_LINK  # no page at hand says that it serves a session beside one that hangs
 SEES_OUTPUT_WHEN_OFF = False  # no page at hand says that it does
