@@ -4,8 +4,8 @@ These instruments run Lua (TSP): a line is executed as it comes, and only what i
 
 [F] Series 2600B Reference Manual, 2600BS-901-01 Rev. F (August 2021); [C], [B] its Rev. C (August 2016) and Rev. B (May 2013);
 [A] Series 2600A Reference Manual, 2600AS-901-01 Rev. B (September 2008), where no page of the B was at hand;
-[Q] QCoDeS, `_Keithley_2600.py`; [P] pymeasure, `keithley2600.py`; [S] SPEC-2602B Rev. B (February 2014);
-[D] Series 2600B datasheet, page 10 (2601B, 2602B, 2604B).
+[Q] QCoDeS, `_Keithley_2600.py`; [P] pymeasure, `keithley2600.py`; [T] `TKeithley2600Channel`, a published Pascal driver;
+[S] SPEC-2602B Rev. B (February 2014); [D] Series 2600B datasheet, page 10 (2601B, 2602B, 2604B).
 """
 
 from __future__ import annotations
@@ -142,6 +142,11 @@ class Smu:
     def bit(self) -> int:
         """Of this channel in a summary register: [F] p. 9-325, 9-327."""
         return 2 if self.options.channel == "a" else 4
+
+    @property
+    def timer(self) -> str:
+        """The timers are the whole instrument's: each channel uses one of its own."""
+        return f"trigger.timer[{1 if self.options.channel == 'a' else 2}]"
 
     def write(self, line: str) -> None:
         self.link.write(line)

@@ -34,7 +34,6 @@ LATE = 0.5  # intervals by which a reading may start off its instant
 STAMP_S = 2e-6  # [S] p. 11: timestamps are whole microseconds
 EDGES = {"rising": "TRIG_RISINGA", "falling": "TRIG_FALLING", "either": "TRIG_EITHER"}  # [A] p. 19-33
 MARKS = {0x02: "over temperature", 0x04: "taken with auto range", 0x40: "taken while the source was limited"}  # [C] p. 7-34
-TIMER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,8 @@ class TimedCapture:
         smu.set("measure.interval", setup.dt_s, "the interval of readings", tolerance=1e-6)  # [B] p. 7-207
         smu.set("measure.count", points, "the number of readings")  # [B] p. 7-202
         self._prepare_buffers()
+        if smu.options.fire_line is not None:
+            self._stimulus(f"digio.trigger[{smu.options.fire_line}]", "0")  # an earlier capture may have left it firing the DUT
         by_model = setup.fire_dut or smu.options.trigger_line is not None
         if by_model:
             self._load_model(setup)
@@ -131,34 +132,35 @@ class TimedCapture:
         smu.choose("trigger.measure.action", "ENABLE", 1, "the measure action")  # [F] p. 9-264
         smu.choose("trigger.source.action", "DISABLE", 0, "the source action")  # [F] p. 9-270
         smu.set("trigger.count", 1, "the trigger count")  # [C] p. 7-254
-        smu.write(f"{node}.trigger.measure.stimulus = 0")  # [F] p. 9-267: bypassed
+        self._stimulus(f"{node}.trigger.measure", "0")  # [F] p. 9-267: bypassed
         if not setup.fire_dut:
             line = f"digio.trigger[{options.trigger_line}]"
             smu.write(f"{line}.mode = digio.{EDGES[options.trigger_edge]}")  # [B] p. 7-52
-            self._starts_by(f"{line}.EVENT_ID")
+            self._stimulus(f"{node}.trigger.arm", f"{line}.EVENT_ID")  # [F] p. 9-255
             return
         fire = f"digio.trigger[{options.fire_line}]"
         armed = f"{node}.trigger.ARMED_EVENT_ID"  # [F] p. 9-256
         smu.write(f"{fire}.mode = digio.TRIG_RISINGM")  # a high pulse, [A] p. 19-33
         smu.write(f"{fire}.pulsewidth = {scpi.number(FIRE_PULSE_S)}")  # [C] p. 7-59
         if setup.pretrigger_points:
-            timer = f"trigger.timer[{TIMER}]"
+            timer = smu.timer
             delay_s = setup.pretrigger_points * setup.dt_s
             smu.write(f"{timer}.delay = {scpi.number(delay_s)}")  # [A] p. 19-208
             same(self._what("the delay of its timer"), delay_s, smu.number(f"{timer}.delay", "the timer"), tolerance=1e-6)
             smu.write(f"{timer}.count = 1")  # [A] p. 19-208
             smu.write(f"{timer}.passthrough = false")  # [A] p. 19-209
-            smu.write(f"{timer}.stimulus = {armed}")  # [A] p. 19-210
+            self._stimulus(timer, armed)  # [A] p. 19-210
             armed = f"{timer}.EVENT_ID"
-        smu.write(f"{fire}.stimulus = {armed}")  # [C] p. 7-61
-        self._starts_by("trigger.EVENT_ID")  # what *TRG makes ([B] p. D-4)
+        self._stimulus(fire, armed)  # [C] p. 7-61
+        self._stimulus(f"{node}.trigger.arm", "trigger.EVENT_ID")  # what *TRG makes ([B] p. D-4)
 
-    def _starts_by(self, event: str) -> None:
+    def _stimulus(self, thing: str, event: str) -> None:
+        """Let an event start something, by its name and read back. Raises ReadBackError."""
         smu = self._smu
-        smu.write(f"{smu.node}.trigger.arm.stimulus = {event}")  # [F] p. 9-255
-        got, wanted = (round(float(word)) for word in smu.ask(f"{smu.node}.trigger.arm.stimulus, {event}", "the arm stimulus", 2))
+        smu.write(f"{thing}.stimulus = {event}")
+        got, wanted = (round(float(word)) for word in smu.ask(f"{thing}.stimulus, {event}", f"the stimulus of {thing}", 2))
         if got != wanted:
-            raise ReadBackError(f"{smu.name}: the arm stimulus was set to {event} ({wanted}) and reads back {got}")
+            raise ReadBackError(f"{smu.name}: the stimulus of {thing} was set to {event} ({wanted}) and reads back {got}")
 
     def _record(self, capture: _Capture) -> Acquisition:
         smu = self._smu

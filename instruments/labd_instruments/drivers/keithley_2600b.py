@@ -165,7 +165,11 @@ class K2600B:
         smu.write("errorqueue.clear()")  # [B] p. 7-82
         smu.write("format.asciiprecision = 16")  # [C] p. 7-101: settings read back to the last digit
         smu.choose("source.func", "OUTPUT_DCVOLTS", 1, "the source function")  # [F] p. 9-242
-        smu.set("source.highc", 0, "the high-capacitance mode")  # it would lock the measure range ([B] p. 7-199)
+        smu.set("source.highc", 0, "the high-capacitance mode")  # [T] it would lock the measure range ([B] p. 7-199)
+        smu.choose("measure.filter.enable", "FILTER_OFF", 0, "the filter")  # [B] p. 7-204
+        for line in (smu.options.fire_line, smu.options.trigger_line):
+            if line is not None:
+                smu.write(f"digio.trigger[{line}].reset()")  # a channel's reset leaves the lines alone ([F] p. 9-60)
         self._fix_source_range(smu.model.low_v)
         if self.output_is_on():
             raise OutputNotOffError(f"{self.name}: the output is on after a reset")

@@ -19,6 +19,7 @@ from labd_virtual.front_end import drawn_timebase
 from labd_virtual.instruments.keithley_2600b_events import Events, Lines, Timer
 from labd_virtual.instruments.keithley_2600b_lua import TspError, Value
 from labd_virtual.instruments.keithley_2600b_smu import Channel
+from labd_virtual.instruments.keithley_2600b_source import VOLTS
 from labd_virtual.instruments.keithley_2600b_things import Attributes, Row, numeric, stored
 from labd_virtual.instruments.keithley_2600b_tsp import Tsp
 from labd_virtual.persona import SERVERS, Persona, PersonaSetup
@@ -237,9 +238,9 @@ class K2600B:
 
 
 def _condition(channel: Channel) -> float:
-    """Bit 1: the current limit holds; bit 8: a reading is in a buffer."""
+    """Bit 0: the voltage limit holds; bit 1: the current limit; bit 8: a reading is in a buffer."""
     held = any(len(b.rows) for b in channel.buffers)
-    return 2.0 * channel.source.limiting() + 256.0 * held
+    return (2.0 if channel.source.func == VOLTS else 1.0) * channel.source.limiting() + 256.0 * held
 
 
 def _doing(channel: Channel) -> float:
