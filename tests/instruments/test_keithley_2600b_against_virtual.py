@@ -202,6 +202,24 @@ async def test_an_edge_of_the_dut_starts_the_readings_and_no_edge_of_before_does
     assert block.current == pytest.approx([1e-3] * 10 + [20e-3] * 40, rel=1e-6)
 
 
+async def test_a_capture_on_the_duts_edge_does_not_fire_the_dut_as_the_one_before_did(k2600b: Rig) -> None:
+    driver, bench = k2600b.driver, k2600b.bench
+    await k2600b.do(power, driver)
+    await k2600b.do(driver.configure_capture, CaptureSetup(1e-3, 20, 5, 0.1, 6.0, fire_dut=True))
+    await k2600b.do(driver.arm)
+    await k2600b.do(driver.fire)
+    await wait(k2600b)
+    assert ("TRIG", 1) in [(pin, level) for _, pin, level in bench.pins.driven]
+    await k2600b.do(driver.configure_capture, CaptureSetup(1e-3, 20, 0, 0.1, 6.0, fire_dut=False))
+    await k2600b.do(driver.arm)
+    bench.pins.driven.clear()
+    bench.pins.scripted["MARK"] = [Edge(bench.clock.now_ns() + MS, 1)]
+    bench.clock.pass_s(0.1)
+    await wait(k2600b)
+    assert len((await k2600b.do(driver.fetch))[0]) == 20
+    assert bench.pins.driven == []
+
+
 async def test_the_bus_starts_overlapped_readings_at_the_highest_rate(by_bus: Rig) -> None:
     driver, bench = by_bus.driver, by_bus.bench
     await by_bus.do(power, driver)
