@@ -211,7 +211,8 @@ class VisaLink:
         if _is_socket(self._low):
             return _receive(self._low, into, wait_s)
         self._visa.timeout = max(1.0, wait_s * 1000)
-        data = self._visa.read_bytes(len(into), chunk_size=CHUNK)
+        # to the end of the message at most: pyvisa-py (0.8.1, hislip.py) reads nothing behind it for ever, without a time-out
+        data = self._visa.read_bytes(len(into), chunk_size=CHUNK, break_on_termchar=True)
         into[: len(data)] = np.frombuffer(data, np.uint8)
         return len(data)
 
