@@ -132,15 +132,16 @@ class Channel:
         return self.value(f":SENS{self.number}:CURR:PROT?", "the current limit")  # K p. 4-90
 
     def fix_current_range(self, full_scale_a: float) -> float:
-        """Fix a measuring range and read it back, with the automatic one off. Raises OutOfRangeError, ReadBackError.
+        """Fix the measuring range that holds full_scale_a, automatic ranging off, both read back. Raises OutOfRangeError, ReadBackError.
 
-        The instrument uses no range above the one that covers the current limit (UG p. 6-4): asking for one is refused.
+        The instrument uses no range above the one that covers the current limit (UG p. 6-4). So that one is fixed where a higher one is
+        asked for, and the answer is always the range in use: nothing beyond it can flow.
         """
-        limit_a, ranges = self.limit_a(), self.model.current_ranges
+        ranges = self.model.current_ranges
         low = LOWEST_HIGH_CAPACITANCE_A if self.options.high_capacitance else ranges[0]
-        reason = f"the mode and the current limit of {limit_a:g} A"
-        within(self.what("current range"), full_scale_a, low=low, high=covering(ranges, limit_a), unit="A", limit=reason)
-        range_a = next(r for r in ranges if full_scale_a <= r * (1 + 1e-9))
+        within(self.what("current range"), full_scale_a, low=low, high=ranges[-1], unit="A", limit="UG p. 2-25, data sheet p. 16")
+        asked = next(r for r in ranges if full_scale_a <= r * (1 + 1e-9))
+        range_a = min(asked, covering(ranges, self.limit_a()))
         root = f":SENS{self.number}:CURR:RANG"
         self.set_switch(f"{root}:AUTO", "automatic current ranging", on=False)  # p. 4-77
         got = self.set_number(root, range_a, "the current range")  # [V]

@@ -105,7 +105,7 @@ class Channel:
 
     def set_aperture(self, value: float) -> None:
         """Values beyond the limits become the limits, without an error (p. 4-73)."""
-        longest = 1e-3 if self._setup.trap == "aperture" else APERTURE_MOST
+        longest = 10e-6 if self._setup.trap == "aperture" else APERTURE_MOST
         self.aperture_s = min(max(value, APERTURE_LEAST), longest)
         self.auto_aperture = False
 

@@ -87,7 +87,7 @@ def declare_system(frame: Frame) -> None:
     tree.query("SYSTem:LFRequency", lambda _: str(frame.line_hz))
     tree.query("SYSTem:VERSion", lambda _: "1999.0")
     tree.query("*OPT", lambda _: "0")
-    for pattern in ("SYSTem:BEEPer:STATe", "SYSTem:BEEPer[:IMMediate]:STATe", "DISPlay:ENABle"):
+    for pattern in ("SYSTem:BEEPer:STATe", "DISPlay:ENABle"):
         tree.add(pattern, lambda _: None, Boolean())
     _declare_register(frame, "OPERation", lambda: frame.scpi.operation)
     _declare_register(frame, "QUEStionable", lambda: frame.scpi.questionable)

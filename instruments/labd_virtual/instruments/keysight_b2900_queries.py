@@ -208,7 +208,10 @@ def _declare_layer(frame: Running, base: str, action: str, layer: str) -> None:
     def setting(pattern: str, attribute: str, kind: Parameter, show: Callable[[Layer], str]) -> None:
         tree.add(f"{base}{pattern}", lambda c: _set_each(layers(c), attribute, c[0]), kind)
         if action != "ALL":
-            tree.query(f"{base}{pattern}", lambda c: show(layers(c)[0]), Limit())
+            tree.query(f"{base}{pattern}", lambda c: answer(c, kind, show), Limit())
+
+    def answer(call: Call, kind: Parameter, show: Callable[[Layer], str]) -> str:
+        return shown(kind.limit(call[0])) if call[0] and isinstance(kind, Number) else show(layers(call)[0])
 
     shortest_s = frame.shortest_s
     setting(":SOURce[:SIGNal]", "source", Choice(_SOURCES), lambda found: found.source)
