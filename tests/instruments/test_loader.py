@@ -24,6 +24,7 @@ PROTOCOLS = {
 GREETINGS = {
     "keysight_n6705c": '> *IDN?\n< Keysight Technologies,N6705C,MY1,E.02.07\n> SYST:CHAN:MOD? (@1)\n< "N6781A"',
     "keithley_2461": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI",
+    "keysight_b2900": "> *IDN?\n< Agilent Technologies,B2902A,MY1,3.4",
     "yokogawa_wt310e": "> *IDN?\n< YOKOGAWA,WT310E,C1,F1.03",
 }
 
@@ -49,7 +50,8 @@ def test_every_option_says_what_it_is(name: str) -> None:
 
 def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        OutOfRangeError, match="there is no driver agilent_x, there are keithley_2461, keysight_n6705c, replay, yokogawa_wt310e"
+        OutOfRangeError,
+        match="there is no driver agilent_x, there are keithley_2461, keysight_b2900, keysight_n6705c, replay, yokogawa_wt310e",
     ):
         open_driver("agilent_x", "smu", "SCRIPT", {})
 

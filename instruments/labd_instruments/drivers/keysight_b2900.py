@@ -38,7 +38,7 @@ from labd_instruments.links.visa import open_link
 
 __all__ = ["B2900", "CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "ROLES", "Options", "open", "panic_off"]
 
-CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures", "ListsRanges")
+CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
 EVIDENCE = Evidence.BY_INDEPENDENT_DRIVER
 # No page says whether it serves a second socket while one is stuck: what a 2461 is granted holds here too, a guard that owns the link.
