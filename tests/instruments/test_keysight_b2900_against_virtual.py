@@ -168,6 +168,13 @@ async def test_the_smu_fires_the_dut_after_the_pretrigger_readings(b2900: Rig) -
     assert bench.node.drives[-1][1] == 3.0, "firing leaves the voltage as it is"
 
 
+async def test_setting_a_capture_up_fires_nothing(b2900: Rig) -> None:
+    await power_on(b2900)
+    await b2900.do(b2900.driver.configure_capture, CAPTURE)
+    await b2900.do(b2900.driver.arm)
+    assert {level for _, pin, level in b2900.bench.pins.driven if pin == "TRIG"} <= {0}
+
+
 async def test_an_edge_of_the_dut_starts_a_capture(b2900: Rig) -> None:
     driver, bench = b2900.driver, b2900.bench
     await power_on(b2900)

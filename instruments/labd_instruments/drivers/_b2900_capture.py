@@ -115,8 +115,8 @@ class TimedCapture:
         if not capture.fire and options.trigger_line is not None:
             pin = f":SOUR:DIG:EXT{options.trigger_line}"
             source = f"EXT{options.trigger_line}"
-            channel.set_word(f"{pin}:FUNC", "TINP", "the trigger pin's function")  # [V]
-            channel.set_word(f"{pin}:POL", options.trigger_polarity, "the trigger pin's polarity")
+            channel.set_word(f"{pin}:POL", options.trigger_polarity, "the trigger pin's polarity")  # [V]
+            channel.set_word(f"{pin}:FUNC", "TINP", "the trigger pin's function")
         channel.set_word(f":ARM{channel.number}:ACQ:SOUR", source, "its arm source")  # [V] [P]
         channel.set_number(f":ARM{channel.number}:ACQ:COUN", 1, "its arm count", tolerance=0.0)
         channel.link.write(f":ARM{channel.number}:ACQ:DEL 0")
@@ -126,8 +126,9 @@ class TimedCapture:
     def _set_firing(self, capture: _Capture) -> None:
         channel, line = self._channel, self._channel.options.fire_line
         pin, root = f":SOUR:DIG:EXT{line}", f":TRIG{channel.number}:TRAN"
-        channel.set_word(f"{pin}:FUNC", "TOUT", "the firing pin's function")  # [V]
-        channel.set_word(f"{pin}:POL", "POS", "the firing pin's polarity")
+        # polarity first: an output that rests high, as a reset leaves it, would fire the DUT when it becomes one
+        channel.set_word(f"{pin}:POL", "POS", "the firing pin's polarity")  # [V]
+        channel.set_word(f"{pin}:FUNC", "TOUT", "the firing pin's function")
         channel.link.write(f"{pin}:TOUT:POS BEF")
         channel.link.write(f"{pin}:TOUT:TYPE EDGE")
         channel.link.write(f"{pin}:TOUT:WIDT {scpi.number(FIRE_PULSE_S)}")
