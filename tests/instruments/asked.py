@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 POINTS, BEFORE = 200, 50  # of a capture
 LEAST_S, MOST_LOOKS = 0.02, 500  # between two looks, and how often before one gives up
 MEANS = 3
-STREAM_S = 0.5
+STREAM_S = 2.0  # the slowest log comes in chunks of a quarter of a second
 AGREE = 1e-3  # relative: specimens without an error
 QUESTIONS = {"output": "Sources", "mean": "Measures", "stream": "Streams", "capture": "Captures"}  # and the capability that each needs
 BAD = BlockFlag.OVER_RANGE | BlockFlag.GAP_BEFORE | BlockFlag.CLIPPED
@@ -32,6 +32,10 @@ BAD = BlockFlag.OVER_RANGE | BlockFlag.GAP_BEFORE | BlockFlag.CLIPPED
 
 class Unanswered(InstrumentError):
     """Nothing came, however long one looked: what a run would end with too, by its own deadline."""
+
+
+class Limited(InstrumentError):
+    """The source says that it holds its output at a limit, at which a run ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +135,27 @@ async def ask(made: Rig, how: Wired, *, only: str = "") -> Answers:
 async def _power(made: Rig, how: Wired) -> None:
     """As a run does it: limits first, read back, then the output."""
     driver = made.driver
-    await made.do(driver.set_voltage, 0.0)
-    try:
-        await made.do(driver.set_off_mode, True)
-    except OutOfRangeError:  # not offered, which is an answer
+    await _where_offered(made, driver.set_voltage, 0.0)
+    if not await _where_offered(made, driver.set_off_mode, True):
         await made.do(driver.set_off_mode, False)
-    await made.do(driver.set_remote_sense, True)
+    if not await _where_offered(made, driver.set_remote_sense, True):
+        await made.do(driver.set_remote_sense, False)
     got = await made.do(driver.protect, ProtectionLevels(1.2 * how.supply_v, max(10 * how.load_a, 0.02)))
     assert got.current_a >= how.load_a
     await made.do(driver.set_voltage, how.supply_v)
     await made.do(driver.set_output, True)
     assert await made.do(driver.output_is_on)
-    assert await made.do(driver.tripped) is None
+    if (told := await made.do(driver.tripped)) is not None:
+        raise Limited(told)
+
+
+async def _where_offered(made: Rig, setting: Callable[[Any], None], value: object) -> bool:
+    """A refusal before anything is sent is an answer too."""
+    try:
+        await made.do(setting, value)
+    except OutOfRangeError:
+        return False
+    return True
 
 
 async def _means(made: Rig, how: Wired) -> float:

@@ -41,6 +41,7 @@ WIRED = Wired(
     tables={"current": (100e-9, 1e-6, 10e-6, 100e-6, 1e-3, 10e-3, 0.1, 1.0, 3.0), "voltage": (0.1, 1.0, 6.0, 40.0)},
     aperture_s=0.02,
     capture_dt_s=1e-3,
+    fires=True,
 )
 EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 

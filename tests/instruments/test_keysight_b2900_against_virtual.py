@@ -51,6 +51,7 @@ WIRED = Wired(
     tables=TABLES,
     aperture_s=0.02,
     capture_dt_s=1e-4,
+    fires=True,
 )
 EXACT = rows({quantity: tuple((full_scale, 0.0, 0.0) for full_scale in held) for quantity, held in TABLES.items()})
 CAPTURE = CaptureSetup(1e-4, 100, 20, current_range_a=0.1, voltage_range_v=20.0, fire_dut=True)

@@ -331,14 +331,14 @@ async def test_a_stream_that_a_dead_program_left_is_ended(bench: Bench) -> None:
     persona = nordic_ppk2.create(bench.setup(accuracy=EXACT))
     resource = await persona.serve()
     try:
-        rig_of_it = Rig(None, persona, bench, resource)  # type: ignore[arg-type]
+        rig_of_it = Rig("nordic_ppk2", None, persona, bench, resource)  # type: ignore[arg-type]
         dead = await rig_of_it.do(open_serial, resource)
         await rig_of_it.do(dead.send, b"\x11\x02\x0c\x01\x06")
         assert len(await rig_of_it.do(dead.exactly, 401)) == 401, "samples come, and it dies in the middle of one"
         dead.close()
         clock = Clock("bench clock", lambda: bench.clock.now_ns() * 1e-9, 0.0)
         driver = await rig_of_it.do(lambda: loader.open_driver("nordic_ppk2", "smu", resource, WIRED.options, clock=clock))
-        again = Rig(driver, persona, bench, resource)
+        again = Rig("nordic_ppk2", driver, persona, bench, resource)
         await again.do(driver.reset)
         await on(again)
         assert column(await streamed(again), "current")[:50] == pytest.approx(1e-3, rel=2e-3)

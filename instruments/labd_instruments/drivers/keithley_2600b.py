@@ -48,6 +48,7 @@ __all__ = ["CAPABILITIES", "EVIDENCE", "K2600B", "OFF_ASSURANCE", "ROLES", "Opti
 
 CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
+IDENTIFIES = r"KEITHLEY.*,\s*MODEL 26(01|02|04|11|12|14|34|35|36)B,"
 EVIDENCE = Evidence.BY_INDEPENDENT_DRIVER  # most strings have a manual's page; sense, nplc and abort rest on [Q], [P] and the 2600A
 # "abort" on another interface takes the instrument over (3700S-901-01 Rev. C p. 10-14, same command language); no page says that a
 # second socket is served while one is stuck. Ending the process that holds the first one frees it, which takes a guard.

@@ -40,6 +40,7 @@ __all__ = ["B2900", "CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "ROLES", "Optio
 
 CAPABILITIES = ("Instrument", "Sources", "Captures", "Measures")
 ROLES = ("source", "meter")
+IDENTIFIES = r"(KEYSIGHT|AGILENT).*,\s*B29[01][12]A,"
 EVIDENCE = Evidence.BY_INDEPENDENT_DRIVER
 # No page says whether it serves a second socket while one is stuck: what a 2461 is granted holds here too, a guard that owns the link.
 OFF_ASSURANCE = OffAssurance.GUARD_OWNS_LINK
