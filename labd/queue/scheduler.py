@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from labd.bench.control import RunControl
 from labd.deadline import deadline
@@ -52,6 +52,20 @@ class _Running:
     job: JobRow
     control: RunControl
     over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Once(Generic[T]):
+    """A step that is not done a second time: a disk that stalls may do it after the session has given it up, and the step that follows
+    in the same thread then answers with what came of it."""
+
+    step: Callable[[Catalogue], T]
+    done: list[T] = field(default_factory=list)
+
+    def __call__(self, catalogue: Catalogue) -> T:
+        if not self.done:
+            self.done.append(self.step(catalogue))
+        return self.done[0]
 
 
 Runner = Callable[[JobRow, RunControl], Awaitable[JobOutcome]]
@@ -248,9 +262,10 @@ class Scheduler:
 
     async def _stored(self, step: Callable[[Catalogue], T]) -> T:
         """Until the catalogue has it."""
+        once = _Once(step)
         while True:
             try:
-                return await self._catalogue.do(step)
+                return await self._catalogue.do(once)
             except LabdError as error:
                 log.error("the queue stands still, and tries again in %g s: %s", AGAIN_S, error)
                 self._news.publish(News(self._now_ns(), NewsKind.ALARM, f"the queue stands still: {error}"))

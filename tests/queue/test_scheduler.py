@@ -35,21 +35,45 @@ HOUR_NS = 3600 * 10**9
 
 
 class Disk(CatalogueSession):
-    """A catalogue whose disk refuses, or holds up, what a test wants it to. attempts: what was refused so far."""
+    """A catalogue whose disk refuses, or holds up, what a test wants it to. stalls: which step from now on, 0 for none.
+
+    attempts: what was refused so far.
+    """
 
     refuses = False
+    stalls = 0
     attempts = 0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.refused = asyncio.Event()
+        self.goes_on = threading.Event()
 
     async def do(self, work: Callable[[Catalogue], T]) -> T:
+        self.stalls -= 1
+        if self.stalls == 0:
+            return await self._stalled(work)
         if self.refuses:
             self.attempts += 1
             self.refused.set()
             raise StoreError("the disk is full")
         return await super().do(work)
+
+    async def _stalled(self, work: Callable[[Catalogue], T]) -> T:
+        """Given up while the thread is in it, and done late: when the disk goes on."""
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def late(catalogue: Catalogue) -> T:
+            loop.call_soon_threadsafe(begun.set)
+            self.goes_on.wait(timeout=SOON_S)
+            return work(catalogue)
+
+        asked = asyncio.create_task(super().do(late))
+        await begun.wait()
+        asked.cancel()
+        await asyncio.wait((asked,))
+        self.refused.set()
+        raise StoreError("the disk did not answer within 60 s")
 
     @asynccontextmanager
     async def held_up(self) -> AsyncIterator[None]:
@@ -344,6 +368,39 @@ async def test_a_disk_that_refuses_ends_neither_the_queue_nor_what_a_job_came_to
         await lab.until_begun("a", "b")
         assert await lab.states() == {"a": JobState.FINISHED, "b": JobState.RUNNING}
         await lab.end("b")
+
+
+async def test_a_job_that_a_stalled_disk_begins_late_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    for name in ("a", "b"):
+        await lab.submit(name)
+    lab.catalogue.stalls = 2  # the first step looks for what a kill left
+    async with running(lab):
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+        lab.catalogue.goes_on.set()
+        await lab.until_begun("a")
+        await lab.end("a")
+        await lab.until_begun("a", "b")
+        await lab.end("b")
+
+
+async def test_a_job_that_a_stalled_disk_ends_late_keeps_no_other_waiting_and_its_abort_is_answered(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    nightly = await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
+    await lab.submit("b")
+    async with running(lab):
+        await lab.until_begun("nightly")
+        aborted = asyncio.create_task(lab.scheduler.abort(nightly.id, "enough"))
+        await asyncio.wait_for(lab.controls["nightly"].stop.wait(), timeout=SOON_S)
+        lab.catalogue.stalls = 1
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+        lab.catalogue.goes_on.set()
+        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
+        await lab.until_begun("nightly", "b")
+        await lab.end("b")
+    assert [job.state for job in await lab.scheduler.jobs() if job.recurrence] == [JobState.QUEUED]
 
 
 async def test_a_job_cancelled_while_the_scheduler_looks_for_one_ends_nothing_else(lab: Lab) -> None:
