@@ -89,6 +89,7 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._running: _Running | None = None
         self._held = ""  # why no job may begin, whatever the catalogue says: a disk that refuses must not keep a bench from being stopped
+        self._holds = 0  # how often: the same person may stop the bench twice, in the same words
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -180,6 +181,7 @@ class Scheduler:
     def hold(self, why: str) -> None:
         """From now on no job begins, and whatever runs is aborted; returns at once, and asks no disk. `pause_queue` makes it last."""
         self._held = why
+        self._holds += 1
         if self._running is not None:
             self._running.control.abort(why)
 
@@ -198,7 +200,13 @@ class Scheduler:
         self._tell(NewsKind.QUEUE, f"the queue is paused: {why}")
 
     async def resume_queue(self) -> None:
+        """Raises WrongState where the bench is stopped before this is done: the stop holds."""
+        holds = self._holds
         await self._catalogue.do(lambda c: c.jobs.pause_queue(None))
+        if self._holds != holds:
+            why = self._held
+            await self.pause_queue(why)
+            raise WrongState(f"the queue stays paused: {why}, while it was being resumed; resume it again when it may go on")
         self._held = ""
         self._tell(NewsKind.QUEUE, "the queue goes on")
 

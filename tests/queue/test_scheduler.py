@@ -341,6 +341,26 @@ async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had
     await asyncio.wait((going,))
 
 
+async def test_a_stop_of_the_bench_while_the_queue_is_being_resumed_holds(lab: Lab) -> None:
+    why = "emergency stop by ann"
+    lab.scheduler.hold(why)
+    await lab.scheduler.pause_queue(why)
+    await lab.submit("a")
+    async with running(lab):
+        async with lab.catalogue.held_up():
+            resumed = asyncio.create_task(lab.scheduler.resume_queue())
+            await asyncio.sleep(0)  # it waits for the disk
+            lab.scheduler.hold(why)
+        with pytest.raises(WrongState, match=f"the queue stays paused: {why}"):
+            await resumed
+        assert await lab.catalogue.do(lambda catalogue: catalogue.jobs.paused()) == why
+        assert (await lab.scheduler.status()).paused
+        assert lab.begun == []
+        await lab.scheduler.resume_queue()
+        await lab.until_begun("a")
+        await lab.end("a")
+
+
 async def test_stopping_the_bench_reaches_the_run_while_the_disk_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
     await lab.submit("a")
