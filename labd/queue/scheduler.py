@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from labd.bench.control import RunControl
 from labd.deadline import deadline
-from labd.errors import LabdError, WrongState
+from labd.errors import LabdError, StoreError, WrongState
 from labd.queue import steps
 from labd.queue.recurrence import next_due_ns
 from labd.queue.steps import JobOutcome
@@ -25,6 +25,7 @@ from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 
 LONGEST_WAIT_S = 60.0  # then the clock is looked at again: it may have been set
+ABORT_S = 1.0  # for the disk to take that a job is aborted
 AGAIN_S = 5.0  # after a step that the catalogue refused
 STOPPING = "the daemon stops"
 
@@ -173,9 +174,21 @@ class Scheduler:
         return await self.submit(replace(new, run_id=run_id))
 
     async def abort(self, job_id: str, why: str = "aborted") -> JobRow:
-        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState."""
-        (await self._the_running(job_id)).control.abort(why)
-        await self._idle.wait()
+        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState.
+
+        That it was asked is in the catalogue first, so that a daemon that is killed on the way out does not run the job again; but a disk
+        that refuses, or takes longer than ABORT_S, keeps no board powered.
+        """
+        running = await self._the_running(job_id)
+        try:
+            async with deadline(ABORT_S):
+                await self._catalogue.do(lambda c: c.jobs.abort(job_id, why))
+        except (TimeoutError, StoreError) as error:
+            log.warning("job %s is aborted before the catalogue knows of it: %s", job_id, error or f"no answer within {ABORT_S:g} s")
+        finally:
+            running.control.abort(why)
+        if self._running is running:
+            await self._idle.wait()
         return await self.job(job_id)
 
     def hold(self, why: str) -> None:
@@ -258,7 +271,7 @@ class Scheduler:
         try:
             outcome, stopped = await self._outcome(running)
             running.over.set()
-            goes_on = stopped and outcome.state is JobState.INTERRUPTED
+            goes_on = stopped and outcome.state is JobState.INTERRUPTED and running.control.reason == STOPPING
             end = partial(steps.end, job=job, outcome=outcome, goes_on=goes_on, now_ns=self._now_ns())
             await (self._catalogue.do(end) if stopped else self._stored(end))
         finally:

@@ -69,7 +69,7 @@ class NewJob:
 class JobRow:
     """One job as stored. urgent: goes before every other, and leaves their order as it is. position: among jobs of its priority.
 
-    run_id: the run it has made, or goes on with. error: why it failed or was ended.
+    run_id: the run it has made, or goes on with. error: why it failed or was ended; of one under way, why it is being aborted.
     """
 
     id: str
@@ -224,6 +224,11 @@ class Jobs:
         before, after = (JobState.RUNNING, JobState.PAUSED) if paused else (JobState.PAUSED, JobState.RUNNING)
         if self._database.execute("UPDATE jobs SET state = ? WHERE id = ? AND state = ?", (after, job_id, before)) != 1:
             raise WrongState(f"job {job_id} is {self.get(job_id).state}, not {before}")
+
+    def abort(self, job_id: str, why: str) -> None:
+        """Write down why a job under way is about to be ended, the first time; nothing for one that has ended meanwhile."""
+        asked = "UPDATE jobs SET error = ? WHERE id = ? AND state IN (?, ?) AND error = ''"
+        self._database.execute(asked, (why, job_id, *UNDER_WAY))
 
     def end(self, job_id: str, state: JobState, *, run_id: str = "", error: str = "", now_ns: int | None = None) -> JobRow:
         """running or paused -> finished, failed or interrupted."""

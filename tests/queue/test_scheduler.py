@@ -90,7 +90,7 @@ class Disk(CatalogueSession):
 
 @dataclass(slots=True)
 class Lab:
-    """A scheduler whose jobs wait until the test ends them."""
+    """A scheduler whose jobs wait until the test ends them. way_out: cleared, a job that is aborted takes its time."""
 
     catalogue: Disk
     now_ns: int = NOW_NS
@@ -98,9 +98,11 @@ class Lab:
     ends: dict[str, asyncio.Future[JobOutcome]] = field(default_factory=dict)
     controls: dict[str, RunControl] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    way_out: asyncio.Event = field(default_factory=asyncio.Event)
     scheduler: Scheduler = field(init=False)
 
     def __post_init__(self) -> None:
+        self.way_out.set()
         self.scheduler = Scheduler(self.catalogue, bench="demo", run=self.run, news=Hub[News](), now_ns=lambda: self.now_ns)
 
     async def run(self, job: JobRow, control: RunControl) -> JobOutcome:
@@ -111,6 +113,7 @@ class Lab:
         aborted = asyncio.create_task(control.stop.wait())
         await asyncio.wait((end, aborted), return_when=asyncio.FIRST_COMPLETED)
         aborted.cancel()
+        await self.way_out.wait()
         return end.result() if end.done() else JobOutcome(JobState.INTERRUPTED, f"run of {job.plan_name}", control.reason)
 
     async def until_begun(self, *names: str) -> None:
@@ -234,6 +237,65 @@ async def test_a_daemon_that_stops_ends_its_job_in_order_and_goes_on_with_it_fir
         await lab.end("a")
         await lab.until_begun("a", "b")
         await lab.end("b")
+
+
+async def test_a_job_that_somebody_aborted_stays_ended_though_the_daemon_stops_on_its_way_out(lab: Lab) -> None:
+    job = await lab.submit("a")
+    lab.way_out.clear()
+    async with running(lab):
+        await lab.until_begun("a")
+        aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+        await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        asyncio.get_running_loop().call_soon(lab.way_out.set)  # after the daemon's stop
+    ended = await aborted
+    assert (ended.state, ended.error) == (JobState.INTERRUPTED, "enough")
+
+
+async def test_a_job_that_somebody_aborted_stays_ended_though_the_daemon_was_killed_before_it_was_written(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "ABORT_S", SOON_S)
+    job = await lab.submit("a")
+    lab.way_out.clear()
+    async with running(lab):
+        await lab.until_begun("a")
+        aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+        await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        lab.catalogue.refuses = True  # from here on nothing reaches the catalogue, as after a kill
+        lab.way_out.set()
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+    with pytest.raises(StoreError):
+        await aborted
+    lab.catalogue.refuses = False
+    assert await lab.states() == {"a": JobState.RUNNING}
+    lab.begun.clear()
+    await lab.submit("b")
+    async with running(lab):
+        await lab.until_begun("b")
+        ended = await lab.scheduler.job(job.id)
+        assert (ended.state, ended.error) == (JobState.INTERRUPTED, "enough")
+        await lab.end("b")
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+async def test_a_disk_that_refuses_or_stalls_keeps_no_job_from_being_aborted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, stalls: bool
+) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    monkeypatch.setattr(scheduler, "ABORT_S", 0.0)
+    job = await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        if stalls:
+            async with lab.catalogue.held_up():
+                aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+                await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        else:
+            lab.catalogue.refuses = True
+            aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+            await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+            lab.catalogue.refuses = False
+        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
 
 
 async def test_what_a_killed_daemon_was_running_goes_first(lab: Lab) -> None:
