@@ -382,6 +382,24 @@ async def test_two_jobs_hastened_run_in_the_opposite_order_the_last_one_first(la
     assert [job.plan_name for job in await lab.scheduler.jobs()] == ["b", "c", "a", "d"]
 
 
+async def test_the_job_hastened_last_is_next_whatever_its_priority(lab: Lab) -> None:
+    ids = {name: (await lab.submit(name, priority=priority)).id for name, priority in (("a", 0), ("b", 5), ("c", 0))}
+    for name in ("b", "c"):
+        await lab.scheduler.run_now(ids[name])
+    assert [job.plan_name for job in await lab.scheduler.jobs()] == ["c", "b", "a"]
+
+
+async def test_what_a_killed_daemon_was_running_goes_before_a_job_that_was_hastened(lab: Lab) -> None:
+    killed, hastened = await lab.submit("a"), await lab.submit("b", priority=5)
+    await lab.catalogue.do(lambda catalogue: catalogue.jobs.begin(killed.id))  # and then kill -9
+    await lab.scheduler.run_now(hastened.id)
+    async with running(lab):
+        await lab.until_begun("a")
+        await lab.end("a")
+        await lab.until_begun("a", "b")
+        await lab.end("b")
+
+
 async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had_come(lab: Lab) -> None:
     await lab.submit("a")
     async with lab.catalogue.held_up():
