@@ -35,6 +35,14 @@ def next_due_ns(recurrence: str, zone: str, after_ns: int) -> int:
     return round(due.timestamp() * 1e9)
 
 
+def is_due(recurrence: str, zone: str, at_ns: int) -> bool:
+    """Whether a job that recurs so is due at that instant. A recurrence that means nothing (any more) is due at none."""
+    try:
+        return next_due_ns(recurrence, zone, at_ns - 10**9) == at_ns
+    except RecurrenceError:
+        return False
+
+
 def zone_of(name: str) -> ZoneInfo:
     """Raises RecurrenceError."""
     if not name:

@@ -15,7 +15,7 @@ from labd.bench.control import RunControl
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError, WrongState
 from labd.queue import steps
-from labd.queue.recurrence import next_due_ns
+from labd.queue.recurrence import is_due, next_due_ns
 from labd.queue.steps import JobOutcome
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
@@ -139,12 +139,15 @@ class Scheduler:
         return await self._did(f"moved {where}", lambda c: c.jobs.move(job_id, where, other))
 
     async def edit(self, job_id: str, **changes: Any) -> JobRow:
-        """Raises WrongState for a job that does not wait, RecurrenceError."""
+        """A job that recurs no more waits no longer for its next occurrence. Raises WrongState for a job that does not wait,
+        RecurrenceError."""
         if "recurrence" in changes or "zone" in changes:
             job = await self.job(job_id)
             recurrence, zone = changes.get("recurrence", job.recurrence), changes.get("zone", job.zone)
             if recurrence:
                 changes.setdefault("not_before_ns", next_due_ns(recurrence, zone, self._now_ns()))
+            elif job.not_before_ns is not None and is_due(job.recurrence, job.zone, job.not_before_ns):
+                changes.setdefault("not_before_ns", None)
         return await self._did("edited", lambda c: c.jobs.edit(job_id, **changes))
 
     async def cancel(self, job_id: str) -> JobRow:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.queue.recurrence import RecurrenceError, next_due_ns
+from labd.queue.recurrence import RecurrenceError, is_due, next_due_ns
 
 BERLIN = "Europe/Berlin"
 
@@ -38,6 +38,14 @@ def test_in_the_hour_that_comes_twice_it_runs_once() -> None:
     first = next_due_ns("30 2 * * *", BERLIN, ns("2026-10-24T12:00", BERLIN))
     second = next_due_ns("30 2 * * *", BERLIN, first)
     assert second - first > 20 * 3600 * 10**9
+
+
+@pytest.mark.parametrize("after", ["2026-03-28T12:00", "2026-10-24T12:00", "2026-06-01T12:00"])
+def test_an_occurrence_is_known_again_in_the_hour_that_is_skipped_and_in_the_one_that_comes_twice(after: str) -> None:
+    found = next_due_ns("30 2 * * *", BERLIN, ns(after, BERLIN))
+    assert is_due("30 2 * * *", BERLIN, found)
+    assert not is_due("30 2 * * *", BERLIN, found + 60 * 10**9)
+    assert not is_due("30 2 * * *", "Mars/Olympus", found)
 
 
 @given(st.datetimes(datetime.datetime(2024, 1, 1), datetime.datetime(2030, 1, 1)), st.sampled_from(["UTC", BERLIN, "America/New_York"]))  # noqa: DTZ001

@@ -526,6 +526,22 @@ async def test_a_recurrence_that_means_nothing_is_refused_with_a_start_time_too(
     assert moved.not_before_ns == NOW_NS + int(10.5 * HOUR_NS)
 
 
+async def test_a_job_that_recurs_no_more_does_not_wait_for_its_next_occurrence(lab: Lab) -> None:
+    job = await lab.submit("a", recurrence="30 2 * * *", zone="Europe/Berlin")
+    assert job.not_before_ns is not None
+    once = await lab.scheduler.edit(job.id, recurrence="")
+    assert (once.recurrence, once.not_before_ns) == ("", None)
+
+
+async def test_a_start_time_that_somebody_chose_stays_when_a_job_recurs_no_more(lab: Lab) -> None:
+    job = await lab.submit("a", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS + HOUR_NS)
+    once = await lab.scheduler.edit(job.id, recurrence="")
+    assert once.not_before_ns == NOW_NS + HOUR_NS
+    other = await lab.submit("b", recurrence="0 2 * * *", zone="UTC")
+    later = await lab.scheduler.edit(other.id, recurrence="", not_before_ns=NOW_NS + 2 * HOUR_NS)
+    assert later.not_before_ns == NOW_NS + 2 * HOUR_NS
+
+
 async def test_resuming_an_occurrence_that_failed_makes_no_second_series(lab: Lab) -> None:
     await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
     async with running(lab):
