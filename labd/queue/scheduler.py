@@ -15,7 +15,7 @@ from labd.bench.control import RunControl
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError, WrongState
 from labd.queue import steps
-from labd.queue.recurrence import is_due, next_due_ns
+from labd.queue.recurrence import is_due, next_due_ns, zone_of
 from labd.queue.steps import JobOutcome
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
@@ -120,6 +120,8 @@ class Scheduler:
         if new.recurrence:
             due_ns = next_due_ns(new.recurrence, new.zone, self._now_ns())
             new = new if new.not_before_ns is not None else replace(new, not_before_ns=due_ns)
+        elif new.zone:
+            zone_of(new.zone)
         return await self._did("submitted", lambda c: c.jobs.submit(new, now_ns=self._now_ns()))
 
     async def jobs(self, *, ended: int = 20) -> list[JobRow]:
@@ -141,6 +143,8 @@ class Scheduler:
     async def edit(self, job_id: str, **changes: Any) -> JobRow:
         """A job that recurs no more waits no longer for its next occurrence. Raises WrongState for a job that does not wait,
         RecurrenceError."""
+        if changes.get("zone"):
+            zone_of(changes["zone"])
         if "recurrence" in changes or "zone" in changes:
             job = await self.job(job_id)
             recurrence, zone = changes.get("recurrence", job.recurrence), changes.get("zone", job.zone)

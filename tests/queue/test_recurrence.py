@@ -60,6 +60,8 @@ def test_the_next_time_is_always_later_and_within_a_day_of_a_nightly_job(after: 
     [
         ("every night", BERLIN, "expected five cron fields"),
         ("61 2 * * *", BERLIN, "expected five cron fields"),
+        ("* * * * * *", BERLIN, "has 6 fields; expected five cron fields"),
+        ("0 2 * *", BERLIN, "has 4 fields; expected five cron fields"),
         ("0 2 * * *", "", "needs the zone"),
         ("0 2 * * *", "Mars/Olympus", "there is no such time zone"),
         ("0 2 * * *", "../../etc/passwd", "there is no such time zone"),

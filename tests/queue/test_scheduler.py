@@ -526,6 +526,15 @@ async def test_a_recurrence_that_means_nothing_is_refused_with_a_start_time_too(
     assert moved.not_before_ns == NOW_NS + int(10.5 * HOUR_NS)
 
 
+async def test_a_zone_that_does_not_exist_is_refused_without_a_recurrence_too(lab: Lab) -> None:
+    with pytest.raises(RecurrenceError, match="'Mars/Olympus': there is no such time zone"):
+        await lab.submit("a", zone="Mars/Olympus")
+    job = await lab.submit("a", zone="UTC")
+    with pytest.raises(RecurrenceError, match="'Mars/Olympus': there is no such time zone"):
+        await lab.scheduler.edit(job.id, zone="Mars/Olympus")
+    assert [job.zone for job in await lab.scheduler.jobs()] == ["UTC"]
+
+
 async def test_a_job_that_recurs_no_more_does_not_wait_for_its_next_occurrence(lab: Lab) -> None:
     job = await lab.submit("a", recurrence="30 2 * * *", zone="Europe/Berlin")
     assert job.not_before_ns is not None
