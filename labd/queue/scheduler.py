@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from labd.bench.control import RunControl
 from labd.deadline import deadline
-from labd.errors import LabdError, WrongState
+from labd.errors import LabdError, StoreError, WrongState
 from labd.queue import steps
-from labd.queue.recurrence import next_due_ns
+from labd.queue.recurrence import is_due, next_due_ns, zone_of
 from labd.queue.steps import JobOutcome
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
@@ -25,6 +25,7 @@ from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
 
 LONGEST_WAIT_S = 60.0  # then the clock is looked at again: it may have been set
+ABORT_S = 1.0  # for the disk to take that a job is aborted
 AGAIN_S = 5.0  # after a step that the catalogue refused
 STOPPING = "the daemon stops"
 
@@ -54,6 +55,20 @@ class _Running:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True)
+class _Once(Generic[T]):
+    """A step that is not done a second time: a disk that stalls may do it after the session has given it up, and the step that follows
+    in the same thread then answers with what came of it."""
+
+    step: Callable[[Catalogue], T]
+    done: list[T] = field(default_factory=list)
+
+    def __call__(self, catalogue: Catalogue) -> T:
+        if not self.done:
+            self.done.append(self.step(catalogue))
+        return self.done[0]
+
+
 Runner = Callable[[JobRow, RunControl], Awaitable[JobOutcome]]
 
 
@@ -75,6 +90,7 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._running: _Running | None = None
         self._held = ""  # why no job may begin, whatever the catalogue says: a disk that refuses must not keep a bench from being stopped
+        self._holds = 0  # how often: the same person may stop the bench twice, in the same words
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -104,6 +120,8 @@ class Scheduler:
         if new.recurrence:
             due_ns = next_due_ns(new.recurrence, new.zone, self._now_ns())
             new = new if new.not_before_ns is not None else replace(new, not_before_ns=due_ns)
+        elif new.zone:
+            zone_of(new.zone)
         return await self._did("submitted", lambda c: c.jobs.submit(new, now_ns=self._now_ns()))
 
     async def jobs(self, *, ended: int = 20) -> list[JobRow]:
@@ -123,12 +141,17 @@ class Scheduler:
         return await self._did(f"moved {where}", lambda c: c.jobs.move(job_id, where, other))
 
     async def edit(self, job_id: str, **changes: Any) -> JobRow:
-        """Raises WrongState for a job that does not wait, RecurrenceError."""
+        """A job that recurs no more waits no longer for its next occurrence. Raises WrongState for a job that does not wait,
+        RecurrenceError."""
+        if changes.get("zone"):
+            zone_of(changes["zone"])
         if "recurrence" in changes or "zone" in changes:
             job = await self.job(job_id)
             recurrence, zone = changes.get("recurrence", job.recurrence), changes.get("zone", job.zone)
             if recurrence:
                 changes.setdefault("not_before_ns", next_due_ns(recurrence, zone, self._now_ns()))
+            elif job.not_before_ns is not None and is_due(job.recurrence, job.zone, job.not_before_ns):
+                changes.setdefault("not_before_ns", None)
         return await self._did("edited", lambda c: c.jobs.edit(job_id, **changes))
 
     async def cancel(self, job_id: str) -> JobRow:
@@ -158,14 +181,27 @@ class Scheduler:
         return await self.submit(replace(new, run_id=run_id))
 
     async def abort(self, job_id: str, why: str = "aborted") -> JobRow:
-        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState."""
-        (await self._the_running(job_id)).control.abort(why)
-        await self._idle.wait()
+        """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState.
+
+        That it was asked is in the catalogue first, so that a daemon that is killed on the way out does not run the job again; but a disk
+        that refuses, or takes longer than ABORT_S, keeps no board powered.
+        """
+        running = await self._the_running(job_id)
+        try:
+            async with deadline(ABORT_S):
+                await self._catalogue.do(lambda c: c.jobs.abort(job_id, why))
+        except (TimeoutError, StoreError) as error:
+            log.warning("job %s is aborted before the catalogue knows of it: %s", job_id, error or f"no answer within {ABORT_S:g} s")
+        finally:
+            running.control.abort(why)
+        if self._running is running:
+            await self._idle.wait()
         return await self.job(job_id)
 
     def hold(self, why: str) -> None:
         """From now on no job begins, and whatever runs is aborted; returns at once, and asks no disk. `pause_queue` makes it last."""
         self._held = why
+        self._holds += 1
         if self._running is not None:
             self._running.control.abort(why)
 
@@ -184,7 +220,13 @@ class Scheduler:
         self._tell(NewsKind.QUEUE, f"the queue is paused: {why}")
 
     async def resume_queue(self) -> None:
+        """Raises WrongState where the bench is stopped before this is done: the stop holds."""
+        holds = self._holds
         await self._catalogue.do(lambda c: c.jobs.pause_queue(None))
+        if self._holds != holds:
+            why = self._held
+            await self.pause_queue(why)
+            raise WrongState(f"the queue stays paused: {why}, while it was being resumed; resume it again when it may go on")
         self._held = ""
         self._tell(NewsKind.QUEUE, "the queue goes on")
 
@@ -236,7 +278,7 @@ class Scheduler:
         try:
             outcome, stopped = await self._outcome(running)
             running.over.set()
-            goes_on = stopped and outcome.state is JobState.INTERRUPTED
+            goes_on = stopped and outcome.state is JobState.INTERRUPTED and running.control.reason == STOPPING
             end = partial(steps.end, job=job, outcome=outcome, goes_on=goes_on, now_ns=self._now_ns())
             await (self._catalogue.do(end) if stopped else self._stored(end))
         finally:
@@ -248,9 +290,10 @@ class Scheduler:
 
     async def _stored(self, step: Callable[[Catalogue], T]) -> T:
         """Until the catalogue has it."""
+        once = _Once(step)
         while True:
             try:
-                return await self._catalogue.do(step)
+                return await self._catalogue.do(once)
             except LabdError as error:
                 log.error("the queue stands still, and tries again in %g s: %s", AGAIN_S, error)
                 self._news.publish(News(self._now_ns(), NewsKind.ALARM, f"the queue stands still: {error}"))

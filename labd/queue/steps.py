@@ -64,7 +64,7 @@ def end(catalogue: Catalogue, job: JobRow, outcome: JobOutcome, *, goes_on: bool
 
 def recover(catalogue: Catalogue, *, bench: str, now_ns: int) -> list[str]:
     """What a kill left under way: runs become interrupted (their ids are returned); a job goes on with its run, before all others, or ends
-    as its run has."""
+    as its run has, or because somebody had aborted it."""
     with catalogue.transaction():
         orphans = catalogue.runs.interrupt_orphans(bench)
         job = catalogue.jobs.under_way()
@@ -73,8 +73,8 @@ def recover(catalogue: Catalogue, *, bench: str, now_ns: int) -> list[str]:
             if run is not None and _ended_in(run, job):
                 end(catalogue, job, JobOutcome(JobState(run.state), run.id, run.error), goes_on=False, now_ns=now_ns)
             else:
-                outcome = JobOutcome(JobState.INTERRUPTED, "" if run is None else run.id, DIED)
-                end(catalogue, job, outcome, goes_on=True, now_ns=now_ns)
+                outcome = JobOutcome(JobState.INTERRUPTED, "" if run is None else run.id, job.error or DIED)
+                end(catalogue, job, outcome, goes_on=not job.error, now_ns=now_ns)
     return orphans
 
 

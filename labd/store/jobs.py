@@ -67,9 +67,10 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job as stored. urgent: goes before every other, and leaves their order as it is. position: among jobs of its priority.
+    """One job as stored. urgent: goes before every other, and leaves their order as it is. position: among urgent
+    jobs, or among jobs of its priority.
 
-    run_id: the run it has made, or goes on with. error: why it failed or was ended.
+    run_id: the run it has made, or goes on with. error: why it failed or was ended; of one under way, why it is being aborted.
     """
 
     id: str
@@ -113,12 +114,12 @@ EDITABLE = frozenset(
         "estimate_s",
     }
 )
-ORDER = "urgent DESC, priority DESC, position, created_ns, id"
+ORDER = "urgent DESC, CASE urgent WHEN 0 THEN priority END DESC, position, created_ns, id"  # among urgent ones priority says nothing
 FLAGS = ("urgent", "attended")
 
 
 class Jobs:
-    """Order of the queue: urgent ones first, then by priority, then by position."""
+    """Order of the queue: urgent ones first, by position; then the others by priority, and by position."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -186,8 +187,7 @@ class Jobs:
         """Next of all, now; the others keep their order."""
         with self._database.transaction():
             self._waiting(job_id)
-            first = int(self._database.query("SELECT coalesce(min(position), 0) FROM jobs WHERE state = ?", (JobState.QUEUED,))[0][0])
-            self._set(job_id, {"urgent": 1, "not_before_ns": None, "position": first - 1})
+            self._set(job_id, {"urgent": 1, "not_before_ns": None, "position": self._first_position() - 1})
         return self.get(job_id)
 
     def cancel(self, job_id: str, *, why: str = "", now_ns: int | None = None) -> JobRow:
@@ -225,6 +225,11 @@ class Jobs:
         if self._database.execute("UPDATE jobs SET state = ? WHERE id = ? AND state = ?", (after, job_id, before)) != 1:
             raise WrongState(f"job {job_id} is {self.get(job_id).state}, not {before}")
 
+    def abort(self, job_id: str, why: str) -> None:
+        """Write down why a job under way is about to be ended, the first time; nothing for one that has ended meanwhile."""
+        asked = "UPDATE jobs SET error = ? WHERE id = ? AND state IN (?, ?) AND error = ''"
+        self._database.execute(asked, (why, job_id, *UNDER_WAY))
+
     def end(self, job_id: str, state: JobState, *, run_id: str = "", error: str = "", now_ns: int | None = None) -> JobRow:
         """running or paused -> finished, failed or interrupted."""
         with self._database.transaction():
@@ -235,12 +240,14 @@ class Jobs:
         return self.get(job_id)
 
     def requeue(self, job_id: str, *, urgent: bool, error: str = "") -> JobRow:
-        """Behind the jobs of its priority, to go on with its run where it has one. Raises WrongState for one that waits or has finished."""
+        """Behind the jobs of its priority, or before all others, to go on with its run where it has one. Raises WrongState for one that
+        waits or has finished."""
         with self._database.transaction():
             job = self.get(job_id)
             if job.state in (JobState.QUEUED, JobState.FINISHED):
                 raise WrongState(f"job {job_id} is {job.state}; only one that was interrupted, failed or cancelled can be resumed")
-            again = {"state": JobState.QUEUED, "urgent": int(urgent), "position": self._last_position() + 1, "ended_ns": None}
+            position = self._first_position() - 1 if urgent else self._last_position() + 1
+            again = {"state": JobState.QUEUED, "urgent": int(urgent), "position": position, "ended_ns": None}
             self._set(job_id, again | {"error": error})
         return self.get(job_id)
 
@@ -266,6 +273,10 @@ class Jobs:
         if values:
             columns = ", ".join(f"{name} = ?" for name in values)
             self._database.execute(f"UPDATE jobs SET {columns} WHERE id = ?", (*values.values(), job_id))
+
+    def _first_position(self) -> int:
+        found = self._database.query("SELECT coalesce(min(position), 0) FROM jobs WHERE state = ?", (JobState.QUEUED,))
+        return int(found[0][0])
 
     def _last_position(self) -> int:
         return int(self._database.query("SELECT coalesce(max(position), 0) FROM jobs")[0][0])

@@ -38,7 +38,7 @@ class Waiting:
 
 
 class Queue(RuleBasedStateMachine):
-    """The model: a list of what waits, sorted by who is urgent and by priority, otherwise in the order of places."""
+    """The model: a list of what waits, sorted by who is urgent, the others by priority, otherwise in the order of places."""
 
     jobs: Bundle[str] = Bundle("jobs")
     ended: Bundle[str] = Bundle("ended")
@@ -58,7 +58,7 @@ class Queue(RuleBasedStateMachine):
 
     @property
     def order(self) -> list[Waiting]:
-        return sorted(self.places, key=lambda one: (not one.urgent, -one.priority))
+        return sorted(self.places, key=lambda one: (not one.urgent, 0 if one.urgent else -one.priority))
 
     @property
     def running(self) -> str | None:
@@ -171,7 +171,7 @@ class Queue(RuleBasedStateMachine):
             return multiple()
         row = self.catalogue.jobs.requeue(job, urgent=urgent)
         self.states[job] = JobState.QUEUED
-        self.places.append(Waiting(job, row.priority, urgent))
+        self.places.insert(0 if urgent else len(self.places), Waiting(job, row.priority, urgent))
         return job
 
     @rule(why=st.sampled_from([None, "lunch"]))

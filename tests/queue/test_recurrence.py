@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.queue.recurrence import RecurrenceError, next_due_ns
+from labd.queue.recurrence import RecurrenceError, is_due, next_due_ns
 
 BERLIN = "Europe/Berlin"
 
@@ -40,6 +40,14 @@ def test_in_the_hour_that_comes_twice_it_runs_once() -> None:
     assert second - first > 20 * 3600 * 10**9
 
 
+@pytest.mark.parametrize("after", ["2026-03-28T12:00", "2026-10-24T12:00", "2026-06-01T12:00"])
+def test_an_occurrence_is_known_again_in_the_hour_that_is_skipped_and_in_the_one_that_comes_twice(after: str) -> None:
+    found = next_due_ns("30 2 * * *", BERLIN, ns(after, BERLIN))
+    assert is_due("30 2 * * *", BERLIN, found)
+    assert not is_due("30 2 * * *", BERLIN, found + 60 * 10**9)
+    assert not is_due("30 2 * * *", "Mars/Olympus", found)
+
+
 @given(st.datetimes(datetime.datetime(2024, 1, 1), datetime.datetime(2030, 1, 1)), st.sampled_from(["UTC", BERLIN, "America/New_York"]))  # noqa: DTZ001
 def test_the_next_time_is_always_later_and_within_a_day_of_a_nightly_job(after: datetime.datetime, zone: str) -> None:
     now_ns = round(after.replace(tzinfo=datetime.UTC).timestamp()) * 10**9
@@ -52,6 +60,8 @@ def test_the_next_time_is_always_later_and_within_a_day_of_a_nightly_job(after: 
     [
         ("every night", BERLIN, "expected five cron fields"),
         ("61 2 * * *", BERLIN, "expected five cron fields"),
+        ("* * * * * *", BERLIN, "has 6 fields; expected five cron fields"),
+        ("0 2 * *", BERLIN, "has 4 fields; expected five cron fields"),
         ("0 2 * * *", "", "needs the zone"),
         ("0 2 * * *", "Mars/Olympus", "there is no such time zone"),
         ("0 2 * * *", "../../etc/passwd", "there is no such time zone"),

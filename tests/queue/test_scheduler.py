@@ -35,21 +35,45 @@ HOUR_NS = 3600 * 10**9
 
 
 class Disk(CatalogueSession):
-    """A catalogue whose disk refuses, or holds up, what a test wants it to. attempts: what was refused so far."""
+    """A catalogue whose disk refuses, or holds up, what a test wants it to. stalls: which step from now on, 0 for none.
+
+    attempts: what was refused so far.
+    """
 
     refuses = False
+    stalls = 0
     attempts = 0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.refused = asyncio.Event()
+        self.goes_on = threading.Event()
 
     async def do(self, work: Callable[[Catalogue], T]) -> T:
+        self.stalls -= 1
+        if self.stalls == 0:
+            return await self._stalled(work)
         if self.refuses:
             self.attempts += 1
             self.refused.set()
             raise StoreError("the disk is full")
         return await super().do(work)
+
+    async def _stalled(self, work: Callable[[Catalogue], T]) -> T:
+        """Given up while the thread is in it, and done late: when the disk goes on."""
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def late(catalogue: Catalogue) -> T:
+            loop.call_soon_threadsafe(begun.set)
+            self.goes_on.wait(timeout=SOON_S)
+            return work(catalogue)
+
+        asked = asyncio.create_task(super().do(late))
+        await begun.wait()
+        asked.cancel()
+        await asyncio.wait((asked,))
+        self.refused.set()
+        raise StoreError("the disk did not answer within 60 s")
 
     @asynccontextmanager
     async def held_up(self) -> AsyncIterator[None]:
@@ -66,7 +90,7 @@ class Disk(CatalogueSession):
 
 @dataclass(slots=True)
 class Lab:
-    """A scheduler whose jobs wait until the test ends them."""
+    """A scheduler whose jobs wait until the test ends them. way_out: cleared, a job that is aborted takes its time."""
 
     catalogue: Disk
     now_ns: int = NOW_NS
@@ -74,9 +98,11 @@ class Lab:
     ends: dict[str, asyncio.Future[JobOutcome]] = field(default_factory=dict)
     controls: dict[str, RunControl] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    way_out: asyncio.Event = field(default_factory=asyncio.Event)
     scheduler: Scheduler = field(init=False)
 
     def __post_init__(self) -> None:
+        self.way_out.set()
         self.scheduler = Scheduler(self.catalogue, bench="demo", run=self.run, news=Hub[News](), now_ns=lambda: self.now_ns)
 
     async def run(self, job: JobRow, control: RunControl) -> JobOutcome:
@@ -87,6 +113,7 @@ class Lab:
         aborted = asyncio.create_task(control.stop.wait())
         await asyncio.wait((end, aborted), return_when=asyncio.FIRST_COMPLETED)
         aborted.cancel()
+        await self.way_out.wait()
         return end.result() if end.done() else JobOutcome(JobState.INTERRUPTED, f"run of {job.plan_name}", control.reason)
 
     async def until_begun(self, *names: str) -> None:
@@ -212,6 +239,65 @@ async def test_a_daemon_that_stops_ends_its_job_in_order_and_goes_on_with_it_fir
         await lab.end("b")
 
 
+async def test_a_job_that_somebody_aborted_stays_ended_though_the_daemon_stops_on_its_way_out(lab: Lab) -> None:
+    job = await lab.submit("a")
+    lab.way_out.clear()
+    async with running(lab):
+        await lab.until_begun("a")
+        aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+        await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        asyncio.get_running_loop().call_soon(lab.way_out.set)  # after the daemon's stop
+    ended = await aborted
+    assert (ended.state, ended.error) == (JobState.INTERRUPTED, "enough")
+
+
+async def test_a_job_that_somebody_aborted_stays_ended_though_the_daemon_was_killed_before_it_was_written(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "ABORT_S", SOON_S)
+    job = await lab.submit("a")
+    lab.way_out.clear()
+    async with running(lab):
+        await lab.until_begun("a")
+        aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+        await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        lab.catalogue.refuses = True  # from here on nothing reaches the catalogue, as after a kill
+        lab.way_out.set()
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+    with pytest.raises(StoreError):
+        await aborted
+    lab.catalogue.refuses = False
+    assert await lab.states() == {"a": JobState.RUNNING}
+    lab.begun.clear()
+    await lab.submit("b")
+    async with running(lab):
+        await lab.until_begun("b")
+        ended = await lab.scheduler.job(job.id)
+        assert (ended.state, ended.error) == (JobState.INTERRUPTED, "enough")
+        await lab.end("b")
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+async def test_a_disk_that_refuses_or_stalls_keeps_no_job_from_being_aborted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, stalls: bool
+) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    monkeypatch.setattr(scheduler, "ABORT_S", 0.0)
+    job = await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        if stalls:
+            async with lab.catalogue.held_up():
+                aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+                await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+        else:
+            lab.catalogue.refuses = True
+            aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
+            await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
+            lab.catalogue.refuses = False
+        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
+
+
 async def test_what_a_killed_daemon_was_running_goes_first(lab: Lab) -> None:
     for name in ("a", "b"):
         await lab.submit(name)
@@ -296,6 +382,24 @@ async def test_two_jobs_hastened_run_in_the_opposite_order_the_last_one_first(la
     assert [job.plan_name for job in await lab.scheduler.jobs()] == ["b", "c", "a", "d"]
 
 
+async def test_the_job_hastened_last_is_next_whatever_its_priority(lab: Lab) -> None:
+    ids = {name: (await lab.submit(name, priority=priority)).id for name, priority in (("a", 0), ("b", 5), ("c", 0))}
+    for name in ("b", "c"):
+        await lab.scheduler.run_now(ids[name])
+    assert [job.plan_name for job in await lab.scheduler.jobs()] == ["c", "b", "a"]
+
+
+async def test_what_a_killed_daemon_was_running_goes_before_a_job_that_was_hastened(lab: Lab) -> None:
+    killed, hastened = await lab.submit("a"), await lab.submit("b", priority=5)
+    await lab.catalogue.do(lambda catalogue: catalogue.jobs.begin(killed.id))  # and then kill -9
+    await lab.scheduler.run_now(hastened.id)
+    async with running(lab):
+        await lab.until_begun("a")
+        await lab.end("a")
+        await lab.until_begun("a", "b")
+        await lab.end("b")
+
+
 async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had_come(lab: Lab) -> None:
     await lab.submit("a")
     async with lab.catalogue.held_up():
@@ -315,6 +419,26 @@ async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had
     await lab.end("a")
     going.cancel()
     await asyncio.wait((going,))
+
+
+async def test_a_stop_of_the_bench_while_the_queue_is_being_resumed_holds(lab: Lab) -> None:
+    why = "emergency stop by ann"
+    lab.scheduler.hold(why)
+    await lab.scheduler.pause_queue(why)
+    await lab.submit("a")
+    async with running(lab):
+        async with lab.catalogue.held_up():
+            resumed = asyncio.create_task(lab.scheduler.resume_queue())
+            await asyncio.sleep(0)  # it waits for the disk
+            lab.scheduler.hold(why)
+        with pytest.raises(WrongState, match=f"the queue stays paused: {why}"):
+            await resumed
+        assert await lab.catalogue.do(lambda catalogue: catalogue.jobs.paused()) == why
+        assert (await lab.scheduler.status()).paused
+        assert lab.begun == []
+        await lab.scheduler.resume_queue()
+        await lab.until_begun("a")
+        await lab.end("a")
 
 
 async def test_stopping_the_bench_reaches_the_run_while_the_disk_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,6 +470,39 @@ async def test_a_disk_that_refuses_ends_neither_the_queue_nor_what_a_job_came_to
         await lab.end("b")
 
 
+async def test_a_job_that_a_stalled_disk_begins_late_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    for name in ("a", "b"):
+        await lab.submit(name)
+    lab.catalogue.stalls = 2  # the first step looks for what a kill left
+    async with running(lab):
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+        lab.catalogue.goes_on.set()
+        await lab.until_begun("a")
+        await lab.end("a")
+        await lab.until_begun("a", "b")
+        await lab.end("b")
+
+
+async def test_a_job_that_a_stalled_disk_ends_late_keeps_no_other_waiting_and_its_abort_is_answered(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
+    nightly = await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
+    await lab.submit("b")
+    async with running(lab):
+        await lab.until_begun("nightly")
+        aborted = asyncio.create_task(lab.scheduler.abort(nightly.id, "enough"))
+        await asyncio.wait_for(lab.controls["nightly"].stop.wait(), timeout=SOON_S)
+        lab.catalogue.stalls = 1
+        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
+        lab.catalogue.goes_on.set()
+        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
+        await lab.until_begun("nightly", "b")
+        await lab.end("b")
+    assert [job.state for job in await lab.scheduler.jobs() if job.recurrence] == [JobState.QUEUED]
+
+
 async def test_a_job_cancelled_while_the_scheduler_looks_for_one_ends_nothing_else(lab: Lab) -> None:
     first, _ = await lab.submit("a"), await lab.submit("b")
     async with running(lab):
@@ -367,6 +524,31 @@ async def test_a_recurrence_that_means_nothing_is_refused_with_a_start_time_too(
         await lab.scheduler.edit(job.id, zone="Mars/Olympus")
     moved = await lab.scheduler.edit(job.id, zone="Europe/Berlin")
     assert moved.not_before_ns == NOW_NS + int(10.5 * HOUR_NS)
+
+
+async def test_a_zone_that_does_not_exist_is_refused_without_a_recurrence_too(lab: Lab) -> None:
+    with pytest.raises(RecurrenceError, match="'Mars/Olympus': there is no such time zone"):
+        await lab.submit("a", zone="Mars/Olympus")
+    job = await lab.submit("a", zone="UTC")
+    with pytest.raises(RecurrenceError, match="'Mars/Olympus': there is no such time zone"):
+        await lab.scheduler.edit(job.id, zone="Mars/Olympus")
+    assert [job.zone for job in await lab.scheduler.jobs()] == ["UTC"]
+
+
+async def test_a_job_that_recurs_no_more_does_not_wait_for_its_next_occurrence(lab: Lab) -> None:
+    job = await lab.submit("a", recurrence="30 2 * * *", zone="Europe/Berlin")
+    assert job.not_before_ns is not None
+    once = await lab.scheduler.edit(job.id, recurrence="")
+    assert (once.recurrence, once.not_before_ns) == ("", None)
+
+
+async def test_a_start_time_that_somebody_chose_stays_when_a_job_recurs_no_more(lab: Lab) -> None:
+    job = await lab.submit("a", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS + HOUR_NS)
+    once = await lab.scheduler.edit(job.id, recurrence="")
+    assert once.not_before_ns == NOW_NS + HOUR_NS
+    other = await lab.submit("b", recurrence="0 2 * * *", zone="UTC")
+    later = await lab.scheduler.edit(other.id, recurrence="", not_before_ns=NOW_NS + 2 * HOUR_NS)
+    assert later.not_before_ns == NOW_NS + 2 * HOUR_NS
 
 
 async def test_resuming_an_occurrence_that_failed_makes_no_second_series(lab: Lab) -> None:
