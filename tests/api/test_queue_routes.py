@@ -64,6 +64,12 @@ async def test_jobs_are_ordered_edited_and_cancelled(given: Api) -> None:
     assert "is cancelled" in again.json()["detail"]
 
 
+async def test_a_job_that_is_given_another_plan_takes_its_name(given: Api) -> None:
+    job = (await given.submit())["id"]
+    edited = (await given.ask("PATCH", f"jobs/{job}", json={"plan_text": RENAMED})).json()
+    assert (edited["plan_name"], edited["plan_text"]) == ("night sweep", RENAMED)
+
+
 async def test_the_plan_of_a_job_that_goes_on_with_a_run_stays_and_the_rest_is_edited(given: Api) -> None:
     def interrupted(catalogue: Catalogue) -> str:
         run = catalogue.runs.create(NewRun("demo", "", "rate sweep", PLAN), [])

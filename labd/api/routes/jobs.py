@@ -46,7 +46,8 @@ async def edit(job_id: JobId, body: JobChanges, given: Given) -> JobRow:
                 f"job {job_id} goes on with run {job.run_id}, so plan_text cannot be changed; "
                 f"`labd cancel {job_id}`, then `labd submit` the new plan"
             )
-        changes["estimate_s"] = (await given.bench.plan_check(changes["plan_text"])).estimate_s
+        found = await given.bench.plan_check(changes["plan_text"])
+        changes |= {"plan_name": found.name, "estimate_s": found.estimate_s}
     return await given.queue.edit(job_id, **changes)
 
 
