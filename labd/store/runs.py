@@ -13,6 +13,7 @@ from labd.errors import NotFound, StoreError, WrongState
 from labd.records import CaptureState, Event
 from labd.store.captures import Captures
 from labd.store.database import Database
+from labd.store.jobs import UNDER_WAY, JobState
 from labd.store.jsonform import dump, from_json, load
 from labd.store.rows import NewRun, PlannedCapture, RunAge, RunRow, RunState, RunSummary, StoredEvent, new_run_id
 
@@ -112,11 +113,16 @@ class Runs:
 
     def delete(self, run_id: str) -> None:
         """Every row of a run that has ended. The caller removes its traces afterwards: a folder without rows is swept,
-        rows without traces would lie. Only the whole id names what is gone for good. Raises NotFound, WrongState for a run that goes on."""
+        rows without traces would lie. Only the whole id names what is gone for good. Raises NotFound, WrongState for a run that goes on,
+        or that a job is to go on with."""
         if (found := self.resolve(run_id)) != run_id:
             raise NotFound(f"no run has the id {run_id!r}; to delete {found}, give the whole of it")
-        if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
-            raise WrongState(f"run {found} is going on; abort it first")
+        with self._database.transaction():
+            if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
+                raise WrongState(f"run {found} is going on; abort it first")
+            if job := self._job_to_go_on(found):  # else it would fail at its turn, and what it needed be gone
+                command = "cancel" if job["state"] == JobState.QUEUED else "abort"
+                raise WrongState(f"job {job['id']} ({job['state']}) goes on with run {found}; `labd {command} {job['id']}` first")
 
     def end(self, run_id: str, state: RunState, *, error: str = "", now_ns: int | None = None) -> None:
         """Finish a running run. Captures still recording become interrupted. Raises StoreError when it is not running."""
@@ -184,6 +190,13 @@ class Runs:
     def newest_event(self) -> int:
         """Id of the last event of all, 0 before the first."""
         return int(self._database.query("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
+    def _job_to_go_on(self, run_id: str) -> sqlite3.Row | None:
+        """Id and state of the job that goes on with a run, or waits to."""
+        rows = self._database.query(
+            "SELECT id, state FROM jobs WHERE run_id = ? AND state IN (?, ?, ?) LIMIT 1", (run_id, JobState.QUEUED, *UNDER_WAY)
+        )
+        return rows[0] if rows else None
 
     def _matching(self, run_id: str) -> list[str]:
         if run_id == "latest":

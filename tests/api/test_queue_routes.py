@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.served import Api, api, scheduling
+from labd.store.catalogue import Catalogue
+from labd.store.rows import NewRun, RunState
+from tests.api.served import PLAN, Api, api, scheduling
 
 SOON_S = 10.0
+RENAMED = PLAN.replace('"rate sweep"', '"night sweep"')
 
 
 @pytest.fixture
@@ -59,6 +62,27 @@ async def test_jobs_are_ordered_edited_and_cancelled(given: Api) -> None:
     again = await given.ask("DELETE", f"jobs/{ids['c']}")
     assert again.status_code == 409
     assert "is cancelled" in again.json()["detail"]
+
+
+async def test_a_job_that_is_given_another_plan_takes_its_name(given: Api) -> None:
+    job = (await given.submit())["id"]
+    edited = (await given.ask("PATCH", f"jobs/{job}", json={"plan_text": RENAMED})).json()
+    assert (edited["plan_name"], edited["plan_text"]) == ("night sweep", RENAMED)
+
+
+async def test_the_plan_of_a_job_that_goes_on_with_a_run_stays_and_the_rest_is_edited(given: Api) -> None:
+    def interrupted(catalogue: Catalogue) -> str:
+        run = catalogue.runs.create(NewRun("demo", "", "rate sweep", PLAN), [])
+        catalogue.runs.end(run.id, RunState.INTERRUPTED)
+        return run.id
+
+    run = await given.services.catalogue.do(interrupted)
+    job = (await given.ask("POST", f"runs/{run}/resume")).json()
+    refused = await given.ask("PATCH", f"jobs/{job['id']}", json={"plan_text": RENAMED, "priority": 7})
+    assert refused.status_code == 409
+    assert f"goes on with run {run}, so plan_text cannot be changed; `labd cancel {job['id']}`" in refused.json()["detail"]
+    assert (await given.ask("GET", f"jobs/{job['id']}")).json() == job
+    assert (await given.ask("PATCH", f"jobs/{job['id']}", json={"priority": 7})).json()["priority"] == 7
 
 
 async def test_a_running_job_is_paused_resumed_and_aborted(given: Api) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -18,7 +20,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.rows import NewRun, RunState
 from labd.stream.session import WAITING_CALLS
 from tests.analyse.stored_run import copy_of_a_run
-from tests.api.served import Api, api
+from tests.api.served import PLAN, Api, api
 from tests.store.held import held
 
 
@@ -39,6 +41,37 @@ async def test_a_run_is_deleted_with_its_traces_unless_it_goes_on(given: Api) ->
     assert (await given.ask("DELETE", f"runs/{run}")).status_code == 204
     assert not traces.exists()
     assert (await given.ask("GET", f"runs/{run}")).status_code == 404
+
+
+async def interrupted_run(given: Api, **about: Any) -> str:
+    def made(catalogue: Catalogue) -> str:
+        run = catalogue.runs.create(replace(NewRun("b", "", "rate sweep", PLAN), **about), [])
+        catalogue.runs.end(run.id, RunState.INTERRUPTED)
+        return run.id
+
+    return await given.services.catalogue.do(made)
+
+
+async def test_a_run_that_a_job_waits_to_go_on_with_is_not_deleted(given: Api) -> None:
+    run = await interrupted_run(given)
+    traces = given.services.catalogue.folder / "traces" / run
+    traces.mkdir(parents=True)
+    job = (await given.ask("POST", f"runs/{run}/resume")).json()["id"]
+    refused = await given.ask("DELETE", f"runs/{run}")
+    assert (refused.status_code, traces.exists()) == (409, True)
+    assert refused.json()["detail"] == f"job {job} (queued) goes on with run {run}; `labd cancel {job}` first"
+    await given.ask("DELETE", f"jobs/{job}")
+    assert (await given.ask("DELETE", f"runs/{run}")).status_code == 204
+
+
+async def test_a_run_that_a_job_under_way_is_to_go_on_with_is_not_deleted(given: Api) -> None:
+    run = await interrupted_run(given)
+    job = (await given.ask("POST", f"runs/{run}/resume")).json()["id"]
+    await given.services.catalogue.do(lambda c: c.jobs.begin(job))
+    refused = await given.ask("DELETE", f"runs/{run}")
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == f"job {job} (running) goes on with run {run}; `labd abort {job}` first"
+    assert (await given.ask("GET", f"runs/{run}")).status_code == 200
 
 
 async def gone_before_the_first_byte(app: FastAPI, path: str) -> None:

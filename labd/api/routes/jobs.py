@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from labd.api.models import AbortBody, JobBody, JobChanges, JobId, LeaseBody, MoveBody
 from labd.api.routes.asked import Given, Who
-from labd.store.jobs import JobRow
+from labd.errors import WrongState
+from labd.store.jobs import JobRow, JobState
 from labd.store.leases import Lease
 
 router = APIRouter(tags=["queue"])
@@ -36,10 +37,17 @@ async def job(job_id: JobId, given: Given) -> JobRow:
 
 @router.patch("/jobs/{job_id}", operation_id="edit_job")
 async def edit(job_id: JobId, body: JobChanges, given: Given) -> JobRow:
-    """Of a waiting job."""
+    """Of a waiting job. The plan of one that goes on with a run stays: 409."""
     changes = body.changes()
     if "plan_text" in changes:
-        changes["estimate_s"] = (await given.bench.plan_check(changes["plan_text"])).estimate_s
+        job = await given.queue.job(job_id)
+        if job.state is JobState.QUEUED and job.run_id:  # at its turn the run would refuse another plan than its own
+            raise WrongState(
+                f"job {job_id} goes on with run {job.run_id}, so plan_text cannot be changed; "
+                f"`labd cancel {job_id}`, then `labd submit` the new plan"
+            )
+        found = await given.bench.plan_check(changes["plan_text"])
+        changes |= {"plan_name": found.name, "estimate_s": found.estimate_s}
     return await given.queue.edit(job_id, **changes)
 
 

@@ -75,7 +75,7 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
 async def delete(run_id: RunId, given: Given) -> Response:
-    """With its traces, for good. Only the whole id names it."""
+    """With its traces, for good. Only the whole id names it; 409 while it goes on, or a job is to go on with it."""
     await given.catalogue.do(lambda c: c.runs.delete(run_id))
     async with InstrumentSession("delete") as disk:
         await disk.call(remove_traces, given.catalogue.folder, run_id, deadline_s=DISK_S)
