@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Message
 
 from labd.api.app import create_app
+from labd.api.routes.asked import in_turn
+from labd.api.routes.runs import resume
+from labd.api.tokens import Bearer, Scope
+from labd.errors import WrongState
 from labd.store import archive
 from labd.store.archive import TRANSFER
 from labd.store.catalogue import Catalogue
-from labd.store.jobs import JobState
+from labd.store.jobs import JobRow, JobState
 from labd.store.rows import NewRun, RunState
 from labd.stream.session import WAITING_CALLS
 from tests.analyse.stored_run import copy_of_a_run
@@ -87,15 +91,27 @@ async def test_a_run_that_cannot_go_on_is_not_resumed(given: Api) -> None:
     assert (await given.ask("GET", "jobs")).json() == []
 
 
-async def test_a_run_is_resumed_by_one_job_only_also_when_two_ask_at_once(given: Api) -> None:
+async def test_a_run_that_a_job_goes_on_with_is_not_resumed_again(given: Api) -> None:
     run = await interrupted_run(given)
-    both = await asyncio.gather(*(given.ask("POST", f"runs/{run}/resume") for _ in range(2)))
-    made, refused = sorted(both, key=lambda answer: answer.status_code)
-    assert (made.status_code, refused.status_code) == (201, 409)
-    assert refused.json()["detail"] == f"job {made.json()['id']} (queued) goes on with run {run} already"
-    await given.services.catalogue.do(lambda c: c.jobs.begin(made.json()["id"]))
+    job = (await given.ask("POST", f"runs/{run}/resume")).json()["id"]
+    refused = await given.ask("POST", f"runs/{run}/resume")
+    assert (refused.status_code, refused.json()["detail"]) == (409, f"job {job} (queued) goes on with run {run} already")
+    await given.services.catalogue.do(lambda c: c.jobs.begin(job))
     assert (await given.ask("POST", f"runs/{run}/resume")).status_code == 409
-    assert [job["id"] for job in (await given.ask("GET", "jobs")).json()] == [made.json()["id"]]
+    assert [one["id"] for one in (await given.ask("GET", "jobs")).json()] == [job]
+
+
+async def test_a_run_is_resumed_once_when_two_ask_at_once(given: Api) -> None:
+    run = await interrupted_run(given)
+    app = create_app(given.services)
+    locks = [await in_turn(HTTPConnection({"type": "http", "app": app})) for _ in range(2)]
+    async with held(given.services.catalogue.read):
+        asked = [asyncio.ensure_future(resume(run, given.services, Bearer("ann", Scope.CONTROL), lock)) for lock in locks]
+        await asyncio.sleep(0)  # both have begun before either has an answer
+    made, refused = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(made, JobRow)
+    assert isinstance(refused, WrongState)
+    assert [one["id"] for one in (await given.ask("GET", "jobs")).json()] == [made.id]
 
 
 async def test_a_run_is_resumed_with_the_settings_of_the_job_that_made_it_but_neither_its_start_nor_its_recurrence(given: Api) -> None:

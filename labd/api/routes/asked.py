@@ -22,7 +22,8 @@ def _bearer(connection: HTTPConnection) -> Bearer:
     return found
 
 
-async def _in_turn(connection: HTTPConnection) -> asyncio.Lock:
+async def in_turn(connection: HTTPConnection) -> asyncio.Lock:
+    """The one of the application."""
     state = connection.app.state
     if not hasattr(state, "in_turn"):
         state.in_turn = asyncio.Lock()
@@ -32,7 +33,7 @@ async def _in_turn(connection: HTTPConnection) -> asyncio.Lock:
 
 Given = Annotated[Services, Depends(_services)]
 Who = Annotated[Bearer, Depends(_bearer)]
-InTurn = Annotated[asyncio.Lock, Depends(_in_turn)]  # for what looks at a run's jobs first: nobody else's request comes in between
+InTurn = Annotated[asyncio.Lock, Depends(in_turn)]  # for what looks at a run's jobs first: nobody else's request comes in between
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
