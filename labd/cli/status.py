@@ -9,6 +9,7 @@ import typer
 
 from labd.cli.bench_option import connected
 from labd.cli.json_option import Json, print_json
+from labd.cli.queue import when
 from labd.cli.store_option import Store
 from labd.client.connection import answer
 from labd.client.generated.api.bench import status as get_status
@@ -35,23 +36,26 @@ def status(context: typer.Context, store: Store = None, as_json: Json = False) -
     if as_json:
         print_json(said.to_dict())
     else:
-        print("\n".join(_lines(said)))
+        print("\n".join(lines(said)))
 
 
-def _lines(said: BenchStatus) -> list[str]:
+def lines(said: BenchStatus) -> list[str]:
+    """One for each thing that a person at the bench asks first."""
     queue = said.queue
     guard = {True: "alive", False: "LOST", None: "none needed, the bench is virtual"}[said.guard]
-    lines = [
+    told = [
         f"bench   {said.bench}: {said.in_use_by or 'idle'}",
         f"queue   {queue.waiting} waiting" + (f", paused: {queue.why_paused}" if queue.paused else ""),
         f"guard   {guard}",
         f"store   {said.store}, {said.free_bytes / 1e9:.1f} GB free",
         f"up      {said.uptime_s / 3600:.1f} h, labd {said.versions['labd']}, {said.process.resident_bytes / 1e6:.0f} MB",
     ]
-    if queue.lease is not None:
-        lines.append(f"lease   {queue.lease.who}")
-    lines += [f"{name:<7} {sink_line(sink)}" for name, sink in said.sinks.to_dict().items()]
-    return lines + [f"ALARM   {text}" for text in said.alarms]
+    if queue.job_paused:  # asked to pause: the answer does not say whether its capture still goes on
+        told.insert(1, f"job     {queue.job}: paused, outputs off, once the capture under way has ended")
+    if (lease := queue.lease) is not None:
+        told.append(f"lease   {lease.who} until {when(lease.until_ns)}{f' for {lease.purpose}' if lease.purpose else ''}")
+    told += [f"{name:<7} {sink_line(sink)}" for name, sink in said.sinks.to_dict().items()]
+    return told + [f"ALARM   {text}" for text in said.alarms]
 
 
 def sink_line(said: Mapping[str, Any]) -> str:

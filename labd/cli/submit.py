@@ -18,6 +18,7 @@ from labd.client.generated.models.after_failure import AfterFailure
 from labd.client.generated.models.job_body import JobBody
 from labd.client.generated.models.job_changes import JobChanges
 from labd.config.document import read_source
+from labd.errors import FileError
 
 Priority = typer.Option("--priority", min=-100, max=100, help="Higher goes first.")
 At = typer.Option("--at", help="Not before this time of this machine's clock.")
@@ -79,7 +80,9 @@ def edit(
     store: Store = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="Plan file, in place of the job's; checked like a new one.")] = None,
     priority: Annotated[int | None, Priority] = None,
-    at: Annotated[datetime | None, At] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help='Not before this time of this machine\'s clock, such as "2026-11-27 02:00"; "" for none.')
+    ] = None,
     every: Annotated[str | None, Every] = None,
     zone: Annotated[str | None, Zone] = None,
     after_failure: Annotated[AfterFailure | None, After] = None,
@@ -93,7 +96,6 @@ def edit(
     given: dict[str, Any] = {
         "plan_text": None if plan is None else read_source(plan).text,
         "priority": priority,
-        "not_before_ns": None if at is None else _ns(at),
         "recurrence": every,
         "zone": zone,
         "after_failure": None if after_failure is None else AfterFailure(after_failure),
@@ -103,12 +105,21 @@ def edit(
         "tags": tag,
     }
     changes = JobChanges(**{name: value for name, value in given.items() if value is not None})
+    if at is not None:
+        changes.not_before_ns = _ns(_time(at)) if at else None  # None takes the start time away, what is not set leaves it
     with connected(context, store) as daemon:
         row = answer(edit_job.sync_detailed(job, client=daemon.client, body=changes))
     if as_json:
         print_json(row.to_dict())
     else:
         print(f"{row.id}: {row.state}")
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FileError("labd edit", "--at", f'{text!r} is no time; give one such as "2026-11-27 02:00", or "" for none') from error
 
 
 def _ns(at: datetime) -> int:

@@ -26,6 +26,7 @@ COUNTS = (
     "(SELECT state, count(*) AS made FROM captures WHERE run_id = runs.id GROUP BY state)) AS captures"
 )
 TAGGED = "id IN (SELECT run_id FROM run_tags WHERE tag = ?)"
+RESUMABLE = (RunState.INTERRUPTED, RunState.FAILED)
 
 
 class Runs:
@@ -92,6 +93,15 @@ class Runs:
         wanted = {"state = ?": state, "bench_name = ?": bench, "job = ?": job, TAGGED: tag}
         return [_run(row) for row in self._newest(f"*, {TAGS}", limit, wanted)]
 
+    def to_resume(self, run_id: str) -> RunRow:
+        """A run that a new job may go on with. Raises NotFound, WrongState where `reopen` would or a job does so already."""
+        run = self.get(run_id)
+        if job := self._job_to_go_on(run.id):
+            raise WrongState(f"job {job['id']} ({job['state']}) goes on with run {run.id} already")
+        if run.state not in RESUMABLE:
+            raise _not_resumable(run)
+        return run
+
     def reopen(self, run_id: str) -> list[str]:
         """An interrupted or failed run goes on: back to running, what it has not finished back to planned.
 
@@ -102,10 +112,10 @@ class Runs:
         with self._database.transaction():
             changed = self._database.execute(
                 "UPDATE runs SET state = ?, ended_ns = NULL, error = '' WHERE id = ? AND state IN (?, ?)",
-                (RunState.RUNNING, run.id, RunState.INTERRUPTED, RunState.FAILED),
+                (RunState.RUNNING, run.id, *RESUMABLE),
             )
             if changed != 1:
-                raise WrongState(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
+                raise _not_resumable(run)
             for row in captures.of(run.id):
                 if row.state in (CaptureState.FAILED, CaptureState.INTERRUPTED):
                     captures.again(run.id, row.key)
@@ -228,6 +238,10 @@ class Runs:
     def _changed(self, run_id: str, count: int) -> None:
         if count != 1:
             raise NotFound(f"there is no run {run_id!r} in {self._database.path}")
+
+
+def _not_resumable(run: RunRow) -> WrongState:
+    return WrongState(f"run {run.id} is {run.state}; only an interrupted or failed run can be resumed")
 
 
 def _event(row: sqlite3.Row) -> Event:

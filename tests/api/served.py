@@ -33,6 +33,7 @@ from labd.stream.hub import Hub
 from labd.stream.news import News
 
 PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
+SOON_S = 10.0
 
 
 @dataclass(slots=True)
@@ -128,3 +129,11 @@ async def scheduling(given: Api) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait((task,))
+
+
+async def until_running(given: Api, job: str) -> None:
+    """Told by the queue's news."""
+    with given.services.news.subscribe("test", size=100) as news:
+        async with asyncio.timeout(SOON_S):
+            while (await given.ask("GET", f"jobs/{job}")).json()["state"] != "running":
+                await anext(news)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import pytest
 
 from labd.store.catalogue import Catalogue
 from labd.store.rows import NewRun, RunState
-from tests.api.served import PLAN, Api, api, scheduling
+from tests.api.served import PLAN, Api, api, scheduling, until_running
 
-SOON_S = 10.0
 RENAMED = PLAN.replace('"rate sweep"', '"night sweep"')
 
 
@@ -24,14 +22,6 @@ async def given(tmp_path: Path) -> AsyncIterator[Api]:
 
 async def names(given: Api) -> list[str]:
     return [job["plan_name"] for job in (await given.ask("GET", "jobs")).json()]
-
-
-async def until_running(given: Api, job: str) -> None:
-    """Told by the queue's news."""
-    with given.services.news.subscribe("test", size=100) as news:
-        async with asyncio.timeout(SOON_S):
-            while (await given.ask("GET", f"jobs/{job}")).json()["state"] != "running":
-                await anext(news)
 
 
 async def test_a_plan_is_submitted_with_its_name_an_estimate_and_who_it_is_from(given: Api) -> None:

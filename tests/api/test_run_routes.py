@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Message
 
 from labd.api.app import create_app
+from labd.api.routes.asked import in_turn
+from labd.api.routes.runs import resume
+from labd.api.tokens import Bearer, Scope
+from labd.errors import WrongState
 from labd.store import archive
 from labd.store.archive import TRANSFER
 from labd.store.catalogue import Catalogue
+from labd.store.jobs import JobRow, JobState
 from labd.store.rows import NewRun, RunState
 from labd.stream.session import WAITING_CALLS
 from tests.analyse.stored_run import copy_of_a_run
@@ -72,6 +77,53 @@ async def test_a_run_that_a_job_under_way_is_to_go_on_with_is_not_deleted(given:
     assert refused.status_code == 409
     assert refused.json()["detail"] == f"job {job} (running) goes on with run {run}; `labd abort {job}` first"
     assert (await given.ask("GET", f"runs/{run}")).status_code == 200
+
+
+async def test_a_run_that_cannot_go_on_is_not_resumed(given: Api) -> None:
+    catalogue = given.services.catalogue
+    run = (await catalogue.do(lambda c: c.runs.create(NewRun("b", "", "rate sweep", PLAN), []))).id
+    for state in ("running", "finished"):
+        refused = await given.ask("POST", f"runs/{run}/resume")
+        assert refused.status_code == 409
+        assert refused.json()["detail"] == f"run {run} is {state}; only an interrupted or failed run can be resumed"
+        if state == "running":
+            await catalogue.do(lambda c: c.runs.end(run, RunState.FINISHED))
+    assert (await given.ask("GET", "jobs")).json() == []
+
+
+async def test_a_run_that_a_job_goes_on_with_is_not_resumed_again(given: Api) -> None:
+    run = await interrupted_run(given)
+    job = (await given.ask("POST", f"runs/{run}/resume")).json()["id"]
+    refused = await given.ask("POST", f"runs/{run}/resume")
+    assert (refused.status_code, refused.json()["detail"]) == (409, f"job {job} (queued) goes on with run {run} already")
+    await given.services.catalogue.do(lambda c: c.jobs.begin(job))
+    assert (await given.ask("POST", f"runs/{run}/resume")).status_code == 409
+    assert [one["id"] for one in (await given.ask("GET", "jobs")).json()] == [job]
+
+
+async def test_a_run_is_resumed_once_when_two_ask_at_once(given: Api) -> None:
+    run = await interrupted_run(given)
+    app = create_app(given.services)
+    locks = [await in_turn(HTTPConnection({"type": "http", "app": app})) for _ in range(2)]
+    async with held(given.services.catalogue.read):
+        asked = [asyncio.ensure_future(resume(run, given.services, Bearer("ann", Scope.CONTROL), lock)) for lock in locks]
+        await asyncio.sleep(0)  # both have begun before either has an answer
+    made, refused = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(made, JobRow)
+    assert isinstance(refused, WrongState)
+    assert [one["id"] for one in (await given.ask("GET", "jobs")).json()] == [made.id]
+
+
+async def test_a_run_is_resumed_with_the_settings_of_the_job_that_made_it_but_neither_its_start_nor_its_recurrence(given: Api) -> None:
+    settings = {"priority": 7, "retries": 2, "after_failure": "stop", "attended": True, "note": "first board", "tags": ["keep"]}
+    job = (await given.submit(**settings, recurrence="0 2 * * *", zone="Europe/Berlin"))["id"]
+    await given.services.catalogue.do(lambda c: c.jobs.begin(job))
+    run = await interrupted_run(given, job=job)
+    await given.services.catalogue.do(lambda c: c.jobs.end(job, JobState.INTERRUPTED, run_id=run))
+    again = (await given.ask("POST", f"runs/{run}/resume")).json()
+    assert {name: again[name] for name in settings} == settings
+    assert (again["run_id"], again["plan_text"], again["estimate_s"]) == (run, PLAN, 12.0)
+    assert (again["recurrence"], again["zone"], again["not_before_ns"]) == ("", "", None)
 
 
 async def gone_before_the_first_byte(app: FastAPI, path: str) -> None:

@@ -6,6 +6,7 @@ import getpass
 import json
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,29 @@ def test_the_queue_is_ordered_paused_and_let_go(daemon: Daemon, plan: Path) -> N
     assert daemon.labd("watch", second).code == 0
     assert daemon.labd("cancel", second).code == 11
     assert daemon.labd("abort").out == "no job runs\n"
+
+
+def test_the_start_time_of_a_waiting_job_is_edited_and_taken_away(daemon: Daemon, plan: Path) -> None:
+    job = daemon.labd("submit", plan, "--at", "2100-01-01 02:00:00").out.strip()
+
+    def not_before(*options: object) -> object:
+        return daemon.json("edit", job, *options)["not_before_ns"]
+
+    def local_ns(year: int, hour: int) -> int:
+        return round(datetime(year, 1, 1, hour).astimezone().timestamp()) * 10**9
+
+    assert daemon.labd("pause").code == 0
+    try:
+        assert not_before("--priority", 3) == local_ns(2100, 2)
+        assert not_before("--at", "2101-01-01 03:00") == local_ns(2101, 3)
+        wrong = daemon.labd("edit", job, "--at", "tomorrow")
+        assert (wrong.code, wrong.out) == (2, "")
+        assert "labd edit: --at: 'tomorrow' is no time" in wrong.err
+        assert not_before("--at", "") is None
+        assert not_before("--priority", 4) is None
+        assert daemon.labd("cancel", job).code == 0
+    finally:
+        daemon.labd("resume")
 
 
 def test_a_lease_is_taken_shown_and_given_back(daemon: Daemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,8 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from labd.analyse.repeat import Comparison, compare, replace_figures
 from labd.api.answers import Imported
 from labd.api.models import ReplayBody, RunChanges, RunId, Tag
-from labd.api.routes.asked import Given, Who
+from labd.api.routes.asked import Given, InTurn, Who
 from labd.api.routes.transfer import ArchiveResponse, archive_of, received
+from labd.errors import NotFound
 from labd.influx.replay import Sent
 from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
@@ -43,6 +45,7 @@ TYPES = {
     Form.ASCII: "text/plain",
 }
 
+RESUMED_WITH = ("priority", "after_failure", "retries", "attended", "note", "tags", "estimate_s")  # not when, and not again and again
 
 REPORTS: dict[str, Any] = {kind: {} for kind in TYPES.values()}
 ARCHIVE = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
@@ -74,19 +77,21 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
 
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
-async def delete(run_id: RunId, given: Given) -> Response:
+async def delete(run_id: RunId, given: Given, in_turn: InTurn) -> Response:
     """With its traces, for good. Only the whole id names it; 409 while it goes on, or a job is to go on with it."""
-    await given.catalogue.do(lambda c: c.runs.delete(run_id))
+    async with in_turn:
+        await given.catalogue.do(lambda c: c.runs.delete(run_id))
     async with InstrumentSession("delete") as disk:
         await disk.call(remove_traces, given.catalogue.folder, run_id, deadline_s=DISK_S)
     return Response(status_code=204)
 
 
 @router.post("/{run_id}/resume", operation_id="resume_run", status_code=201)
-async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
-    """A job that does what an interrupted or failed run lacks."""
-    found = await given.catalogue.read(lambda c: c.runs.get(run_id))
-    return await given.queue.resume_run(found.id, NewJob(found.plan_name, found.plan_text, submitted_by=who.name))
+async def resume(run_id: RunId, given: Given, who: Who, in_turn: InTurn) -> JobRow:
+    """A job that does what an interrupted or failed run lacks, set as the job that made it; 409 where a job goes on with it already."""
+    async with in_turn:
+        new = await given.catalogue.read(lambda c: _job_to_resume(c, run_id, who.name))
+        return await given.queue.resume_run(new.run_id, new)
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
@@ -142,3 +147,14 @@ async def archive(run_id: RunId, given: Given) -> ArchiveResponse:
 async def import_run(request: Request, given: Given) -> Imported:
     """Take in a run that `export_run` wrote. Refused: one that is there already, damage, anything but such a file."""
     return Imported(await received(given, request.stream()))
+
+
+def _job_to_resume(catalogue: Catalogue, run_id: str, who: str) -> NewJob:
+    run = catalogue.runs.to_resume(run_id)
+    new = NewJob(run.plan_name, run.plan_text, submitted_by=who, run_id=run.id)
+    try:
+        made_by = catalogue.jobs.get(run.job)
+    except NotFound:  # made by `labd run`, or on another bench
+        return new
+    settings: dict[str, Any] = {name: getattr(made_by, name) for name in RESUMED_WITH}
+    return replace(new, **settings)
