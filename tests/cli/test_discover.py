@@ -24,6 +24,7 @@ from tests.cli.local_app import Commands
 from tests.virtual.persona_fakes import Bench
 
 HERE = "127.0.0.1"
+ANSWER_S = 8.0  # a machine that is busy answers late
 ROLES = {info.name: info.roles for info in loader.available()}
 
 
@@ -53,7 +54,7 @@ async def announced() -> AsyncIterator[tuple[str, str]]:
 
 
 async def test_what_announces_itself_is_found_and_asked_who_it_is(announced: tuple[str, str]) -> None:
-    places = await asyncio.to_thread(discover.places, interfaces=[HERE])
+    places = await asyncio.to_thread(discover.places, wait_s=ANSWER_S, interfaces=[HERE])
     heard = {place.resource: place.known_by for place in places}
     assert heard.keys() >= set(announced)
     assert heard[announced[0]] == "mDNS (_hislip): Virtual #0"

@@ -3,155 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
-from labd.bench.control import RunControl
 from labd.errors import StoreError, WrongState
-from labd.queue import scheduler, steps
+from labd.queue import scheduler
 from labd.queue.recurrence import RecurrenceError
-from labd.queue.scheduler import Scheduler
 from labd.queue.steps import JobOutcome
-from labd.store.catalogue import Catalogue
-from labd.store.jobs import JobRow, JobState, NewJob, Place
+from labd.store.jobs import JobState, Place
 from labd.store.leases import LeaseHeld
-from labd.store.rows import NewRun, RunState
-from labd.store.session import CatalogueSession
-from labd.stream.hub import Hub
-from labd.stream.news import News
-
-T = TypeVar("T")
-
-SOON_S = 10.0
-NOW_NS = 1_795_444_200_000_000_000  # 2026-11-23 14:30 UTC
-HOUR_NS = 3600 * 10**9
-
-
-class Disk(CatalogueSession):
-    """A catalogue whose disk refuses, or holds up, what a test wants it to. stalls: which step from now on, 0 for none.
-
-    attempts: what was refused so far.
-    """
-
-    refuses = False
-    stalls = 0
-    attempts = 0
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.refused = asyncio.Event()
-        self.goes_on = threading.Event()
-
-    async def do(self, work: Callable[[Catalogue], T]) -> T:
-        self.stalls -= 1
-        if self.stalls == 0:
-            return await self._stalled(work)
-        if self.refuses:
-            self.attempts += 1
-            self.refused.set()
-            raise StoreError("the disk is full")
-        return await super().do(work)
-
-    async def _stalled(self, work: Callable[[Catalogue], T]) -> T:
-        """Given up while the thread is in it, and done late: when the disk goes on."""
-        loop, begun = asyncio.get_running_loop(), asyncio.Event()
-
-        def late(catalogue: Catalogue) -> T:
-            loop.call_soon_threadsafe(begun.set)
-            self.goes_on.wait(timeout=SOON_S)
-            return work(catalogue)
-
-        asked = asyncio.create_task(super().do(late))
-        await begun.wait()
-        asked.cancel()
-        await asyncio.wait((asked,))
-        self.refused.set()
-        raise StoreError("the disk did not answer within 60 s")
-
-    @asynccontextmanager
-    async def held_up(self) -> AsyncIterator[None]:
-        """What is asked inside waits until the end."""
-        let_go = threading.Event()
-        first = asyncio.create_task(super().do(lambda _catalogue: let_go.wait()))
-        await asyncio.sleep(0)
-        try:
-            yield
-        finally:
-            let_go.set()
-            await first
-
-
-@dataclass(slots=True)
-class Lab:
-    """A scheduler whose jobs wait until the test ends them. way_out: cleared, a job that is aborted takes its time."""
-
-    catalogue: Disk
-    now_ns: int = NOW_NS
-    begun: list[str] = field(default_factory=list)
-    ends: dict[str, asyncio.Future[JobOutcome]] = field(default_factory=dict)
-    controls: dict[str, RunControl] = field(default_factory=dict)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    way_out: asyncio.Event = field(default_factory=asyncio.Event)
-    scheduler: Scheduler = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.way_out.set()
-        self.scheduler = Scheduler(self.catalogue, bench="demo", run=self.run, news=Hub[News](), now_ns=lambda: self.now_ns)
-
-    async def run(self, job: JobRow, control: RunControl) -> JobOutcome:
-        self.begun.append(job.plan_name)
-        self.controls[job.plan_name] = control
-        end = self.ends[job.plan_name] = asyncio.get_running_loop().create_future()
-        self.changed.set()
-        aborted = asyncio.create_task(control.stop.wait())
-        await asyncio.wait((end, aborted), return_when=asyncio.FIRST_COMPLETED)
-        aborted.cancel()
-        await self.way_out.wait()
-        return end.result() if end.done() else JobOutcome(JobState.INTERRUPTED, f"run of {job.plan_name}", control.reason)
-
-    async def until_begun(self, *names: str) -> None:
-        async with asyncio.timeout(SOON_S):
-            while self.begun != list(names):
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def end(self, name: str, state: JobState = JobState.FINISHED, error: str = "") -> None:
-        self.ends[name].set_result(JobOutcome(state, f"run of {name}", error))
-        async with asyncio.timeout(SOON_S):
-            await self.scheduler.until_idle()
-
-    async def submit(self, name: str, **given: Any) -> JobRow:
-        return await self.scheduler.submit(NewJob(name, "plan", **given))
-
-    async def states(self) -> dict[str, JobState]:
-        return {job.plan_name: job.state for job in await self.scheduler.jobs()}
-
-
-@asynccontextmanager
-async def running(lab: Lab) -> AsyncIterator[Lab]:
-    """As long as the daemon is there."""
-    task = asyncio.create_task(lab.scheduler.run(), name="scheduler")
-    try:
-        yield lab
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
-    if not task.cancelled():
-        task.result()
-
-
-@pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    catalogue = Disk(tmp_path)
-    async with catalogue:
-        yield Lab(catalogue)
+from tests.queue.scheduler_lab import HOUR_NS, NOW_NS, SOON_S, Lab, running
 
 
 async def test_jobs_run_one_after_the_other_in_their_order(lab: Lab) -> None:
@@ -277,27 +138,6 @@ async def test_a_job_that_somebody_aborted_stays_ended_though_the_daemon_was_kil
         await lab.end("b")
 
 
-@pytest.mark.parametrize("stalls", [False, True])
-async def test_a_disk_that_refuses_or_stalls_keeps_no_job_from_being_aborted(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, stalls: bool
-) -> None:
-    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
-    monkeypatch.setattr(scheduler, "ABORT_S", 0.0)
-    job = await lab.submit("a")
-    async with running(lab):
-        await lab.until_begun("a")
-        if stalls:
-            async with lab.catalogue.held_up():
-                aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
-                await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
-        else:
-            lab.catalogue.refuses = True
-            aborted = asyncio.create_task(lab.scheduler.abort(job.id, "enough"))
-            await asyncio.wait_for(lab.controls["a"].stop.wait(), timeout=SOON_S)
-            lab.catalogue.refuses = False
-        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
-
-
 async def test_what_a_killed_daemon_was_running_goes_first(lab: Lab) -> None:
     for name in ("a", "b"):
         await lab.submit(name)
@@ -400,121 +240,6 @@ async def test_what_a_killed_daemon_was_running_goes_before_a_job_that_was_haste
         await lab.end("b")
 
 
-async def test_no_job_begins_after_the_bench_was_stopped_even_one_whose_turn_had_come(lab: Lab) -> None:
-    await lab.submit("a")
-    async with lab.catalogue.held_up():
-        going = asyncio.create_task(lab.scheduler.run(), name="scheduler")
-        await asyncio.sleep(0)  # the scheduler has asked whose turn it is
-        lab.scheduler.hold("emergency stop by ann")
-        await asyncio.wait_for(lab.scheduler.until_over(), timeout=SOON_S)
-    status = await lab.scheduler.status()
-    assert (status.paused, status.why_paused, status.job) == (True, "emergency stop by ann", "")
-    await lab.scheduler.pause_queue("emergency stop by ann")
-    async with asyncio.timeout(SOON_S):
-        while await lab.states() != {"a": JobState.QUEUED}:  # noqa: ASYNC110  its turn had come: it is put back, which no event tells
-            await asyncio.sleep(0)
-    assert lab.begun == []
-    await lab.scheduler.resume_queue()
-    await lab.until_begun("a")
-    await lab.end("a")
-    going.cancel()
-    await asyncio.wait((going,))
-
-
-async def test_a_stop_of_the_bench_while_the_queue_is_being_resumed_holds(lab: Lab) -> None:
-    why = "emergency stop by ann"
-    lab.scheduler.hold(why)
-    await lab.scheduler.pause_queue(why)
-    await lab.submit("a")
-    async with running(lab):
-        async with lab.catalogue.held_up():
-            resumed = asyncio.create_task(lab.scheduler.resume_queue())
-            await asyncio.sleep(0)  # it waits for the disk
-            lab.scheduler.hold(why)
-        with pytest.raises(WrongState, match=f"the queue stays paused: {why}"):
-            await resumed
-        assert await lab.catalogue.do(lambda catalogue: catalogue.jobs.paused()) == why
-        assert (await lab.scheduler.status()).paused
-        assert lab.begun == []
-        await lab.scheduler.resume_queue()
-        await lab.until_begun("a")
-        await lab.end("a")
-
-
-async def test_stopping_the_bench_reaches_the_run_while_the_disk_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
-    await lab.submit("a")
-    async with running(lab):
-        await lab.until_begun("a")
-        lab.catalogue.refuses = True
-        lab.scheduler.hold("emergency stop by ann")
-        await asyncio.wait_for(lab.scheduler.until_over(), timeout=SOON_S)
-        assert lab.controls["a"].reason == "emergency stop by ann"
-        lab.catalogue.refuses = False
-        await asyncio.wait_for(lab.scheduler.until_idle(), timeout=SOON_S)
-        assert await lab.states() == {"a": JobState.INTERRUPTED}
-
-
-async def test_a_disk_that_refuses_ends_neither_the_queue_nor_what_a_job_came_to(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
-    for name in ("a", "b"):
-        await lab.submit(name)
-    async with running(lab):
-        await lab.until_begun("a")
-        lab.catalogue.refuses = True
-        lab.ends["a"].set_result(JobOutcome(JobState.FINISHED, "run of a", ""))
-        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
-        lab.catalogue.refuses = False
-        await lab.until_begun("a", "b")
-        assert await lab.states() == {"a": JobState.FINISHED, "b": JobState.RUNNING}
-        await lab.end("b")
-
-
-async def test_a_job_that_a_stalled_disk_begins_late_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
-    for name in ("a", "b"):
-        await lab.submit(name)
-    lab.catalogue.stalls = 2  # the first step looks for what a kill left
-    async with running(lab):
-        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
-        lab.catalogue.goes_on.set()
-        await lab.until_begun("a")
-        await lab.end("a")
-        await lab.until_begun("a", "b")
-        await lab.end("b")
-
-
-async def test_a_job_that_a_stalled_disk_ends_late_keeps_no_other_waiting_and_its_abort_is_answered(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler, "AGAIN_S", 0.0)
-    nightly = await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
-    await lab.submit("b")
-    async with running(lab):
-        await lab.until_begun("nightly")
-        aborted = asyncio.create_task(lab.scheduler.abort(nightly.id, "enough"))
-        await asyncio.wait_for(lab.controls["nightly"].stop.wait(), timeout=SOON_S)
-        lab.catalogue.stalls = 1
-        await asyncio.wait_for(lab.catalogue.refused.wait(), timeout=SOON_S)
-        lab.catalogue.goes_on.set()
-        assert (await asyncio.wait_for(aborted, timeout=SOON_S)).state is JobState.INTERRUPTED
-        await lab.until_begun("nightly", "b")
-        await lab.end("b")
-    assert [job.state for job in await lab.scheduler.jobs() if job.recurrence] == [JobState.QUEUED]
-
-
-async def test_a_job_cancelled_while_the_scheduler_looks_for_one_ends_nothing_else(lab: Lab) -> None:
-    first, _ = await lab.submit("a"), await lab.submit("b")
-    async with running(lab):
-        async with lab.catalogue.held_up():
-            cancelled = asyncio.create_task(lab.scheduler.cancel(first.id))
-            await asyncio.sleep(0)
-        await asyncio.wait((cancelled,))
-        name = "b" if cancelled.exception() is None else "a"  # whoever came first
-        await lab.until_begun(name)
-        await lab.end(name)
-
-
 async def test_a_recurrence_that_means_nothing_is_refused_with_a_start_time_too(lab: Lab) -> None:
     with pytest.raises(RecurrenceError, match="every night at two"):
         await lab.submit("a", recurrence="every night at two", zone="UTC", not_before_ns=NOW_NS)
@@ -571,33 +296,6 @@ async def test_a_daemon_that_stops_as_a_nightly_job_ends_leaves_the_next_night_i
         lab.ends["nightly"].set_result(JobOutcome(JobState.FINISHED, "run of nightly", ""))
     states = sorted((job.state, bool(job.recurrence)) for job in await lab.scheduler.jobs())
     assert states == [(JobState.FINISHED, False), (JobState.QUEUED, True)]
-
-
-async def test_a_run_whose_end_the_disk_refused_ends_with_its_job(lab: Lab) -> None:
-    job = await lab.submit("a")
-    async with running(lab):
-        await lab.until_begun("a")
-        run = await lab.catalogue.do(lambda c: c.runs.create(NewRun("demo", "", "a", "", job=job.id), [], now_ns=NOW_NS))
-        lab.ends["a"].set_result(JobOutcome(JobState.FAILED, "", "database or disk is full"))
-        await asyncio.wait_for(lab.scheduler.until_idle(), timeout=SOON_S)
-    ended = await lab.catalogue.do(lambda c: c.runs.get(run.id))
-    assert (ended.state, ended.error) == (RunState.FAILED, "database or disk is full")
-
-
-@pytest.mark.parametrize("state", [RunState.FINISHED, RunState.FAILED])
-async def test_a_job_whose_run_had_ended_when_the_daemon_was_killed_ends_as_its_run_did(lab: Lab, state: RunState) -> None:
-    job = await lab.submit("a")
-
-    def killed(catalogue: Catalogue) -> str:
-        catalogue.jobs.begin(job.id, now_ns=NOW_NS)
-        run = catalogue.runs.create(NewRun("demo", "", "a", "", job=job.id), [], now_ns=NOW_NS)
-        catalogue.runs.end(run.id, state, error="all of it", now_ns=NOW_NS + 1)
-        return run.id
-
-    run_id = await lab.catalogue.do(killed)
-    await lab.catalogue.do(partial(steps.recover, bench="demo", now_ns=NOW_NS + 2))
-    ended = await lab.scheduler.job(job.id)
-    assert (ended.state, ended.run_id, ended.error) == (JobState(state), run_id, "all of it")
 
 
 async def test_a_lease_is_ended_by_its_holder_or_by_force_and_that_is_told(lab: Lab) -> None:
