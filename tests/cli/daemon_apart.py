@@ -31,8 +31,10 @@ def serving(store: Path, bench: Path = FIXTURES / "benches/demo.toml") -> Iterat
     command = [*LABD, "serve", str(bench), "--store", str(store), "--port", "0", "--json-log"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("serving at http://127.0.0.1:")
-    yield Daemon(store, process)
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=EXIT_S)
+    try:
+        assert process.stdout.readline().startswith("serving at http://127.0.0.1:")
+        yield Daemon(store, process)
+    finally:  # a test that fails leaves no daemon behind that holds its bench
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=EXIT_S)
