@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -88,6 +89,9 @@ def _source(bench: Path | None, api: Api) -> Source:
     influx = load_bench(bench).influx
     if influx is None:
         raise FileError(str(bench), "influx", "this table is required: it says where the data is")
+    if influx.retention_policy is not None:
+        seen = f"the dashboards see {influx.retention_policy!r} only while it is the default of its database"
+        print(f"{bench}: influx.retention_policy: {seen}", file=sys.stderr)
     if influx.tls_ca is None:
         return source_of(influx)
     path = bench.parent / influx.tls_ca

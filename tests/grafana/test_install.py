@@ -15,6 +15,7 @@ from labd.errors import FileError
 from labd.grafana import provisioning
 from labd.grafana.install import Grafana, GrafanaRefused, Installed
 from labd.grafana.source import Source, data_source, filled_in, source_of
+from tests.bench.whole_run import FIXTURES
 from tests.grafana.fake_grafana import ADMIN, VIEWER, FakeGrafana, fake_grafana
 
 ROOT = Path(__file__).parents[2]
@@ -260,3 +261,16 @@ def test_no_text_is_expanded_twice_by_grafana() -> None:
     """`${NAME}` is: a password loses what follows a dollar sign in it."""
     for source in (Source(), Source.with_token()):
         assert "${" not in provisioning.data_sources(source)
+
+
+def test_a_retention_policy_that_panels_do_not_name_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = FIXTURES / "benches/demo.toml"
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards/virtual-m4.toml").write_text((FIXTURES / "boards/virtual-m4.toml").read_text("utf-8"), "utf-8")
+    (tmp_path / "benches").mkdir()
+    bench = tmp_path / "benches/demo.toml"
+    table = '\n[influx]\nurl = "http://127.0.0.1:8086"\ndatabase = "labd"\nretention_policy = "year"\n'
+    bench.write_text(demo.read_text("utf-8") + table, "utf-8")
+    assert run_command(["grafana", "init", str(tmp_path / "grafana"), "--from", str(bench)]) == 0
+    told = capsys.readouterr()
+    assert "influx.retention_policy: the dashboards see 'year' only while it is the default of its database" in told.err
