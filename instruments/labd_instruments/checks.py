@@ -1,13 +1,18 @@
-"""Checks that every driver makes: set-up values against limits, and records against the time that passed."""
+"""Checks that every driver makes: who answers, set-up values against limits, records against the time that passed, outputs off."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
-from labd_instruments.errors import LostSamplesError, OutOfRangeError, ReadBackError
+from labd_instruments.contract import Instrument
+from labd_instruments.errors import InstrumentError, LostSamplesError, OutOfRangeError, OutputNotOffError, ReadBackError
+
+D = TypeVar("D", bound=Instrument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,27 @@ class Clock:
 
 HOST_CLOCK = Clock("host monotonic clock", time.monotonic, 0.25)
 """0.25 s covers a busy host and a slow link; whoever knows better (a virtual bench has its own time) gives another clock."""
+
+
+def identified(driver: D) -> D:
+    """A driver that was just opened, once it has found the instrument that it drives; else its link is closed. Raises as `identify`."""
+    try:
+        driver.identify()
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+@contextmanager
+def switching_off(name: str) -> Iterator[None]:
+    """Whatever keeps an output from being switched off, and seen to be, is an OutputNotOffError. name: of the instrument or resource."""
+    try:
+        yield
+    except OutputNotOffError:
+        raise
+    except InstrumentError as error:
+        raise OutputNotOffError(f"{name}: could not be switched off: {error}") from error
 
 
 def within(what: str, value: float, *, low: float, high: float, unit: str, limit: str) -> float:

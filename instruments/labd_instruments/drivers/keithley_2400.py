@@ -5,10 +5,12 @@ Pages and marks as in `_k2400`.
 
 from __future__ import annotations
 
+import contextlib
+
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, same, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -21,7 +23,7 @@ from labd_instruments.contract import (
 )
 from labd_instruments.drivers._k2400 import ELEMENTS, MODELS, PLC_RANGE, PLC_STEP, RANGE_CLAMP, Options, Smu, limited, rows_at
 from labd_instruments.drivers._k2400_capture import TimedBuffer
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, SentinelError, WrongInstrumentError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError, SentinelError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -53,27 +55,13 @@ def open(  # noqa: A001 - every driver's factory is called open
 
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError.
     """
-    driver = K2400(name, link or open_link(resource, options.timeout_s), options, declared, clock)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(K2400(name, link or open_link(resource, options.timeout_s), options, declared, clock))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, should the instrument serve one beside the one that is stuck. Raises OutputNotOffError."""
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            _switch_off(resource, link)
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        _switch_off(resource, link)
 
 
 def _switch_off(name: str, link: Link) -> None:
@@ -148,12 +136,8 @@ class K2400:
         self._smu.check_errors(doing)
 
     def make_safe(self) -> None:
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._smu.link)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         """Rows of this model at 1 PLC. What a shorter integration time adds is in no page at hand: no figure below one cycle."""

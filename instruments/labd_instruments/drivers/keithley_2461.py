@@ -5,10 +5,12 @@ Pages as in `_k2461`.
 
 from __future__ import annotations
 
+import contextlib
+
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, same, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -21,7 +23,7 @@ from labd_instruments.contract import (
 )
 from labd_instruments.drivers._k2461 import DEFAULT_BUFFER, LIMITS, LOWEST_LIMIT_A, OVERVOLTAGE_STEPS_V, RANGE_CLAMP, Options, Smu
 from labd_instruments.drivers._k2461_capture import TriggeredDigitizer
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -54,27 +56,13 @@ def open(  # noqa: A001 - every driver's factory is called open
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError. clock is not needed: captures are counted, not timed.
     """
     del clock
-    driver = K2461(name, link or open_link(resource, options.timeout_s), options, declared)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(K2461(name, link or open_link(resource, options.timeout_s), options, declared))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, should the instrument serve one beside the one that is stuck. Raises OutputNotOffError."""
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            _switch_off(resource, link)
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        _switch_off(resource, link)
 
 
 def _switch_off(name: str, link: Link) -> None:
@@ -134,12 +122,8 @@ class K2461:
         self._smu.check_errors(doing)
 
     def make_safe(self) -> None:
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._smu.link)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         return self._accuracy

@@ -5,12 +5,13 @@ Models 2601B, 2602B, 2604B, 2611B, 2612B, 2614B, 2634B, 2635B and 2636B. Sources
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -34,7 +35,6 @@ from labd_instruments.drivers._k2600b import (
 )
 from labd_instruments.drivers._k2600b_capture import TimedCapture
 from labd_instruments.errors import (
-    InstrumentError,
     OutOfRangeError,
     OutputNotOffError,
     ReadBackError,
@@ -73,13 +73,7 @@ def open(  # noqa: A001 - every driver's factory is called open
     del clock
     if options.fire_line is not None and options.fire_line == options.trigger_line:
         raise OutOfRangeError(f"{name}: fire_line and trigger_line are both {options.fire_line}; a line is one or the other")
-    driver = K2600B(name, link or open_link(resource, options.timeout_s), options, declared)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(K2600B(name, link or open_link(resource, options.timeout_s), options, declared))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
@@ -87,17 +81,9 @@ def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
 
     Raises OutputNotOffError.
     """
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            found = model_named(scpi.identity(link.query("*IDN?")).model)
-            _switch_off(resource, link, found.channels if found is not None else "a")
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        found = model_named(scpi.identity(link.query("*IDN?")).model)
+        _switch_off(resource, link, found.channels if found is not None else "a")
 
 
 def _switch_off(name: str, link: Link, channels: str) -> None:
@@ -180,12 +166,8 @@ class K2600B:
         self._smu.check_errors(doing)
 
     def make_safe(self) -> None:
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._smu.link, self._smu.options.channel)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         return accuracy_of(self._smu.model, self._smu.line_hz).declared(self._declared)

@@ -12,7 +12,7 @@ import math
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, within
 from labd_instruments.contract import Acquisition, CaptureSetup, Evidence, Identity, MeanSetup, OffAssurance, Reading
 from labd_instruments.drivers._dmm6500 import TERMINALS, Dmm, Options
 from labd_instruments.drivers._dmm6500_capture import TriggeredDigitizer
@@ -46,13 +46,7 @@ def open(  # noqa: A001 - every driver's factory is called open
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError. clock is not needed: captures carry the instrument's time stamps.
     """
     del clock
-    driver = KeithleyDmm(name, link or open_link(resource, options.timeout_s), options, declared)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(KeithleyDmm(name, link or open_link(resource, options.timeout_s), options, declared))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:

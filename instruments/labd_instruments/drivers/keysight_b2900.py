@@ -5,10 +5,12 @@ Sources of the command strings as in `_b2900`.
 
 from __future__ import annotations
 
+import contextlib
+
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, same, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -32,7 +34,7 @@ from labd_instruments.drivers._b2900 import (
     largest_current,
 )
 from labd_instruments.drivers._b2900_capture import TimedCapture
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -65,29 +67,15 @@ def open(  # noqa: A001 - every driver's factory is called open
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError. clock is not needed: captures are counted and carry time stamps.
     """
     del clock
-    driver = B2900(name, link or open_link(resource, options.timeout_s), options, declared)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(B2900(name, link or open_link(resource, options.timeout_s), options, declared))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, every channel there is. Raises OutputNotOffError."""
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            model = MODELS.get(scpi.identity(link.query("*IDN?")).model.upper())
-            for number in range(1, (model.channels if model else 1) + 1):
-                _switch_off(resource, link, number)
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        model = MODELS.get(scpi.identity(link.query("*IDN?")).model.upper())
+        for number in range(1, (model.channels if model else 1) + 1):
+            _switch_off(resource, link, number)
 
 
 def _switch_off(name: str, link: Link, number: int) -> None:
@@ -159,12 +147,8 @@ class B2900:
         self._channel.check_errors(doing)
 
     def make_safe(self) -> None:
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._channel.link, self._channel.number)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         """The rows hold at whole line cycles. Before the instrument has told its line frequency they are those of 50 Hz, the stricter."""

@@ -5,10 +5,12 @@ The commands' documents are listed in `_n6705c`; letters in brackets name them.
 
 from __future__ import annotations
 
+import contextlib
+
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -38,7 +40,7 @@ from labd_instruments.drivers._n6705c import (
 )
 from labd_instruments.drivers._n6705c_digitizer import Digitizer
 from labd_instruments.drivers._n6705c_elog import Elog
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError, ReplyError, WrongInstrumentError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError, ReplyError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -67,13 +69,7 @@ def open(  # noqa: A001 - every driver's factory is called open
     """
     if options.marker_channel == options.channel:
         raise OutOfRangeError(f"{name}: option marker_channel is {options.channel}, which is the channel that feeds the DUT")
-    driver = N6705C(name, link or open_link(resource, options.timeout_s), options, declared, clock=clock)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(N6705C(name, link or open_link(resource, options.timeout_s), options, declared, clock=clock))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
@@ -81,17 +77,9 @@ def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
 
     Another session stuck in a read does not matter: mainframes of this family serve several sockets at once [E p53].
     """
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            count = scpi.integers(link.query("SYST:CHAN:COUN?"), "the number of channels")[0]  # [-]
-            _switch_off(resource, link, tuple(range(1, count + 1)))
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        count = scpi.integers(link.query("SYST:CHAN:COUN?"), "the number of channels")[0]  # [-]
+        _switch_off(resource, link, tuple(range(1, count + 1)))
 
 
 def _switch_off(name: str, link: Link, channels: tuple[int, ...]) -> None:
@@ -167,12 +155,8 @@ class N6705C:
 
     def make_safe(self) -> None:
         self._elog.forget()
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._box.link, self._all)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         return self._accuracy

@@ -6,11 +6,12 @@ a limit (Nordic's user guide has typical values), so that nothing is known witho
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, same, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     Evidence,
@@ -35,7 +36,7 @@ from labd_instruments.drivers._ppk2 import (
     Options,
 )
 from labd_instruments.drivers._ppk2_log import DT_S, Log, Mean, acquisition, look, mean_setup, stream_setup
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError
 from labd_instruments.links.serial import SerialLink, open_serial
 
 __all__ = ["CAPABILITIES", "EVIDENCE", "OFF_ASSURANCE", "PPK2", "ROLES", "Options", "open", "panic_off"]
@@ -63,28 +64,14 @@ def open(  # noqa: A001 - every driver's factory is called open
 
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError, ReplyError (no whole calibration).
     """
-    driver = PPK2(name, link or open_serial(resource, options.timeout_s), options, declared, clock=clock)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(PPK2(name, link or open_serial(resource, options.timeout_s), options, declared, clock=clock))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, whatever mode it is in; in ampere mode that cuts the DUT off its supply. Raises
     OutputNotOffError."""
-    try:
-        link = open_serial(resource, timeout_s, exclusive=False)
-        try:
-            _switch_off(Kit(resource, link, Options()))
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_serial(resource, timeout_s, exclusive=False)) as link:
+        _switch_off(Kit(resource, link, Options()))
 
 
 def _switch_off(kit: Kit) -> None:
@@ -142,7 +129,7 @@ class PPK2:
     def make_safe(self) -> None:
         """Ampere mode: only the stream ends, because the path that the DUT is fed and discharged through is not this one's to cut."""
         self._forget()
-        try:
+        with switching_off(self.name):
             if self._feeds:
                 _switch_off(self._kit)
                 self._on = False
@@ -150,10 +137,6 @@ class PPK2:
             self._kit.silence()
             if self._kit.ask().mode != MODES["ampere"]:
                 _switch_off(self._kit)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         return self._accuracy

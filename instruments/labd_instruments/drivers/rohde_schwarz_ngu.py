@@ -6,10 +6,12 @@ unknown until the bench file declares its row.
 
 from __future__ import annotations
 
+import contextlib
+
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, within
+from labd_instruments.checks import HOST_CLOCK, Clock, identified, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     Evidence,
@@ -24,7 +26,7 @@ from labd_instruments.contract import (
 from labd_instruments.drivers import _ngu_protection as protection
 from labd_instruments.drivers._ngu import CURRENT_ABOVE_A, HIGH_CURRENT_BELOW_V, Box, Options, model_of
 from labd_instruments.drivers._ngu_fastlog import FastLog
-from labd_instruments.errors import InstrumentError, OutOfRangeError, OutputNotOffError, ReadBackError
+from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
 
@@ -51,13 +53,7 @@ def open(  # noqa: A001 - every driver's factory is called open
 
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError, OutOfRangeError (a channel that the model has not got).
     """
-    driver = NGU(name, link or open_link(resource, options.timeout_s), options, declared, clock=clock)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(NGU(name, link or open_link(resource, options.timeout_s), options, declared, clock=clock))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
@@ -65,16 +61,8 @@ def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
 
     timeout_s: of one exchange.
     """
-    try:
-        link = open_link(resource, timeout_s)
-        try:
-            _switch_off(resource, link, model_of(resource, scpi.identity(link.query("*IDN?")), resource).channels)
-        finally:
-            link.close()
-    except OutputNotOffError:
-        raise
-    except InstrumentError as error:
-        raise OutputNotOffError(f"{resource}: could not be switched off: {error}") from error
+    with switching_off(resource), contextlib.closing(open_link(resource, timeout_s)) as link:
+        _switch_off(resource, link, model_of(resource, scpi.identity(link.query("*IDN?")), resource).channels)
 
 
 def _switch_off(name: str, link: Link, channels: int) -> None:
@@ -148,12 +136,8 @@ class NGU:
 
     def make_safe(self) -> None:
         self._log.forget()
-        try:
+        with switching_off(self.name):
             _switch_off(self.name, self._box.link, self._box.model.channels)
-        except OutputNotOffError:
-            raise
-        except InstrumentError as error:
-            raise OutputNotOffError(f"{self.name}: could not be switched off: {error}") from error
 
     def accuracy(self) -> AccuracyTable:
         return self._accuracy

@@ -12,7 +12,7 @@ import numpy as np
 
 from labd_instruments import scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
-from labd_instruments.checks import HOST_CLOCK, Clock
+from labd_instruments.checks import HOST_CLOCK, Clock, identified
 from labd_instruments.contract import Acquisition, Evidence, Identity, MeanSetup, OffAssurance, Reading
 from labd_instruments.errors import OutOfRangeError, ReadBackError, RefusedError, ReplyError, SentinelError, WrongInstrumentError
 from labd_instruments.links.link import Link
@@ -61,13 +61,7 @@ def open(  # noqa: A001 - every driver's factory is called open
     Raises NotConnectedError, LinkTimeoutError, WrongInstrumentError.
     """
     del clock
-    driver = WT310E(name, link or open_link(resource, options.timeout_s), options, declared)
-    try:
-        driver.identify()
-    except BaseException:
-        driver.close()
-        raise
-    return driver
+    return identified(WT310E(name, link or open_link(resource, options.timeout_s), options, declared))
 
 
 def panic_off(resource: str, *, timeout_s: float = 2.0) -> None:
