@@ -83,11 +83,14 @@ def open_driver(
     name: of the instrument on its bench, used in messages. declared: accuracy rows of the bench file; they override the driver's.
     link: instead of opening `resource`. clock: where elapsed time comes from (a virtual bench in stepped time has its own).
     record: a file for all that passes over the link, as `links.scripted` plays it.
-    Raises OutOfRangeError (no such driver, bad option), NotConnectedError, LinkTimeoutError, WrongInstrumentError.
+    Raises OutOfRangeError (no such driver, bad option, a link that cannot be recorded), NotConnectedError, LinkTimeoutError,
+    WrongInstrumentError.
     """
     module = _module(driver)
     read = driver_options.read(module.Options, options, name)
     if record is not None and not getattr(module, "NEEDS_NO_WIRES", False):
+        if not hasattr(module, "open_link"):
+            raise OutOfRangeError(f"{name}: what passes between labd and a {driver} is bytes and no lines; it cannot be recorded")
         title = f"{driver} at {resource}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, options {dict(options)}"
         link = RecorderLink(link or module.open_link(resource, read.timeout_s), record, title=title)
     opened: Instrument = module.open(name, resource, read, declared, link=link, clock=clock)

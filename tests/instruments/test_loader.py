@@ -84,3 +84,15 @@ def test_the_wrong_instrument_closes_the_link(name: str) -> None:
 def test_a_closed_port_is_named_by_the_driver_as_well() -> None:
     with pytest.raises(NotConnectedError, match=r"127\.0\.0\.1"):
         open_driver("keithley_2461", "smu", "TCPIP::127.0.0.1::9::SOCKET", {"timeout_s": 0.5})
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+async def test_what_passes_is_recorded_or_refused_by_name(name: str, tmp_path: Path) -> None:
+    async with set_up(name) as made:
+        file, options = tmp_path / "exchange.txt", wired(name).options
+        if loader.info(name).identifies:
+            await made.do(lambda: open_driver(name, "x", made.resource, options, record=file).close())
+            assert "> *IDN?" in file.read_text("utf-8")
+        else:
+            with pytest.raises(OutOfRangeError, match="bytes and no lines"):
+                await made.do(lambda: open_driver(name, "x", made.resource, options, record=file))
