@@ -176,9 +176,10 @@ class Scheduler:
             return await self._did("goes on", lambda c: c.jobs.get(job_id))
         return await self._did("waits again", lambda c: c.jobs.requeue(job_id, urgent=False))
 
-    async def resume_run(self, run_id: str, new: NewJob) -> JobRow:
-        """A job that does what an interrupted run lacks."""
-        return await self.submit(replace(new, run_id=run_id))
+    async def resume_run(self, made: Callable[[Catalogue], NewJob]) -> JobRow:
+        """A job that does what an interrupted run lacks. made: of the run and its jobs, looked at in the step that submits it, so that
+        nobody else's comes in between."""
+        return await self._did("submitted", lambda c: c.jobs.submit(made(c), now_ns=self._now_ns()))
 
     async def abort(self, job_id: str, why: str = "aborted") -> JobRow:
         """End the job under way now: outputs off, captures so far kept. Returns when it has ended. Raises NotFound, WrongState.

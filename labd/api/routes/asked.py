@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -22,18 +21,8 @@ def _bearer(connection: HTTPConnection) -> Bearer:
     return found
 
 
-async def in_turn(connection: HTTPConnection) -> asyncio.Lock:
-    """The one of the application."""
-    state = connection.app.state
-    if not hasattr(state, "in_turn"):
-        state.in_turn = asyncio.Lock()
-    found: asyncio.Lock = state.in_turn
-    return found
-
-
 Given = Annotated[Services, Depends(_services)]
 Who = Annotated[Bearer, Depends(_bearer)]
-InTurn = Annotated[asyncio.Lock, Depends(in_turn)]  # for what looks at a run's jobs first: nobody else's request comes in between
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}

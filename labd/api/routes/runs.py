@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from labd.analyse.repeat import Comparison, compare, replace_figures
 from labd.api.answers import Imported
 from labd.api.models import ReplayBody, RunChanges, RunId, Tag
-from labd.api.routes.asked import Given, InTurn, Who
+from labd.api.routes.asked import Given, Who
 from labd.api.routes.transfer import ArchiveResponse, archive_of, received
 from labd.errors import NotFound
 from labd.influx.replay import Sent
@@ -77,21 +77,18 @@ async def annotate(run_id: RunId, body: RunChanges, given: Given) -> RunSummary:
 
 
 @router.delete("/{run_id}", operation_id="delete_run", status_code=204)
-async def delete(run_id: RunId, given: Given, in_turn: InTurn) -> Response:
+async def delete(run_id: RunId, given: Given) -> Response:
     """With its traces, for good. Only the whole id names it; 409 while it goes on, or a job is to go on with it."""
-    async with in_turn:
-        await given.catalogue.do(lambda c: c.runs.delete(run_id))
+    await given.catalogue.do(lambda c: c.runs.delete(run_id))
     async with InstrumentSession("delete") as disk:
         await disk.call(remove_traces, given.catalogue.folder, run_id, deadline_s=DISK_S)
     return Response(status_code=204)
 
 
 @router.post("/{run_id}/resume", operation_id="resume_run", status_code=201)
-async def resume(run_id: RunId, given: Given, who: Who, in_turn: InTurn) -> JobRow:
+async def resume(run_id: RunId, given: Given, who: Who) -> JobRow:
     """A job that does what an interrupted or failed run lacks, set as the job that made it; 409 where a job goes on with it already."""
-    async with in_turn:
-        new = await given.catalogue.read(lambda c: _job_to_resume(c, run_id, who.name))
-        return await given.queue.resume_run(new.run_id, new)
+    return await given.queue.resume_run(lambda c: _job_to_resume(c, run_id, who.name))
 
 
 @router.post("/{run_id}/analyse", operation_id="analyse_run")
