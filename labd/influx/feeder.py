@@ -11,11 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-
 from labd.errors import NotFound, StoreError
 from labd.influx import points
-from labd.influx.held import Files, figures_of, files_of, of_run, phases_of
+from labd.influx.held import UNREADABLE, Files, figures_of, files_of, of_run, phases_of
 from labd.influx.trace_points import Piece, TracePoints
 from labd.outbox.contract import Message, Outbox
 from labd.outbox.session import OutboxSession
@@ -87,7 +85,8 @@ class Feeder:
     async def begin(self) -> None:
         """A store is old when its bench is told of a server: what was before is not sent; `labd replay` does. An outbox that takes the
         place of another, which was damaged, begins where the other had nothing left to send. Harmless to repeat."""
-        newest = await self._catalogue.read(lambda catalogue: catalogue.runs.newest_event())
+        # in the thread that writes: what is told from now on comes after it, however busy that which reads is
+        newest = await self._catalogue.do(lambda catalogue: catalogue.runs.newest_event())
         opened, begun = await self._outbox.do(lambda outbox: (outbox, outbox.cursor(BEGUN)))
         if not begun:
             place = await self._reader.call(partial(_beginning, self._arrived, newest), deadline_s=READ_S)
@@ -124,14 +123,14 @@ class Feeder:
     async def traces(self) -> bool:
         """A few pieces of every run that is followed."""
         await self._look()
+        opened, _ = await self._begun_at(TRACES)
+        if opened is not self._of:  # begun anew: its places are others
+            self._of = opened
+            for one in self._runs.values():
+                one.done.clear()
         more = False
         for run_id, followed in list(self._runs.items()):
             files = await self._catalogue.read(partial(files_of, run_id))
-            opened = await self._opened()
-            if opened is not self._of:  # begun anew: its places are others
-                self._of = opened
-                for one in self._runs.values():
-                    one.done.clear()
             left = [await self._read(run_id, name, followed, files) for name in files.names if name not in followed.done]
             if not files.going_on and not any(left) and self._runs.get(run_id) is followed:
                 del self._runs[run_id]
@@ -198,23 +197,21 @@ class Feeder:
             await self._outbox.change(partial(_put, [of_trace(piece)], source, place, piece.place))
         return True
 
-    async def _opened(self) -> Outbox:
-        """The outbox as it is now, begun."""
-        await self._place(TRACES)
-        return await self._outbox.do(lambda outbox: outbox)
-
     async def _place(self, source: str) -> int:
-        """Of an outbox that was begun."""
+        return (await self._begun_at(source))[1]
+
+    async def _begun_at(self, source: str) -> tuple[Outbox, int]:
+        """The outbox as it is now, begun, and the place of a source in it."""
         while True:
-            begun, place = await self._outbox.do(lambda outbox: (outbox.cursor(BEGUN), outbox.cursor(source)))
+            opened, begun, place = await self._outbox.do(lambda outbox: (outbox, outbox.cursor(BEGUN), outbox.cursor(source)))
             if begun:
-                return place
+                return opened, place
             await self.begin()
 
     async def _looked(self, work: Callable[[], T]) -> T:
         try:
             return await self._reader.call(work, deadline_s=READ_S)
-        except (StoreError, OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise _Unreadable(str(error)) from error
 
     async def _seen_all(self) -> None:

@@ -17,7 +17,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
 from labd.store.trace_window import open_parts
 
-UNREADABLE = (NotFound, StoreError, OSError, pa.ArrowException)
+UNREADABLE = (StoreError, OSError, pa.ArrowException)  # what a trace file that is there may raise
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def phases_of(bench: str, run_id: str, catalogue: Catalogue, *, without: frozens
         if windows:
             try:
                 found[row.key] = points.phases(bench, row, windows, zeros_of(catalogue.folder / row.trace))
-            except UNREADABLE as error:  # a trace that is lost keeps nothing else from being sent
+            except (NotFound, *UNREADABLE) as error:  # a trace that is lost keeps nothing else from being sent
                 log.error("influx: phases are left out: %s", error)
                 found[row.key] = b""
     return found

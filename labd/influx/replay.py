@@ -122,7 +122,7 @@ def _traces(catalogue: Catalogue, run: RunRow) -> Iterator[bytes]:
             while (piece := trace.next(place, ended=name not in files.recording)) is not None:
                 place = piece.place
                 yield piece.body
-        except UNREADABLE as error:  # a capture that was killed before the head of its file was whole; a file that is damaged
+        except (NotFound, *UNREADABLE) as error:  # a capture that was killed before the head of its file was whole; a file that is damaged
             log.error("influx: a trace is left out: %s", error)
 
 

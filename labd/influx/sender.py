@@ -69,6 +69,7 @@ class Sender:
         self._faults = 0
         self._passed = False  # others get through where the oldest batch meets faults
         self._turn = 0
+        self._open = False  # whether something may be lent that was not settled
         self.counts = Counts()
         self.verdict: Verdict | None = None
         self.error = ""
@@ -79,8 +80,12 @@ class Sender:
 
     async def some(self, transport: Transport, *, zipped: bool) -> bool:
         """False when nothing waits. Waits itself after a failure; raises StoreError."""
+        if self._open:  # a disk refused, or was late: nobody else lends
+            await self._outbox.change(lambda outbox: outbox.release())
+        self._open = True
         lender, lent, newest = await self._outbox.do(self._lent)
         if not lent:
+            self._open = False
             return False
         blame = self._passed and self._faults >= BLAMED_AFTER
         delivery = Delivery(transport, self._packed if zipped else None, most_bytes=self._most_bytes, blame=blame)
@@ -92,6 +97,7 @@ class Sender:
             done = found.stop is None
         finally:
             await self._outbox.change(partial(_settle, lender, lent, accept=done))
+            self._open = False
         if delivery.most_bytes < self._most_bytes:
             self._limit = delivery.most_bytes
             self._sized(delivery.most_bytes)

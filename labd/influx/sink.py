@@ -120,9 +120,9 @@ class InfluxSink:
                             await self._feeder.figures(run_id)
 
     async def _followed(self) -> None:
+        await self._feeder.begin()
         async with InstrumentSession("influx loops") as apart:  # before there is a run whose first look would wait for it
             await apart.call(fast.rows, deadline_s=COMPILED_S)
-        await self._feeder.begin()
         while True:
             while await self._feeder.traces():
                 self._woken.set()
@@ -134,7 +134,6 @@ class InfluxSink:
     async def _sent(self) -> None:
         """Secrets are read again when the server refuses them: who mends a file need not start the daemon again."""
         section = self._section
-        await self._outbox.change(lambda outbox: outbox.release())  # what was lent when a disk refused; nobody else lends
         while True:
             server = await self._reader.call(partial(server_of, section, self._around.folder), deadline_s=LOOK_S)
             async with transport_of(section.api, server) as transport:

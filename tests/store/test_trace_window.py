@@ -60,3 +60,19 @@ def test_a_stream_without_a_whole_head_is_not_readable(tmp_path: Path) -> None:
 def test_a_trace_that_is_nowhere_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such trace"):
         open_parts(tmp_path / "0000-mean.parquet")
+
+
+def test_a_block_whose_samples_never_reached_the_disk_is_the_end(tmp_path: Path) -> None:
+    """As a power cut leaves it: the file is as long as it was, and its end is zeros. What comes later is not taken either."""
+    path = tmp_path / "0000-mean.parquet"
+    with TraceWriter(path) as writer:
+        for block in blocks(4):
+            writer.write(block)
+        with stream_path(path).open("r+b") as file:
+            file.seek(-SIZE * 4, 2)
+            file.write(bytes(SIZE * 4))
+        parts = open_parts(path)
+        assert [facts.length for facts in parts.stretches()] == [3 * SIZE]
+        writer.write(blocks(5)[4])
+        assert [facts.length for facts in parts.stretches()] == [3 * SIZE]
+        assert columns(parts, 0, 0, 3 * SIZE)["current"].tolist() == list(range(3 * SIZE))
