@@ -57,13 +57,27 @@ class LimitOfError:
 
 
 @dataclass(frozen=True, slots=True)
+class BurdenRow:
+    """What a current input may drop at most, in volt at full scale (ampere): anything from nothing to that."""
+
+    full_scale: float
+    volt: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccuracyTable:
-    """All rows of one instrument. timebase: fraction (limit), None where unknown."""
+    """All rows of one instrument. timebase: fraction (limit), None where unknown. burden: of a meter whose current input lies in series."""
 
     rows: tuple[AccuracyRow, ...] = ()
     derating: tuple[DeratingRow, ...] = ()
     timebase: float | None = None
     timebase_source: str = ""
+    burden: tuple[BurdenRow, ...] = ()
+
+    def burden_ohm(self, full_scale: float) -> float | None:
+        """The most that the current input of a range has, from its drop at full scale; None where no document gives it."""
+        return next((row.volt / row.full_scale for row in self.burden if _same(row.full_scale, full_scale)), None)
 
     def limit(self, quantity: Quantity, full_scale: float, aperture_s: float) -> LimitOfError | None:
         """The limit of error on a range, or None when no document and no declaration gives it (never invented).

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from labd_instruments.contract import Instrument
+from labd_instruments.contract import Instrument, ProtectionLevels
 from labd_instruments.errors import InstrumentError, LostSamplesError, OutOfRangeError, OutputNotOffError, ReadBackError
 
 D = TypeVar("D", bound=Instrument)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,46 @@ def within(what: str, value: float, *, low: float, high: float, unit: str, limit
     return value
 
 
+def exact(what: str, value: float | None, known: Collection[float], unit: str, who: str = "it") -> float:
+    """The one of `known` that is meant, never the next best: within a millionth, for values that went through text. None: automatic.
+
+    Raises OutOfRangeError telling what `who` has.
+    """
+    for one in known:
+        if value is not None and abs(value - one) <= 1e-6 * one:
+            return one
+    asked = "automatic" if value is None else f"{value:g} {unit}"
+    raise OutOfRangeError(f"{what} is {asked}, {who} has {', '.join(f'{one:g}' for one in known)} {unit}")
+
+
 def same(what: str, wanted: float, got: float, *, tolerance: float) -> float:
     """The read-back value. Raises ReadBackError when it is further than `tolerance` from what was programmed."""
     if not abs(wanted - got) <= tolerance:
         raise ReadBackError(f"{what} was set to {wanted:g} and reads back {got:g}")
     return got
+
+
+def ceiling_v(name: str, wanted_v: float | None, now_v: float, most_v: float) -> float:
+    """The voltage up to which a driver itself holds a source without over-voltage protection: most_v at most, now_v where nothing else is
+    wanted. Raises OutOfRangeError."""
+    if wanted_v is None:
+        return now_v
+    if not wanted_v > 0:
+        raise OutOfRangeError(f"{name}: over-voltage protection is {wanted_v:g} V, right would be above 0 V")
+    return min(wanted_v, most_v)
+
+
+def accepted_without_limit(name: str, levels: ProtectionLevels, most_a: float, *, accepted: bool, but: str) -> None:
+    """A source has no current limit to program and delivers up to most_a: option no_current_limit accepts that. Raises OutOfRangeError."""
+    if not accepted and (levels.current_a < most_a or levels.current_trip):
+        raise OutOfRangeError(f"{name}: current limit is {levels.current_a:g} A, but {but}; option no_current_limit = true accepts that")
+
+
+def configured(setup: T | None, name: str, what: Literal["mean", "capture", "stream"]) -> T:
+    """What was configured, of the instrument `name`. Raises OutOfRangeError where nothing was."""
+    if setup is None:
+        raise OutOfRangeError(f"{name}: no {what} is configured; configure_{what} comes first")
+    return setup
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,18 @@ class ProtectionLevels:
 
     voltage_v: over-voltage protection. current_a: current limit (compliance). current_trip: the output switches off (instead of
     limiting) when the limit holds for `current_delay_s`.
+
+    Of what was programmed, and only where a document says so: open_lead_v: the most that the output reaches when a sense lead opens;
+    None where nothing is known to hold it, which is taken for the largest voltage of the source. swapped_leads_v: when the sense leads
+    are wired wrongly, where that is another voltage.
     """
 
     voltage_v: float | None
     current_a: float
     current_trip: bool = False
     current_delay_s: float = 0.0
+    open_lead_v: float | None = None
+    swapped_leads_v: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,13 @@ class Sources(Protocol):
 
 
 @runtime_checkable
+class BeginsAbove(Protocol):
+    """Feeds the DUT, but with nothing below `lowest_v`: on is at least that, and only off is less."""
+
+    lowest_v: float
+
+
+@runtime_checkable
 class GuardsItself(Protocol):
     """Switches its outputs off by itself when nobody has talked to it for a while.
 
@@ -228,6 +241,38 @@ class LimitsByRange(Protocol):
     """Feeds the DUT through its own meter: a fixed current range limits the output to `range_clamp` times its full scale."""
 
     range_clamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setups:
+    """What the set-ups of an open driver may ask for.
+
+    seamless: `current_range_a` may be None. fixed_ranges: it may be a range. marker_wired: `with_marker` may be asked for, because it has
+    an input for the DUT's marker that the options name. fires: `fire_dut` may be asked for, because it has an output that they name.
+    measures_voltage: what it gives as voltage is measured; where it is not, that is what it was set to.
+    late_s: how long after its sample a record of a log may come; what has not come when the log is stopped is dropped.
+    reads_when_off: of a source: steady readings may be taken while its output is off.
+    """
+
+    seamless: bool = False
+    fixed_ranges: bool = True
+    marker_wired: bool = False
+    fires: bool = False
+    late_s: float = 0.0
+    reads_when_off: bool = True
+    measures_voltage: bool = True
+
+
+@runtime_checkable
+class TellsSetups(Protocol):
+    """What its set-ups may ask for, told by an open driver without a word to the instrument."""
+
+    @property
+    def setups(self) -> Setups: ...
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        """The interval (of a mean: the aperture) nearest to the one asked for that can be configured with the rest of `setup`: the shortest
+        at or above it, the longest where none is."""
 
 
 @runtime_checkable
@@ -260,6 +305,14 @@ class Captures(Protocol):
 
     def fetch(self) -> tuple[Block, ...]:
         """One block a trigger, t0_ns relative to its trigger. Raises LostSamplesError when points are missing."""
+
+
+@runtime_checkable
+class ListsCurrentRanges(Protocol):
+    """Fixed current ranges, ascending: those that a set-up may ask for."""
+
+    @property
+    def current_ranges_a(self) -> tuple[float, ...]: ...
 
 
 @runtime_checkable

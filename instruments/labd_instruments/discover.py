@@ -18,7 +18,7 @@ from serial.tools import list_ports
 from zeroconf import IPVersion, ServiceBrowser, ServiceListener, Zeroconf
 
 from labd_instruments import loader
-from labd_instruments.errors import InstrumentError
+from labd_instruments.errors import InstrumentError, OutOfRangeError
 from labd_instruments.links.visa import open_link
 
 SERVICES = {
@@ -65,8 +65,8 @@ class Port:
 
 
 def places(hosts: Sequence[str] = (), *, wait_s: float = ANNOUNCED_S, interfaces: Sequence[str] = ()) -> list[Place]:
-    """Each once, in an order that stays. hosts: names or addresses to try besides. interfaces: addresses of this machine to listen at, all
-    where none is given. Blocks for some seconds."""
+    """Each once, in an order that stays. hosts: names or addresses to try besides, `HOST` or `HOST:PORT`. interfaces: addresses of this
+    machine to listen at, all where none is given. Blocks for some seconds. Raises OutOfRangeError for what is no address."""
     found: dict[str, Place] = {}
     for place in (*_named(hosts), *_announced(wait_s, interfaces), *_listed()):
         found.setdefault(_plain(place.resource), place)
@@ -101,13 +101,27 @@ def ports() -> list[Port]:
 
 
 def _named(hosts: Sequence[str]) -> Iterator[Place]:
-    for host in hosts:
-        for port, resource in TRIED.items():
-            try:
-                socket.create_connection((host, port), CONNECT_S).close()
-            except OSError:
-                continue
-            yield Place(resource.format(host=host), f"{host} takes connections at port {port}")
+    for name, port, resource in [one for host in hosts for one in _tries(host)]:
+        try:
+            socket.create_connection((name, port), CONNECT_S).close()
+        except OSError:
+            continue
+        yield Place(resource.format(host=name), f"{name} takes connections at port {port}")
+
+
+def _tries(host: str) -> list[tuple[str, int, str]]:
+    """Host, port and resource of each place that may be meant. Raises OutOfRangeError."""
+    name, _, written = host.rpartition(":")
+    with_port = host.count(":") == 1  # an IPv6 address has several
+    name = name if with_port else host
+    try:
+        name.encode("idna")
+        ports = [int(written)] if with_port else list(TRIED)
+    except ValueError:
+        ports = []
+    if not name or not ports or not all(0 < port < 65536 for port in ports):
+        raise OutOfRangeError(f"{host!r} is no address; expected one such as 192.168.1.5, smu.local or 192.168.1.5:5025")
+    return [(name, port, TRIED.get(port, f"TCPIP::{{host}}::{port}::SOCKET")) for port in ports]
 
 
 def _announced(wait_s: float, interfaces: Sequence[str]) -> list[Place]:

@@ -16,9 +16,9 @@ from labd_instruments.accuracy import AccuracyRow
 from labd_instruments.checks import HOST_CLOCK, Clock
 from labd_instruments.contract import Evidence, Instrument, OffAssurance
 from labd_instruments.errors import OutOfRangeError
+from labd_instruments.links import visa
 from labd_instruments.links.link import Link
 from labd_instruments.links.recorder import RecorderLink
-from labd_instruments.links.visa import warm_up
 from labd_instruments.options import OptionInfo
 
 
@@ -28,7 +28,9 @@ class DriverInfo:
 
     off_assurance, sees_output_when_off: as in the contract, known without opening the instrument. needs_no_wires: no instrument is behind
     it, so that it stands on a real and on a virtual bench alike. identifies: how the answers to `*IDN?` of its instruments begin, a regular
-    expression. usb: vendor and product of instruments on a serial port.
+    expression. usb: vendor and product of instruments on a serial port. on_the_wire: interfaces over which it was tried with its virtual
+    instrument; against_a_double: those over which only its link was tried, with the library below replaced. update_s: of a power analyzer,
+    the time between updates that a cross-check asks for.
     """
 
     name: str
@@ -42,6 +44,9 @@ class DriverInfo:
     needs_no_wires: bool = False
     identifies: str = ""
     usb: tuple[tuple[int, int], ...] = ()
+    on_the_wire: tuple[str, ...] = ()
+    against_a_double: tuple[str, ...] = ()
+    update_s: float = 0.0
 
 
 def available() -> list[DriverInfo]:
@@ -52,6 +57,7 @@ def available() -> list[DriverInfo]:
 def info(driver: str) -> DriverInfo:
     """What one driver says of itself. Raises OutOfRangeError when there is none of that name."""
     module = _module(driver)
+    over_visa, over_serial = hasattr(module, "open_link"), hasattr(module, "open_serial")
     return DriverInfo(
         name=driver,
         title=(module.__doc__ or "").splitlines()[0],
@@ -64,6 +70,9 @@ def info(driver: str) -> DriverInfo:
         needs_no_wires=getattr(module, "NEEDS_NO_WIRES", False),
         identifies=getattr(module, "IDENTIFIES", ""),
         usb=getattr(module, "USB", ()),
+        on_the_wire=getattr(module, "ON_THE_WIRE", visa.ON_THE_WIRE if over_visa else ("serial port",) if over_serial else ()),
+        against_a_double=visa.AGAINST_A_DOUBLE if over_visa else (),
+        update_s=getattr(module, "UPDATE_S", 0.0),  # only a power analyzer's driver says it
     )
 
 
@@ -102,6 +111,12 @@ def check_options(driver: str, name: str, options: Mapping[str, object]) -> None
     driver_options.read(_module(driver).Options, options, name)
 
 
+def needs_leave(driver: str) -> bool:
+    """Whether so little stands behind a driver's commands that a bench has to allow it by name. Raises OutOfRangeError (no such driver)."""
+    module = _module(driver)
+    return module.EVIDENCE is Evidence.EXPERIMENTAL and bool(getattr(module, "NEEDS_LEAVE", False))
+
+
 def panic_off(driver: str, resource: str, *, timeout_s: float = 2.0) -> None:
     """Switch off by a session of its own, whatever other sessions are stuck in. Raises OutputNotOffError.
 
@@ -113,7 +128,7 @@ def panic_off(driver: str, resource: str, *, timeout_s: float = 2.0) -> None:
 def prepare(driver: str) -> None:
     """Load everything that `panic_off` needs, so that it costs no time when it matters. Raises OutOfRangeError (no such driver)."""
     _module(driver)
-    warm_up()
+    visa.warm_up()
 
 
 def _names() -> list[str]:

@@ -66,17 +66,17 @@ def traps(driver: str) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def set_up(driver: str, *, interface: Interface = "socket", trap: str = "") -> AsyncIterator[Rig]:
-    """The driver reset on its persona. Raises InstrumentError."""
+async def set_up(driver: str, *, interface: Interface | None = None, trap: str = "") -> AsyncIterator[Rig]:
+    """The driver reset on its persona, over the first interface that the instrument has unless told. Raises InstrumentError."""
     how = wired(driver)
-    bench = Bench(load=((0, how.load_a),), volts=how.supply_v, interface=interface)
+    bench = Bench(load=((0, how.load_a),), volts=how.supply_v, interface=interface or how.interfaces[0])
     table = rows({quantity: tuple((full_scale, 0.0, 0.0) for full_scale in ranges) for quantity, ranges in how.tables.items()})
     setup = bench.setup(options=how.options, wires=how.wires, accuracy=table, trap=trap)
     async with rig(driver, persona(driver).create(setup), bench, **how.options) as made:
         yield made
 
 
-async def found_by(driver: str, trap: str, *, interface: Interface = "socket") -> str:
+async def found_by(driver: str, trap: str, *, interface: Interface | None = None) -> str:
     """What tells of a sprung trap: a named error in its own words, or a flag of the samples. Nothing where all seemed well, where one only
     gave up, or where any question got a wrong number."""
     told: list[str] = []
@@ -114,7 +114,7 @@ async def ask(made: Rig, how: Wired, *, only: str = "") -> Answers:
     flagged: list[str] = []
     try:
         if "Sources" in loader.info(made.driver_name).capabilities:
-            await _power(made, how)
+            await power(made, how)
         for question in asked:
             if question == "output":
                 found[question] = (await made.do(made.driver.measure_output)).current_a
@@ -132,7 +132,7 @@ async def ask(made: Rig, how: Wired, *, only: str = "") -> Answers:
     return Answers(found, tuple(flagged))
 
 
-async def _power(made: Rig, how: Wired) -> None:
+async def power(made: Rig, how: Wired) -> None:
     """As a run does it: limits first, read back, then the output."""
     driver = made.driver
     await _where_offered(made, driver.set_voltage, 0.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,17 @@ class Conversation:
 
     resource: str
     heard: list[str] = field(default_factory=list)
+    identity: bytes = IDENTITY
+    open_sockets: list[socket.socket] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Break every connection off as an instrument that loses power does; a new one is taken as before."""
+        ends = list(self.open_sockets)
+        self.open_sockets.clear()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -26,14 +39,13 @@ def tcp_instrument(answer: Callable[[str], Reply]) -> Iterator[Conversation]:
     """Serves any number of sessions, one after the other or at once, until the block ends. `*IDN?` is answered by itself."""
     listener = socket.create_server(("127.0.0.1", 0))
     talk = Conversation(f"TCPIP::127.0.0.1::{listener.getsockname()[1]}::SOCKET")
-    open_sockets: list[socket.socket] = []
 
     def session(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             for line in lines:
                 command = line.decode().strip()
                 talk.heard.append(command)
-                send(connection, answer(command) if command != "*IDN?" else IDENTITY)
+                send(connection, answer(command) if command != "*IDN?" else talk.identity)
 
     def send(connection: socket.socket, reply: Reply) -> None:
         pieces = [reply] if isinstance(reply, bytes) else reply or []
@@ -49,7 +61,7 @@ def tcp_instrument(answer: Callable[[str], Reply]) -> Iterator[Conversation]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            open_sockets.append(connection)
+            talk.open_sockets.append(connection)
             threading.Thread(target=run, args=(connection,), daemon=True, name="tcp instrument session").start()
 
     def run(connection: socket.socket) -> None:
@@ -65,7 +77,7 @@ def tcp_instrument(answer: Callable[[str], Reply]) -> Iterator[Conversation]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for connection in open_sockets:
+        for connection in talk.open_sockets:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:

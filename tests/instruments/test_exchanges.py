@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from labd_instruments.links.scripted import ScriptedLink
 from labd_instruments.loader import open_driver
 
 EXCHANGES = Path(__file__).parents[2] / "fixtures" / "exchanges"
+LATER = Clock("a clock that is far on at each look", map(float, itertools.count(0, 100)).__next__, 0.0)
+VALUES: dict[str, object] = {"new_data": "values"}
 N6705C: dict[str, object] = {"channel": 1, "marker_channel": 2, "fire_pin": 3}
 
 
@@ -53,7 +56,7 @@ def talk(driver: str, rest: str, options: dict[str, object] | None = None, clock
     """The greeting of a plain instrument, then `rest`."""
     greeting = {
         "keysight_n6705c": '> *IDN?\n< Keysight Technologies,N6705C,MY1,E.02.07\n> SYST:CHAN:MOD? (@1)\n< "N6781A"\n',
-        "keithley_2461": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI\n",
+        "keithley_2450": "> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2461,1,1.7\n> *LANG?\n< SCPI\n",
         "yokogawa_wt310e": "> *IDN?\n< YOKOGAWA,WT310E,C1,F1.03\n",
     }[driver]
     return Played(driver, ScriptedLink.from_text(greeting + rest), options or {}, clock)
@@ -94,7 +97,7 @@ def test_every_transcript_says_where_it_comes_from() -> None:
 def test_n6705c_powers_on_and_off_as_written() -> None:
     levels = ProtectionLevels(3.6, 0.15, current_trip=True, current_delay_s=0.005)
     with play("keysight_n6705c/power_on_and_off", N6705C) as driver:
-        assert power_on_and_off(driver, levels) == levels
+        assert power_on_and_off(driver, levels) == replace(levels, open_lead_v=3.6, swapped_leads_v=5.1)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,16 @@ def test_n6705c_powers_on_and_off_as_written() -> None:
         ("> CURR:PROT:STAT? (@1)\n< 1", "> CURR:PROT:STAT? (@1)\n< 0", ReadBackError),
         ("< VMET", "< PS2Q", ReadBackError),
         ("> OUTP? (@1)\n< 1", "> OUTP? (@1)\n< 0", ReadBackError),
+        ("> EMUL? (@1)\n< PS2Q", "> EMUL? (@1)\n< PS4Q", ReadBackError),
+        ("< 0,0\n> OUTP? (@1)", "< 16,0\n> OUTP? (@1)", ReadBackError),
+        ("< TOUT", "< DIN", ReadBackError),
+        ("< POS", "< NEG", ReadBackError),
+        ("> VOLT:RANG? (@1)\n< +6.120000E+00", "> VOLT:RANG? (@1)\n< +2.040000E+01", ReadBackError),
+        ("> CURR:LIM:COUP? (@1)\n< 1", "> CURR:LIM:COUP? (@1)\n< 0", ReadBackError),
+        ("< -1.500000E-01", "< -1.020000E+00", ReadBackError),
+        ("> VOLT:SENS:SOUR? (@1)\n< EXT", "> VOLT:SENS:SOUR? (@1)\n< INT", ReadBackError),
+        ("> OUTP:TMOD? (@1)\n< LOWZ", "> OUTP:TMOD? (@1)\n< HIGHZ", ReadBackError),
+        ("> VOLT? (@1)\n< +3.000000E+00", "> VOLT? (@1)\n< +5.000000E+00", ReadBackError),
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n< 1,0", OutputNotOffError),
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n<t", OutputNotOffError),
         ("> OUTP? (@1,2)\n< 0,0", "> OUTP? (@1,2)\n< what", OutputNotOffError),
@@ -236,128 +249,11 @@ def test_n6705c_says_what_must_come_first() -> None:
             step()
 
 
-# --- Keithley 2461
-
-
-def test_k2461_powers_on_and_off_as_written_and_claims_no_level_that_it_has_not() -> None:
-    with play("keithley_2461/power_on_and_off") as driver:
-        assert power_on_and_off(driver, ProtectionLevels(3.6, 0.15)) == ProtectionLevels(None, 0.15)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "error"),
-    [
-        ("> *LANG?\n< SCPI", "> *LANG?\n< TSP", WrongInstrumentError),
-        ("< PROT5", "< NONE", ReadBackError),
-        ("> :SOUR:VOLT:ILIM?\n< 0.15", "> :SOUR:VOLT:ILIM?\n< 0.105", ReadBackError),
-        ("> :OUTP?\n< 1", "> :OUTP?\n< 0", ReadBackError),
-        ("> :OUTP OFF\n> :OUTP?\n< 0", "> :OUTP OFF\n> :OUTP?\n< 1", OutputNotOffError),
-        ("> :OUTP OFF\n> :OUTP?\n< 0", "> :OUTP OFF\n> :OUTP?\n<e gone", OutputNotOffError),
-    ],
-)
-def test_k2461_believes_no_setting_that_reads_back_wrong(old: str, new: str, error: type[InstrumentError]) -> None:
-    with pytest.raises(error, match="smu"):
-        power_on_and_off(edited("keithley_2461/power_on_and_off", old, new).driver, ProtectionLevels(3.6, 0.15))
-
-
-def test_k2461_captures_around_an_edge_as_written() -> None:
-    with play("keithley_2461/capture_on_line", {"trigger_line": 1}) as driver:
-        taken = driver.configure_capture(CaptureSetup(1e-5, 10, 3, 0.1, 20.0, fire_dut=False))
-        driver.arm()
-        assert [driver.captured(), driver.captured()] == [False, True]
-        (block,) = driver.fetch()
-    assert taken.settings["output_clamp_a"] == "0.105"
-    assert block.voltage is None
-    assert block.t0_ns == -30_000
-    assert block.current.tolist() == pytest.approx([1e-3] * 3 + [2e-2] * 7)
-
-
-def test_k2461_fires_the_dut_as_written() -> None:
-    with play("keithley_2461/capture_firing", {"fire_line": 2, "voltage_readback": True}) as driver:
-        driver.configure_capture(CaptureSetup(1e-3, 10, 3, 0.1, 20.0, fire_dut=True))
-        driver.arm()
-        driver.fire()
-        assert driver.captured()
-        (block,) = driver.fetch()
-    assert block.t0_ns == -3_000_000
-    assert len(block) == 10
-    assert block.voltage.tolist() == [3.0] * 10
-
-
-def test_k2461_fetches_no_capture_with_readings_missing() -> None:
-    played = edited("keithley_2461/capture_firing", ':END? "labd"\n< 12', ':END? "labd"\n< 9', {"fire_line": 2, "voltage_readback": True})
-    driver = played.driver
-    driver.configure_capture(CaptureSetup(1e-3, 10, 3, 0.1, 20.0, fire_dut=True))
-    driver.arm()
-    driver.fire()
-    driver.captured()
-    with pytest.raises(LostSamplesError, match="9 of 10"):
-        driver.fetch()
-
-
-@pytest.mark.parametrize(
-    ("state", "error"), [("FAILED;FAILED;2", RefusedError), ("ABORTED;ABORTED;3", RefusedError), ("SLEEPY;X;1", ReplyError)]
-)
-def test_k2461_knows_when_its_trigger_model_failed(state: str, error: type[InstrumentError]) -> None:
-    played = edited("keithley_2461/capture_firing", "< RUNNING;RUNNING;2", f"< {state}", {"fire_line": 2, "voltage_readback": True})
-    played.driver.configure_capture(CaptureSetup(1e-3, 10, 3, 0.1, 20.0, fire_dut=True))
-    with pytest.raises((error, AssertionError)) as caught:
-        played.driver.arm()
-    assert isinstance(caught.value, error) or "SYST:ERR?" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("setup", "complaint"),
-    [
-        (CaptureSetup(2e-3, 100, 10, 0.1, 20.0, fire_dut=False), "sample rate is 500 readings/s, allowed is 1000 to 1e+06"),
-        (CaptureSetup(3e-6, 100, 10, 0.1, 20.0, fire_dut=False), "no whole number of nanoseconds"),
-        (CaptureSetup(1e-5, 100, 10, 0.1, 20.0, fire_dut=True), "needs option fire_line"),
-        (CaptureSetup(1e-5, 100, 10, 0.1, 20.0, fire_dut=False, with_marker=True), "no input for a marker"),
-        (CaptureSetup(1e-5, 5, 1, 0.1, 20.0, fire_dut=False), "points is 5 readings"),
-        (CaptureSetup(1e-5, 100, 100, 0.1, 20.0, fire_dut=False), "pre-trigger is 100 points"),
-        (CaptureSetup(1e-5, 100, 10, 0.1, 20.0, fire_dut=False, count=3), "serves 1"),
-    ],
-)
-def test_k2461_refuses_what_it_cannot_capture(setup: CaptureSetup, complaint: str) -> None:
-    with pytest.raises(OutOfRangeError) as caught:
-        talk("keithley_2461", "").driver.configure_capture(setup)
-    assert complaint in str(caught.value)
-
-
-def test_k2461_has_no_seamless_range() -> None:
-    driver = talk("keithley_2461", '> :SYST:LFR?\n< 50\n> :SENS:FUNC "CURR"').driver
-    with pytest.raises(OutOfRangeError, match="fixed ranges only"):
-        driver.configure_mean(MeanSetup(0.02, None, 20.0))
-
-
-def test_k2461_reads_means_as_written_and_says_what_its_range_clamps() -> None:
-    with play("keithley_2461/mean") as driver:
-        taken = driver.configure_mean(MeanSetup(0.1, 1e-4, 20.0))
-        driver.zero()
-        reading = driver.read_mean()
-    assert taken.settings["output_clamp_a"] == "0.000105"
-    assert (reading.current_a, reading.voltage_v) == (12.34567e-6, 3.000012)
-
-
-@pytest.mark.parametrize(("reply", "error"), [("9.9E37,3.0", SentinelError), ("1e-5", ReplyError), ("a,b", ReplyError)])
-def test_k2461_takes_no_bad_reading(reply: str, error: type[InstrumentError]) -> None:
-    driver = edited("keithley_2461/mean", "1.234567E-05,3.000012E+00", reply).driver
-    driver.configure_mean(MeanSetup(0.1, 1e-4, 20.0))
-    driver.zero()
-    with pytest.raises(error):
-        driver.read_mean()
-
-
-def test_k2461_says_what_limits_it() -> None:
-    driver = talk("keithley_2461", "> :SOUR:VOLT:ILIM:TRIP?\n< 1\n> :SOUR:VOLT:PROT:TRIP?\n< 0").driver
-    assert driver.tripped() == "current limit"
-
-
 # --- Yokogawa WT310E
 
 
 def test_wt310e_reads_means_as_written_and_no_update_twice() -> None:
-    with play("yokogawa_wt310e/mean") as driver:
+    with play("yokogawa_wt310e/mean", VALUES, LATER) as driver:
         driver.reset()
         taken = driver.configure_mean(MeanSetup(0.1, 0.02, 15.0))
         driver.zero()
@@ -374,11 +270,14 @@ def test_wt310e_reads_means_as_written_and_no_update_twice() -> None:
         ("<b f4 3.0 0.01 0.03", "<b f4 3.0 nan 0.03", SentinelError),
         ("<b f4 3.0 0.01 0.03", "<b f4 3.0 inf inf", SentinelError),
         ("<b f4 3.0 0.01 0.03", "<b f4 3.0 0.01", ReplyError),
+        (":STAT:COND?\n< 0", ":STAT:COND?\n< 256", SentinelError),
+        (":STAT:COND?\n< 0", ":STAT:COND?\n< 128", SentinelError),
+        (":STAT:COND?\n< 0", ":STAT:COND?\n< what", ReplyError),
         ("> *CAL?\n< 0", "> *CAL?\n< 1", RefusedError),
     ],
 )
 def test_wt310e_takes_no_bad_reading(old: str, new: str, error: type[InstrumentError]) -> None:
-    driver = edited("yokogawa_wt310e/mean", old, new).driver
+    driver = edited("yokogawa_wt310e/mean", old, new, VALUES, LATER).driver
     driver.reset()
     driver.configure_mean(MeanSetup(0.1, 0.02, 15.0))
 
@@ -390,18 +289,41 @@ def test_wt310e_takes_no_bad_reading(old: str, new: str, error: type[InstrumentE
         zero_and_read()
 
 
-def test_wt310e_notices_that_it_left_its_range() -> None:
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ("15.0E+00;1.0E+00;100.0E-03;DC;0;1;0;0;0;0;0;0;3", r"CURR:RANG was fixed at 0\.02 and is 1 now: over-input"),
+        ("15.0E+00;20.0E-03;250.0E-03;DC;0;0;0;0;0;0;0;0;3", r"RATE was fixed at 0\.1 and is 0\.25 now: was a key pressed"),
+        ("15.0E+00;20.0E-03;100.0E-03;RMS;0;0;0;0;0;0;0;0;3", "MODE is RMS now, was set to DC"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;1;0;0;0;0;0;0;0;3", "VOLT:AUTO was fixed at 0 and is 1 now"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;1;0;0;0;0;0;3", "NULL was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;1;0;0;0;0;3", "SCAL was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;1;0;0;0;3", "AVER:STATE was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;0;1;0;0;3", "MHOL was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;0;0;1;0;3", "FILT:LINE was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;0;0;0;1;3", "FILT:FREQ was"),
+        ("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;0;0;0;0;6", "CFAC was fixed at 3 and is 6 now"),
+    ],
+)
+def test_wt310e_notices_that_it_left_its_range_or_a_key_was_pressed(told: str, complaint: str) -> None:
     text = (EXCHANGES / "yokogawa_wt310e" / "mean.txt").read_text(encoding="utf-8")
-    first, last = text.rsplit(":INP:CURR:RANG?\n< 20.0E-03", 1)
-    link = ScriptedLink.from_text(first + ":INP:CURR:RANG?\n< 1.0E+00" + last)
-    driver: Any = open_driver("yokogawa_wt310e", "meter", "SCRIPT", {}, link=link)
+    first, last = text.rsplit("15.0E+00;20.0E-03;100.0E-03;DC;0;0;0;0;0;0;0;0;3", 1)
+    link = ScriptedLink.from_text(first + told + last)
+    driver: Any = open_driver("yokogawa_wt310e", "meter", "SCRIPT", VALUES, link=link, clock=LATER)
     driver.reset()
     driver.configure_mean(MeanSetup(0.1, 0.02, 15.0))
     driver.zero()
     driver.read_mean()
     driver.read_mean()
-    with pytest.raises(ReadBackError, match=r"fixed at 0\.02 and is 1 now"):
+    with pytest.raises(ReadBackError, match=complaint):
         driver.read_mean()
+
+
+def test_wt310e_wants_an_answer_to_each_of_its_settings() -> None:
+    driver = edited("yokogawa_wt310e/mean", ";DC;0;0;0;0;0;0;0;0;3", ";DC;0;0", VALUES, LATER).driver
+    driver.reset()
+    with pytest.raises(ReplyError, match="13 settings were asked for"):
+        driver.configure_mean(MeanSetup(0.1, 0.02, 15.0))
 
 
 def test_wt310e_power_row_comes_from_its_document() -> None:
@@ -428,16 +350,21 @@ def test_wt310e_refuses_what_it_has_not(setup: MeanSetup, complaint: str) -> Non
     assert complaint in str(caught.value)
 
 
-def test_wt310e_tells_updates_apart_by_its_register_where_asked_to() -> None:
-    script = (
-        '> :INP:VOLT:RANG 15\n> :INP:CURR:RANG 1A\n> :RATE 1S\n> :STAT:ERR?\n< 0,"No error"\n> :INP:VOLT:RANG?\n< 15\n'
-        "> :INP:CURR:RANG?\n< 1\n> :STAT:EESR?\n< 0\n> :STAT:EESR?\n< 1\n> :NUM:NORM:VAL?\n<b f4 3 0.5 1.5\n"
-        "> :INP:VOLT:RANG?\n< 15\n> :INP:CURR:RANG?\n< 1"
+def test_wt310e_tells_updates_apart_by_its_register() -> None:
+    settings = (
+        "> :INP:VOLT:RANG?;:INP:CURR:RANG?;:RATE?;:INP:MODE?;:INP:VOLT:AUTO?;:INP:CURR:AUTO?;:INP:NULL?;:INP:SCAL?;:MEAS:AVER:STATE?;"
+        ":MEAS:MHOL?;:INP:FILT:LINE?;:INP:FILT:FREQ?;:INP:CFAC?\n< 15;1;1;DC;0;0;0;0;0;0;0;0;3\n"
     )
-    with talk("yokogawa_wt310e", script, {"new_data": "register"}) as driver:
+    script = (
+        '> :INP:VOLT:RANG 15\n> :INP:CURR:RANG 1A\n> :RATE 1S\n> :STAT:ERR?\n< 0,"No error"\n'
+        f"{settings}> :STAT:EESR?\n< 0\n> :STAT:EESR?\n< 1\n> :NUM:NORM:VAL?\n<b f4 3 0.5 1.5\n> :STAT:EESR?\n< 1\n"
+        f"{settings}> :STAT:COND?\n< 0\n> :STAT:EESR?\n< 0"
+    )
+    with talk("yokogawa_wt310e", script, clock=LATER) as driver:
         driver.configure_mean(MeanSetup(1.0, 1.0, 15.0))
         assert driver.read_mean() is None
-        assert driver.read_mean().power_w == 1.5
+        assert driver.read_mean().power_w == 1.5, "whose update has ended before or after the first look"
+        assert driver.read_mean() is None
 
 
 def test_n6705c_watchdog_is_programmed_read_back_fed_and_switched_off_as_written() -> None:

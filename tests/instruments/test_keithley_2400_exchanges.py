@@ -107,7 +107,7 @@ def power_on_and_off(driver: Any) -> ProtectionLevels:
 
 def test_it_powers_on_and_off_as_written() -> None:
     driver, link = play("power_on_and_off")
-    assert power_on_and_off(driver) == ProtectionLevels(None, 0.15)
+    assert power_on_and_off(driver) == ProtectionLevels(None, 0.15, open_lead_v=20.0)
     link.finish()
 
 

@@ -42,6 +42,7 @@ WIRED = Wired(
     aperture_s=0.02,
     capture_dt_s=1e-3,
     fires=True,
+    senses=False,  # nothing is known to hold it should a sense lead open
 )
 EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 
@@ -310,7 +311,7 @@ async def test_panic_off_switches_off_while_the_measuring_session_hangs(k2600b: 
 
 
 async def test_an_output_that_cannot_be_switched_off_is_said_so(k2600b: Rig) -> None:
-    k2600b.persona.hang(True)
+    await k2600b.persona.close()
     with pytest.raises(OutputNotOffError, match="could not be switched off"):
         await k2600b.do(k2600b.driver.make_safe)
 

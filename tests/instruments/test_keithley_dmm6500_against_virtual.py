@@ -38,6 +38,7 @@ WIRED = Wired(
     voltage_range_v=20.0,
     tables={"current": (10e-6, 100e-6, 1e-3, 10e-3, 0.1, 1.0, 3.0, 10.0), "voltage": (0.1, 1.0, 10.0, 100.0, 1000.0)},
     capture_dt_s=1e-5,
+    ammeter=True,
 )
 EXACT = rows({quantity: tuple((r, 0.0, 0.0) for r in ranges) for quantity, ranges in WIRED.tables.items()})
 BUS = CaptureSetup(1e-5, 200, 50, 0.1, 20.0, fire_dut=False)

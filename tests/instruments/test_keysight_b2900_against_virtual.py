@@ -52,6 +52,7 @@ WIRED = Wired(
     aperture_s=0.02,
     capture_dt_s=1e-4,
     fires=True,
+    senses=False,  # nothing is known to hold it should a sense lead open
 )
 EXACT = rows({quantity: tuple((full_scale, 0.0, 0.0) for full_scale in held) for quantity, held in TABLES.items()})
 CAPTURE = CaptureSetup(1e-4, 100, 20, current_range_a=0.1, voltage_range_v=20.0, fire_dut=True)
@@ -334,7 +335,7 @@ async def test_panic_off_switches_off_while_the_measuring_session_hangs(b2900: R
 
 
 async def test_an_output_that_cannot_be_switched_off_is_said_so(b2900: Rig) -> None:
-    b2900.persona.hang(True)
+    await b2900.persona.close()
     with pytest.raises(OutputNotOffError, match="could not be switched off"):
         await b2900.do(b2900.driver.make_safe)
 

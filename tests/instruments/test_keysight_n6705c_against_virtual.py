@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,9 +13,10 @@ import pytest
 from labd_instruments import loader
 from labd_instruments.block import BlockFlag
 from labd_instruments.contract import CaptureSetup, MeanSetup, ProtectionLevels, StreamSetup
-from labd_instruments.errors import LostSamplesError, OutOfRangeError, OutputNotOffError, RefusedError
+from labd_instruments.errors import LinkTimeoutError, LostSamplesError, OutOfRangeError, OutputNotOffError, RefusedError
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keysight_n6705c
+from labd_virtual.instruments.keysight_n6705c_channel import Settings
 from labd_virtual.wire import Interface
 from tests.instruments.virtual_rig import Rig, Wired, rig
 from tests.virtual.persona_fakes import Bench, rows
@@ -49,7 +53,7 @@ async def n6705c(bench: Bench) -> AsyncIterator[Rig]:
 
 async def test_protection_levels_are_programmed_and_read_back(n6705c: Rig) -> None:
     levels = ProtectionLevels(3.6, 0.15, current_trip=True, current_delay_s=0.005)
-    assert await n6705c.do(n6705c.driver.protect, levels) == levels
+    assert await n6705c.do(n6705c.driver.protect, levels) == replace(levels, open_lead_v=3.6, swapped_leads_v=5.1)
 
 
 async def test_the_output_is_switched_on_measured_and_switched_off_verified(n6705c: Rig) -> None:
@@ -186,7 +190,7 @@ async def test_panic_off_switches_off_while_the_measuring_session_hangs(n6705c: 
 
 
 async def test_an_output_that_cannot_be_switched_off_is_said_so(n6705c: Rig) -> None:
-    n6705c.persona.hang(True)
+    await n6705c.persona.close()
     with pytest.raises(OutputNotOffError, match="could not be switched off"):
         await n6705c.do(n6705c.driver.make_safe)
 
@@ -209,3 +213,51 @@ async def test_a_watchdog_that_is_not_fed_disables_the_output_and_the_next_start
     assert not n6705c.persona.output_on()
     assert await n6705c.do(smu.tripped) is None
     assert not await n6705c.do(smu.output_is_on)
+
+
+async def test_a_mainframe_whose_reset_leaves_the_current_unmeasured_is_measured_all_the_same(n6705c: Rig) -> None:
+    """No page says what a reset makes of it, and the reading that tests the sense leads is the first of all."""
+    persona = cast("keysight_n6705c.N6705C", n6705c.persona)
+    assert not Settings().current
+    assert persona.channels[1].measure.current
+    await n6705c.do(n6705c.driver.set_output, True)
+    assert (await n6705c.do(n6705c.driver.measure_output)).current_a == pytest.approx(1e-3, rel=1e-3)
+
+
+async def test_a_channel_that_is_not_there_is_named(bench: Bench) -> None:
+    persona = keysight_n6705c.create(bench.setup(options={"channel": 1}, accuracy=EXACT))
+    resource = await persona.serve()
+    try:
+        with pytest.raises(RefusedError, match="what sits in channel 3, of option channel or marker_channel"):
+            await asyncio.to_thread(lambda: loader.open_driver("keysight_n6705c", "smu", resource, {"channel": 3, "timeout_s": 0.5}))
+    finally:
+        await persona.close()
+
+
+async def test_a_log_of_which_a_fetch_came_too_late_gives_no_more_records(n6705c: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the instrument had handed out is gone, and the records behind it follow without a gap in their numbers."""
+    driver, bench = n6705c.driver, n6705c.bench
+    await n6705c.do(driver.configure_stream, LOG)
+    await n6705c.do(driver.start_stream)
+    bench.clock.pass_s(0.1)
+    assert await n6705c.do(driver.read_block) is not None
+    link = driver._box.link
+    fetched = link.query_definite_block
+
+    def late(command: str, dtype: str, *, timeout_s: float | None = None) -> object:
+        fetched(command, dtype, timeout_s=timeout_s)
+        raise LinkTimeoutError("0 of 2 bytes of a block came before its deadline")
+
+    bench.clock.pass_s(0.1)
+    monkeypatch.setattr(link, "query_definite_block", late)
+    with pytest.raises(LinkTimeoutError):
+        await n6705c.do(driver.read_block)
+    monkeypatch.undo()
+    bench.clock.pass_s(0.1)
+    with pytest.raises(LinkTimeoutError):
+        await n6705c.do(driver.read_block)
+    await n6705c.do(driver.stop_stream)
+    await n6705c.do(driver.configure_stream, LOG)
+    await n6705c.do(driver.start_stream)
+    bench.clock.pass_s(0.1)
+    assert await n6705c.do(driver.read_block) is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import labd_instruments.drivers
 from labd_instruments import loader
-from labd_instruments.contract import Captures, GuardsItself, Instrument, Measures, Sources, Streams
+from labd_instruments.contract import Captures, Evidence, GuardsItself, Instrument, Measures, Sources, Streams
 from labd_instruments.errors import NotConnectedError, OutOfRangeError, WrongInstrumentError
 from labd_instruments.links.scripted import ScriptedLink
 from labd_instruments.loader import available, open_driver
+from labd_instruments.unsupported import UNSUPPORTED
 from tests.instruments.asked import persona, set_up, wired, with_personas
 
 PROTOCOLS = {
@@ -32,6 +35,15 @@ def test_every_file_among_the_drivers_is_a_driver_with_its_persona_and_its_test(
 
 
 @pytest.mark.parametrize("name", DRIVERS)
+def test_a_driver_was_tried_over_what_its_virtual_instrument_speaks(name: str) -> None:
+    info = loader.info(name)
+    on_a_serial_port, behind_an_app = bool(info.usb), hasattr(import_module(f"labd_instruments.drivers.{name}"), "SCHEME")
+    its_own = {"serial port"} if on_a_serial_port else {"tcp"} if behind_an_app else set(wired(name).interfaces)
+    assert {word.lower().replace("-", "") for word in info.on_the_wire} == its_own
+    assert info.against_a_double == (() if on_a_serial_port or behind_an_app else ("USBTMC", "GPIB"))
+
+
+@pytest.mark.parametrize("name", DRIVERS)
 async def test_a_driver_has_the_capabilities_it_names_and_no_other(name: str) -> None:
     async with set_up(name) as made:
         has = {word for word, protocol in PROTOCOLS.items() if isinstance(made.driver, protocol)}
@@ -41,6 +53,20 @@ async def test_a_driver_has_the_capabilities_it_names_and_no_other(name: str) ->
 @pytest.mark.parametrize("name", DRIVERS)
 def test_every_option_says_what_it_is(name: str) -> None:
     assert all(option.sentence for option in loader.info(name).options)
+
+
+def test_only_an_experimental_driver_that_says_so_needs_leave() -> None:
+    assert loader.needs_leave("hioki_pw3335")
+    assert not loader.needs_leave("yokogawa_wt310e")
+    assert all(loader.info(name).evidence is Evidence.EXPERIMENTAL for name in DRIVERS if loader.needs_leave(name))
+
+
+@pytest.mark.parametrize("name", [one.name for one in UNSUPPORTED])
+def test_no_driver_takes_an_instrument_that_is_said_to_have_none(name: str) -> None:
+    maker, *models = re.findall(r"[A-Za-z]+(?=\s)|[A-Z]+\d\w+", name.replace(" and ", " "))
+    assert models
+    identities = [f"{maker.upper()},{model},12345678,1.0" for model in models]
+    assert [info.name for info in available() for one in identities if info.identifies and re.match(info.identifies, one)] == []
 
 
 def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
@@ -83,7 +109,7 @@ def test_the_wrong_instrument_closes_the_link(name: str) -> None:
 
 def test_a_closed_port_is_named_by_the_driver_as_well() -> None:
     with pytest.raises(NotConnectedError, match=r"127\.0\.0\.1"):
-        open_driver("keithley_2461", "smu", "TCPIP::127.0.0.1::9::SOCKET", {"timeout_s": 0.5})
+        open_driver("keithley_2450", "smu", "TCPIP::127.0.0.1::9::SOCKET", {"timeout_s": 0.5})
 
 
 @pytest.mark.parametrize("name", DRIVERS)
@@ -96,3 +122,9 @@ async def test_what_passes_is_recorded_or_refused_by_name(name: str, tmp_path: P
         else:
             with pytest.raises(OutOfRangeError, match="bytes and no lines"):
                 await made.do(lambda: open_driver(name, "x", made.resource, options, record=file))
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_power_analyzer_says_at_which_update_it_confirms_and_no_other_driver_does(name: str) -> None:
+    info = loader.info(name)
+    assert (info.update_s > 0) == ("power_analyzer" in info.roles)

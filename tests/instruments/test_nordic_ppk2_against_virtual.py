@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ from labd_instruments.errors import (
 from labd_instruments.links.serial import open_serial
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import nordic_ppk2
-from tests.instruments.virtual_rig import Rig, Wired, rig
+from tests.instruments.virtual_rig import Rig, Wired, column, rig
 from tests.virtual.persona_fakes import Bench, rows
 
 MS = 1_000_000
@@ -51,6 +50,8 @@ WIRED = Wired(
     supply_v=3.0,
     load_a=10e-3,
     stream_dt_s=10e-6,
+    sinks=False,
+    senses=False,
 )
 EXACT = rows({"current": tuple((r, 0.0, 0.0) for r in RANGES), "voltage": ((5.0, 0.0, 0.0),)})
 STREAM = StreamSetup(dt_s=10e-6, current_range_a=None, voltage_range_v=5.0, with_marker=True)
@@ -88,19 +89,9 @@ async def on(ppk: Rig, volt: float = 3.0) -> None:
 
 
 async def streamed(ppk: Rig, steps: int = 4, step_s: float = 0.05, setup: StreamSetup = STREAM) -> list[Block]:
-    """What a stream delivers while so many steps of board time pass; it runs on."""
-    await ppk.do(ppk.driver.configure_stream, setup)
-    await ppk.do(ppk.driver.start_stream)
-    blocks = []
-    for _ in range(steps):
-        ppk.bench.clock.pass_s(step_s)
-        while (block := await ppk.do(ppk.driver.read_block)) is not None:
-            blocks.append(block)
+    blocks: list[Block] = []
+    await ppk.stream(setup, blocks, steps=steps, step_s=step_s)
     return blocks
-
-
-def column(blocks: list[Block], name: str) -> Any:
-    return np.concatenate([getattr(b, name) for b in blocks])
 
 
 # --- Instrument, Sources
@@ -242,7 +233,7 @@ async def test_its_record_says_what_is_assumed(bench: Bench) -> None:
     async with kit(bench) as ppk:
         await on(ppk, 3.3)
         taken = await ppk.do(ppk.driver.configure_stream, STREAM)
-        assert (taken.dt_ns, taken.seamless, taken.voltage_range_v) == (10_000, True, None)
+        assert (taken.dt_ns, taken.seamless, taken.voltage_range_v) == (10_000, True, 5.0)
         assert taken.columns == ("current", "voltage", "marker", "digital")
         assert taken.settings["voltage"] == "3.3 V, the set value, which the instrument does not measure"
         assert taken.settings["spike_filter"] == "off"

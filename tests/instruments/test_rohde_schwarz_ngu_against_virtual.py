@@ -42,6 +42,8 @@ WIRED = Wired(
     voltage_range_v=6.0,
     tables={"current": NGU_RANGES, "voltage": (6.0, 20.0)},
     stream_dt_s=1e-4,
+    sinks=False,
+    senses=False,  # no page says where its over-voltage protection looks
 )
 LOG = StreamSetup(dt_s=1e-4, current_range_a=0.1, voltage_range_v=6.0)
 LEVELS = ProtectionLevels(3.6, 0.15, current_trip=True, current_delay_s=0.005)
@@ -257,7 +259,7 @@ async def test_panic_off_switches_off_while_the_measuring_session_hangs(ngu: Rig
 
 
 async def test_an_output_that_cannot_be_switched_off_is_said_so(ngu: Rig) -> None:
-    ngu.persona.hang(True)
+    await ngu.persona.close()
     with pytest.raises(OutputNotOffError, match="could not be switched off"):
         await ngu.do(ngu.driver.make_safe)
 

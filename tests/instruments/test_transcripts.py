@@ -45,38 +45,38 @@ def test_silence_and_breaks_are_played_as_errors() -> None:
 
 
 def test_blocks_are_played_with_their_values_and_counts() -> None:
-    link = ScriptedLink.from_text("<b f4 1 2\n<b f4 1 2\n<b f4 1 2\n< 5")
-    assert link.read_definite_block(">f4").tolist() == [1.0, 2.0]
+    link = ScriptedLink.from_text("> D?\n<b f4 1 2\n> D?\n<b f4 1 2\n> D?\n<b f4 1 2\n> D?\n< 5")
+    assert link.query_definite_block("D?", ">f4").tolist() == [1.0, 2.0]
     with pytest.raises(LinkTimeoutError):
-        link.read_indefinite_block(3, "<f4")
+        link.query_indefinite_block("D?", 3, "<f4")
     with pytest.raises(ReplyError):
-        link.read_indefinite_block(1, "<f4")
+        link.query_indefinite_block("D?", 1, "<f4")
     with pytest.raises(ReplyError):
-        link.read_definite_block("<f4")
+        link.query_definite_block("D?", "<f4")
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), max_size=30))
 def test_a_recorded_block_plays_back_bit_for_bit(values: list[float]) -> None:
     block = np.array(values, np.float32)
-    text = f"<b {block.dtype.str[1:]} " + " ".join(str(v) for v in block)
-    assert ScriptedLink.from_text(text).read_definite_block("<f4").tobytes() == block.tobytes()
+    text = f"> D?\n<b {block.dtype.str[1:]} " + " ".join(str(v) for v in block)
+    assert ScriptedLink.from_text(text).query_definite_block("D?", "<f4").tobytes() == block.tobytes()
 
 
 def test_a_recording_is_a_transcript_of_the_whole_exchange(tmp_path: Path) -> None:
-    said = "> *RST\n> A?\n< 1.5\n> D?\n<b f4 0.1 nan\n> E?\n<b f4 1e-09\n> S?\n<t\n> X?\n<e gone"
+    said = "> *RST\n> A?\n< 1.5\n> D?\n<b f4 0.1 nan\n> E?\n<b f4 1e-09\n> R?\n<r no block\n> S?\n<t\n> X?\n<e gone"
     path = tmp_path / "exchange.txt"
     with RecorderLink(ScriptedLink.from_text(said), path, title="a test, no instrument") as link:
         link.write("*RST")
         link.query("A?")
-        link.write("D?")
-        link.read_definite_block("<f4")
-        link.write("E?")
-        link.read_indefinite_block(1, "<f4")
+        link.query_definite_block("D?", "<f4")
+        link.query_indefinite_block("E?", 1, "<f4")
+        with pytest.raises(ReplyError, match="no block"):
+            link.query_definite_block("R?", "<f4")
         with pytest.raises(LinkTimeoutError):
             link.query("S?")
         with pytest.raises(NotConnectedError):
             link.query("X?")
     recorded = path.read_text(encoding="utf-8")
     assert recorded.startswith("# a test")
-    assert transcript(recorded)[:9] == transcript(said)[:9]
+    assert transcript(recorded)[:11] == transcript(said)[:11]
     ScriptedLink.from_file(path).write("*RST")

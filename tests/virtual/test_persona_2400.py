@@ -12,7 +12,7 @@ from pyvisa.resources import MessageBasedResource
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import keithley_2400
 from labd_virtual.persona import Persona
-from tests.virtual.persona_fakes import Bench, converse
+from tests.virtual.persona_fakes import Bench, converse, error_after
 
 MS = 1_000_000
 NO_ERROR = '0,"No error"'
@@ -79,11 +79,7 @@ async def test_stock_settings_in_any_spelling() -> None:
     ],
 )
 async def test_it_rejects_with_the_real_code(command: str, code: str) -> None:
-    def talk(r: MessageBasedResource) -> str:
-        r.write(command)
-        return r.query("SYST:ERR?")
-
-    reply = await converse(smu(), talk)
+    reply = await error_after(smu(), command)
     assert reply.split(",")[0] == code
 
 

@@ -12,7 +12,7 @@ from labd_virtual.contract import Edge
 from labd_virtual.instruments import keithley_dmm6500
 from labd_virtual.instruments.keithley_dmm6500_buffers import Buffer, Readings
 from labd_virtual.persona import Persona
-from tests.virtual.persona_fakes import Bench, converse
+from tests.virtual.persona_fakes import Bench, converse, error_after
 
 NO_ERROR = '0,"No error;0;0 0"'
 WIRES = {"ext_in": "MARK", "ext_out": "TRIG"}
@@ -82,11 +82,7 @@ async def test_settings_in_any_spelling() -> None:
     ],
 )
 async def test_it_rejects_with_the_real_code(command: str, code: int) -> None:
-    def talk(r: MessageBasedResource) -> str:
-        r.write(command)
-        return r.query("SYST:ERR?")
-
-    reply = await converse(dmm(Bench()), talk)
+    reply = await error_after(dmm(Bench()), command)
     assert reply.split(",")[0] == str(code)
     assert reply.endswith(';1;2026/01/01 00:00:00.000"'), "severity and time stand inside the quotes"
 

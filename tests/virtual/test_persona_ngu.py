@@ -11,7 +11,7 @@ from pyvisa.resources import MessageBasedResource
 from labd_virtual.contract import Edge
 from labd_virtual.instruments import rohde_schwarz_ngu
 from labd_virtual.persona import Persona
-from tests.virtual.persona_fakes import Bench, converse
+from tests.virtual.persona_fakes import Bench, converse, error_after
 
 MS = 1_000_000
 NO_ERROR = '0,"No error"'
@@ -96,11 +96,7 @@ async def test_the_output_is_on_only_when_both_switches_are() -> None:
     ],
 )
 async def test_it_rejects_with_the_real_code(command: str, code: int) -> None:
-    def talk(r: MessageBasedResource) -> str:
-        r.write(command)
-        return r.query("SYST:ERR?")
-
-    assert (await converse(smu(Bench()), talk)).split(",")[0] == str(code)
+    assert (await error_after(smu(Bench()), command)).split(",")[0] == str(code)
 
 
 async def test_models_differ_in_what_they_have() -> None:

@@ -106,6 +106,22 @@ async def test_over_range_on_a_large_fixed_range_is_infinite_and_flagged() -> No
     await converse(meter(bench), talk)
 
 
+async def test_a_peak_beyond_what_a_range_holds_is_cut_off_and_latched_and_is_in_the_condition_while_it_lasts() -> None:
+    bench = Bench(((0, 0.0), (210_000_000, 2.0), (211_000_000, 0.0)))
+
+    def talk(r: MessageBasedResource) -> None:
+        r.write(SETUP)
+        r.write(ITEMS + ";:STAT:FILT9 RISE;:STAT:EESR?")
+        r.read()
+        pass_s(bench, r, 0.2105)
+        assert r.query(":STAT:COND?;EESR?") == "256;0"
+        pass_s(bench, r, 0.09)
+        assert r.query(":STAT:COND?;EESR?;EESR?") == "0;256;0"
+        assert values(r)[:3] == pytest.approx([3.0, 0.006, 0.018], rel=0.05)
+
+    await converse(meter(bench), talk)
+
+
 async def test_the_integrator_stops_by_its_timer_and_needs_fixed_ranges() -> None:
     bench = Bench(STEADY)
 
@@ -179,3 +195,31 @@ async def test_power_has_the_errors_of_its_own_row_where_there_is_one() -> None:
     assert abs(watts - 0.15) <= 1e-3 * 0.15 + 6e-3
     assert abs(amps - 0.05) > 1e-4
     assert watts != pytest.approx(volts * amps)
+
+
+async def test_elements_share_their_ranges_and_only_the_wired_one_sees_the_board() -> None:
+    bench = Bench(STEADY)
+
+    def talk(r: MessageBasedResource) -> None:
+        assert r.query("*IDN?").startswith("YOKOGAWA,WT333E")
+        r.write(SETUP.replace("200MA", "0.5"))
+        r.write(":NUM:FORM FLO;:NUM:NORM:NUMB 3;ITEM1 I,1;ITEM2 I,3;ITEM3 P,3")
+        assert r.query(":NUM:NORM:ITEM2?;:STAT:ERR?") == f"I,3;{NO_ERROR}"
+        pass_s(bench, r, 0.3)
+        assert values(r) == pytest.approx([0.0, 0.05, 0.15])
+        r.write(":INP:CURR:RANG 200MA")
+        assert r.query(":STAT:ERR?").startswith("222,")
+
+    await converse(meter(bench, options={"element": 3}), talk)
+
+
+async def test_the_large_range_of_a_wt310eh_is_over_sooner() -> None:
+    bench = Bench(((0, 45.0),))
+
+    def talk(r: MessageBasedResource) -> None:
+        r.write(SETUP.replace("200MA", "40"))
+        r.write(ITEMS)
+        pass_s(bench, r, 0.3)
+        assert values(r)[1] == math.inf
+
+    await converse(yokogawa_wt310e.WT310E(bench.setup(), "WT310EH"), talk)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block, BlockFlag
-from labd_instruments.checks import require_points, same, within
+from labd_instruments.checks import configured, require_points, same, within
 from labd_instruments.contract import Acquisition, CaptureSetup
 from labd_instruments.drivers._b2900 import EVENT_LOST, Channel
 from labd_instruments.drivers._b2900_accuracy import TIMEBASE
@@ -97,6 +97,10 @@ class TimedCapture:
             raise OutOfRangeError(f"{name}: fire_dut needs option fire_line, the digital pin wired to the DUT")
         most = setup.points - 1 if setup.fire_dut else 0
         within(f"{name}: pre-trigger", setup.pretrigger_points, low=0, high=most, unit="points", limit="there is no ring buffer")
+
+    def interval_s(self, wanted_s: float) -> float:
+        """Whole microseconds, which the timer takes."""
+        return intervals.in_steps(wanted_s, low_s=self._channel.model.shortest_s, high_s=LONGEST_INTERVAL_S, step_s=1e-6)
 
     def _aperture_s(self, dt_s: float) -> float:
         """As much of the interval as a reading leaves, in whole microseconds, and at most 2 s."""
@@ -262,13 +266,11 @@ class TimedCapture:
     def _piece(self, start: int, count: int, width: int) -> NDArray[Any]:
         channel = self._channel
         with scpi.explained(channel.link, channel.name, "a read of its buffer", ":SYST:ERR?"):
-            channel.link.write(f":TRAC{channel.number}:DATA? {start},{count}")  # K p. 4-92 describes offset and size
-            block = channel.link.read_definite_block("<f8", timeout_s=channel.options.timeout_s + count * width * 8 / 1e6)
+            query = f":TRAC{channel.number}:DATA? {start},{count}"  # K p. 4-92 describes offset and size
+            block = channel.link.query_definite_block(query, "<f8", timeout_s=channel.options.timeout_s + count * width * 8 / 1e6)
         if len(block) != count * width:
             raise ReplyError(f"{channel.name}: {count} readings of {width} elements are {count * width} numbers, got {len(block)}")
         return block.reshape(count, width)
 
     def _captured(self) -> _Capture:
-        if self._capture is None:
-            raise OutOfRangeError(f"{self._channel.name}: no capture is configured; configure_capture comes first")
-        return self._capture
+        return configured(self._capture, self._channel.name, "capture")

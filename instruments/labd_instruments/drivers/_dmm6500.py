@@ -81,6 +81,11 @@ class Dmm:
         if scpi.booleans(self.ask(f"{header}?", what), self.what(what))[0]:
             raise ReadBackError(f"{self.what(what)} was switched off and reads back on")
 
+    @property
+    def current_ranges_a(self) -> tuple[float, ...]:
+        """Of the terminals in use."""
+        return tuple(r for r in CURRENT_RANGES_A if self.options.terminals != "front" or r <= FRONT_MOST_A)
+
     def put_range(self, root: str, full_scale_a: float | None) -> float:
         """Fix the lowest current range that holds `full_scale_a` and read it back.
 
@@ -88,7 +93,7 @@ class Dmm:
         """
         if full_scale_a is None:
             raise OutOfRangeError(f"{self.name}: seamless ranging is asked for, a {self.options.model} has fixed ranges only")
-        most = FRONT_MOST_A if self.options.terminals == "front" else CURRENT_RANGES_A[-1]
+        most = self.current_ranges_a[-1]
         limit = f"{self.options.terminals} terminals"
         within(self.what("current range"), full_scale_a, low=0.0, high=most, unit="A", limit=limit)
         chosen = next(r for r in CURRENT_RANGES_A if r >= full_scale_a * (1 - 1e-9))

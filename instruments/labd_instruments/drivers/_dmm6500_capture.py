@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block, BlockFlag
-from labd_instruments.checks import require_points, within
+from labd_instruments.checks import configured, require_points, within
 from labd_instruments.contract import Acquisition, CaptureSetup
 from labd_instruments.drivers._dmm6500 import Dmm
 from labd_instruments.errors import LinkTimeoutError, LostSamplesError, OutOfRangeError, RefusedError, ReplyError, SentinelError
@@ -93,6 +93,11 @@ class TriggeredDigitizer:
         within(what("points"), setup.points, low=SMALLEST_BUFFER, high=LARGEST_BUFFER, unit="readings", limit="the reading buffer")
         limit = "points of the capture"
         within(what("pre-trigger"), setup.pretrigger_points, low=0, high=setup.points - 1, unit="points", limit=limit)
+
+    def interval_s(self, wanted_s: float) -> float:
+        """Whole microseconds, which the aperture takes, of whole readings a second."""
+        longest_us, second_us = 1_000_000 // LOWEST_RATE_HZ, 1_000_000
+        return intervals.at_or_above(wanted_s, (us * 1e-6 for us in range(1, longest_us + 1) if second_us % us == 0))
 
     def _rate(self, dt_s: float) -> int:
         what = self._dmm.what("sample rate")
@@ -230,8 +235,8 @@ class TriggeredDigitizer:
     def _piece(self, start: int, end: int) -> NDArray[Any]:
         dmm, count = self._dmm, end - start + 1
         with scpi.explained(dmm.link, dmm.name, "a read of its buffer", ":SYST:ERR?"):
-            dmm.link.write(f":TRAC:DATA? {start},{end},{BUFFER},READ")  # [N p. 13-183, Q, E]
-            return dmm.link.read_indefinite_block(count, "<f4", timeout_s=dmm.options.timeout_s + count * 4 / 1e6)
+            query = f":TRAC:DATA? {start},{end},{BUFFER},READ"  # [N p. 13-183, Q, E]
+            return dmm.link.query_indefinite_block(query, count, "<f4", timeout_s=dmm.options.timeout_s + count * 4 / 1e6)
 
     def _require_no_gap(self, capture: _Capture, first: int, last: int) -> None:
         """The instrument's own time stamps of the first and the last reading against what lies between. Raises LostSamplesError."""
@@ -247,6 +252,4 @@ class TriggeredDigitizer:
             )
 
     def _configured(self) -> _Capture:
-        if self._capture is None:
-            raise OutOfRangeError(f"{self._dmm.name}: no capture is configured; configure_capture comes first")
-        return self._capture
+        return configured(self._capture, self._dmm.name, "capture")

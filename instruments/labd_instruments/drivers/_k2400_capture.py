@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block, BlockFlag
-from labd_instruments.checks import Clock, require_points, same, within
+from labd_instruments.checks import Clock, configured, require_points, same, within
 from labd_instruments.contract import Acquisition, CaptureSetup
 from labd_instruments.drivers._k2400 import ELEMENTS, I_MEAS, LIMITED, OVERFLOW, PLC_RANGE, PLC_STEP, V_MEAS, V_SOUR, Smu, words
 from labd_instruments.errors import LostSamplesError, OutOfRangeError, ReadBackError, RefusedError
@@ -77,6 +77,13 @@ class TimedBuffer:
         self._smu.check_errors("the set-up of its buffer")
         self._capture = _Capture(setup.points, setup.pretrigger_points, setup.dt_s, voltage)
         return self._record(setup, range_a, plc / line_hz, plc)
+
+    def interval_s(self, wanted_s: float, line_hz: float) -> float:
+        """Whole milliseconds that hold the readings of its functions at the shortest integration time."""
+        functions = 2 if self._smu.options.voltage_readback else 1
+        least_s = LATENCY_S + OVERHEAD_S[functions] + functions * (CONVERSION_S + PLC_RANGE[0] / line_hz)
+        low_s = max(TIMER_RANGE_S[0], least_s)
+        return intervals.in_steps(wanted_s, low_s=low_s, high_s=TIMER_RANGE_S[1], step_s=TIMER_STEP_S)
 
     def stop(self) -> None:
         """The buffer can be resized only while nothing is stored into it, and survives a reset (p. 18-21)."""
@@ -181,8 +188,8 @@ class TimedBuffer:
                 raise ReadBackError(f"{smu.name}: data format was set to SRE and reads back ASC")
             smu.set_word(":FORM:BORD", "SWAP", "the byte order")  # p. 18-54
             with scpi.explained(smu.link, smu.name, "a read of its buffer", ":SYST:ERR?"):
-                smu.link.write(":TRAC:DATA?")  # p. 18-114
-                block = smu.link.read_indefinite_block(count, "<f4", timeout_s=smu.options.timeout_s + count * 4 / 1e4)
+                # p. 18-114
+                block = smu.link.query_indefinite_block(":TRAC:DATA?", count, "<f4", timeout_s=smu.options.timeout_s + count * 4 / 1e4)
         finally:
             smu.link.write(":FORM:DATA ASC")
         table: NDArray[np.float32] = np.asarray(block, np.float32).reshape(points, len(ELEMENTS))
@@ -218,6 +225,4 @@ class TimedBuffer:
         return Block(0, -capture.pretrigger * capture.dt_ns, capture.dt_ns, current, voltage, flags=flags)
 
     def _configured(self) -> _Capture:
-        if self._capture is None:
-            raise OutOfRangeError(f"{self._smu.name}: no capture is configured; configure_capture comes first")
-        return self._capture
+        return configured(self._capture, self._smu.name, "capture")

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block, BlockFlag
-from labd_instruments.checks import require_points, same, within
+from labd_instruments.checks import configured, require_points, same, within
 from labd_instruments.contract import Acquisition, CaptureSetup
 from labd_instruments.drivers._k2600b import MEASURE_SPAN, NPLC_RANGE, Smu
 from labd_instruments.errors import LostSamplesError, OutOfRangeError, ReadBackError, RefusedError, SentinelError
@@ -85,6 +85,15 @@ class TimedCapture:
         self._started = False
         return self._record(self._capture)
 
+    def interval_s(self, wanted_s: float) -> float:
+        """Whole microseconds."""
+        return intervals.in_steps(wanted_s, low_s=self._shortest_s(), high_s=LONGEST_S, step_s=1e-6)
+
+    def _shortest_s(self) -> float:
+        """The overhead and the shortest integration of each function."""
+        smu = self._smu
+        return self._overhead_s() + NPLC_RANGE[0] / smu.line_hz * (2 if smu.options.measure_voltage else 1)
+
     def _what(self, quantity: str) -> str:
         return f"{self._smu.name}: {quantity}"
 
@@ -106,10 +115,8 @@ class TimedCapture:
         within(
             self._what("pre-trigger"), setup.pretrigger_points, low=0, high=setup.points - 1, unit="points", limit="points of the capture"
         )
-        aperture_s = NPLC_RANGE[0] / smu.line_hz * (2 if smu.options.measure_voltage else 1)
-        shortest_s = self._overhead_s() + aperture_s
         limit = "SPEC-2602B p. 8: 20000 readings/s at 0.001 PLC"
-        within(self._what("sample interval"), setup.dt_s, low=shortest_s, high=LONGEST_S, unit="s", limit=limit)
+        within(self._what("sample interval"), setup.dt_s, low=self._shortest_s(), high=LONGEST_S, unit="s", limit=limit)
         if abs(setup.dt_s * 1e6 - round(setup.dt_s * 1e6)) > 1e-6:
             raise OutOfRangeError(f"{self._what('sample interval')} is {setup.dt_s:g} s, which is no whole number of microseconds")
 
@@ -258,9 +265,9 @@ class TimedCapture:
         return np.concatenate([self._piece(subtable, k, min(k + CHUNK, points), dtype) for k in range(0, points, CHUNK)])
 
     def _piece(self, subtable: str, start: int, end: int, dtype: str) -> NDArray[Any]:
-        self._smu.write(f"printbuffer({start + 1}, {end}, {subtable})")  # [C] p. 7-167
         count = end - start
-        return self._smu.link.read_indefinite_block(count, dtype, timeout_s=self._smu.options.timeout_s + count * 8 / 1e6)
+        command = f"printbuffer({start + 1}, {end}, {subtable})"  # [C] p. 7-167
+        return self._smu.link.query_indefinite_block(command, count, dtype, timeout_s=self._smu.options.timeout_s + count * 8 / 1e6)
 
     def _clean(self, subtable: str, points: int) -> NDArray[np.float32]:
         samples, bad = scpi.without_sentinels(self._column(subtable, points, "<f4"))
@@ -289,6 +296,4 @@ class TimedCapture:
             )
 
     def _captured(self) -> _Capture:
-        if self._capture is None:
-            raise OutOfRangeError(f"{self._smu.name}: no capture is configured; configure_capture comes first")
-        return self._capture
+        return configured(self._capture, self._smu.name, "capture")

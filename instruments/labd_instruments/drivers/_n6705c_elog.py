@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block
 from labd_instruments.checks import RecordCheck, within
 from labd_instruments.contract import Acquisition, StreamEnd, StreamSetup
 from labd_instruments.drivers._n6705c import (
     ELOG_LONGEST_S,
     FETCHES,
+    MARKER_V,
     MOST_PARAMETERS,
-    PARAMETER_S,
-    SEAMLESS_A,
     TIMEBASE,
     Mainframe,
     at,
     flags,
 )
-from labd_instruments.errors import OutOfRangeError, ReplyError
+from labd_instruments.errors import InstrumentError, OutOfRangeError, ReplyError
 
 
 class Elog:
@@ -46,16 +45,26 @@ class Elog:
     def configure(self, setup: StreamSetup) -> Acquisition:
         channels = self._box.channels(marker=setup.with_marker)
         steps = self._elog_steps(setup.dt_s, parameters=2 + setup.with_marker)
+        self._box.check_ranges(setup.current_range_a, setup.voltage_range_v)
+        self._log = None
         self._elog_functions(setup)
-        self._box.link.write(f"SENS:SWE:TINT:RES {self._box.options.resolution},{at(*channels)}")  # N6705 User Manual p170
+        self._box.set_resolution()
         for channel in channels:
-            self._box.link.write(f"SENS:ELOG:PER {scpi.number(steps * self._box.resolution_s)},{at(channel)}")  # [-]
+            self._box.link.write(f"SENS:ELOG:PER {scpi.number(steps * self._box.resolution_s)},{at(channel)}")  # [V]
         self._box.link.write(f"TRIG:ELOG:SOUR BUS,{at(*channels)}")  # [C p146]
         self._box.check_errors("the set-up of its log")
-        dt_s = self._box.number("SENS:ELOG:PER?", "the log's period")
-        steps = round(dt_s / self._box.resolution_s)
+        period_s = steps * self._box.resolution_s
+        self._box.same_in(channels, "the log's period", "SENS:ELOG:PER?", period_s, 1e-4 * period_s)
+        self._box.ranges_held("SENS:ELOG", setup.current_range_a, setup.voltage_range_v)
+        if setup.with_marker:
+            self._box.marker_range_held("SENS:ELOG")
         self._log = _Log(channels, dt_ns=steps * round(self._box.resolution_s * 1e9), full_scale_a=setup.current_range_a)
         return self._stream_record(setup, self._log)
+
+    def interval_s(self, wanted_s: float, *, parameters: int) -> float:
+        """Whole steps of option resolution."""
+        low_s, step_s = self._box.module.log_parameter_s * parameters, self._box.resolution_s
+        return intervals.in_steps(wanted_s, low_s=low_s, high_s=ELOG_LONGEST_S, step_s=step_s)
 
     def _elog_steps(self, dt_s: float, *, parameters: int) -> int:
         most = MOST_PARAMETERS[self._box.options.resolution]
@@ -63,7 +72,7 @@ class Elog:
             raise OutOfRangeError(
                 f"{self._box.name}: {parameters} parameters need option resolution = RES40 ({self._box.options.resolution}: {most})"
             )
-        floor_s = PARAMETER_S * parameters
+        floor_s = self._box.module.log_parameter_s * parameters
         limit = f"102.4 us for each of {parameters} parameters, N6702C guide p146"
         within(f"{self._box.name}: log period", dt_s, low=floor_s, high=ELOG_LONGEST_S, unit="s", limit=limit)
         return round(dt_s / self._box.resolution_s)
@@ -80,7 +89,7 @@ class Elog:
             self._box.link.write(f"SENS:ELOG:FUNC:VOLT:MINM OFF,{marker}")
             self._box.link.write(f"SENS:ELOG:FUNC:VOLT {'ON' if setup.with_marker else 'OFF'},{marker}")
         if setup.with_marker:
-            self._box.link.write(f"SENS:ELOG:VOLT:RANG 20,{at(self._box.marker())}")  # [-]
+            self._box.link.write(f"SENS:ELOG:VOLT:RANG {scpi.number(MARKER_V)},{at(self._box.marker())}")  # [V]
 
     def _stream_record(self, setup: StreamSetup, log: _Log) -> Acquisition:
         check = self._check(log)
@@ -91,7 +100,7 @@ class Elog:
             current_range_a=setup.current_range_a,
             voltage_range_v=setup.voltage_range_v,
             seamless=setup.current_range_a is None,
-            ranges_a=SEAMLESS_A if setup.current_range_a is None else (),
+            ranges_a=self._box.ranges_a(setup.current_range_a),
             remote_sense=self._box.remote_sense(),
             settings={"acquisition": "elog", "resolution": self._box.options.resolution, "filter": "none", "record_check": str(check)},
         )
@@ -99,31 +108,42 @@ class Elog:
     def start(self) -> None:
         log = self._logging()
         everything = at(*log.channels)
-        self._box.link.write(f"INIT:ELOG {everything}")  # [-]
+        self._box.link.write(f"INIT:ELOG {everything}")  # [T]
         self._box.link.write(f"TRIG:ELOG {everything}")  # [C p146] at once, whatever the trigger source
         self._box.check_errors("the start of its log")
         log.start(self._box.clock.now_s())
 
     def read(self) -> Block | None:
-        """Raises LostSamplesError; what was fetched last is dropped then, because nobody can say where in time it belongs."""
+        """Raises LostSamplesError, LinkTimeoutError, ReplyError, the same ever after: what was under way is gone, and
+        nobody can say where in time the records behind it belong."""
         log = self._logging()
         if not log.running:
             raise OutOfRangeError(f"{self._box.name}: the log does not run; start_stream comes first")
+        if log.failure is not None:
+            raise log.failure
+        try:
+            self._fetch(log)
+        except InstrumentError as error:
+            log.failure = error
+            raise
+        return log.take()
+
+    def _fetch(self, log: _Log) -> None:
         for _ in range(FETCHES):
             asked_at = self._box.clock.now_s()
             if not self._fetch_elog(log):
                 # everything that was due when the fetch was sent must be here
                 log.drained = (log.received, asked_at - log.started_s)
                 self._check(log).require(self._box.name, *log.drained)
-                break
-        return log.take()
+                return
 
     def _fetch_elog(self, log: _Log) -> bool:
         """One fetch of every channel; True while more may be waiting."""
         full = False
         for channel in log.channels:
-            data = self._box.block(f"FETC:ELOG? {self._box.options.fetch_records},{at(channel)}", "a fetch of its log")  # [A p161]
             width = 1 if channel != self._box.options.channel else 2
+            most = self._box.options.fetch_records
+            data = self._box.block(f"FETC:ELOG? {most},{at(channel)}", most * width, "a fetch of its log")  # [A p161]
             if len(data) % width:
                 raise ReplyError(f"{self._box.name}: channel {channel} logged {len(data)} values, records hold {width}")
             full |= len(data) // width >= self._box.options.fetch_records
@@ -154,6 +174,7 @@ class _Log:
         self.channels = channels
         self.dt_ns = dt_ns
         self.running = False
+        self.failure: InstrumentError | None = None
         self.started_s = 0.0
         self.drained = (0, 0.0)  # records and elapsed seconds when the FIFO was last empty
         self._full_scale_a = full_scale_a

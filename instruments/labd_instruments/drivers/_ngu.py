@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from labd_instruments import scpi
 from labd_instruments.checks import Clock, same, within
 from labd_instruments.contract import Identity, SourceLimits
-from labd_instruments.errors import OutOfRangeError, ReadBackError, WrongInstrumentError
+from labd_instruments.errors import ReadBackError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.options import option
 
@@ -65,14 +65,6 @@ def model_of(name: str, who: Identity, resource: str, wanted: str = "") -> Model
             return model
     wanted = wanted or " or ".join(model.name for model in MODELS)
     raise WrongInstrumentError(f"{name}: {resource} is a {who.maker} {who.model}, wanted is a Rohde & Schwarz {wanted}")
-
-
-def exact(what: str, value: float, known: tuple[float, ...], unit: str, model: str) -> float:
-    """The value itself where the model has it, never the next best. Raises OutOfRangeError."""
-    for one in known:
-        if abs(value - one) <= 1e-6 * one:
-            return one
-    raise OutOfRangeError(f"{what} is {value:g} {unit}, an {model} has {', '.join(f'{k:g}' for k in known)} {unit}")
 
 
 class Box:

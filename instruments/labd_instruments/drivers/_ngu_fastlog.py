@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.block import Block, BlockFlag
-from labd_instruments.checks import RecordCheck
+from labd_instruments.checks import RecordCheck, exact
 from labd_instruments.contract import Acquisition, StreamEnd, StreamSetup
-from labd_instruments.drivers._ngu import Box, exact
+from labd_instruments.drivers._ngu import Box
 from labd_instruments.errors import LostSamplesError, OutOfRangeError, ReadBackError, ReplyError
 
 RATES = {100: "S100", 1_000: "S001k", 10_000: "S010k", 50_000: "S050k", 250_000: "S250k", 500_000: "S500k"}  # [E], [R]
@@ -54,13 +54,17 @@ class FastLog:
             raise OutOfRangeError(f"{box.name}: an {box.model.name} has no input for a marker beside its log")
         if setup.current_range_a is None:
             raise OutOfRangeError(f"{box.name}: the log needs a fixed current range: its records do not say where auto-ranging was")
-        rate = round(exact(f"{box.name}: log rate", 1.0 / setup.dt_s, tuple(map(float, RATES)), "S/s", box.model.name))
-        amps = exact(f"{box.name}: current range", setup.current_range_a, box.model.current_ranges_a, "A", box.model.name)
-        volts = exact(f"{box.name}: voltage range", setup.voltage_range_v, box.model.voltage_ranges_v, "V", box.model.name)
+        rate = round(exact(f"{box.name}: log rate", 1.0 / setup.dt_s, tuple(map(float, RATES)), "S/s", f"an {box.model.name}"))
+        amps = exact(f"{box.name}: current range", setup.current_range_a, box.model.current_ranges_a, "A", f"an {box.model.name}")
+        volts = exact(f"{box.name}: voltage range", setup.voltage_range_v, box.model.voltage_ranges_v, "V", f"an {box.model.name}")
         self._log = None
         self._set_up(RATES[rate], amps, volts)
         self._log = _Log(dt_ns=1_000_000_000 // rate, amps=amps, volts=volts)
         return self._record(self._log)
+
+    def interval_s(self, wanted_s: float) -> float:
+        """Of its six log rates."""
+        return intervals.at_or_above(wanted_s, (1 / rate for rate in RATES))
 
     def _set_up(self, rate: str, amps: float, volts: float) -> None:
         box, link, pin = self._box, self._box.link, self._box.options.start_pin
@@ -167,8 +171,7 @@ class FastLog:
         """Pairs of voltage and current, float32 [n, 2]. Raises RefusedError, ReplyError."""
         box = self._box
         with scpi.explained(box.link, box.name, "a fetch of its log"):
-            box.link.write("FLOG:DATA?")  # [M 182]: V, I, V, I, ...
-            data = box.link.read_definite_block("<f4")  # least significant byte first: [B], [C]
+            data = box.link.query_definite_block("FLOG:DATA?", "<f4")  # [M 182]: V, I, V, I, ...; least significant byte first: [B], [C]
         if len(data) % 2:
             raise ReplyError(f"{box.name}: a block of its log holds {len(data)} values, which are no pairs of voltage and current")
         seen = np.abs(data[np.isfinite(data)])
@@ -185,13 +188,14 @@ class FastLog:
         check.require(self._box.name, log.received, found_s - log.begun_s)
         # and between two chunks no clock drifts, so that a lost one is seen however long the log is
         check.require(f"{self._box.name}, since the chunk before", len(data), found_s - log.found_s)
-        elapsed_s = self._box.clock.now_s() - log.earliest_s
+        now_s = self._box.clock.now_s()
+        elapsed_s = now_s - log.earliest_s
         if log.received > elapsed_s / check.dt_s * (1 + TIMEBASE) + 1:
             raise ReplyError(
                 f"{self._box.name}: {log.received} records in {elapsed_s:.3f} s by the {check.clock.name}, "
                 f"{elapsed_s / check.dt_s:.0f} were due: its log is not sampled every {check.dt_s:g} s"
             )
-        log.found_s = found_s
+        log.found_s = now_s  # the latest, while the next chunk is taken to be found at the earliest: a late answer is no loss
         return log.block(data)
 
     def _alive(self, log: _Log, asked_s: float) -> None:

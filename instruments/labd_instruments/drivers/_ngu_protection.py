@@ -15,7 +15,10 @@ LONGEST_FUSE_DELAY_S = 10.0
 
 
 def program(box: Box, levels: ProtectionLevels) -> ProtectionLevels:
-    """What reads back. Raises OutOfRangeError, RefusedError, ReadBackError."""
+    """What reads back. Raises OutOfRangeError, RefusedError, ReadBackError.
+
+    `open_lead_v` is None: no page at hand says whether the over-voltage protection looks at the terminals or at the sense leads.
+    """
     volt, watt, link = levels.voltage_v, box.options.power_limit_w, box.link
     if volt is not None:
         high = box.model.limits.voltage_v

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labd_instruments.block import Block, BlockFlag
 from labd_instruments.checks import Clock, RecordCheck, same, within
 from labd_instruments.contract import Acquisition, MeanSetup, Reading, StreamEnd, StreamSetup
-from labd_instruments.drivers._ppk2 import FILTER_OFF, FILTER_ON, LIMITS, RANGES_A, START, Kit, Metadata
+from labd_instruments.drivers._ppk2 import FILTER_OFF, FILTER_ON, LIMITS, RANGES_A, START, VOLTAGE_V, Kit, Metadata
 from labd_instruments.drivers._ppk2_stream import DT_NS, FEWEST, SAMPLE_BYTES, Decoder, Samples
 from labd_instruments.errors import InstrumentError, LostSamplesError, OutOfRangeError, SentinelError
 from labd_instruments.links.serial import CHUNK
@@ -253,7 +253,8 @@ def acquisition(kit: Kit, said: Metadata, volt: float, *, dt_s: float, columns: 
         columns=columns,
         aperture_s=dt_s,
         current_range_a=None,
-        voltage_range_v=None,
+        # of the regulator: a certificate's row for it says how far the set voltage may be off; another supply's is not known here
+        voltage_range_v=VOLTAGE_V[1] if kit.options.mode == "source" else None,
         seamless=True,
         ranges_a=RANGES_A,
         remote_sense=False,

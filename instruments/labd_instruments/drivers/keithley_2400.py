@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
+from labd_instruments.checks import HOST_CLOCK, Clock, configured, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -20,6 +20,8 @@ from labd_instruments.contract import (
     OffAssurance,
     ProtectionLevels,
     Reading,
+    Setups,
+    StreamSetup,
 )
 from labd_instruments.drivers._k2400 import ELEMENTS, MODELS, PLC_RANGE, PLC_STEP, RANGE_CLAMP, Options, Smu, limited, rows_at
 from labd_instruments.drivers._k2400_capture import TimedBuffer
@@ -91,6 +93,10 @@ class K2400:
         self._buffer = TimedBuffer(self._smu, clock)
         self._line_hz: float | None = None
         self._mean: Acquisition | None = None
+
+    @property
+    def current_ranges_a(self) -> tuple[float, ...]:
+        return self._smu.model.current_ranges_a
 
     # --- Instrument ---
 
@@ -165,19 +171,24 @@ class K2400:
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         """Current limit as asked; over-voltage as the lowest step that lets `voltage_v` through; neither trips.
 
-        The steps are coarse (20 V is the lowest of a 2400): where the step is above `voltage_v` it is programmed all the same, but the
-        voltage returned is None, because nothing in the instrument holds that level. A limit never switches the output off.
+        The steps are coarse (20 V is the lowest of a 2400): where the step is above `voltage_v` it is programmed all the same, but
+        the voltage returned is None, because nothing in the instrument holds that level; `open_lead_v` is the step. A limit never switches
+        the output off.
         """
         smu, what = self._smu, f"{self.name}: current limit"
         limits = smu.model.limits
         within(what, levels.current_a, low=smu.model.lowest_limit_a, high=limits.current_a, unit="A", limit="p. 6-2")
-        voltage_v = None if levels.voltage_v is None else self._overvoltage(levels.voltage_v)
+        step_v = None if levels.voltage_v is None else self._overvoltage(levels.voltage_v)
         smu.link.write(f":SENS:CURR:PROT {scpi.number(levels.current_a)}")  # p. 18-67
         self.check_errors("its protection levels")
         got = smu.number(":SENS:CURR:PROT?", "the current limit")
-        return ProtectionLevels(voltage_v, same(what, levels.current_a, got, tolerance=1e-3 * levels.current_a))
+        current_a = same(what, levels.current_a, got, tolerance=1e-3 * levels.current_a)
+        if levels.voltage_v is None or step_v is None:
+            return ProtectionLevels(None, current_a)
+        return ProtectionLevels(step_v if step_v <= levels.voltage_v * (1 + 1e-9) else None, current_a, open_lead_v=step_v)
 
-    def _overvoltage(self, volt: float) -> float | None:
+    def _overvoltage(self, volt: float) -> float:
+        """The step that is programmed."""
         smu = self._smu
         within(f"{self.name}: over-voltage limit", volt, low=0.0, high=smu.model.limits.voltage_v, unit="V", limit="p. 18-80")
         steps = smu.model.overvoltage_steps_v
@@ -192,7 +203,7 @@ class K2400:
         held = smu.number(":SOUR:VOLT:RANG?", "the voltage range")
         if held < volt * (1 - 1e-6):
             raise ReadBackError(f"{self.name}: voltage range was set to hold {volt:g} V and reads back {held:g} V")
-        return step if step <= volt * (1 + 1e-9) else None
+        return step
 
     def set_remote_sense(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
         self._smu.set_word(":SYST:RSEN", "ON" if on else "OFF", "remote sense")  # p. 18-104
@@ -236,6 +247,26 @@ class K2400:
         found = ["current limit"] * limiting + ["over-voltage limit"] * bool(condition & 1 << 13)
         return ", ".join(found) or None
 
+    # --- TellsSetups ---
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(reads_when_off=False)  # 803, p. 18-72
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        if not isinstance(setup, MeanSetup):
+            return self._buffer.interval_s(setup.dt_s, self.line_frequency_hz() or 50.0)
+        return self._aperture_s(setup.aperture_s)
+
+    def _aperture_s(self, wanted_s: float) -> float:
+        """Whole hundredths of a line cycle, and no more than one exchange has time for."""
+        step_s = PLC_STEP / (self.line_frequency_hz() or 50.0)
+        high_s = min(PLC_RANGE[1] / PLC_STEP * step_s, self._longest_s())
+        return intervals.in_steps(wanted_s, low_s=step_s, high_s=high_s, step_s=step_s)
+
+    def _longest_s(self) -> float:
+        return (self._smu.options.timeout_s - CYCLE_S) / CYCLE_PHASES
+
     # --- Captures ---
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
@@ -264,8 +295,7 @@ class K2400:
         line_hz = self.line_frequency_hz() or 50.0
         plc = setup.aperture_s * line_hz
         within(f"{self.name}: aperture", plc, low=PLC_RANGE[0], high=PLC_RANGE[1], unit="power line cycles", limit="p. 18-69")
-        longest_s = (smu.options.timeout_s - CYCLE_S) / CYCLE_PHASES
-        within(f"{self.name}: aperture", setup.aperture_s, low=0.0, high=longest_s, unit="s", limit="a quarter of option timeout_s")
+        within(f"{self.name}: aperture", setup.aperture_s, low=0.0, high=self._longest_s(), unit="s", limit="a quarter of option timeout_s")
         range_a = smu.holding(setup.current_range_a)
         self._buffer.forget()
         self._buffer.stop()
@@ -294,8 +324,7 @@ class K2400:
 
     def read_mean(self) -> Reading | None:
         """Raises SentinelError for overflow, no data, and a reading taken while a limit held the output: that is no measurement."""
-        if self._mean is None:
-            raise OutOfRangeError(f"{self.name}: no mean is configured; configure_mean comes first")
+        configured(self._mean, self.name, "mean")
         sample = self._smu.read()
         if held := limited(sample.status):
             raise SentinelError(f"{self.name}: {sample.current_a:g} A is a limit and no measurement: the {held} held the output")

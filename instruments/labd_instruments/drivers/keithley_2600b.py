@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import re
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, identified, switching_off, within
+from labd_instruments.checks import HOST_CLOCK, Clock, configured, identified, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -21,6 +21,8 @@ from labd_instruments.contract import (
     OffAssurance,
     ProtectionLevels,
     Reading,
+    Setups,
+    StreamSetup,
 )
 from labd_instruments.drivers._k2600b import (
     LOWEST_LIMIT_A,
@@ -193,7 +195,9 @@ class K2600B:
         """Current limit as asked, and the lowest source range that holds `voltage_v`, fixed; no trip.
 
         A voltage source has no over-voltage level here: the range ends at 101 % of itself. The voltage returned is None, because nothing
-        in the instrument holds that level. A limit never switches the output off.
+        in the instrument holds that level, and `open_lead_v` is None: with an open sense lead the output may become hazardous, depending on
+        the model (2606B-901-01 Rev. C p. 4-6 and the notes of this series), and no page says that a range ends it at the terminals. A limit
+        never switches the output off.
         """
         smu, model = self._smu, self._smu.model
         what = f"{self.name}: current limit"
@@ -257,6 +261,18 @@ class K2600B:
     def tripped(self) -> str | None:
         return "current limit" if self._smu.true(f"{self._smu.node}.source.compliance", "the limit's state") else None  # [F] p. 9-240
 
+    # --- TellsSetups ---
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(fires=self._smu.options.fire_line is not None)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        if not isinstance(setup, MeanSetup):
+            return self._captures.interval_s(setup.dt_s)
+        line_hz = self._smu.line_hz
+        return intervals.between(setup.aperture_s, low_s=NPLC_RANGE[0] / line_hz, high_s=NPLC_RANGE[1] / line_hz)
+
     # --- Captures ---
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
@@ -301,8 +317,7 @@ class K2600B:
 
     def read_mean(self) -> Reading | None:
         """Raises SentinelError for an overflow, and for a reading taken while the source was limited."""
-        if self._mean is None:
-            raise OutOfRangeError(f"{self.name}: no mean is configured; configure_mean comes first")
+        configured(self._mean, self.name, "mean")
         reading = self.measure_output()
         if self.tripped() is not None:
             raise SentinelError(f"{self.name}: the source is limited, so the reading is not one at the voltage that was set")

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import math
 
-from labd_instruments import scpi
-from labd_instruments.accuracy import AccuracyRow, AccuracyTable
+from labd_instruments import intervals, scpi
+from labd_instruments.accuracy import AccuracyRow, AccuracyTable, BurdenRow
 from labd_instruments.block import Block
 from labd_instruments.checks import HOST_CLOCK, Clock, identified, within
-from labd_instruments.contract import Acquisition, CaptureSetup, Evidence, Identity, MeanSetup, OffAssurance, Reading
+from labd_instruments.contract import (
+    Acquisition,
+    CaptureSetup,
+    Evidence,
+    Identity,
+    MeanSetup,
+    OffAssurance,
+    Reading,
+    Setups,
+    StreamSetup,
+)
 from labd_instruments.drivers._dmm6500 import TERMINALS, Dmm, Options
 from labd_instruments.drivers._dmm6500_capture import TriggeredDigitizer
 from labd_instruments.errors import OutOfRangeError, ReadBackError, WrongInstrumentError
@@ -28,6 +38,11 @@ IDENTIFIES = r"KEITHLEY.*,\s*MODEL DMM(6500|7510),"
 EVIDENCE = Evidence.EXPERIMENTAL  # as long as strings marked [S] or [-] are among its commands
 OFF_ASSURANCE = OffAssurance.NONE  # it has no output to switch off
 
+# DMM6500 datasheet p. 13: of the AC ranges, whose current input is the same; its footnotes and the DC table were not at hand [-]
+BURDEN = tuple(
+    BurdenRow(full_scale, volt, "DMM6500 datasheet p. 13, AC current")
+    for full_scale, volt in ((100e-6, 0.14), (1e-3, 0.17), (10e-3, 0.17), (0.1, 0.20), (1.0, 0.75), (3.0, 1.70), (10.0, 0.50))
+)
 SHORTEST_NPLC = 0.0005  # [N p. 13-108, P]
 MEANS_BUFFER = '"defbuffer2"'  # the other default buffer is the captures'
 
@@ -65,10 +80,14 @@ class KeithleyDmm:
         self._dmm = Dmm(name, link, options)
         # no row for DC or digitized current of either model is in a page at hand: "60 ppm of reading + 9 ppm of range" on 10 mA is an
         # example of a calculation (DMM6500-905-01 Rev. A), not said to be the specification, and names no aperture
-        self._accuracy = AccuracyTable().declared(declared)
+        self._accuracy = AccuracyTable(burden=BURDEN if options.model == "DMM6500" else ()).declared(declared)
         self._digitizer = TriggeredDigitizer(self._dmm)
         self._line_hz: float | None = None
         self._mean: Acquisition | None = None
+
+    @property
+    def current_ranges_a(self) -> tuple[float, ...]:
+        return self._dmm.current_ranges_a
 
     # --- Instrument
 
@@ -125,6 +144,18 @@ class KeithleyDmm:
     def close(self) -> None:
         self._dmm.link.close()
 
+    # --- TellsSetups
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(fires=self._dmm.options.fire_output)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        if not isinstance(setup, MeanSetup):
+            return self._digitizer.interval_s(setup.dt_s)
+        line_hz = self.line_frequency_hz() or 50.0
+        return intervals.between(setup.aperture_s, low_s=SHORTEST_NPLC / line_hz, high_s=_longest_nplc(line_hz) / line_hz)
+
     # --- Captures
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
@@ -149,7 +180,7 @@ class KeithleyDmm:
         """Raises OutOfRangeError, ReadBackError, RefusedError. setup.voltage_range_v does not matter: no voltage is measured."""
         dmm, line_hz = self._dmm, self.line_frequency_hz() or 50.0
         nplc = setup.aperture_s * line_hz
-        longest = 15.0 if line_hz > 55 else 12.0  # [N p. 13-108]
+        longest = _longest_nplc(line_hz)
         limit = f"DMM6500-901-01 p. 13-108 at {line_hz:g} Hz"
         within(f"{self.name}: aperture", nplc, low=SHORTEST_NPLC, high=longest, unit="power line cycles", limit=limit)
         self._mean = None
@@ -197,3 +228,7 @@ class KeithleyDmm:
     def zero(self) -> None:
         self._dmm.link.write(":SENS:AZER:ONCE")  # [N p. 13-140, P, Q]
         self.check_errors("auto-zero")
+
+
+def _longest_nplc(line_hz: float) -> float:
+    return 15.0 if line_hz > 55 else 12.0  # [N p. 13-108]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 
-from labd_instruments import scpi
+from labd_instruments import intervals, scpi
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
+from labd_instruments.checks import HOST_CLOCK, Clock, configured, identified, same, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
     CaptureSetup,
@@ -20,6 +20,8 @@ from labd_instruments.contract import (
     OffAssurance,
     ProtectionLevels,
     Reading,
+    Setups,
+    StreamSetup,
 )
 from labd_instruments.drivers import _b2900_accuracy
 from labd_instruments.drivers._b2900 import (
@@ -49,6 +51,7 @@ OFF_ASSURANCE = OffAssurance.GUARD_OWNS_LINK
 SEES_OUTPUT_WHEN_OFF = False  # UG p. 6-13: the relay is open, or a source of 0 V drives the terminals
 
 QUICK_APERTURE_S = 2e-3
+SHORTEST_APERTURE_S = 8e-6  # p. 4-73
 STEP_V = 100e-6  # setting resolution of the highest range (K p. 2-36)
 ELEMENTS = "VOLT,CURR,TIME,STAT"  # the order is fixed whatever is asked (K p. 4-21)
 
@@ -193,6 +196,8 @@ class B2900:
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         """Current limit as asked, and switching off at it where no delay is asked. It has no over-voltage level: the answer has None.
 
+        `open_lead_v` is None too: that force and sense may be 3 V apart at most (data sheet p. 17) is what its regulation is specified
+        for, and no page says that anything holds the output there when a sense lead opens.
         The voltage range that holds `voltage_v` is fixed, so that a ramp crosses no range change; it sources 105 % of itself at most.
         """
         channel, n, what = self._channel, self._channel.number, self._channel.what("current limit")
@@ -252,6 +257,20 @@ class B2900:
         found += ["switched off at the limit"] * bool(state & PROTECTION[channel.number])
         return ", ".join(found) or None
 
+    # --- TellsSetups ---
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(fires=self._channel.options.fire_line is not None)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        if not isinstance(setup, MeanSetup):
+            return self._capture.interval_s(setup.dt_s)
+        return intervals.between(setup.aperture_s, low_s=SHORTEST_APERTURE_S, high_s=self._longest_aperture_s())
+
+    def _longest_aperture_s(self) -> float:
+        return self._channel.options.timeout_s / 3  # voltage, current, and what the exchange takes
+
     # --- Captures ---
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
@@ -274,8 +293,15 @@ class B2900:
 
     def configure_mean(self, setup: MeanSetup) -> Acquisition:
         channel = self._channel
-        most = channel.options.timeout_s / 3  # voltage, current, and what the exchange takes
-        within(channel.what("aperture"), setup.aperture_s, low=8e-6, high=most, unit="s", limit="p. 4-73 and a third of timeout_s")
+        most = self._longest_aperture_s()
+        within(
+            channel.what("aperture"),
+            setup.aperture_s,
+            low=SHORTEST_APERTURE_S,
+            high=most,
+            unit="s",
+            limit="p. 4-73 and a third of timeout_s",
+        )
         if setup.current_range_a is None:
             raise OutOfRangeError(f"{self.name}: seamless ranging is asked for, a B2900A has fixed ranges only")
         self.halt()
@@ -301,8 +327,7 @@ class B2900:
         return self._mean
 
     def read_mean(self) -> Reading | None:
-        if self._mean is None:
-            raise OutOfRangeError(f"{self.name}: no mean is configured; configure_mean comes first")
+        configured(self._mean, self.name, "mean")
         reading, status = self._read("a reading")
         self._channel.judged(status, "a reading")
         return reading

@@ -9,17 +9,30 @@ from __future__ import annotations
 import contextlib
 import math
 
+from labd_instruments import intervals
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
-from labd_instruments.checks import HOST_CLOCK, Clock, identified, same, switching_off, within
+from labd_instruments.checks import (
+    HOST_CLOCK,
+    Clock,
+    accepted_without_limit,
+    ceiling_v,
+    configured,
+    identified,
+    same,
+    switching_off,
+    within,
+)
 from labd_instruments.contract import (
     Acquisition,
+    CaptureSetup,
     Evidence,
     Identity,
     MeanSetup,
     OffAssurance,
     ProtectionLevels,
     Reading,
+    Setups,
     StreamEnd,
     StreamSetup,
 )
@@ -35,7 +48,7 @@ from labd_instruments.drivers._ppk2 import (
     Metadata,
     Options,
 )
-from labd_instruments.drivers._ppk2_log import DT_S, Log, Mean, acquisition, look, mean_setup, stream_setup
+from labd_instruments.drivers._ppk2_log import DT_S, LONGEST_MEAN_S, Log, Mean, acquisition, look, mean_setup, stream_setup
 from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError
 from labd_instruments.links.serial import SerialLink, open_serial
 
@@ -90,6 +103,7 @@ class PPK2:
     off_assurance = OFF_ASSURANCE
     evidence = EVIDENCE
     source_limits = LIMITS
+    lowest_v = VOLTAGE_V[0]
     sees_output_when_off = SEES_OUTPUT_WHEN_OFF
 
     def __init__(self, name: str, link: SerialLink, options: Options, declared: tuple[AccuracyRow, ...], *, clock: Clock) -> None:
@@ -157,15 +171,9 @@ class PPK2:
         """Nothing can be programmed. The voltage is held by this driver alone (None: by nothing in the instrument), the current by nothing
         below 1 A, which option no_current_limit accepts. Raises OutOfRangeError without it."""
         self._require_source()
-        if levels.voltage_v is not None:
-            if not levels.voltage_v > 0:
-                raise OutOfRangeError(f"{self.name}: over-voltage protection is {levels.voltage_v:g} V, right would be above 0 V")
-            self._ceiling_v = min(levels.voltage_v, VOLTAGE_V[1])
-        if not self._kit.options.no_current_limit and (levels.current_a < LIMITS.current_a or levels.current_trip):
-            raise OutOfRangeError(
-                f"{self.name}: current limit is {levels.current_a:g} A, but a PPK2 has none to program and delivers up to "
-                f"{LIMITS.current_a:g} A; option no_current_limit = true accepts that"
-            )
+        self._ceiling_v = ceiling_v(self.name, levels.voltage_v, self._ceiling_v, VOLTAGE_V[1])
+        but = f"a PPK2 has none to program and delivers up to {LIMITS.current_a:g} A"
+        accepted_without_limit(self.name, levels, LIMITS.current_a, accepted=self._kit.options.no_current_limit, but=but)
         return ProtectionLevels(None, LIMITS.current_a)
 
     def set_remote_sense(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
@@ -218,6 +226,15 @@ class PPK2:
     def tripped(self) -> str | None:
         return None  # it says nothing of the kind
 
+    # --- TellsSetups ---
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(seamless=True, fixed_ranges=False, marker_wired=self._kit.options.marker_line is not None, measures_voltage=False)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        return intervals.between(setup.aperture_s, low_s=DT_S, high_s=LONGEST_MEAN_S) if isinstance(setup, MeanSetup) else DT_S
+
     # --- Streams ---
 
     def configure_stream(self, setup: StreamSetup) -> Acquisition:
@@ -251,9 +268,7 @@ class PPK2:
         return acquisition(self._kit, said, volt, dt_s=setup.aperture_s, columns=("current", "voltage"), record_check=log.record_check())
 
     def read_mean(self) -> Reading | None:
-        if self._mean is None:
-            raise OutOfRangeError(f"{self.name}: no mean is configured; configure_mean comes first")
-        return self._mean.read()
+        return configured(self._mean, self.name, "mean").read()
 
     def zero(self) -> None:
         """Nothing: it offers no zero of its own; the bench's zero (open leads) is labd's."""
@@ -266,9 +281,7 @@ class PPK2:
         return self._kit.require_mode(self._kit.options.mode if self._on or not self._feeds else "ampere")
 
     def _configured(self) -> Log:
-        if self._log is None:
-            raise OutOfRangeError(f"{self.name}: no stream is configured; configure_stream comes first")
-        return self._log
+        return configured(self._log, self.name, "stream")
 
     def _streaming(self) -> bool:
         return self._log is not None and self._log.running

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block, BlockFlag
 from labd_instruments.checks import HOST_CLOCK, Clock
-from labd_instruments.contract import Acquisition, Evidence, Identity, OffAssurance, StreamEnd, StreamSetup
+from labd_instruments.contract import (
+    Acquisition,
+    CaptureSetup,
+    Evidence,
+    Identity,
+    MeanSetup,
+    OffAssurance,
+    Setups,
+    StreamEnd,
+    StreamSetup,
+)
 from labd_instruments.errors import LostSamplesError, NotConnectedError, OutOfRangeError, ReplyError, WrongInstrumentError
 from labd_instruments.links.link import Link
 from labd_instruments.options import option
@@ -118,6 +128,14 @@ class Replay:
 
     def close(self) -> None:
         self._begun_s = None
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(marker_wired="marker" in self._recording.columns)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        """The file decides."""
+        return self._recording.dt_ns * 1e-9
 
     def configure_stream(self, setup: StreamSetup) -> Acquisition:
         """The file decides on interval and columns; the ranges are those the bench file says it was recorded on, for its accuracy rows.

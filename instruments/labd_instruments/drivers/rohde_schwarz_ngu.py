@@ -14,18 +14,21 @@ from labd_instruments.block import Block
 from labd_instruments.checks import HOST_CLOCK, Clock, identified, switching_off, within
 from labd_instruments.contract import (
     Acquisition,
+    CaptureSetup,
     Evidence,
     Identity,
+    MeanSetup,
     OffAssurance,
     ProtectionLevels,
     Reading,
+    Setups,
     SourceLimits,
     StreamEnd,
     StreamSetup,
 )
 from labd_instruments.drivers import _ngu_protection as protection
 from labd_instruments.drivers._ngu import CURRENT_ABOVE_A, HIGH_CURRENT_BELOW_V, Box, Options, model_of
-from labd_instruments.drivers._ngu_fastlog import FastLog
+from labd_instruments.drivers._ngu_fastlog import LONGEST_CHUNK_S, FastLog
 from labd_instruments.errors import OutOfRangeError, OutputNotOffError, ReadBackError
 from labd_instruments.links.link import Link
 from labd_instruments.links.visa import open_link
@@ -97,6 +100,10 @@ class NGU:
         self._accuracy = AccuracyTable().declared(declared)
         self._log = FastLog(self._box)
         self.source_limits: SourceLimits = self._box.model.limits
+
+    @property
+    def current_ranges_a(self) -> tuple[float, ...]:
+        return self._box.model.current_ranges_a
 
     # --- Instrument ---
 
@@ -235,6 +242,15 @@ class NGU:
         box.link.write(f"DIO:OUTP {box.options.channel},{int(high)}")  # [R]
         self.check_errors("its marker")
         box.same_state("the marker", f"DIO:OUTP? {box.options.channel}", wanted=high)
+
+    # --- TellsSetups ---
+
+    @property
+    def setups(self) -> Setups:
+        return Setups(late_s=LONGEST_CHUNK_S)
+
+    def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
+        return setup.aperture_s if isinstance(setup, MeanSetup) else self._log.interval_s(setup.dt_s)
 
     # --- Streams ---
 

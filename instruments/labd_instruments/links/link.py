@@ -23,14 +23,16 @@ class Link(Protocol):
     def query(self, command: str) -> str:
         """Send a command and return its one-line reply without the terminator."""
 
-    def read_definite_block(self, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
-        """Read `#<d><length><data>` after a `write`; an aligned array in native byte order. Raises ReplyError."""
+    def query_definite_block(self, command: str, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+        """Send a command and read `#<d><length><data>`: aligned, in native byte order. timeout_s: of the whole. Raises ReplyError."""
 
-    def read_indefinite_block(self, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
-        """Read `#0<data>` of a known number of values after a `write`. Raises ReplyError."""
+    def query_indefinite_block(self, command: str, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+        """Send a command and read `#0<data>` of a known number of values. timeout_s: of the whole. Raises ReplyError."""
 
     def resync(self) -> None:
-        """After a time-out: throw away what is left of old replies until question and answer match again."""
+        """Before switching off, or setting everything anew: question and answer match again whatever became of those before.
+
+        The session may be a new one then. Raises WrongInstrumentError for another instrument in its place."""
 
     def close(self) -> None: ...
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
-from labd_instruments.errors import LinkTimeoutError, NotConnectedError
+from labd_instruments.errors import LinkTimeoutError, NotConnectedError, ReplyError
 from labd_instruments.links.link import Link
 
 
@@ -25,36 +27,22 @@ class RecorderLink:
         self._note(f"# {title}")
 
     def write(self, command: str) -> None:
-        self._note(f"> {command}")
-        try:
+        with self._noted(command):
             self._link.write(command)
-        except (LinkTimeoutError, NotConnectedError) as error:
-            self._failed(error)
-            raise
 
     def query(self, command: str) -> str:
-        self._note(f"> {command}")
-        try:
+        with self._noted(command):
             reply = self._link.query(command)
-        except (LinkTimeoutError, NotConnectedError) as error:
-            self._failed(error)
-            raise
-        self._note(f"< {reply}")
-        return reply
+            self._note(f"< {reply}")
+            return reply
 
-    def read_definite_block(self, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
-        try:
-            return self._kept(self._link.read_definite_block(dtype, timeout_s=timeout_s))
-        except (LinkTimeoutError, NotConnectedError) as error:
-            self._failed(error)
-            raise
+    def query_definite_block(self, command: str, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+        with self._noted(command):
+            return self._kept(self._link.query_definite_block(command, dtype, timeout_s=timeout_s))
 
-    def read_indefinite_block(self, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
-        try:
-            return self._kept(self._link.read_indefinite_block(n_values, dtype, timeout_s=timeout_s))
-        except (LinkTimeoutError, NotConnectedError) as error:
-            self._failed(error)
-            raise
+    def query_indefinite_block(self, command: str, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+        with self._noted(command):
+            return self._kept(self._link.query_indefinite_block(command, n_values, dtype, timeout_s=timeout_s))
 
     def resync(self) -> None:
         self._link.resync()
@@ -74,8 +62,20 @@ class RecorderLink:
         self._note(f"<b {block.dtype.str[1:]} " + " ".join(str(value) for value in block))
         return block
 
-    def _failed(self, error: Exception) -> None:
-        self._note("<t" if isinstance(error, LinkTimeoutError) else f"<e {error}")
+    @contextlib.contextmanager
+    def _noted(self, command: str) -> Iterator[None]:
+        self._note(f"> {command}")
+        try:
+            yield
+        except LinkTimeoutError:
+            self._note("<t")
+            raise
+        except NotConnectedError as error:
+            self._note(f"<e {error}")
+            raise
+        except ReplyError as error:
+            self._note(f"<r {error}")
+            raise
 
     def _note(self, line: str) -> None:
         self._file.write(line + "\n")

@@ -5,6 +5,7 @@ A transcript is text, one item a line (`#` begins a comment line):
     > command          the driver sends this
     < reply            the instrument answers with this line
     <b f4 1.5 2.5 nan  it answers with a binary block of these values (numpy type code, definite or indefinite)
+    <r reason          what it answers is no such block
     <t                 it does not answer: the link times out
     <e reason          the connection breaks
 """
@@ -56,13 +57,13 @@ class ScriptedLink:
             raise AssertionError(f"{self.resource}, item {self._at}: {command!r} wants a line, the transcript says {item!r}")
         return item[2:]
 
-    def read_definite_block(self, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+    def query_definite_block(self, command: str, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
         del timeout_s
-        return self._block(dtype)
+        return self._block(command, dtype)
 
-    def read_indefinite_block(self, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
+    def query_indefinite_block(self, command: str, n_values: int, dtype: str, *, timeout_s: float | None = None) -> NDArray[Any]:
         del timeout_s
-        block = self._block(dtype)
+        block = self._block(command, dtype)
         if len(block) < n_values:
             raise LinkTimeoutError(f"{self.resource}: {len(block)} of {n_values} values of an indefinite block came")
         if len(block) > n_values:
@@ -95,8 +96,11 @@ class ScriptedLink:
             raise NotConnectedError(f"{self.resource}: {to} failed: {item[2:].strip()}")
         return item
 
-    def _block(self, dtype: str) -> NDArray[Any]:
-        item = self._reply("a block")
+    def _block(self, command: str, dtype: str) -> NDArray[Any]:
+        self.write(command)
+        item = self._reply(command)
+        if item.startswith("<r"):
+            raise ReplyError(item[2:].strip())
         if not item.startswith("<b "):
             raise ReplyError(f"{self.resource}: a block begins with #, got {item!r}")
         code, *values = item[3:].split()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,7 @@ QUIET_S = 0.05  # nothing for this long: nothing was left
 CHUNK = 1 << 16
 LONGEST_TEXT = 16384
 # Straight from the descriptor into the caller's buffer; Windows has neither `readv` nor a `select` for ports, pyserial copies there.
-_STRAIGHT = hasattr(os, "readv")
+_STRAIGHT = sys.platform != "win32"
 
 
 def open_serial(resource: str, timeout_s: float = 2.0, *, baud: int = 115200, exclusive: bool = True) -> SerialLink:
@@ -129,22 +130,24 @@ class SerialLink:
     def _into(self, into: NDArray[np.uint8], wait_s: float) -> int:
         """Up to len(into) bytes, 0 when none came in time."""
         with self._named("reading"):
-            if self._straight:
+            if sys.platform != "win32" and self._straight:
                 return self._read_straight(into, wait_s)
             self._port.timeout = wait_s
             ready = max(1, min(len(into), self._port.in_waiting))
             return int(self._port.readinto(into[:ready].data))
 
-    def _read_straight(self, into: NDArray[np.uint8], wait_s: float) -> int:
-        if not select.select([self._port.fileno()], [], [], wait_s)[0]:
-            return 0
-        try:
-            count = os.readv(self._port.fileno(), [into.data])
-        except BlockingIOError:
-            return 0
-        if not count:  # readable, and nothing to read: it has gone
-            raise serial.SerialException("the device has gone, or somebody else reads from it")
-        return count
+    if sys.platform != "win32":
+
+        def _read_straight(self, into: NDArray[np.uint8], wait_s: float) -> int:
+            if not select.select([self._port.fileno()], [], [], wait_s)[0]:
+                return 0
+            try:
+                count = os.readv(self._port.fileno(), [into.data])
+            except BlockingIOError:
+                return 0
+            if not count:  # readable, and nothing to read: it has gone
+                raise serial.SerialException("the device has gone, or somebody else reads from it")
+            return count
 
     @contextlib.contextmanager
     def _named(self, doing: str) -> Iterator[None]:

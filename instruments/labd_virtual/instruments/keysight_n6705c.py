@@ -1,13 +1,16 @@
-"""Virtual Keysight N6705C mainframe with N6781A modules: one feeds and measures the board, a second may read its marker pin.
+"""Virtual Keysight N6705C or N6700C with source-measure modules: one feeds and measures the board, a second may read its marker pin.
 
 Commands: "Keysight N6700C Operating and Service Guide" chapter 5 and "N6705C User's Guide" (same command set); pages are cited where a
 behaviour was taken from one. Not read in a manual and therefore by common SCPI practice: which error a fetch without data gives (-230),
-and that a log reports an effective period at or above its floor instead of refusing a shorter one.
+that a log reports an effective period at or above its floor instead of refusing a shorter one, what a source range does with settings that
+it cannot hold (-221), and the number 310 of what a module has not. Mainframes differ here by their identity only: the commands that are
+built are those that both have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,7 +26,8 @@ from labd_virtual.instruments.keysight_n6705c_acquire import (
     sweep_interval_ns,
 )
 from labd_virtual.instruments.keysight_n6705c_channel import Channel, Settings, mainframe_timebase
-from labd_virtual.instruments.keysight_n6705c_output import CURRENT_MAX, PROTECTION_MAX, VOLTAGE_MAX
+from labd_virtual.instruments.keysight_n6705c_modules import PROTECTION_MAX, identity_of, model_of
+from labd_virtual.instruments.keysight_n6705c_port import Port
 from labd_virtual.instruments.keysight_n6705c_watchdog import LONGEST_S, SHORTEST_S, Watchdog
 from labd_virtual.persona import Persona, PersonaSetup, ScpiPersona
 from labd_virtual.scpi_errors import ScpiError
@@ -32,23 +36,25 @@ from labd_virtual.scpi_params import Boolean, Channels, Choice, Integer, Limit, 
 from labd_virtual.scpi_status import RegisterGroup
 from labd_virtual.scpi_tree import Call
 
-IDENTITY = "Keysight Technologies,N6705C,VIRTUAL001,E.02.07"
-PULSE_NS = 10_000  # a trigger output is a 10 us pulse (N6900/N7900 guide, p. 154)
 FETCH_MOST = 16384
 MEASURING = 32  # operation status MEAS-active, N6705C guide p. 350
 _TRIGGERS = "IMMediate|BUS|EXTernal|PIN1|PIN2|PIN3|PIN4|PIN5|PIN6|PIN7"
-_PIN_FUNCTIONS = "DIO|DINPut|FAULt|INHibit|ONCouple|OFFCouple|TINPut|TOUTput"
-
+_EMULATIONS = "PS4Q|PS2Q|PS1Q|BATTery|CHARger|CCLoad|CVLoad|VMETer|AMETer"
+_NOT_THIS_MODEL = (310, "The command is not supported by this model")
 
 TRAPS = {
     "module": "another module sits in the channel, with other ranges and without seamless measuring",
     "overrun": "the log's FIFO overwrites what was not fetched in time, and no register says so",
     "overflow": "a reading beyond its range is 9.91E37 and looks like any other number",
+    "oscillation": "with the board's capacitors the output oscillates, and a protection latches it off as soon as it is on",
 }
 
 
 def create(setup: PersonaSetup) -> Persona:
-    """options: channel (default 1), marker_channel (none), fire_pin (3). wires: `fire` or `pin<n>`, `marker` or `channel<n>`."""
+    """options: mainframe (N6705C, N6705B, N6700C), module (N6781A, N6782A, N6784A, N6785A, N6786A; the marker's channel holds the same),
+    module_options (such as 054,761), channel (default 1), marker_channel (none), fire_pin (3). wires: `fire` or `pin<n>`, `marker` or
+    `channel<n>`. Raises ValueError for a mainframe or a module that it has not.
+    """
     return N6705C(setup)
 
 
@@ -60,7 +66,8 @@ class N6705C(ScpiPersona):
     """The mainframe; see the module for sources."""
 
     def __init__(self, setup: PersonaSetup) -> None:
-        super().__init__(setup, IDENTITY)
+        super().__init__(setup, identity_of(setup))
+        self._model = model_of(setup)
         main = int(setup.options.get("channel", 1))
         marker = setup.options.get("marker_channel")
         numbers = [main] if marker is None else sorted({main, int(marker)})
@@ -69,8 +76,8 @@ class N6705C(ScpiPersona):
         self.sweeps = {n: Acquisition(setup.clock, setup.pins, c) for n, c in self.channels.items()}
         self._main = self.channels[main]
         self._list = Channels(tuple(numbers))
-        self._module = "N6731B" if setup.trap == "module" else "N6781A"
-        self._fire_pin = int(setup.options.get("fire_pin", 3))
+        self._module = "N6731B" if setup.trap == "module" else self._model.name
+        self._port = Port(setup, self.background)
         self._watchdog = Watchdog(setup.clock, self._watchdog_expired)
         self.redraw(setup.rng)
         self._reset()
@@ -89,7 +96,7 @@ class N6705C(ScpiPersona):
         self._declare_watchdog()
         self._declare_measure()
         self._declare_acquire()
-        self._declare_digital()
+        self._port.declare(self.scpi.tree)
 
     def redraw(self, rng: np.random.Generator) -> None:
         clock, *each = rng.spawn(1 + len(self.channels))
@@ -113,9 +120,8 @@ class N6705C(ScpiPersona):
             self.elogs[n].abort()
             self.sweeps[n].abort()
             channel.reset()
-        self._binary, self._big_endian, self._bus_out = False, True, False
-        self._functions = dict.fromkeys(range(1, 8), "DIN")
-        self._polarities = dict.fromkeys(range(1, 8), "POS")
+        self._binary, self._big_endian = False, True
+        self._port.reset()
 
     def _heard(self) -> None:
         self._watchdog.heard()
@@ -133,8 +139,10 @@ class N6705C(ScpiPersona):
     def _poll_pin(self, n: int, channel: Channel) -> None:
         source = channel.sweep.source
         pin = wired(self.setup.wires, source.lower()) if source.startswith("PIN") else None
-        if pin and self.sweeps[n].state is State.ARMED and (edge := self.sweeps[n].pin_edge(pin, self.clock.now_ns())) is not None:
-            self._start_sweep(n, edge)
+        if pin and self.sweeps[n].state is State.ARMED:
+            rising = self._port.rising(int(source.removeprefix("PIN")))
+            if (edge := self.sweeps[n].pin_edge(pin, self.clock.now_ns(), rising=rising)) is not None:
+                self._start_sweep(n, edge)
 
     def _operation(self, n: int) -> int:
         active = self.sweeps[n].state in (State.ARMED, State.RUNNING) or self.elogs[n].state in (State.ARMED, State.RUNNING)
@@ -158,24 +166,11 @@ class N6705C(ScpiPersona):
         now = self.clock.now_ns()
         waiting = [n for n, e in self.elogs.items() if e.state is State.ARMED and self.channels[n].elog.source == "BUS"]
         ready = [n for n, a in self.sweeps.items() if self.channels[n].sweep.source == "BUS" and a.accepts_trigger(now)]
-        if self._bus_out:
-            self._pulse(now)
+        self._port.bus_trigger(now)
         for n in waiting:
             self.elogs[n].start(now)
         for n in ready:
             self._start_sweep(n, now)
-
-    def _pulse(self, now_ns: int) -> None:
-        for number, function in self._functions.items():
-            pin = wired(self.setup.wires, f"pin{number}", *(("fire",) if number == self._fire_pin else ()))
-            if function == "TOUT" and pin:
-                active = 1 if self._polarities[number] == "POS" else 0
-                self.setup.pins.drive(pin, active)
-                self.background(self._end_pulse(pin, 1 - active, now_ns + PULSE_NS), "trigger pulse")
-
-    async def _end_pulse(self, pin: str, level: int, t_ns: int) -> None:
-        await self.clock.sleep_until(t_ns)
-        self.setup.pins.drive(pin, level)
 
     def _start_sweep(self, n: int, t_ns: int) -> None:
         end = self.sweeps[n].start(t_ns)
@@ -192,8 +187,10 @@ class N6705C(ScpiPersona):
         tree.query("SYSTem:ERRor[:NEXT]", lambda _: '{:+d},"{}"'.format(*self.scpi.errors.pop()))
         tree.query("SYSTem:VERSion", lambda _: "1999.0")
         tree.query("SYSTem:CHANnel[:COUNt]", lambda _: str(len(self.channels)))
+        tree.query("SYSTem:GROup:CATalog", lambda _: ",".join(f'"{n}"' for n in self.channels))  # no outputs are grouped here
         tree.query("SYSTem:CHANnel:MODel", lambda c: ",".join(f'"{self._module}"' for _ in c[0]), self._list)
-        tree.query("SYSTem:CHANnel:OPTion", lambda c: ",".join('""' for _ in c[0]), self._list)
+        installed = str(self.setup.options.get("module_options", ""))
+        tree.query("SYSTem:CHANnel:OPTion", lambda c: ",".join(f'"{installed}"' for _ in c[0]), self._list)
         tree.query("SYSTem:CHANnel:SERial", lambda c: ",".join(f'"VIRTUAL{n:03d}"' for n in c[0]), self._list)
         tree.add("SYSTem:REMote", lambda _: None)
         tree.add("SYSTem:LOCal", lambda _: None)
@@ -259,6 +256,17 @@ class N6705C(ScpiPersona):
         self.scpi.tree.add(pattern, change, kind, self._list)
         self.scpi.tree.query(pattern, ask, Limit(), self._list)
 
+    def _declare_resolution(self) -> None:
+        """Of the whole mainframe. With a list in the N6705 User Manual p170, without one in the N6705C guide p213: both are taken."""
+
+        def change(call: Call) -> None:
+            for channel in self.channels.values():
+                channel.sweep.fine = call[0] == "RES20"
+
+        pattern, optional = "SENSe:SWEep:TINTerval:RESolution", replace(self._list, optional=True)
+        self.scpi.tree.add(pattern, change, Choice("RES20|RES40"), optional)
+        self.scpi.tree.query(pattern, lambda _: "RES20" if self.channels[min(self.channels)].sweep.fine else "RES40", optional)
+
     def output_setting(self, pattern: str, kind: Number | Boolean | Choice, name: str, coded: dict[object, object] | None = None) -> None:
         """A setting of the output that acts at once."""
 
@@ -270,22 +278,35 @@ class N6705C(ScpiPersona):
         self.setting(pattern, kind, lambda c: back.get(v := getattr(c.output, name), v) if coded else getattr(c.output, name), write)
 
     def _declare_output(self) -> None:
-        volt = Number("V", 0.0, VOLTAGE_MAX, 0.0)
-        limit = Number("A", 0.0, CURRENT_MAX, 0.1)
-        self.output_setting("[SOURce:]VOLTage[:LEVel][:IMMediate][:AMPLitude]", volt, "volt")
+        most_v, most_a = self._model.most_v, self._model.most_a
+        volt = Number("V", -most_v if self._model.negative else 0.0, most_v, 0.0)
+        self.setting("[SOURce:]VOLTage[:LEVel][:IMMediate][:AMPLitude]", volt, lambda c: c.output.volt, lambda c, v: c.set_volt(_float(v)))
+        self.setting("[SOURce:]VOLTage:RANGe", Number("V", 0.0, most_v, most_v), lambda c: c.output.locus.volt, self._set_source_range)
         self.output_setting("[SOURce:]VOLTage:PROTection[:LEVel]", Number("V", 0.0, PROTECTION_MAX, PROTECTION_MAX), "protection")
         self.output_setting("[SOURce:]VOLTage:PROTection:REMote[:POSitive]", Number("V", 0.0, PROTECTION_MAX, PROTECTION_MAX), "protection")
         self.output_setting("[SOURce:]VOLTage:SENSe:SOURce", Choice("INTernal|EXTernal"), "remote", {"INT": False, "EXT": True})
-        self.output_setting("[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]", Number("A", -CURRENT_MAX, CURRENT_MAX, 0.0), "ampere")
-        self.output_setting("[SOURce:]CURRent:LIMit[:POSitive][:IMMediate][:AMPLitude]", limit, "limit")
+        self.output_setting("[SOURce:]CURRent[:LEVel][:IMMediate][:AMPLitude]", Number("A", -most_a, most_a, 0.0), "ampere")
+        limit = "[SOURce:]CURRent:LIMit[:POSitive][:IMMediate][:AMPLitude]"
+        self.setting(limit, Number("A", 0.0, most_a, 0.1), lambda c: c.output.limit, lambda c, v: c.set_limit(_float(v)))
+        limit = "[SOURce:]CURRent:LIMit:NEGative[:IMMediate][:AMPLitude]"
+        sunk = Number("A", -most_a, 0.0, -0.1)
+        self.setting(limit, sunk, lambda c: c.output.sunk_limit, lambda c, v: c.set_sunk_limit(_float(v)))
+        self.setting("[SOURce:]CURRent:LIMit:COUPle", Boolean(), lambda c: c.output.coupled, lambda c, v: c.couple(bool(v)))
         self.output_setting("[SOURce:]CURRent:PROTection:STATe", Boolean(), "trip_on_limit")
         self.output_setting("OUTPut:PROTection:DELay", Number("S", 0.0, 0.255, 0.02), "delay_s")
         self.output_setting("OUTPut:TMODe", Choice("HIGHZ|LOWZ"), "off_mode")
         self.setting("OUTPut[:STATe]", Boolean(), lambda c: c.output.programmed, lambda c, v: c.output.switch(bool(v)))
         self.setting("[SOURce:]FUNCtion", Choice("VOLTage|CURRent"), lambda _: "VOLT", _only_voltage)
-        emulations = Choice("PS4Q|PS2Q|PS1Q|BATTery|CHARger|CCLoad|CVLoad|VMETer|AMETer")
-        self.setting("[SOURce:]EMULation", emulations, lambda c: c.emulation, lambda c, v: setattr(c, "emulation", v))
+        self.setting("[SOURce:]EMULation", Choice(_EMULATIONS), lambda c: c.emulation, self._emulate)
         self.scpi.tree.add("OUTPut:PROTection:CLEar", self._clear_protection, self._list)
+
+    async def _set_source_range(self, channel: Channel, value: object) -> None:
+        await channel.set_locus(self._model.locus(_float(value)))
+
+    def _emulate(self, channel: Channel, value: object) -> None:
+        if value not in self._model.emulations.split():
+            raise ScpiError(*_NOT_THIS_MODEL)
+        channel.emulation = str(value)
 
     def _declare_watchdog(self) -> None:
         tree, watchdog = self.scpi.tree, self._watchdog
@@ -315,14 +336,21 @@ class N6705C(ScpiPersona):
         self.setting(pattern, Boolean(), lambda c: getattr(where(c), name), lambda c, v: setattr(where(c), name, v))
 
     def _declare_ranges(self, base: str, where: Callable[[Channel], Settings]) -> None:
-        def set_range(channel: Channel, value: object) -> None:
-            where(channel).current_range, where(channel).seamless = _range_reaching(float(str(value))), False
+        def set_amps(channel: Channel, value: object) -> None:
+            where(channel).current_range, where(channel).seamless = self._model.current_range(_float(value)), False
 
-        self.setting(f"{base}:CURRent[:DC]:RANGe[:UPPer]", Number("A", 0.0, CURRENT_MAX), lambda c: where(c).current_range, set_range)
-        self._flag(f"{base}:CURRent[:DC]:RANGe:AUTO", where, "seamless")
-        self.setting(
-            f"{base}:VOLTage[:DC]:RANGe[:UPPer]", Number("V", 0.0, VOLTAGE_MAX), lambda c: where(c).voltage_range, lambda _, __: None
-        )
+        def set_seamless(channel: Channel, value: object) -> None:
+            if value and self._model.seamless_from_a is None:
+                raise ScpiError(*_NOT_THIS_MODEL)
+            where(channel).seamless = bool(value)
+
+        def set_volts(channel: Channel, value: object) -> None:
+            where(channel).voltage_range = self._model.voltage_range(_float(value))
+
+        most_v, most_a = self._model.most_v, self._model.most_a
+        self.setting(f"{base}:CURRent[:DC]:RANGe[:UPPer]", Number("A", 0.0, most_a), lambda c: where(c).current_range, set_amps)
+        self.setting(f"{base}:CURRent[:DC]:RANGe:AUTO", Boolean(), lambda c: where(c).seamless, set_seamless)
+        self.setting(f"{base}:VOLTage[:DC]:RANGe[:UPPer]", Number("V", 0.0, most_v), lambda c: where(c).voltage_range, set_volts)
 
     async def _measure(self, quantity: str, call: Call) -> str:
         readings = []
@@ -348,21 +376,14 @@ class N6705C(ScpiPersona):
         self.setting(
             "SENSe:SWEep:TINTerval", interval, lambda c: sweep_interval_ns(c) * 1e-9, lambda c, v: setattr(c.sweep, "interval_s", v)
         )
-        resolution = Choice("RES20|RES40")
-        self.setting(
-            "SENSe:SWEep:TINTerval:RESolution",
-            resolution,
-            lambda c: "RES20" if c.sweep.fine else "RES40",
-            lambda c, v: setattr(c.sweep, "fine", v == "RES20"),
-        )
+        self._declare_resolution()
         self.setting(
             "SENSe:ELOG:PERiod",
             Number("S", 102.4e-6, 60.0),
             lambda c: self._period_ns(c) * 1e-9,
             lambda c, v: setattr(c.elog, "period_s", v),
         )
-        triggers = Choice(_TRIGGERS)
-        self.setting("TRIGger:ELOG:SOURce", triggers, lambda c: c.elog.source, lambda c, v: setattr(c.elog, "source", v))
+        self.setting("TRIGger:ELOG:SOURce", Choice(_TRIGGERS), lambda c: c.elog.source, lambda c, v: setattr(c.elog, "source", v))
         self.setting(
             "TRIGger:ACQuire:SOURce",
             Choice(_TRIGGERS.removeprefix("IMMediate|")),
@@ -431,36 +452,11 @@ class N6705C(ScpiPersona):
             return ",".join(nr3(float(v)) for v in values).encode()
         return definite_block(values.astype(">f4" if self._big_endian else "<f4").tobytes())
 
-    def _declare_digital(self) -> None:
-        tree = self.scpi.tree
-        tree.add("[SOURce:]DIGital:PIN<1-7>:FUNCtion", self._set_pin_function, Choice(_PIN_FUNCTIONS))
-        tree.query("[SOURce:]DIGital:PIN<1-7>:FUNCtion", lambda c: self._functions[c.suffixes[0]])
-        tree.add("[SOURce:]DIGital:PIN<1-7>:POLarity", self._set_polarity, Choice("POSitive|NEGative"))
-        tree.query("[SOURce:]DIGital:PIN<1-7>:POLarity", lambda c: self._polarities[c.suffixes[0]])
-        tree.add("[SOURce:]DIGital:TOUTput:BUS[:ENABle]", self._set_bus_out, Boolean())
-        tree.query("[SOURce:]DIGital:TOUTput:BUS[:ENABle]", lambda _: str(int(self._bus_out)))
-
-    def _set_bus_out(self, call: Call) -> None:
-        self._bus_out = call[0]
-
-    def _set_pin_function(self, call: Call) -> None:
-        self._functions[call.suffixes[0]] = call[0]
-        self._idle(call.suffixes[0])
-
-    def _set_polarity(self, call: Call) -> None:
-        self._polarities[call.suffixes[0]] = call[0]
-        self._idle(call.suffixes[0])
-
-    def _idle(self, number: int) -> None:
-        pin = wired(self.setup.wires, f"pin{number}", *(("fire",) if number == self._fire_pin else ()))
-        if pin and self._functions[number] == "TOUT":
-            self.setup.pins.drive(pin, 0 if self._polarities[number] == "POS" else 1)
-
 
 def _only_voltage(_: Channel, value: object) -> None:
     if value != "VOLT":
         raise ScpiError(-221)  # current priority is not built here
 
 
-def _range_reaching(value: float) -> float:
-    return next((r for r in (10e-6, 1e-3, 0.1) if value <= r * (1 + 1e-9)), 3.0)
+def _float(value: object) -> float:
+    return float(str(value))

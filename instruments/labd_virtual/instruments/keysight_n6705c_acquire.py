@@ -1,4 +1,4 @@
-"""Acquisitions of an N6781A: the gap-free external log with its FIFO, and the digitizer's triggered sweep."""
+"""Acquisitions of an N678xA: the gap-free external log with its FIFO, and the digitizer's triggered sweep."""
 
 from __future__ import annotations
 
@@ -180,10 +180,10 @@ class Acquisition:
             self.state = State.IDLE
             self._ready.set()
 
-    def pin_edge(self, pin: str, now_ns: int) -> int | None:
-        """First rising edge on a wired pin since the sweep could be triggered, for TRIGger:ACQuire:SOURce PIN<n>."""
+    def pin_edge(self, pin: str, now_ns: int, *, rising: bool) -> int | None:
+        """First such edge on a wired pin since the sweep could be triggered, for TRIGger:ACQuire:SOURce PIN<n>."""
         edges = self._pins.edges(pin, self.armed_until_ns, now_ns + 1)
-        return next((edge.t_ns for edge in edges if edge.level), None)
+        return next((edge.t_ns for edge in edges if bool(edge.level) == rising), None)
 
     async def array(self, quantity: str) -> Floats:
         """Waits for a sweep under way. Raises ScpiError(-230) when there is none, or it was not asked to measure this."""

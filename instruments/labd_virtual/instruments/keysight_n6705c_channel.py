@@ -1,4 +1,4 @@
-"""One N6781A as a meter: its ranges, its noise, and the columns it delivers for any stretch of board time."""
+"""One N678xA as a meter: its ranges, its noise, and the columns it delivers for any stretch of board time."""
 
 from __future__ import annotations
 
@@ -12,45 +12,27 @@ from labd_virtual.front_end import (
     Converter,
     Floats,
     Instants,
-    MeterRange,
-    NoiseCurve,
     drawn_timebase,
     node_means,
     peak_current,
     pin_means,
     wired,
 )
+from labd_virtual.instruments.keysight_n6705c_modules import Locus, model_of
 from labd_virtual.instruments.keysight_n6705c_output import Background, Output
 from labd_virtual.persona import PersonaSetup
+from labd_virtual.scpi_errors import ScpiError
 
 TICK_NS = 5120  # converter interval of the N678x: 5.12 us
 
-# Noise added per averaging time: "N6700 Specifications Guide", p. 52, read as one standard deviation. Voltage: N6781A, 20 V range.
-# Current: that page has no N6781A column we could read; taken from the N6785A's 100 mA and 1 mA columns, the 8 A column in proportion
-# to full scale for 3 A, and a hundredth of the 1 mA column (full scale in proportion) for 10 uA. Plausible, not documented.
-_APERTURES_S = (5.12e-6, 51.2e-6, 102.4e-6, 512e-6, 1.7e-3, 16.7e-3)
-_NOISE_20V = NoiseCurve(_APERTURES_S, (2.3e-3, 1.2e-3, 993.7e-6, 533.4e-6, 276.6e-6, 69.6e-6))
-_NOISE_100MA = NoiseCurve(_APERTURES_S, (13.5e-6, 7.1e-6, 5.4e-6, 2.5e-6, 1.3e-6, 471.5e-9))
-_NOISE_1MA = NoiseCurve(_APERTURES_S, (1.4e-6, 594.3e-9, 306.2e-9, 67.7e-9, 23.8e-9, 6.9e-9))
-_NOISE_8A = NoiseCurve(_APERTURES_S, (1.2e-3, 552.2e-6, 409.7e-6, 198.9e-6, 94.4e-6, 43.5e-6))
-
-CURRENT_RANGES = (
-    MeterRange(10e-6, _NOISE_1MA.scaled(0.01)),
-    MeterRange(1e-3, _NOISE_1MA),
-    MeterRange(0.1, _NOISE_100MA),
-    MeterRange(3.0, _NOISE_8A.scaled(3 / 8)),
-)
-VOLTAGE_RANGES = (MeterRange(20.0, _NOISE_20V),)
 Column = tuple[str, str]  # quantity "I" or "V", statistic "AVG", "MIN" or "MAX"
-
-SEAMLESS_FROM_A = 1e-3
 
 
 @dataclass(slots=True)
 class Settings:
-    """What *RST puts back; one each for the elog and for the digitizer with MEASure."""
+    """What *RST puts back; one each for the elog and for the digitizer with MEASure. No page says whether current is on: it is not."""
 
-    current: bool = True
+    current: bool = False
     voltage: bool = True
     current_minmax: bool = False
     voltage_minmax: bool = False
@@ -99,32 +81,74 @@ class Channel:
 
     def __init__(self, setup: PersonaSetup, number: int, *, feeds: bool, background: Background) -> None:
         self.setup, self.number, self.feeds = setup, number, feeds
-        self.output = Output(setup if feeds else replace(setup, node=_Nowhere()), background)
+        self.model = model_of(setup)
+        self.output = Output(setup if feeds else replace(setup, node=_Nowhere()), self.model, background)
         self._amps = Converter(
             setup,
             "current",
-            CURRENT_RANGES,
+            self.model.amps,
             hum=setup.factor("hum_a", 0.2e-6) if feeds else 0.0,
             leakage=setup.fixture_leakage_a if feeds else 0.0,
         )
-        self._volts = Converter(setup, "voltage", VOLTAGE_RANGES)
+        self._volts = Converter(setup, "voltage", self.model.volts[-1:])
+        self._low_volts = Converter(setup, "voltage", self.model.volts[:-1]) if self.model.volts[:-1] else self._volts
         self._pin = None if feeds else wired(setup.wires, f"channel{number}", "marker")
         self.timebase = 0.0
         self.reset()
 
     def reset(self) -> None:
-        self.measure, self.sweep = Settings(), Sweep()
-        self.elog_measure, self.elog = Settings(current=False, voltage=False), ElogSettings()
-        self.emulation = "PS4Q"
+        top = self.model.amps[-1].full_scale
+        self.measure, self.sweep = Settings(current_range=top), Sweep()
+        self.elog_measure, self.elog = Settings(current=False, voltage=False, current_range=top), ElogSettings()
+        self.emulation = self.model.power_on
         self.output.reset()
 
     def redraw(self, rng: np.random.Generator, timebase: float) -> None:
         """timebase: the mainframe's, common to all its channels."""
-        amps, volts, source = rng.spawn(3)
+        amps, volts, source, low_volts = rng.spawn(4)
         self._amps.redraw(amps)
         self._volts.redraw(volts)
+        if self._low_volts is not self._volts:
+            self._low_volts.redraw(low_volts)
         self.output.redraw(source)
         self.timebase = timebase
+
+    async def set_volt(self, volt: float) -> None:
+        """VOLTage. Raises ScpiError(-222) beyond the source range, and for a negative one in two quadrants."""
+        if abs(volt) > self.output.locus.volt * (1 + 1e-9) or (volt < 0 and self.emulation != "PS4Q"):
+            raise ScpiError(-222)
+        self.output.volt = volt
+        await self.output.apply()
+
+    async def set_limit(self, ampere: float) -> None:
+        """CURRent:LIMit. Raises ScpiError(-222) beyond what the source range holds."""
+        if ampere > self.output.locus.ampere * (1 + 1e-9):
+            raise ScpiError(-222)
+        self.output.limit = ampere
+        self.couple(self.output.coupled)
+        await self.output.apply()
+
+    def couple(self, on: bool) -> None:  # noqa: FBT001 - one plain switch
+        """CURRent:LIMit:COUPle: the negative limit follows the positive one ("N6705 Programmer's Reference Guide", p. 460, as quoted in a
+        published driver)."""
+        self.output.coupled = on
+        if on:
+            self.output.sunk_limit = -self.output.limit
+
+    def set_sunk_limit(self, ampere: float) -> None:
+        """CURRent:LIMit:NEGative. Raises ScpiError(-222) beyond what the source range holds, -221 while the limits are coupled."""
+        if self.output.coupled:
+            raise ScpiError(-221)
+        if -ampere > self.output.locus.ampere * (1 + 1e-9):
+            raise ScpiError(-222)
+        self.output.sunk_limit = ampere
+
+    async def set_locus(self, locus: Locus) -> None:
+        """VOLTage:RANGe. Raises ScpiError(-221) when the present voltage or limit does not fit into it."""
+        if abs(self.output.volt) > locus.volt or max(self.output.limit, -self.output.sunk_limit) > locus.ampere:
+            raise ScpiError(-221)
+        self.output.locus = locus
+        await self.output.apply()
 
     def columns(self, wanted: tuple[Column, ...], starts: Instants, ends: Instants, settings: Settings) -> Floats:
         """Readings over [starts, ends), float64 [n, len(wanted)]; over-range samples are 9.91E37."""
@@ -137,11 +161,11 @@ class Channel:
 
     def _averages(self, starts: Instants, ends: Instants, settings: Settings) -> dict[str, Floats]:
         if not self.feeds:
-            return self._voltmeter(starts, ends)
+            return self._voltmeter(starts, ends, settings)
         means = node_means(self.setup, starts, ends)
         if settings.seamless:
-            # the 10 uA range is only ever fixed: seamless ranging moves between 1 mA, 100 mA and 3 A
-            chosen = np.maximum(self._amps.seamless(means.current_rms), self._amps.index(SEAMLESS_FROM_A))
+            # the 10 uA range is only ever fixed: seamless ranging moves between 1 mA and the ranges above
+            chosen = np.maximum(self._amps.seamless(means.current_rms), self._amps.index(self.model.seamless_from_a or 0.0))
             level = means.current_rms
         else:
             chosen = np.full(len(starts), self._amps.index(settings.current_range))
@@ -149,11 +173,18 @@ class Channel:
         amps = self._amps.read(means.current, starts, ends, chosen)
         amps[self._amps.overloaded(level, chosen) | (self.setup.trap == "overflow")] = OVER_RANGE
         seen = self._sensed(means.voltage, means.current)
-        return {"I": amps, "V": self._volts.read(seen, starts, ends, 0)}
+        return {"I": amps, "V": self._volt_readings(seen, starts, ends, settings)}
 
-    def _voltmeter(self, starts: Instants, ends: Instants) -> dict[str, Floats]:
+    def _volt_readings(self, seen: Floats, starts: Instants, ends: Instants, settings: Settings) -> Floats:
+        meter = self._volts if settings.voltage_range >= self._volts.ranges[0].full_scale else self._low_volts
+        chosen = meter.index(settings.voltage_range)
+        volts = meter.read(seen, starts, ends, chosen)
+        volts[meter.overloaded(seen, chosen)] = OVER_RANGE
+        return volts
+
+    def _voltmeter(self, starts: Instants, ends: Instants, settings: Settings) -> dict[str, Floats]:
         volts = pin_means(self.setup.pins, self._pin, starts, ends) if self._pin else np.zeros(len(starts))
-        return {"I": self._amps.read(np.zeros(len(starts)), starts, ends, 0), "V": self._volts.read(volts, starts, ends, 0)}
+        return {"I": self._amps.read(np.zeros(len(starts)), starts, ends, 0), "V": self._volt_readings(volts, starts, ends, settings)}
 
     def _sensed(self, volts: Floats, amps: Floats) -> Floats:
         if not self.output.connected:

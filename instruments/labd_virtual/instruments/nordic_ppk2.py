@@ -184,6 +184,8 @@ class PPK2:
 
     def _produce(self) -> None:
         count = min(self._due(), MOST)
+        if count * SAMPLE_BYTES > self._room() and self._due() <= AHEAD_NS // RATE_NS:
+            return  # stepped time goes no further, and a host that is only slow loses nothing
         edges = instants(self._t0_ns, self._next, max(count, 0), dt_ns=RATE_NS, timebase=self._timebase)
         while count > 0 and edges[count] > self._clock.now_ns():
             count -= 1
@@ -224,8 +226,11 @@ class PPK2:
 
     def _send(self, data: bytes) -> None:
         """A host that does not read loses the newest, and the counter goes on."""
-        room = BUFFER_SAMPLES * SAMPLE_BYTES - self._port.unsent()
-        self._port.send(data[: max(0, room // SAMPLE_BYTES * SAMPLE_BYTES)])
+        self._port.send(data[: max(0, self._room() // SAMPLE_BYTES * SAMPLE_BYTES)])
+
+    def _room(self) -> int:
+        """For bytes, until samples are lost."""
+        return BUFFER_SAMPLES * SAMPLE_BYTES - self._port.unsent()
 
     def _background(self, work: Coroutine[Any, Any, None], what: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=f"{self._setup.name}: {what}")

@@ -1,8 +1,12 @@
-"""Virtual Yokogawa WT310E power meter, DC, in the supply line of the board.
+"""Virtual Yokogawa WT310E, WT310EH, WT332E or WT333E power meter, DC, in the supply line of the board.
 
 Commands: "WT310E/WT332E/WT333E Communication Interface User's Manual" IM WT310E-17EN (syntax p. 5-1 to 5-6, status p. 7-5, data format
-p. 9-7); specification: IM WT310E-02EN p. 7-7. Error numbers of this maker are positive (113 where others say -113).
-Not read on a page: the over-range threshold (140 % of range taken) and which share of its offset the zero calibration leaves (5 %).
+p. 9-7); specification: IM WT310E-02EN p. 7-7, over-range p. 1-12; ranges, which all elements share, and which of them is left by itself:
+IM WT310E-01EN p. 2-7. Error numbers of this maker are positive (113 where others say -113).
+Peak over-range is bit 7 (voltage) and 8 (current) of the condition register, 3 more an element (p. 7-5); a fixed range holds peaks of three
+times itself (IM WT310E-01EN p. 2-7).
+Not read on a page: which share of its offset the zero calibration leaves (5 %); how long a peak is told, of which the less kind is here:
+while it lasts.
 """
 
 from __future__ import annotations
@@ -13,21 +17,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labd_virtual.front_end import Converter, Floats, Instants, MeterRange, NoiseCurve, drawn_timebase, instants, node_means
+from labd_virtual.front_end import Converter, Floats, Instants, MeterRange, NoiseCurve, beyond, drawn_timebase, instants, node_means
+from labd_virtual.instruments.yokogawa_wt310e_integrator import Integrator
 from labd_virtual.persona import Persona, PersonaSetup, ScpiPersona
 from labd_virtual.scpi_errors import ScpiError
 from labd_virtual.scpi_message import definite_block
-from labd_virtual.scpi_params import Boolean, Choice, Integer, Number, Word, short_form
+from labd_virtual.scpi_params import Boolean, Choice, Integer, Number, Raw, Word, short_form
 from labd_virtual.scpi_status import RegisterGroup
 from labd_virtual.scpi_tree import Call, Command, pattern_keywords
 
-IDENTITY = "YOKOGAWA,WT310E-C2-D/C7,VIRTUAL3,F1.04"
+IDENTITY = "YOKOGAWA,{}-C2-D/C7,VIRTUAL3,F1.04"
 VOLTAGE_RANGES = (15.0, 30.0, 60.0, 150.0, 300.0, 600.0)
-CURRENT_RANGES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+_LARGE = (1.0, 2.0, 5.0, 10.0, 20.0)
+CURRENT_RANGES = {
+    "WT310E": (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, *_LARGE),
+    "WT310EH": (*_LARGE, 40.0),
+    "WT332E": (0.5, *_LARGE),
+    "WT333E": (0.5, *_LARGE),
+}
+ELEMENTS = {"WT310E": 1, "WT310EH": 1, "WT332E": 2, "WT333E": 3}
+BY_ELEMENT = {1: "WT310E", 2: "WT332E", 3: "WT333E"}
+SWITCHES = {  # off after a reset
+    "filter": "[INPut:]FILTer:LINE",
+    "frequency_filter": "[INPut:]FILTer:FREQuency",
+    "scaling": "[INPut:]SCALing[:STATe]",
+    "averaging": "MEASure:AVERaging[:STATe]",
+    "max_hold": "MEASure:MHOLd",
+}
 UPDATES_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 SMALL_RANGE, ESCAPE_RANGE = 0.2, 1.0  # a fixed range up to 200 mA is left for 1 A AUTO by itself on over-input
-OVER = 1.4
-UPDATING, INTEGRATING, TIMING, OVER_RANGE_1 = 1, 2, 4, 64  # condition register, p. 7-5
+OVER, OVER_40_A = 1.4, 1.1  # of range
+CUT = 3.0  # of range: peak
+BY_KEY_S = 0.25  # when the key of a trap is pressed, after the last setting
+NOW_NS = 100_000  # over which the condition register looks for a peak
+UPDATING, INTEGRATING, TIMING = 1, 2, 4  # condition register, p. 7-5
+OVER_RANGE = {1: 64, 2: 512, 3: 4096}  # by element
+PEAK_FILTER = 9  # POA1, bit 8
 NOT_A_NUMBER, INFINITE = math.nan, math.inf  # 0x7FC00000 no data, 0x7F800000 over-range, p. 9-7
 _UPDATE_SHARE = 0.02  # UPD is 1 for this share of an interval, at its end
 _ZERO_LEAVES = 0.05
@@ -38,13 +63,18 @@ TRAPS = {
     "leaves_range": "an input too large for a fixed range of 5 to 200 mA makes it leave that for 1 A and automatic ranges, without a word",
     "no_data": "an item without data is NaN in a block that is as long as ever",
     "over_range": "an input beyond its range is infinite in a block that is as long as ever",
+    "null": "the NULL key subtracts what was read when it was pressed from voltage and current, though not from power",
+    "averaging": "averaging, switched on by key, mixes what has flowed long before into each reading",
+    "scaling": "ratios, switched on by key, multiply every reading",
+    "max_hold": "MAX HOLD, switched on by key, shows the largest value so far in place of the present one",
+    "peak_over": "peaks beyond a range are cut off: the values are too small, and only the condition register tells",
 }
 
 
 def create(setup: PersonaSetup) -> Persona:
-    """No options. An error row of quantity `power` counts where its full scale is voltage range x current range; else P has the errors
-    of U and I."""
-    return WT310E(setup)
+    """Option `element`: the one in the board's supply; 2 makes it a WT332E, 3 a WT333E. An error row of quantity `power` counts where its
+    full scale is voltage range x current range; else P has the errors of U and I."""
+    return WT310E(setup, BY_ELEMENT[setup.options.get("element", 1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +90,11 @@ class Update:
 class WT310E(ScpiPersona):
     """The instrument; see the module for sources. It feeds nothing."""
 
-    def __init__(self, setup: PersonaSetup) -> None:
-        super().__init__(setup, IDENTITY)
-        amps = tuple(MeterRange(r, _NOISE.scaled(r)) for r in CURRENT_RANGES)
+    def __init__(self, setup: PersonaSetup, model: str = "WT310E") -> None:
+        super().__init__(setup, IDENTITY.format(model))
+        self._elements, self._wired = ELEMENTS[model], setup.options.get("element", 1)
+        self._amp_ranges = CURRENT_RANGES[model]
+        amps = tuple(MeterRange(r, _NOISE.scaled(r)) for r in self._amp_ranges)
         volts = tuple(MeterRange(r, _NOISE.scaled(r)) for r in VOLTAGE_RANGES)
         self._amps = Converter(setup, "current", amps, hum=setup.factor("hum_a", 0.2e-6), leakage=setup.fixture_leakage_a)
         self._volts = Converter(setup, "voltage", volts)
@@ -92,19 +124,23 @@ class WT310E(ScpiPersona):
 
     def _reset(self) -> None:
         self._headers = self._verbose = True
-        self._mode, self._line_filter = "DC", False
+        self._mode, self._crest = "DC", "3"
+        self._on = dict.fromkeys(SWITCHES, False)
         self._volt_range, self._volt_auto = 600.0, True
-        self._amp_range, self._amp_auto = 20.0, True
+        self._amp_range, self._amp_auto = self._amp_ranges[-1], True
         self._null = (0.0, 0.0)
         self._null_on, self._float, self._update_s = False, False, 0.25
-        self._least_auto, self._seen_update = CURRENT_RANGES[0], -1
-        self._items: list[str | None] = ["U", "I", "P", *[None] * 252]
+        self._least_auto, self._seen_update = self._amp_ranges[0], -1
+        self._done, self._latched, self._peak_latched = -1, False, False
+        self._items: list[tuple[str, int] | None] = [("U", 1), ("I", 1), ("P", 1), *[None] * 252]
         self._count = 3
         self._integral = Integrator()
         self._restart()
 
     def _restart(self) -> None:
-        """A changed setting starts a new first interval."""
+        """A changed setting starts a new first interval, and leaves what the event register has latched [I p7-5]."""
+        self._latched |= self._done > self._seen_update
+        self._seen_update = -1
         self._origin_ns, self._done = self.clock.now_ns(), -1
         self._latest: Update | None = None
 
@@ -124,12 +160,14 @@ class WT310E(ScpiPersona):
 
     def _catch_up(self) -> None:
         """Work off the intervals since the last look; only the last counts for display, every one for over-input and integration."""
+        if self.clock.now_ns() - self._origin_ns >= BY_KEY_S * 1e9:
+            self._press_key()
         last = self._completed()
         while self._done < last:
             first = self._done + 1
             edges = instants(self._origin_ns, first, last - self._done, dt_ns=self._interval_ns(), timebase=self._timebase)
             means = node_means(self.setup, edges[:-1], edges[1:])
-            over = np.flatnonzero((means.current_rms > OVER * self._amp_range) | (self.setup.trap == "leaves_range"))
+            over = np.flatnonzero((means.current_rms > self._most_a()) | (self.setup.trap == "leaves_range"))
             escapes = not self._amp_auto and self._amp_range <= SMALL_RANGE
             stop = int(over[0]) + 1 if len(over) and escapes else len(edges) - 1
             self._take(edges[: stop + 1], means.voltage[:stop], means.current[:stop], means.power[:stop])
@@ -137,21 +175,60 @@ class WT310E(ScpiPersona):
             if len(over) and escapes:
                 self._amp_range, self._amp_auto, self._least_auto = ESCAPE_RANGE, True, ESCAPE_RANGE
 
+    def _press_key(self) -> None:
+        if self.setup.trap == "null" and not self._null_on and self._latest is not None:
+            self._nulled(on=True)
+        elif self.setup.trap in self._on:
+            self._on[self.setup.trap] = True
+
     def _take(self, edges: Instants, volt: Floats, ampere: Floats, watt: Floats) -> None:
         if self._volt_auto and len(volt):
             self._volt_range = _reaching(VOLTAGE_RANGES, float(np.abs(volt).max()))
         if self._amp_auto and len(ampere):
-            self._amp_range = _reaching(CURRENT_RANGES, max(float(np.abs(ampere).max()), self._least_auto))
+            self._amp_range = _reaching(self._amp_ranges, max(float(np.abs(ampere).max()), self._least_auto))
         v_index, i_index = self._volts.index(self._volt_range), self._amps.index(self._amp_range)
         volts = self._volts.read(volt, edges[:-1], edges[1:], v_index)
         amps = self._amps.read(ampere, edges[:-1], edges[1:], i_index)
-        watts = self._power(watt, volt, ampere, volts, amps)
+        cut = self._cut_a(edges)
+        amps = amps - np.copysign(cut, ampere)
+        watts = self._power(watt - volt * cut, volt, ampere - np.copysign(cut, ampere), volts, amps)
         if self._null_on:
             volts, amps = volts - self._null[0], amps - self._null[1]
-        amps = np.where(np.abs(ampere) > OVER * self._amp_range, INFINITE, amps)
+        if self._on["scaling"]:
+            amps, watts = 10.0 * amps, 10.0 * watts
+        amps = np.where(np.abs(ampere) > self._most_a(), INFINITE, amps)
         watts = np.where(np.isinf(amps), INFINITE, watts)
         self._integral.add(edges, amps, watts)
-        self._latest = Update(self._done + len(volt), float(volts[-1]), float(amps[-1]), float(watts[-1]))
+        self._latest = self._processed(Update(self._done + len(volt), float(volts[-1]), float(amps[-1]), float(watts[-1])))
+
+    def _processed(self, new: Update) -> Update:
+        """By what its keys have switched on. The factor of exponential averaging is the smallest there is."""
+        old = self._latest
+        if old is None or not (self._on["averaging"] or self._on["max_hold"]):
+            return new
+        shares = [(getattr(old, name), getattr(new, name)) for name in ("volt", "ampere", "watt")]
+        if self._on["max_hold"]:
+            return Update(new.number, *(max(pair, key=abs) for pair in shares))
+        return Update(new.number, *(before + (now - before) / 8 for before, now in shares))
+
+    def _cut_a(self, edges: Instants) -> Floats:
+        """Mean current of each update that lies beyond what the range holds, and is latched as a peak (A)."""
+        width = np.diff(edges) * 1e-9
+        cut = beyond(self.setup, edges[:-1], edges[1:], limit_a=CUT * self._amp_range) / width
+        if self.setup.trap == "peak_over":
+            cut = cut + 1e-3 * self._amp_range
+        elif self._filters[PEAK_FILTER + 3 * (self._wired - 1)] in ("RISE", "BOTH"):
+            self._peak_latched |= bool(np.any(cut > 0.0))
+        return cut
+
+    def _peaks_now(self) -> bool:
+        now = np.array([self.clock.now_ns()], dtype=np.int64)
+        if self.setup.trap == "peak_over" or now[0] < NOW_NS:
+            return self.setup.trap == "peak_over"
+        return bool(beyond(self.setup, now - NOW_NS, now, limit_a=CUT * self._amp_range)[0] > 0.0)
+
+    def _most_a(self) -> float:
+        return (OVER_40_A if self._amp_range == 40.0 else OVER) * self._amp_range
 
     def _power(self, watt: Floats, volt: Floats, ampere: Floats, volts: Floats, amps: Floats) -> Floats:
         full = self._volt_range * self._amp_range
@@ -169,15 +246,21 @@ class WT310E(ScpiPersona):
     def _condition(self) -> int:
         within = (self.clock.now_ns() - self._origin_ns) / (self._interval_ns() * (1 + self._timebase)) % 1.0
         busy = (INTEGRATING | TIMING) if self._integral.running else 0
-        over = OVER_RANGE_1 if self._latest is not None and math.isinf(self._latest.ampere) else 0
-        return (UPDATING if within > 1 - _UPDATE_SHARE else 0) | busy | over
+        over = OVER_RANGE[self._wired] if self._latest is not None and math.isinf(self._latest.ampere) else 0
+        peak = self._poa if self._peaks_now() else 0
+        return (UPDATING if within > 1 - _UPDATE_SHARE else 0) | busy | over | peak
+
+    @property
+    def _poa(self) -> int:
+        return int(1 << (PEAK_FILTER - 1 + 3 * (self._wired - 1)))
 
     def _extended_event(self) -> int:
         """UPD falls at every completed interval; between two reads that is all a poll can know."""
         event = self._events.event()
-        if self._done > self._seen_update and self._filters[1] in ("FALL", "BOTH"):
+        if (self._latched or self._done > self._seen_update) and self._filters[1] in ("FALL", "BOTH"):
             event |= UPDATING
-        self._seen_update = self._done
+        event |= self._poa if self._peak_latched else 0
+        self._latched, self._peak_latched, self._seen_update = False, False, self._done
         return event
 
     async def _wait(self, call: Call) -> None:
@@ -219,7 +302,8 @@ class WT310E(ScpiPersona):
 
     def _set_filter(self, call: Call) -> None:
         self._filters[call.suffixes[0]] = call[0]
-        self._seen_update = self._done
+        if call.suffixes[0] == 1:
+            self._seen_update = self._done
 
     def _calibrate(self) -> str:
         """*CAL?: zero-level compensation; it takes away the offsets of the inputs, not a current that flows."""
@@ -231,14 +315,20 @@ class WT310E(ScpiPersona):
         tree = self.scpi.tree
         tree.add("[INPut:]MODE", self._set_mode, Choice("RMS|VMEan|DC"))
         tree.query("[INPut:]MODE", lambda _: self._mode)
-        tree.add("[INPut:]FILTer:LINE", lambda c: setattr(self, "_line_filter", c[0]), Boolean())
-        tree.query("[INPut:]FILTer:LINE", lambda _: str(int(self._line_filter)))
+        for name, header in SWITCHES.items():
+            self._declare_switch(name, header)
+        tree.add("[INPut:]CFACtor", self._set_crest, Raw())
+        tree.query("[INPut:]CFACtor", lambda _: self._crest)
         tree.add("[INPut:]NULL[:STATe]", self._set_null, Boolean())
         tree.query("[INPut:]NULL[:STATe]", lambda _: str(int(self._null_on)))
         self._range("VOLTage", "V", VOLTAGE_RANGES, "_volt")
-        self._range("CURRent", "A", CURRENT_RANGES, "_amp")
+        self._range("CURRent", "A", self._amp_ranges, "_amp")
         tree.add("RATE", self._set_rate, Number("S", UPDATES_S[0], UPDATES_S[-1]))
         tree.query("RATE", lambda _: f"{self._update_s:.3E}")
+
+    def _declare_switch(self, name: str, header: str) -> None:
+        self.scpi.tree.add(header, lambda c: self._on.__setitem__(name, c[0]), Boolean())
+        self.scpi.tree.query(header, lambda _: str(int(self._on[name])))
 
     def _range(self, name: str, unit: str, ranges: tuple[float, ...], prefix: str) -> None:
         def change(call: Call) -> None:
@@ -248,7 +338,7 @@ class WT310E(ScpiPersona):
                 raise ScpiError(-222)
             setattr(self, f"{prefix}_range", _reaching(ranges, call[0]))
             setattr(self, f"{prefix}_auto", False)
-            self._least_auto = CURRENT_RANGES[0]
+            self._least_auto = self._amp_ranges[0]
             self._restart()
 
         def automatic(call: Call) -> None:
@@ -263,12 +353,21 @@ class WT310E(ScpiPersona):
 
     def _set_mode(self, call: Call) -> None:
         if call[0] != "DC":
-            raise ScpiError(-221)  # AC modes are not built here
+            raise ScpiError(-221)  # AC modes are not built here but by key
         self._mode = call[0]
 
+    def _set_crest(self, call: Call) -> None:
+        if call[0].text not in ("3", "6", "A6"):
+            raise ScpiError(-224)
+        if call[0].text != "3":
+            raise ScpiError(-221)  # the halved ranges are not built here
+
     def _set_null(self, call: Call) -> None:
-        self._null_on = call[0]
-        if call[0] and self._latest is not None:
+        self._nulled(on=call[0])
+
+    def _nulled(self, *, on: bool) -> None:
+        self._null_on = on
+        if on and self._latest is not None:
             self._null = (self._latest.volt, self._latest.ampere)
 
     def _set_rate(self, call: Call) -> None:
@@ -293,30 +392,32 @@ class WT310E(ScpiPersona):
         name = call[0]
         if name not in ("U", "I", "P", "WH", "AH", "TIME", "NONE"):
             raise ScpiError(-224)
-        if call[1] not in (None, 1):
-            raise ScpiError(-222)  # a WT310E has one element
-        self._items[call.suffixes[0] - 1] = None if name == "NONE" else name
+        element = 1 if call[1] is None else call[1]
+        if element > self._elements:
+            raise ScpiError(-222)
+        self._items[call.suffixes[0] - 1] = None if name == "NONE" else (name, element)
 
     def _item_text(self, number: int) -> str:
-        name = self._items[number - 1]
-        return "NONE" if name is None else f"{name},1"
+        item = self._items[number - 1]
+        return "NONE" if item is None else f"{item[0]},{item[1]}"
 
     def _values(self, call: Call) -> str | bytes:
-        names = self._items[: self._count] if call[0] is None else [self._items[call[0] - 1]]
-        values = [self._value(name) for name in names]
+        items = self._items[: self._count] if call[0] is None else [self._items[call[0] - 1]]
+        values = [NOT_A_NUMBER if item is None else self._value(*item) for item in items]
         if self._float:
             return definite_block(np.array(values, dtype=">f4").tobytes())
         return ",".join(_ascii(v) for v in values)
 
-    def _value(self, name: str | None) -> float:
+    def _value(self, name: str, element: int) -> float:
+        """Nothing is wired to the other elements."""
         if name in ("WH", "AH", "TIME"):
             return self._integral.value(name)
-        if name is None or self._latest is None:
+        if self._latest is None:
             return NOT_A_NUMBER
         if self.setup.trap in ("no_data", "over_range"):
             return NOT_A_NUMBER if self.setup.trap == "no_data" else INFINITE
         readings: dict[str, Callable[[Update], float]] = {"U": lambda u: u.volt, "I": lambda u: u.ampere, "P": lambda u: u.watt}
-        return readings[name](self._latest)
+        return readings[name](self._latest) if element == self._wired else 0.0
 
     def _declare_integrator(self) -> None:
         tree = self.scpi.tree
@@ -339,55 +440,6 @@ class WT310E(ScpiPersona):
         if self._volt_auto or self._amp_auto:
             raise ScpiError(-221)
         self._integral.start()
-
-
-@dataclass(slots=True)
-class Integrator:
-    """Watt hours and ampere hours over whole display intervals. state: STAR, STOP, RES, TIM or ERR."""
-
-    mode: str = "NORM"
-    timer: tuple[int, ...] = (0, 0, 0)
-    state: str = "RES"
-    joules: float = 0.0
-    coulombs: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def running(self) -> bool:
-        return self.state == "STAR"
-
-    def start(self) -> None:
-        if self.state not in ("RES", "STOP"):
-            raise ScpiError(-221)
-        self.state = "STAR"
-
-    def stop(self) -> None:
-        if not self.running:
-            raise ScpiError(-221)
-        self.state = "STOP"
-
-    def reset(self) -> None:
-        if self.running:
-            raise ScpiError(-221)
-        self.state, self.joules, self.coulombs, self.seconds = "RES", 0.0, 0.0, 0.0
-
-    def add(self, edges: Instants, amps: Floats, watts: Floats) -> None:
-        if not self.running:
-            return
-        width = np.diff(edges) * 1e-9
-        limit = self.timer[0] * 3600 + self.timer[1] * 60 + self.timer[2]
-        room = limit - self.seconds if limit else math.inf
-        kept = int(np.searchsorted(np.cumsum(width), room * (1 + 1e-9), side="right"))
-        self.joules += float(np.sum(watts[:kept] * width[:kept]))
-        self.coulombs += float(np.sum(amps[:kept] * width[:kept]))
-        self.seconds += float(np.sum(width[:kept]))
-        if not math.isfinite(self.joules):
-            self.state = "ERR"
-        elif kept < len(width) or self.seconds >= limit > 0:
-            self.state = "TIM"
-
-    def value(self, name: str) -> float:
-        return {"WH": self.joules / 3600, "AH": self.coulombs / 3600, "TIME": self.seconds}[name]
 
 
 def _ascii(value: float) -> str:
