@@ -26,6 +26,16 @@ struct labd_lap {
     uint32_t awake_us, ready_us, start_us, end_us;
 };
 
+/* A pattern in the current (labd_signature.h): 2^order - 1 chips that begin with the register at `seed`. chip_us 0: none. */
+struct labd_signature {
+    uint32_t chip_us, order, seed;
+};
+
+/* Where a pattern lay on the counter: from its first chip to the end of its last. */
+struct labd_burnt {
+    uint64_t start_us, end_us;
+};
+
 /* Everything the core stores in bulk. The arrays stay the board's; the core never allocates. */
 struct labd_memory {
     struct labd_ring *receive;
@@ -67,6 +77,8 @@ struct labd_device {
     enum labd_rest_state idle_kind; /* how always_on rests */
     enum labd_marks marks;
     uint32_t laps_taken;
+    struct labd_signature bracket; /* burnt before and after each program */
+    struct labd_burnt burnt[2];    /* the last program's */
 };
 
 /* Set everything up, print the boot banner, drop what was received before it. The board's clocks, pins and UART already work. */

@@ -48,7 +48,7 @@ struct labd_hal {
     uint64_t (*now_ns)(void *context);
 
     /* Code whose cost model says `cycles` has just run; activity 0..100 scales its dynamic current. On silicon time has passed by itself:
-     * do nothing. */
+     * do nothing, except in LABD_PHASE_WAKE, where up to LABD_CYCLES_READY pass: they keep the edges of mark style `phases` apart. */
     void (*work)(void *context, enum labd_phase phase, uint8_t activity, uint32_t cycles);
 
     /* Let `cycles` of the CPU clock pass before going on. On silicon: a busy loop. */
@@ -70,6 +70,9 @@ struct labd_hal {
 
     /* Move what the UART has received into the ring. Where an interrupt does that: do nothing. */
     void (*uart_poll)(void *context, struct labd_ring *ring);
+
+    /* Code of `phase` runs from here on, for a board that shows what it does on pins. NULL where nobody looks. */
+    void (*enter)(void *context, enum labd_phase phase);
 };
 
 #endif

@@ -43,7 +43,8 @@ static void wake_up(struct labd_device *device, bool slept) {
 void labd_infer_event(struct labd_device *device, const struct labd_event *event) {
     const bool always_on = device->mode == LABD_MODE_ALWAYS_ON;
     struct labd_lap *lap = next_lap(device);
-    *lap = (struct labd_lap){.event_us = event->event_ns / 1000u};
+    /* A counter that stands still in sleep has not come to the deadline yet: the event is then when code ran. */
+    *lap = (struct labd_lap){.event_us = (event->event_ns < event->awake_ns ? event->event_ns : event->awake_ns) / 1000u};
     lap->awake_us = after_us(event->awake_ns, lap->event_us);
     if (!always_on) {
         wake_up(device, event->slept);

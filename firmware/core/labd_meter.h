@@ -23,6 +23,9 @@ struct labd_meter {
 void labd_meter_init(struct labd_meter *meter, const struct labd_hal *hal);
 void labd_meter_clear(struct labd_meter *meter);
 
+/* Code of `phase` begins. */
+void labd_enter(const struct labd_meter *meter, enum labd_phase phase);
+
 /* Charge work that has run. Zero cycles charge nothing. */
 void labd_work(struct labd_meter *meter, enum labd_phase phase, uint8_t activity, uint32_t cycles);
 

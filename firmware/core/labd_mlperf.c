@@ -20,6 +20,7 @@ static const char *const HELP[] = {
     "mode always_on [busy_poll|wfi|clock_gated] | event_sleep | event_reload",
     "workload dnn|snn ACTIVITY SEED; marks off|pulses|gate|phases; idle MS",
     "periodic N PERIOD_US; arm N TIMEOUT_MS [pin|uart]",
+    "signature CHIP_US ORDER SEED; bracket CHIP_US ORDER SEED | off",
 };
 
 void labd_do_name(struct labd_device *device, char *words) {

@@ -20,6 +20,7 @@ void labd_model_load(struct labd_model *model, struct labd_meter *meter) {
     if (model->resident) {
         return;
     }
+    labd_enter(meter, LABD_PHASE_LOAD);
     if (model->workload == LABD_WORKLOAD_DNN) {
         labd_dnn_load(&model->memory->parameters.dnn);
         bytes = sizeof model->memory->parameters.dnn;
@@ -35,6 +36,7 @@ void labd_model_infer(struct labd_model *model, struct labd_meter *meter) {
     struct labd_model_memory *memory = model->memory;
     int32_t logits[LABD_CLASSES];
     unsigned shift;
+    labd_enter(meter, LABD_PHASE_INFER);
     if (model->workload == LABD_WORKLOAD_DNN) {
         model->checksum = labd_dnn_infer(&memory->parameters.dnn, &memory->scratch.dnn, model->input, logits, meter);
         shift = LABD_DNN_SCORE_SHIFT;

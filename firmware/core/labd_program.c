@@ -4,6 +4,7 @@
 
 #include "labd_cost.h"
 #include "labd_inference.h"
+#include "labd_signature.h"
 #include "labd_words.h"
 
 static const uint32_t LONGEST_MS = (LABD_NO_TIMEOUT - 1u) / 1000u;
@@ -85,12 +86,15 @@ void labd_do_idle(struct labd_device *device, char *words) {
     }
     labd_put_line(&device->out, "m-idle-start", "", "");
     device->hal->uart_flush(device->hal->context);
+    labd_bracket_open(device);
     (void)device->hal->timer_at(device->hal->context, ms * 1000u, false);
     struct rested rested;
     do {
         rested = rest(device, LABD_EVENT_TIMER, LABD_NO_TIMEOUT);
     } while (rested.events == 0u);
     restore_clocks(device, rested.slept);
+    labd_bracket_close(device);
+    labd_bracket_report(device);
     labd_put_line(&device->out, "m-idle-done", "", "");
 }
 
@@ -154,7 +158,10 @@ void labd_do_periodic(struct labd_device *device, char *words) {
     }
     start_program(device);
     announce(device, "m-periodic-start-", count);
+    labd_bracket_open(device);
     run_periodic(device, count, &pace);
+    labd_bracket_close(device);
+    labd_bracket_report(device);
     labd_put(&device->out, "m-periodic-done-");
     labd_put_number(&device->out, count);
     labd_put_number_line(&device->out, "-missed-", pace.missed, "");
@@ -215,6 +222,10 @@ void labd_do_arm(struct labd_device *device, char *words) {
         return;
     }
     start_program(device);
+    labd_bracket_open(device); /* before the start line: a trigger during it would be lost */
     announce(device, "m-arm-start-", count);
-    labd_put_number_line(&device->out, "m-arm-done-", run_armed(device, count, timeout_ms * 1000u, source), "");
+    const uint32_t served = run_armed(device, count, timeout_ms * 1000u, source);
+    labd_bracket_close(device);
+    labd_bracket_report(device);
+    labd_put_number_line(&device->out, "m-arm-done-", served, "");
 }

@@ -6,11 +6,15 @@
 
 static struct labd_hal hal;
 
-static uint64_t now_ns(void *context) { return ((struct bench *)context)->now_ns; }
+static uint64_t now_ns(void *context) {
+    const struct bench *bench = context;
+    return bench->now_ns - bench->slept_ns;
+}
 
 static void work(void *context, enum labd_phase phase, uint8_t activity, uint32_t cycles) {
     struct bench *bench = context;
     CHECK(activity <= 100u);
+    CHECK(bench->entered == phase || (phase != LABD_PHASE_LOAD && phase != LABD_PHASE_INFER)); /* a board that shows phases shows this one */
     bench->cycles[phase] += cycles;
     bench->now_ns += cycles * UINT64_C(1000) / 64u;
 }
@@ -28,22 +32,24 @@ static struct labd_wakeup wait_for(void *context, enum labd_rest_state state, ui
     if ((events & LABD_EVENT_TIMER) != 0u && bench->timer_set) {
         const uint64_t limit = timeout_us == LABD_NO_TIMEOUT ? UINT64_MAX : bench->now_ns + timeout_us * UINT64_C(1000);
         if (bench->timer_ns <= limit) {
+            const bool sleeps = state == LABD_REST_SLEEP_RETAINED || state == LABD_REST_SLEEP_MODEL_OFF;
+            bench->slept_ns += bench->counter_stops && sleeps && bench->timer_ns > bench->now_ns ? bench->timer_ns - bench->now_ns : 0u;
             bench->now_ns = bench->timer_ns > bench->now_ns ? bench->timer_ns : bench->now_ns;
             bench->expired_ns = bench->timer_ns;
             bench->timer_set = false;
-            return (struct labd_wakeup){LABD_EVENT_TIMER, bench->now_ns};
+            return (struct labd_wakeup){LABD_EVENT_TIMER, now_ns(bench)};
         }
     }
     CHECK(timeout_us != LABD_NO_TIMEOUT || events == LABD_EVENT_UART); /* else the device would hang */
     bench->now_ns += timeout_us == LABD_NO_TIMEOUT ? 0u : timeout_us * UINT64_C(1000);
-    return (struct labd_wakeup){0u, bench->now_ns};
+    return (struct labd_wakeup){0u, now_ns(bench)};
 }
 
 static uint64_t timer_at(void *context, uint32_t delay_us, bool from_last_expiry) {
     struct bench *bench = context;
     bench->timer_ns = (from_last_expiry ? bench->expired_ns : bench->now_ns) + delay_us * UINT64_C(1000);
     bench->timer_set = delay_us != 0u;
-    return bench->now_ns;
+    return now_ns(bench);
 }
 
 static void mark(void *context, bool level) {
@@ -69,8 +75,10 @@ static void uart_poll(void *context, struct labd_ring *ring) {
     (void)ring;
 }
 
+static void enter(void *context, enum labd_phase phase) { ((struct bench *)context)->entered = phase; }
+
 static const struct labd_hal *hal_of(struct bench *bench) {
-    hal = (struct labd_hal){bench, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll};
+    hal = (struct labd_hal){bench, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll, enter};
     return &hal;
 }
 

@@ -21,11 +21,14 @@ struct bench {
     struct labd_model_memory model;
     uint64_t now_ns;
     uint64_t timer_ns, expired_ns;
+    uint64_t slept_ns; /* of sleep, where the counter stands still in it */
     bool timer_set;
+    bool counter_stops;
     bool mark;
     uint32_t edges;
     uint32_t waits[5];   /* by rest state */
     uint64_t cycles[8];  /* by phase */
+    enum labd_phase entered;
     uint32_t output_length;
     char output[BENCH_OUTPUT_SIZE];
 };

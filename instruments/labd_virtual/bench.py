@@ -18,8 +18,13 @@ from labd_virtual.clock import BoardClock
 from labd_virtual.contract import Integrals, SupplyNode
 from labd_virtual.firmware_build import build
 from labd_virtual.firmware_process import Firmware, FirmwareProcess
+from labd_virtual.followed import Live
 from labd_virtual.persona import ErrorRow, Persona, PersonaSetup
+from labd_virtual.qemu import emulated
+from labd_virtual.qemu_machine import machine_of
+from labd_virtual.rp2040 import RP2040, emulation
 from labd_virtual.spec import BenchSpec, InstrumentSpec, SpecError
+from labd_virtual.told import listening
 from labd_virtual.truth import Record, TruthFile
 
 
@@ -77,18 +82,23 @@ async def run_bench(
     keep_truth: bool = False,
     cache: Path | None = None,
     firmware: Firmware | None = None,
+    device: Live | None = None,
 ) -> AsyncIterator[VirtualBench]:
-    """A bench in this process. firmware: in place of the compiled one. Raises SpecError, FirmwareError.
+    """A bench in this process. firmware, or device to follow: in place of the compiled one. Raises SpecError, FirmwareError.
 
     truth: file for the records; keep_truth: keep them in `VirtualBench.truth` as well. With neither, none are made.
     """
     async with AsyncExitStack() as stack:
-        if firmware is None and spec.firmware.dir:
-            firmware = FirmwareProcess(await build(Path(spec.firmware.dir), energy_mode=spec.firmware.energy_mode, cache=cache))
+        if firmware is None and device is None and spec.firmware.pins_socket:
+            device = await stack.enter_async_context(listening(Path(spec.firmware.pins_socket)))
+        if firmware is None and device is None and spec.firmware.dir:
+            firmware, device = await _built(spec, cache)
+        if device is not None and spec.time != "real":
+            raise SpecError(f"time: what runs on the board runs in its own time; the bench's must be 'real', not {spec.time!r}")
         kept: list[Record] = []
         sink, flush = _sink(stack, truth, kept if keep_truth else None)
         clock = BoardClock(stepped=spec.time == "stepped", patience_s=spec.patience_s)
-        board = Board(clock, spec, firmware=firmware, sink=sink)
+        board = Board(clock, spec, firmware=firmware, device=device, sink=sink)
         stack.callback(board.close)
         personas: dict[str, Persona] = {}
         resources: dict[str, str] = {}
@@ -98,6 +108,19 @@ async def run_bench(
             resources[name] = await personas[name].serve()
         async with _moving(clock):
             yield VirtualBench(spec, clock, board, personas, resources, kept, flush)
+
+
+async def _built(spec: BenchSpec, cache: Path | None) -> tuple[Firmware | None, Live | None]:
+    """What runs on the board, one of the two."""
+    wanted = spec.firmware
+    if wanted.target == RP2040 and spec.time != "stepped":
+        raise SpecError(f"time: an emulated rp2040 takes ten times as long as a chip; the bench's must be 'stepped', not {spec.time!r}")
+    program = await build(Path(wanted.dir), energy_mode=wanted.energy_mode, target=wanted.target, cache=cache)
+    if wanted.target == RP2040:
+        node, *arguments = await emulation(Path(wanted.dir), program, pin_log=wanted.pin_log, cache=cache)
+        return FirmwareProcess(Path(node), *arguments), None
+    machine = machine_of(wanted.target)
+    return (FirmwareProcess(program), None) if machine is None else (None, await emulated(machine, program))
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from labd_virtual.clock import BoardClock, Timer
 from labd_virtual.firmware_process import Firmware
+from labd_virtual.followed import Followed, Live
 from labd_virtual.load import RESTING, Doing, State, Warmth, board_a
 from labd_virtual.pins import BoardPins
 from labd_virtual.silicon import Silicon
@@ -23,9 +24,17 @@ _WARMTH_STEP_NS = 200_000_000
 
 
 class Board:
-    """Needs a running event loop. firmware None: a board that draws current but runs nothing."""
+    """Needs a running event loop. firmware None: a board that draws current but runs nothing. device: followed in its place."""
 
-    def __init__(self, clock: BoardClock, bench: BenchSpec, *, firmware: Firmware | None, sink: Callable[[Record], None] | None) -> None:
+    def __init__(
+        self,
+        clock: BoardClock,
+        bench: BenchSpec,
+        *,
+        firmware: Firmware | None,
+        sink: Callable[[Record], None] | None,
+        device: Live | None = None,
+    ) -> None:
         self._clock = clock
         self._bench = bench
         self.spec = bench.board
@@ -33,7 +42,7 @@ class Board:
         self.pins = BoardPins(clock, io_level_v=self.spec.io_level_v, horizon_s=bench.horizon_s)
         self.uart = Uart(clock, bench.uart)
         self.truth = Truth(clock, self.supply, sink)
-        self.silicon = Silicon(clock, self.pins, uart=self.uart, firmware=firmware, rng=_rng(bench.seed), spec=self.spec)
+        self.silicon = self._chip(firmware, device)
         self.silicon.truth = self.truth
         self._warmth = Warmth()
         self._drawn_a = 0.0
@@ -44,9 +53,16 @@ class Board:
         self.uart.on_byte = self.silicon.byte_arrives
         self.uart.on_lines = self._set_lines
         self.pins.on_lines = self._set_lines
-        self.pins.on_trig = self.silicon.trig_rises
+        self.pins.on_trig = self.silicon.trig
         self._set_lines()
         self._set_load()
+
+    def _chip(self, firmware: Firmware | None, device: Live | None) -> Silicon | Followed:
+        rng = _rng(self._bench.seed)
+        if device is None:
+            return Silicon(self._clock, self.pins, uart=self.uart, firmware=firmware, rng=rng, spec=self.spec)
+        delay_s = self._bench.firmware.delay_s
+        return Followed(self._clock, self.pins, uart=self.uart, device=device, rng=rng, spec=self.spec, delay_s=delay_s)
 
     def close(self) -> None:
         self._closed = True
@@ -86,6 +102,7 @@ class Board:
             "boots": counts.boots,
             "bytes_lost": counts.bytes_lost,
             "crashed": counts.crashed,
+            "late": counts.late,
             "backfeed_a": self.supply.backfeed_a(),
             "state": doing.state.name.lower(),
             "phase": doing.phase.name.lower(),

@@ -75,6 +75,10 @@ class BoardClock:
             self._now = max(self._now, reached)
         return self._now
 
+    def at_host_ns(self, host_ns: int) -> int:
+        """An instant of the host's monotonic clock (time.monotonic_ns) on this one, in real time."""
+        return host_ns - self._origin
+
     async def sleep_until(self, t_ns: int) -> None:
         self.touch()
         if t_ns <= self.now_ns():

@@ -1,4 +1,4 @@
-"""Compiles the firmware's core and host port into the user's cache, once for each content of its sources."""
+"""Compiles the firmware, for this host or for a board's image, into the user's cache, once for each content of its sources."""
 
 from __future__ import annotations
 
@@ -7,13 +7,35 @@ import hashlib
 import os
 import shutil
 import tempfile
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from labd_virtual.rp2040_boot import seal
+
+HOST = "host"
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
+CROSS = "arm-none-eabi-gcc"
+# -ffreestanding: nothing of the compiler's may assume a heap, files or a main that returns.
+CROSS_FLAGS = ("-mthumb", "-mfloat-abi=soft", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
+CROSS_LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections")
 
 
 class FirmwareError(Exception):
     """The firmware cannot be built or run; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """compiler: a path. sources: whatever the result depends on, the C files among them are compiled. sealed: with a boot ROM's sum."""
+
+    compiler: str
+    flags: tuple[str, ...]
+    includes: tuple[Path, ...]
+    link: tuple[str, ...]
+    sources: tuple[Path, ...]
+    sealed: bool = False
 
 
 def cache_folder() -> Path:
@@ -22,49 +44,111 @@ def cache_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "labd"
 
 
-async def build(folder: Path, *, energy_mode: bool, cache: Path | None = None) -> Path:
-    """Path of the executable for the sources in `folder`/core and `folder`/host. Raises FirmwareError."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise FirmwareError("no C compiler: the virtual board runs the real firmware; install one (Debian: apt-get install gcc libc6-dev)")
-    sources = _sources(folder)
-    if not any(s.suffix == ".c" for s in sources):
-        raise FirmwareError(f"{folder}: no firmware sources (core/*.c and host/*.c)")
-    flags = (*FLAGS, f"-DEE_CFG_ENERGY_MODE={int(energy_mode)}")
-    _, version = await _run(compiler, "--version")
-    target = (cache or cache_folder()) / "firmware" / _digest(sources, version, flags)
-    if not target.exists():
-        await _compile(compiler, [*flags, "-I", str(folder / "core"), *(str(s) for s in sources if s.suffix == ".c")], target)
-    return target
+def boards(folder: Path) -> list[str]:
+    """The targets that have an image: every folder of `folder`/boards that says how in a board.toml."""
+    return sorted(path.parent.name for path in folder.glob("boards/*/board.toml"))
 
 
-def _sources(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("core/*.[ch]"), *folder.glob("host/*.[ch]")])
+async def build(folder: Path, *, energy_mode: bool, target: str = HOST, cache: Path | None = None) -> Path:
+    """Path of the executable, or of the image (ELF), for the sources in `folder`. Raises FirmwareError."""
+    made = recipe(folder, energy_mode=energy_mode, target=target)
+    _, version = await run(made.compiler, "--version")
+    output = (cache or cache_folder()) / "firmware" / _digest(folder, made, version)
+    if not output.exists():
+        await _compile(made, output)
+    return output
 
 
-def _digest(sources: list[Path], version: str, flags: tuple[str, ...]) -> str:
-    digest = hashlib.sha256("\0".join([version, *flags]).encode())
-    for source in sources:
+def recipe(folder: Path, *, energy_mode: bool, target: str = HOST) -> Recipe:
+    """How `target` is built. Raises FirmwareError."""
+    variant = f"-DEE_CFG_ENERGY_MODE={int(energy_mode)}"
+    core = folder / "core"
+    if target == HOST:
+        compiler = _found("cc", "the virtual board runs the real firmware; install one (Debian: apt-get install gcc libc6-dev)")
+        return Recipe(compiler, (*FLAGS, variant), (core,), (), _sources(folder, "core", "host"))
+    board = _board(folder, target)
+    compiler = _found(CROSS, f"the image of {target} is made with it (Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi)")
+    clock_hz = board["clock_hz"]
+    flags: tuple[str, ...] = (
+        *FLAGS,
+        *CROSS_FLAGS,
+        f"-mcpu={board['cpu']}",
+        f"-DBOARD_CLOCK_HZ={clock_hz}u",
+        f"-DLABD_PULSE_HOLD_CYCLES={clock_hz * board['pulse_hold_us'] // 1_000_000}u",
+        *((board["optimize"],) if "optimize" in board else ()),
+        *(f"-D{define}" for define in board.get("defines", ())),
+        variant,
+    )
+    if "script" in board:  # a port and a place in memory of its own
+        own = dict.fromkeys((f"boards/{board.get('code', target)}", f"boards/{target}"))
+        link: tuple[str, ...] = (*CROSS_LINK, "-Wl,--no-warn-rwx-segments", "-T", str(folder / "boards" / target / board["script"]))
+        sealed = bool(board.get("boot_checksum", False))
+        return Recipe(compiler, flags, (core, *(folder / part for part in own)), link, _sources(folder, "core", *own), sealed=sealed)
+    shared = folder / "boards/cortex_m"
+    flags = (*flags, f"-DBOARD_COUNTER_HZ={board['counter_hz']}u")
+    places = [f"-Wl,--defsym={name}_{what}={board[name.lower()][what.lower()]}" for name in ("ROM", "RAM") for what in ("ORIGIN", "LENGTH")]
+    link = (*CROSS_LINK, *places, "-T", str(shared / "image.ld"))
+    return Recipe(compiler, flags, (core, shared), link, _sources(folder, "core", "boards/cortex_m", f"boards/{board.get('code', target)}"))
+
+
+def _board(folder: Path, target: str) -> dict[str, Any]:
+    path = folder / "boards" / target / "board.toml"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FirmwareError(f"no firmware for {target!r}: cannot read {path}; there are {', '.join(boards(folder)) or 'none'}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise FirmwareError(f"{path}: {error}") from error
+
+
+def _found(compiler: str, why: str) -> str:
+    path = shutil.which(compiler)
+    if path is None:
+        raise FirmwareError(f"no C compiler {compiler}: {why}")
+    return path
+
+
+def _sources(folder: Path, *parts: str) -> tuple[Path, ...]:
+    folders = [folder / part for part in parts if (folder / part).is_dir()]
+    found = tuple(source for part in folders for source in sorted(part.iterdir()) if source.is_file())
+    if not any(source.suffix == ".c" for source in found):
+        raise FirmwareError(f"{folder}: no firmware sources ({', '.join(f'{part}/*.c' for part in parts)})")
+    return found
+
+
+def _digest(folder: Path, made: Recipe, version: str) -> str:
+    link = (part.replace(str(folder), "") for part in made.link)
+    digest = hashlib.sha256("\0".join([version, *made.flags, *link]).encode())
+    for source in made.sources:
         digest.update(f"\0{source.parent.name}/{source.name}\0".encode() + source.read_bytes())
     return digest.hexdigest()[:32]
 
 
-async def _compile(compiler: str, arguments: list[str], target: Path) -> None:
+async def _compile(made: Recipe, target: Path) -> None:
     """Into a name of its own first: two benches may build the same firmware at once."""
+    includes = [part for include in made.includes for part in ("-I", str(include))]
+    sources = [str(source) for source in made.sources if source.suffix == ".c"]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             output = Path(folder) / "firmware"
-            code, text = await _run(compiler, *arguments, "-o", str(output))
+            code, text = await run(made.compiler, *made.flags, *includes, *sources, *made.link, "-o", str(output))
             if code != 0:
-                where = next((line for line in text.splitlines() if "error" in line), text.strip().partition("\n")[0])
-                raise FirmwareError(f"the firmware does not compile: {where}")
+                raise FirmwareError(f"the firmware does not compile: {first_error(text)}")
+            if made.sealed:
+                seal(output)
             output.replace(target)
     except OSError as error:
         raise FirmwareError(f"cannot write the firmware's cache {target.parent}: {error.strerror}") from error
 
 
-async def _run(*command: str) -> tuple[int, str]:
+def first_error(text: str) -> str:
+    """The first line of a tool's words that tells of an error, else its first line."""
+    return next((line for line in text.splitlines() if "error" in line), text.strip().partition("\n")[0])
+
+
+async def run(*command: str) -> tuple[int, str]:
+    """Exit status and all that the command said."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode(errors="replace")

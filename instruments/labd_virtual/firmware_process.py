@@ -6,6 +6,7 @@ import asyncio
 import enum
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
@@ -17,6 +18,7 @@ from typing import Protocol
 _REQUEST = struct.Struct("<BBHI")
 _REPLY = struct.Struct("<QII")
 _DESCRIPTOR = 3
+_WORDS = 65536  # what a pipe holds
 
 
 class Op(enum.IntEnum):
@@ -61,12 +63,15 @@ class Firmware(Protocol):
 
 
 class FirmwareProcess:
-    """The compiled firmware. stuck_s: host time after which one that computes without asking anything counts as stuck."""
+    """The compiled firmware, or an emulator that runs it. stuck_s: host time after which one that computes without asking anything counts
+    as stuck."""
 
-    def __init__(self, executable: Path, *, stuck_s: float = 20.0) -> None:
+    def __init__(self, executable: Path, *arguments: str, stuck_s: float = 20.0) -> None:
         self._executable = executable
+        self._arguments = arguments
         self._stuck_s = stuck_s
         self._pid = 0
+        self._words = -1
         self._wire: socket.socket | None = None
         self._received = bytearray()
         self._replies = 0
@@ -81,18 +86,25 @@ class FirmwareProcess:
         inherited = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, 10)
         theirs.close()
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._words, words = os.pipe()
         try:
             self._pid = os.posix_spawn(
                 self._executable,
-                [self._executable.name],
+                [self._executable.name, *self._arguments],
                 {},
-                file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, 2, 1), (os.POSIX_SPAWN_DUP2, inherited, _DESCRIPTOR)],
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_DUP2, words, 2),
+                    (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, inherited, _DESCRIPTOR),
+                ],
                 setsigmask=[],
                 setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
             )
         finally:
             os.close(inherited)
             os.close(null)
+            os.close(words)
         ours.setblocking(False)
         self._wire, self._received, self._computing = ours, bytearray(), True
         loop = asyncio.get_running_loop()
@@ -118,6 +130,7 @@ class FirmwareProcess:
             self._watch.cancel()
         asyncio.get_running_loop().remove_reader(self._wire)
         self._wire.close()
+        os.close(self._words)
         self._wire = None
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
@@ -164,5 +177,13 @@ class FirmwareProcess:
         self._watch = asyncio.get_running_loop().call_later(self._stuck_s, self._check_stuck)
 
     def _ended(self, reason: str) -> None:
+        last = self._last_words()
         self.kill()
-        self._on_end(f"the firmware {reason}")
+        self._on_end(f"the firmware {reason}{last and f': {last}'}")
+
+    def _last_words(self) -> str:
+        """The last line it wrote where a program complains."""
+        if not select.select([self._words], [], [], 0)[0]:
+            return ""
+        lines = os.read(self._words, _WORDS).decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -19,6 +19,8 @@ OVER_RANGE = 9.91e37  # SCPI's "not a number"; what a range that cannot hold a s
 _OVERLOAD = 1.05  # a range still converts this much of its full scale
 _SUB_SAMPLES = 8  # pieces of a suspicious sample that are looked at for over-range
 _DRIFT_PER_ROOT_S = 0.002  # of the offset limit: 2 % of it after 100 s, 12 % after an hour
+_SHORTEST_PEAK_NS = 100_000  # of `beyond`; what is shorter may go unseen
+_PEAK_PIECES = 8  # into which a stretch with peaks is split, again and again
 _TRANSIENT_FRACTION, _TRANSIENT_S = 5e-4, 10e-6  # a range change leaves 0.05 % of the larger range for 10 us
 
 
@@ -230,6 +232,28 @@ def peak_current(setup: PersonaSetup, starts: Instants, ends: Instants, means: S
     pieces = np.diff(charge, axis=1) / (np.diff(edges, axis=1) * 1e-9)
     level[doubtful] = np.maximum(level[doubtful], np.abs(pieces).max(axis=1))
     return level
+
+
+def beyond(setup: PersonaSetup, starts: Instants, ends: Instants, *, limit_a: float) -> Floats:
+    """Charge (A s) within each sample that lies beyond +-limit_a, where a converter cuts off; float64 [n].
+
+    A piece whose RMS is its mean is constant. Another is split while a peak of the shortest kind, half of which may lie in the next piece,
+    would have a mean square that is not above its own.
+    """
+    lost = np.zeros(len(starts))
+    owner = np.arange(len(starts))
+    while len(owner):
+        sums = setup.node.integrals(np.column_stack([starts, ends]).ravel())
+        width = (ends - starts) * 1e-9
+        mean = np.diff(sums.charge)[::2] / width
+        square = np.diff(sums.charge_sq)[::2]
+        whole = (square <= 1.001 * mean**2 * width) | (ends - starts <= _SHORTEST_PEAK_NS // 2)
+        np.add.at(lost, owner[whole], (np.maximum(np.abs(mean) - limit_a, 0.0) * width)[whole])
+        split = ~whole & (square >= limit_a**2 * 0.5e-9 * _SHORTEST_PEAK_NS)
+        steps = np.arange(_PEAK_PIECES + 1) / _PEAK_PIECES
+        edges = starts[split, None] + np.rint((ends - starts)[split, None] * steps).astype(np.int64)
+        starts, ends, owner = edges[:, :-1].ravel(), edges[:, 1:].ravel(), np.repeat(owner[split], _PEAK_PIECES)
+    return lost
 
 
 def pin_means(pins: Pins, pin: str, starts: Instants, ends: Instants) -> Floats:

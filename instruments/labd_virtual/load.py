@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labd_virtual.oscillator import Oscillator
 from labd_virtual.spec import BoardSpec
 
 
@@ -40,6 +41,7 @@ class State(enum.IntEnum):
 
 
 SLEEPING = frozenset({State.SLEEP_RETAINED, State.SLEEP_MODEL_OFF, State.DEEP_RETAINED, State.DEEP_MODEL_OFF})
+UNCLOCKED = SLEEPING | {State.STARTING, State.UNPOWERED}  # the fast oscillator is off
 RESTING = frozenset({Phase.SLEEP, Phase.IDLE})
 
 
@@ -88,6 +90,11 @@ class Dispersion:
         self._cycles, self._power = rng.standard_normal(2).tolist()
         error = rng.uniform(-spec.clock_error_limit, spec.clock_error_limit)
         self.clock_error = float(error if spec.clock_error is None else spec.clock_error)
+
+    def oscillator_of(self, spec: BoardSpec, rng: np.random.Generator) -> Oscillator:
+        """The chip's own clock; where in its swing it is at time 0 is drawn."""
+        phase_rad = float(rng.uniform(0, math.tau)) if spec.clock_wander else 0.0
+        return Oscillator(self.clock_error, spec.clock_wander, spec.clock_wander_s, phase_rad)
 
     def event(self, spec: BoardSpec) -> tuple[float, float]:
         """(factor on cycles, factor on current) of the next event."""

@@ -59,13 +59,13 @@ class Track:
 
 
 class BoardPins:
-    """`contract.Pins`. on_trig is called at each rising edge of TRIG, on_lines when what is driven from outside changes."""
+    """`contract.Pins`. on_trig is called with TRIG's new level, on_lines when what is driven from outside changes."""
 
     def __init__(self, clock: BoardClock, *, io_level_v: float, horizon_s: float) -> None:
         self._clock = clock
         self._io_level_v = io_level_v
         self._tracks = {name: Track(round(horizon_s * 1e9)) for name in ("TRIG", "MARK")}
-        self.on_trig: Callable[[], None] = lambda: None
+        self.on_trig: Callable[[int], None] = lambda _level: None
         self.on_lines: Callable[[], None] = lambda: None
 
     def edges(self, pin: str, start_ns: int, end_ns: int) -> list[Edge]:
@@ -82,8 +82,7 @@ class BoardPins:
             raise ValueError(f"{pin} is an output of the board; only TRIG can be driven")
         if self._set(pin, level):
             self.on_lines()
-            if level:
-                self.on_trig()
+            self.on_trig(self.level(pin))
 
     def set_mark(self, level: int) -> None:
         """The firmware's side of MARK."""

@@ -28,7 +28,7 @@ class Interpreter:
     instant: entered around every unit, so that all it does at once happens at one instant of board time, however busy the host is.
     before: called ahead of every unit (lets an instrument catch up with board time). annotate: text of an error as it goes into the
     queue. decorate: turns a reply into what is sent (Yokogawa's headers). finished: awaited by *OPC?, *WAI and *OPC: returns when no
-    operation is pending.
+    operation is pending. terminator: ends a response.
     """
 
     def __init__(self, identity: str, *, queue_capacity: int = 20) -> None:
@@ -44,6 +44,7 @@ class Interpreter:
         self.annotate: Callable[[ScpiError], str] = lambda problem: problem.text
         self.decorate: Callable[[Command, str], str] = lambda _, text: text
         self.finished: Callable[[], Awaitable[None]] = _done
+        self.terminator = b"\n"
         self._identity = identity
         self._declare_common()
 
@@ -59,7 +60,7 @@ class Interpreter:
         self.status.note_error(problem.code)
 
     async def execute(self, message: str) -> bytes | None:
-        """Run one message (latin-1 text, terminator optional); returns the response with its LF, or None."""
+        """Run one message (latin-1 text, terminator optional); returns the response with its terminator, or None."""
         replies: list[bytes] = []
         path: tuple[str, ...] = ()
         try:
@@ -82,7 +83,7 @@ class Interpreter:
                     replies.append(reply)
         except ScpiError as problem:
             self.fail(problem)
-        return b";".join(replies) + b"\n" if replies else None
+        return b";".join(replies) + self.terminator if replies else None
 
     def _check_indefinite(self, unit: Unit, replies: Sequence[bytes]) -> None:
         if unit.query and replies and replies[-1].startswith(b"#0"):

@@ -9,7 +9,8 @@ import numpy as np
 
 from labd_virtual.clock import BoardClock, Timer, Urgency
 from labd_virtual.firmware_process import Firmware, Op, Reply, Request
-from labd_virtual.load import RESTING, SLEEPING, Dispersion, Doing, Phase, State
+from labd_virtual.load import RESTING, SLEEPING, UNCLOCKED, Dispersion, Doing, Phase, State
+from labd_virtual.oscillator import Counter, Oscillator
 from labd_virtual.pins import BoardPins
 from labd_virtual.spec import BoardSpec
 from labd_virtual.truth import Span, Truth
@@ -17,6 +18,7 @@ from labd_virtual.uart import Uart
 
 UART_RX, TRIG, TIMER = 1, 2, 4
 NO_TIMEOUT = 0xFFFFFFFF
+IN_NS = 0x80  # in a of WAIT and TIMER_AT
 _CAUSES = {UART_RX: "uart", TRIG: "trig", TIMER: "timer", 0: "timeout"}
 _RECEIVE_LIMIT = 4096
 _OWNER = "firmware"
@@ -34,11 +36,12 @@ class Wait:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to the chip since the bench began."""
+    """What happened to the chip since the bench began. late: what a followed one showed, told too late to have its exact place."""
 
     boots: int = 0
     brown_outs: int = 0
     bytes_lost: int = 0
+    late: int = 0
     crashed: str = ""
 
 
@@ -55,7 +58,7 @@ class Silicon:
         self.on_doing: Callable[[Doing], None] = lambda _doing: None
         self.doing = Doing(State.UNPOWERED, Phase.OFF)
         self.counts = Counts()
-        self.clock_rate, self._own_ns, self._own_since_ns = 1.0, 0.0, 0
+        self._counter = Counter(Oscillator(0.0))
         self._timer: Timer | None = None
         self._deepen: Timer | None = None
         self._wait: Wait | None = None
@@ -65,15 +68,23 @@ class Silicon:
 
     def redraw(self, rng: np.random.Generator) -> None:
         """Another specimen of the same chip."""
-        now = self._clock.now_ns()
-        self._own_ns, self._own_since_ns = self.own_ns(), now
         self._dispersion = Dispersion(self.spec, rng)
-        self.clock_rate = 1 + self._dispersion.clock_error
+        self._counter.replace(self._dispersion.oscillator_of(self.spec, rng), self._clock.now_ns())
         self._factors = (1.0, 1.0)
 
     def own_ns(self) -> float:
-        """The chip's own free-running counter, with its frequency error."""
-        return self._own_ns + (self._clock.now_ns() - self._own_since_ns) * self.clock_rate
+        """The chip's own counter, with its frequency error."""
+        return self._counter.reading_ns(self._clock.now_ns())
+
+    @property
+    def clock_rate(self) -> float:
+        """Of its oscillator, at this moment."""
+        return self._counter.oscillator.rate(self._clock.now_ns())
+
+    def _after_ns(self, t_ns: float, own_ns: float) -> float:
+        """Board time when own_ns of the oscillator have passed since t_ns."""
+        oscillator = self._counter.oscillator
+        return oscillator.when_ns(oscillator.elapsed_ns(t_ns) + own_ns)
 
     # --- supply
 
@@ -105,6 +116,7 @@ class Silicon:
         self._trig_enabled = self._trig_latched = False
         self._timer_due_ns = None
         self._timer_last_ns = 0.0
+        self._owed_ns = 0.0
         self._alive = False
 
     def _run_firmware(self) -> None:
@@ -127,7 +139,10 @@ class Silicon:
 
     # --- the outside
 
-    def trig_rises(self) -> None:
+    def trig(self, level: int) -> None:
+        """Only a rising edge matters."""
+        if not level:
+            return
         if self._wait is not None and self._wait.wanted & TRIG:
             self._wake(TRIG, self._clock.now_ns())
         elif self._trig_enabled:
@@ -180,7 +195,10 @@ class Silicon:
             self._factors = self._dispersion.event(self.spec)
             self._fresh_event = False
         cycles, power = self._factors
-        took_ns = round(request.c / (self.spec.clock_hz * self.clock_rate) * cycles * 1e9)
+        # What rounding to nanoseconds leaves over goes into the next stretch: however many there are, no cycle is lost.
+        exact_ns = request.c / (self.spec.clock_hz * self.clock_rate) * cycles * 1e9 + self._owed_ns
+        took_ns = round(exact_ns)
+        self._owed_ns = exact_ns - took_ns
         doing = Doing(State.RUNNING, Phase(request.a & 7), min(request.b, 100) / 100, power)
         self._pass_until(self._clock.now_ns() + took_ns, doing)
 
@@ -204,20 +222,22 @@ class Silicon:
         if self._timer_due_ns is not None and self._timer_due_ns <= now:
             self._timer_last_ns = self._timer_due_ns
         base = self._timer_last_ns if request.a & 1 else float(now)
-        self._timer_due_ns = base + request.c * 1e3 / self.clock_rate if request.c else None
+        delay_ns = _signed_48(request.b << 32 | request.c) if request.a & IN_NS else request.c * 1000
+        self._timer_due_ns = self._after_ns(base, delay_ns) if delay_ns else None
 
     # --- WAIT
 
     def _begin_wait(self, request: Request) -> None:
         now = self._clock.now_ns()
-        wait = Wait(State(min(request.a, State.SLEEP_MODEL_OFF)), Phase(request.b >> 8 & 7), request.b & 7, now)
+        wait = Wait(State(min(request.a & ~IN_NS, State.SLEEP_MODEL_OFF)), Phase(request.b >> 8 & 7), request.b & 7, now)
         if wait.wanted & TRIG:
             self._trig_enabled = True
         elif wait.phase in RESTING:
             self._trig_enabled = self._trig_latched = False
         if wait.phase in RESTING:
             self.truth.rest_begins(wait.state, wait.phase)
-        timed_out = None if request.c == NO_TIMEOUT else now + request.c * 1e3 / self.clock_rate
+        unit_ns = 1 if request.a & IN_NS else 1000
+        timed_out = None if request.c == NO_TIMEOUT else self._after_ns(now, request.c * unit_ns)
         self._wait = wait
         pending = wait.wanted & ((UART_RX if self._received else 0) | (TRIG if self._trig_latched else 0))
         if pending:
@@ -274,7 +294,11 @@ class Silicon:
             self._start_oscillator(events)
         else:
             self.truth.awake()
-            self._reply(events=events)
+            self._reply(events=events, value=self._own_since(event_ns))
+
+    def _own_since(self, t_ns: int) -> int:
+        """The chip's own nanoseconds since t_ns, as a reply holds them."""
+        return min(round((self._clock.now_ns() - t_ns) * self.clock_rate), 0xFFFFFFFF)
 
     def _start_oscillator(self, events: int) -> None:
         start_ns = self._clock.now_ns()
@@ -285,12 +309,18 @@ class Silicon:
             self._timer = None
             self.truth.span(Span(Phase.WAKE, start_ns, end_ns, code=False))
             self.truth.awake()
-            self._reply(events=events)
+            self._reply(events=events, value=self._own_since(start_ns))
 
         self._timer = self._clock.call_at(end_ns, started, urgency=Urgency.ACTIVE)
         self._clock.thaw(_OWNER)
 
     def _do(self, doing: Doing) -> None:
         if doing != self.doing:
+            if self.spec.counter_stops_asleep:
+                (self._counter.stop if doing.state in UNCLOCKED else self._counter.go)(self._clock.now_ns())
             self.doing = doing
             self.on_doing(doing)
+
+
+def _signed_48(bits: int) -> int:
+    return bits - (1 << 48) if bits >> 47 else bits

@@ -33,6 +33,8 @@ class BoardSpec:
     Sleep (all of `*_quiescent_a + leakage_a + sleep_core_a`, the bleed and, when retained, `retention_a`) is 6 uA at 3 V by default and
     3 uA without the model RAM. series_ohm is the board's own supply filter, behind the boundary plane: source resistances of a regulated
     output are milliohms, so the current at the plane settles with about capacitance_f * series_ohm (22 us).
+    clock_wander: from its lowest to its highest rate the oscillator swings by this fraction, once in clock_wander_s. counter_stops_asleep:
+    the counter of marks and laps stands still while the fast oscillator is off; timers go on.
     The options of the last group are physics that a model of the board may not know; they are off by default.
     """
 
@@ -50,6 +52,9 @@ class BoardSpec:
     clock_hz: float = _within(64e6, 1e3, 10e9)
     clock_error: float | None = field(default=None, metadata={"low": -0.2, "high": 0.2})
     clock_error_limit: float = _within(30e-6, 0.0, 0.2)
+    clock_wander: float = _within(0.0, 0.0, 0.01)
+    clock_wander_s: float = _within(2.0, 1e-3, 1e5)
+    counter_stops_asleep: bool = False
     oscillator_s: float = _within(1.2e-3, 0.0, 1.0)
     oscillator_a: float = _within(0.8e-3, 0.0, 10.0)
     oscillator_dispersion: float = _within(0.005, 0.0, 0.2)
@@ -141,10 +146,21 @@ class UartSpec:
 
 @dataclass(frozen=True, slots=True)
 class FirmwareSpec:
-    """Where the firmware's sources are (folders core and host), and which of its two builds runs. dir empty: no firmware at all."""
+    """Where the firmware's sources are, and which of its two builds runs. dir empty: no firmware at all.
+
+    target: built for this `host` and served in board time, charged by its cost model; `rp2040`, served in board time as well, charged the
+    cycles that its instructions take (board.clock_hz is then 125e6, cycle_dispersion 0); or the image of a board under QEMU, which runs in
+    real time and is followed. pin_log: file for the rp2040 emulator's own account of every edge.
+    pins_socket: path of a unix socket to listen at for whoever tells what the board does (labd_virtual/told.py), in place of firmware.
+    delay_s: a device that is followed in real time is shown this much later than it says, so that a late host moves no edge.
+    """
 
     dir: str = ""
     energy_mode: bool = False
+    target: str = _one_of("host", "rp2040", "lm3s6965evb", "mps3-an547")
+    pins_socket: str = ""
+    delay_s: float = _within(0.0, 0.0, 1.0)
+    pin_log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

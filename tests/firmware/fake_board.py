@@ -14,6 +14,7 @@ NO_TIMEOUT = 0xFFFFFFFF
 CLOCK_HZ = 64_000_000
 OSCILLATOR_START_NS = 300_000
 BYTE_NS = 86_806
+IN_NS = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Op:
         return self.a if self.op == SPEND else self.b >> 8
 
     @property
+    def state(self) -> int:
+        """Of a WAIT."""
+        return self.a & ~IN_NS
+
+    @property
     def wanted(self) -> int:
         return self.b & 0xFF
 
@@ -42,6 +48,7 @@ class FakeBoard:
     """Serves the firmware's requests in instant time; stops when the firmware waits for something that only the test can cause."""
 
     wire: socket.socket
+    clock_hz: int = CLOCK_HZ
     t_ns: int = 0
     ops: list[Op] = field(default_factory=list)
     sent: bytearray = field(default_factory=bytearray)
@@ -101,7 +108,7 @@ class FakeBoard:
     def _serve(self, op: Op) -> tuple[int, bytes]:
         match op.op:
             case 1:
-                self._pass_to(self.t_ns + round(op.c * 1e9 / CLOCK_HZ))
+                self._pass_to(self.t_ns + round(op.c * 1e9 / self.clock_hz))
             case 3:
                 assert op.a == 0
                 assert op.b in {0, 1}
@@ -117,7 +124,8 @@ class FakeBoard:
                 self._pass_to(self.t_ns + BYTE_NS)
             case 8:
                 base = self.expired_ns if op.a & 1 else self.t_ns
-                self.timer_ns = base + op.c * 1000 if op.c else None
+                delay_ns = signed_48(op.b << 32 | op.c) if op.a & IN_NS else op.c * 1000
+                self.timer_ns = base + delay_ns if delay_ns else None
             case _:
                 raise AssertionError(f"unknown request {op}")
         return 0, b""
@@ -136,7 +144,7 @@ class FakeBoard:
         if op.wanted & EVENT_TIMER and self.timer_ns is not None:
             instants.append((self.timer_ns, EVENT_TIMER))
         if op.c != NO_TIMEOUT:
-            instants.append((op.t_ns + op.c * 1000, 0))
+            instants.append((op.t_ns + op.c * (1 if op.a & IN_NS else 1000), 0))
         if not instants:
             return False
         t_ns, event = min(instants)
@@ -144,14 +152,17 @@ class FakeBoard:
             self.triggers_ns.pop(0)
         elif event == EVENT_TIMER:
             self.expired_ns, self.timer_ns = t_ns, None
-        slept = op.a in {SLEEP_RETAINED, SLEEP_MODEL_OFF}
+        slept = op.state in {SLEEP_RETAINED, SLEEP_MODEL_OFF}
+        before = bytes(self.received)
         self._pass_to(max(t_ns, self.t_ns) + (OSCILLATOR_START_NS if slept else 0))
+        if slept:
+            self.received[:] = before  # the UART has no clock: what comes until code runs is lost, the byte that wakes included
         self.blocked = None
-        self._reply(event, b"")
+        self._reply(event, b"", value=self.t_ns - t_ns)
         return True
 
-    def _reply(self, events: int, payload: bytes) -> None:
-        self.wire.sendall(struct.pack("<QII", self.t_ns, events, len(payload)) + payload)
+    def _reply(self, events: int, payload: bytes, *, value: int | None = None) -> None:
+        self.wire.sendall(struct.pack("<QII", self.t_ns, events, len(payload) if value is None else value) + payload)
 
     def _read(self, count: int) -> bytes:
         data = b""
@@ -161,3 +172,7 @@ class FakeBoard:
                 raise EOFError("the firmware ended")
             data += part
         return data
+
+
+def signed_48(bits: int) -> int:
+    return bits - (1 << 48) if bits >> 47 else bits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.firmware.conftest import Dut
 from tests.firmware.fake_board import BUSY_POLL, CLOCK_GATED, IDLE, LOAD, NO_TIMEOUT, SPEND, WFI, FakeBoard
 
 pytestmark = pytest.mark.compiler
@@ -13,15 +14,15 @@ SNN_BYTES = 20 * 128 + 128 * 64 + 64 * 12
 CYCLES_PER_LOADED_WORD = 64
 
 
-def stat(board: FakeBoard, command: str = "stat%") -> dict[str, int]:
+def stat(board: Dut, command: str = "stat%") -> dict[str, int]:
     (line,) = board.lines(command)
     assert line.startswith("m-stat-[")
     assert line.endswith("]")
     return {name: int(value) for name, value in (part.split("=") for part in line[8:-1].split(","))}
 
 
-def test_the_version_tells_labd_from_stock_firmware(performance: FakeBoard) -> None:
-    assert performance.command("ver%") == "m-ver-[labd 1]\r\nm-ready\r\n"
+def test_the_version_tells_labd_from_stock_firmware(dut: Dut) -> None:
+    assert dut.command("ver%") == "m-ver-[labd 1]\r\nm-ready\r\n"
 
 
 @pytest.mark.parametrize(
@@ -108,12 +109,12 @@ def test_choosing_a_workload_loads_its_parameters_once(performance: FakeBoard, w
     assert loads == [size // 4 * CYCLES_PER_LOADED_WORD]
 
 
-def test_counters_count_work_until_they_are_read_and_cleared(performance: FakeBoard) -> None:
-    assert set(stat(performance).values()) == {0, 1}
-    performance.command("infer 2 1%")
-    counted = stat(performance, "stat clear%")
+def test_counters_count_work_until_they_are_read_and_cleared(dut: Dut) -> None:
+    assert set(stat(dut).values()) == {0, 1}
+    dut.command("infer 2 1%")
+    counted = stat(dut, "stat clear%")
     assert (counted["infer"], counted["mac"], counted["synop"]) == (3, 3 * 131_600, 0)
-    cleared = stat(performance)
+    cleared = stat(dut)
     assert cleared == dict.fromkeys(counted, 0) | {"boot": 1}
 
 
@@ -149,10 +150,10 @@ def test_layers_of_different_kind_draw_different_power(performance: FakeBoard) -
     assert len({op.b for op in performance.of(SPEND, before)}) >= 3
 
 
-def test_laps_keep_the_last_256_inferences(performance: FakeBoard) -> None:
-    performance.command("workload snn 0 1%")
-    performance.command("infer 260 0%")
-    laps = performance.lines("laps%")
+def test_laps_keep_the_last_256_inferences(dut: Dut) -> None:
+    dut.command("workload snn 0 1%")
+    dut.command("infer 260 0%")
+    laps = dut.lines("laps%")
     assert len(laps) == 256
     assert laps[0].startswith("m-phase-[4,")
     assert laps[-1].startswith("m-phase-[259,")

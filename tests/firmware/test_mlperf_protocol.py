@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.firmware.conftest import Dut
 from tests.firmware.fake_board import PIN, SPEND, UART_FLUSH, UART_TX, FakeBoard
 
 pytestmark = pytest.mark.compiler
@@ -15,7 +16,7 @@ READY = "m-ready\r\n"
 SCORES = r"m-results-\[([01]\.\d{3})(,[01]\.\d{3}){11}\]"
 
 
-def upload(board: FakeBoard, data: bytes, chunk: int = 31) -> None:
+def upload(board: Dut, data: bytes, chunk: int = 31) -> None:
     assert board.command(f"db load {len(data)}%") == f"m-[Expecting {len(data)} bytes]\r\n{READY}"
     for at in range(0, len(data), chunk):
         done = "m-load-done\r\n" if at + chunk >= len(data) else ""
@@ -34,13 +35,13 @@ def test_the_energy_build_greets_with_one_falling_edge_and_no_lap(energy: FakeBo
     assert rise[0] - fall[0] >= 1_000
 
 
-def test_name_and_profile_answer_as_hosts_match_them(performance: FakeBoard) -> None:
-    assert performance.command("name%") == "m-name-dut-[labd]\r\n" + READY
-    assert performance.command("profile%") == "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\nm-model-[kws01]\r\n" + READY
+def test_name_and_profile_answer_as_hosts_match_them(dut: Dut) -> None:
+    assert dut.command("name%") == "m-name-dut-[labd]\r\n" + READY
+    assert dut.command("profile%") == "m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\nm-model-[kws01]\r\n" + READY
 
 
-def test_help_is_free_text_with_an_empty_line(performance: FakeBoard) -> None:
-    lines = performance.lines("help%")
+def test_help_is_free_text_with_an_empty_line(dut: Dut) -> None:
+    lines = dut.lines("help%")
     assert lines.count("") == 1
     assert all(len(line) < 80 for line in lines)
 
@@ -83,43 +84,43 @@ def test_an_error_is_one_line_and_then_ready(performance: FakeBoard, text: str, 
     assert performance.command(text) == f"{error}\r\n{READY}"
 
 
-def test_a_bad_digit_is_named(performance: FakeBoard) -> None:
-    performance.command("db load 4%")
-    assert performance.command("db 01zz%") == f"e-[Invalid hex digit 'zz']\r\n{READY}"
-    assert performance.command("db 0g%") == f"e-[Invalid hex digit '0g']\r\n{READY}"
+def test_a_bad_digit_is_named(dut: Dut) -> None:
+    dut.command("db load 4%")
+    assert dut.command("db 01zz%") == f"e-[Invalid hex digit 'zz']\r\n{READY}"
+    assert dut.command("db 0g%") == f"e-[Invalid hex digit '0g']\r\n{READY}"
 
 
-def test_a_lone_terminator_is_ignored(performance: FakeBoard) -> None:
+def test_a_lone_terminator_is_ignored(dut: Dut) -> None:
     for text in ["%", " %", "   %", "\r\n%", "%%%"]:
-        assert performance.command(text) == ""
-    assert performance.command("%name%") == "m-name-dut-[labd]\r\n" + READY
+        assert dut.command(text) == ""
+    assert dut.command("%name%") == "m-name-dut-[labd]\r\n" + READY
 
 
-def test_line_ends_around_a_command_are_skipped(performance: FakeBoard) -> None:
+def test_line_ends_around_a_command_are_skipped(dut: Dut) -> None:
     for text in ["\r\nname%", "name%\r\n", "name\r\n%", "\n\n  name  \r\n%\r\n", "\0name%"]:
-        assert performance.command(text) == "m-name-dut-[labd]\r\n" + READY
+        assert dut.command(text) == "m-name-dut-[labd]\r\n" + READY
 
 
-def test_spaces_repeat_and_trailing_words_are_ignored(performance: FakeBoard) -> None:
-    assert performance.lines("  name   foo bar%") == ["m-name-dut-[labd]"]
-    assert performance.lines("db   load   8  %") == ["m-[Expecting 8 bytes]"]
+def test_spaces_repeat_and_trailing_words_are_ignored(dut: Dut) -> None:
+    assert dut.lines("  name   foo bar%") == ["m-name-dut-[labd]"]
+    assert dut.lines("db   load   8  %") == ["m-[Expecting 8 bytes]"]
 
 
-def test_eighty_characters_are_a_command_and_eighty_one_are_too_long(performance: FakeBoard) -> None:
-    assert performance.lines("name" + " " * 76 + "%") == ["m-name-dut-[labd]"]
-    assert performance.lines("name" + " " * 77 + "%") == ["e-[Command too long]"]
-    assert performance.lines("x" * 5000 + "%") == ["e-[Command too long]"]
-    assert performance.lines("name%") == ["m-name-dut-[labd]"]
+def test_eighty_characters_are_a_command_and_eighty_one_are_too_long(dut: Dut) -> None:
+    assert dut.lines("name" + " " * 76 + "%") == ["m-name-dut-[labd]"]
+    assert dut.lines("name" + " " * 77 + "%") == ["e-[Command too long]"]
+    assert dut.lines("x" * 5000 + "%") == ["e-[Command too long]"]
+    assert dut.lines("name%") == ["m-name-dut-[labd]"]
 
 
-def test_38_bytes_fit_a_db_line_and_39_do_not(performance: FakeBoard) -> None:
-    performance.command("db load 100%")
-    assert performance.command(f"db {bytes(38).hex()}%") == READY
-    assert performance.lines(f"db {bytes(39).hex()}%") == ["e-[Command too long]"]
+def test_38_bytes_fit_a_db_line_and_39_do_not(dut: Dut) -> None:
+    dut.command("db load 100%")
+    assert dut.command(f"db {bytes(38).hex()}%") == READY
+    assert dut.lines(f"db {bytes(39).hex()}%") == ["e-[Command too long]"]
 
 
-def test_commands_sent_back_to_back_are_answered_in_order(performance: FakeBoard) -> None:
-    replies = performance.command("name%bogus%profile%")
+def test_commands_sent_back_to_back_are_answered_in_order(dut: Dut) -> None:
+    replies = dut.command("name%bogus%profile%")
     assert [line for line in replies.splitlines() if line != "m-ready"] == [
         "m-name-dut-[labd]",
         "e-[Unknown command: bogus]",
@@ -144,35 +145,35 @@ def test_bytes_come_one_at_a_time_or_all_at_once(performance: FakeBoard) -> None
     assert reply == performance.command("profile%")
 
 
-def test_the_single_sample_transcript_of_the_reference(performance: FakeBoard) -> None:
-    assert performance.command("db load 4%") == "m-[Expecting 4 bytes]\r\nm-ready\r\n"
-    assert performance.command("db 01ff%") == "m-ready\r\n"
-    assert performance.command("db 0203%") == "m-load-done\r\nm-ready\r\n"
-    assert performance.command("db print%") == "m-buffer-01-ff-02-03\r\n\r\nm-ready\r\n"
+def test_the_single_sample_transcript_of_the_reference(dut: Dut) -> None:
+    assert dut.command("db load 4%") == "m-[Expecting 4 bytes]\r\nm-ready\r\n"
+    assert dut.command("db 01ff%") == "m-ready\r\n"
+    assert dut.command("db 0203%") == "m-load-done\r\nm-ready\r\n"
+    assert dut.command("db print%") == "m-buffer-01-ff-02-03\r\n\r\nm-ready\r\n"
 
 
-def test_print_shows_eight_bytes_a_line_and_an_empty_line_after_a_part_line(performance: FakeBoard) -> None:
-    upload(performance, bytes(range(16)))
-    assert performance.lines("db print%") == ["m-buffer-00-01-02-03-04-05-06-07", "m-buffer-08-09-0a-0b-0c-0d-0e-0f"]
-    upload(performance, bytes(range(240, 250)))
-    assert performance.lines("db print 3 1%") == ["m-buffer-f0-f1-f2-f3-f4-f5-f6-f7", "m-buffer-f8-f9", ""]
+def test_print_shows_eight_bytes_a_line_and_an_empty_line_after_a_part_line(dut: Dut) -> None:
+    upload(dut, bytes(range(16)))
+    assert dut.lines("db print%") == ["m-buffer-00-01-02-03-04-05-06-07", "m-buffer-08-09-0a-0b-0c-0d-0e-0f"]
+    upload(dut, bytes(range(240, 250)))
+    assert dut.lines("db print 3 1%") == ["m-buffer-f0-f1-f2-f3-f4-f5-f6-f7", "m-buffer-f8-f9", ""]
 
 
-def test_nothing_is_printed_before_an_upload(performance: FakeBoard) -> None:
-    assert performance.command("db print%") == READY
+def test_nothing_is_printed_before_an_upload(dut: Dut) -> None:
+    assert dut.command("db print%") == READY
 
 
-def test_digits_are_of_either_case_and_digits_past_the_end_are_dropped(performance: FakeBoard) -> None:
-    performance.command("db load 2%")
-    assert performance.command("db aBFfeeee%") == "m-load-done\r\n" + READY
-    assert performance.lines("db print%") == ["m-buffer-ab-ff", ""]
-    assert performance.lines("db 00%") == ["e-[Command 'db' has no load in progress]"]
+def test_digits_are_of_either_case_and_digits_past_the_end_are_dropped(dut: Dut) -> None:
+    dut.command("db load 2%")
+    assert dut.command("db aBFfeeee%") == "m-load-done\r\n" + READY
+    assert dut.lines("db print%") == ["m-buffer-ab-ff", ""]
+    assert dut.lines("db 00%") == ["e-[Command 'db' has no load in progress]"]
 
 
-def test_too_large_an_upload_is_refused_in_the_words_of_the_reference_and_nothing_stays_half_set(performance: FakeBoard) -> None:
-    assert performance.command("db load 30000%") == f"Supplied buffer size 30000 exceeds maximum of 1024\n{READY}"
-    assert performance.lines("db 00%") == ["e-[Command 'db' has no load in progress]"]
-    assert performance.command("db load 99999999999999999999%").startswith("Supplied buffer size 2147483647 exceeds")
+def test_too_large_an_upload_is_refused_in_the_words_of_the_reference_and_nothing_stays_half_set(dut: Dut) -> None:
+    assert dut.command("db load 30000%") == f"Supplied buffer size 30000 exceeds maximum of 1024\n{READY}"
+    assert dut.lines("db 00%") == ["e-[Command 'db' has no load in progress]"]
+    assert dut.command("db load 99999999999999999999%").startswith("Supplied buffer size 2147483647 exceeds")
 
 
 def test_infer_in_the_performance_build_byte_for_byte(performance: FakeBoard) -> None:
@@ -206,35 +207,35 @@ def test_nothing_is_printed_inside_an_energy_window(energy: FakeBoard) -> None:
     assert texts[-1].op == UART_FLUSH, "the start line is still on the wire when the window opens"
 
 
-def test_infer_defaults_to_one_inference_and_ten_warm_ups(performance: FakeBoard) -> None:
-    assert performance.lines("infer%")[:3] == ["m-warmup-start-10", "m-warmup-done", "m-infer-start-1"]
-    assert performance.lines("infer 2%")[:3] == ["m-warmup-start-10", "m-warmup-done", "m-infer-start-2"]
-    assert performance.lines("infer 2 x%")[:3] == ["m-warmup-start-0", "m-warmup-done", "m-infer-start-2"]
-    assert performance.lines("infer 1x 2y%")[:3] == ["m-warmup-start-2", "m-warmup-done", "m-infer-start-1"]
+def test_infer_defaults_to_one_inference_and_ten_warm_ups(dut: Dut) -> None:
+    assert dut.lines("infer%")[:3] == ["m-warmup-start-10", "m-warmup-done", "m-infer-start-1"]
+    assert dut.lines("infer 2%")[:3] == ["m-warmup-start-10", "m-warmup-done", "m-infer-start-2"]
+    assert dut.lines("infer 2 x%")[:3] == ["m-warmup-start-0", "m-warmup-done", "m-infer-start-2"]
+    assert dut.lines("infer 1x 2y%")[:3] == ["m-warmup-start-2", "m-warmup-done", "m-infer-start-1"]
 
 
-def test_results_repeat_the_last_inference(performance: FakeBoard) -> None:
-    assert performance.lines("results%") == [f"m-results-[{','.join(['0.000'] * 12)}]"]
-    last = performance.lines("infer 1 0%")[-1]
-    assert performance.lines("results%") == [last]
+def test_results_repeat_the_last_inference(dut: Dut) -> None:
+    assert dut.lines("results%") == [f"m-results-[{','.join(['0.000'] * 12)}]"]
+    last = dut.lines("infer 1 0%")[-1]
+    assert dut.lines("results%") == [last]
     assert re.fullmatch(SCORES, last)
 
 
-def test_an_uploaded_input_changes_the_result(performance: FakeBoard) -> None:
-    performance.command("infer 1 0%")
-    before = performance.lines("checksum%")
-    upload(performance, bytes(range(250)))
-    performance.command("infer 1 0%")
-    assert performance.lines("checksum%") != before
+def test_an_uploaded_input_changes_the_result(dut: Dut) -> None:
+    dut.command("infer 1 0%")
+    before = dut.lines("checksum%")
+    upload(dut, bytes(range(250)))
+    dut.command("infer 1 0%")
+    assert dut.lines("checksum%") != before
 
 
-def test_an_upload_of_another_size_is_reported_and_inference_runs_on_the_data_before(performance: FakeBoard) -> None:
-    performance.command("infer 1 0%")
-    before = performance.lines("checksum%")
-    upload(performance, bytes(249))
-    reply = performance.command("infer 1 0%")
+def test_an_upload_of_another_size_is_reported_and_inference_runs_on_the_data_before(dut: Dut) -> None:
+    dut.command("infer 1 0%")
+    before = dut.lines("checksum%")
+    upload(dut, bytes(249))
+    reply = dut.command("infer 1 0%")
     assert reply.startswith("Input db has 249 elemented, expected 250\nm-warmup-start-0\r\n")
-    assert performance.lines("checksum%") == before
+    assert dut.lines("checksum%") == before
 
 
 def test_a_window_holds_only_inference_in_the_energy_build(energy: FakeBoard) -> None:

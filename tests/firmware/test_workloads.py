@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.firmware.conftest import Dut
 from tests.firmware.fake_board import FakeBoard
 from tests.firmware.test_extension_commands import stat
 from tests.firmware.test_mlperf_protocol import upload
@@ -140,7 +141,7 @@ def scores(logits: Ints, shift: int) -> Ints:
 REFERENCES = {"dnn": reference_dnn, "snn": reference_snn}
 
 
-def outcome(board: FakeBoard) -> tuple[int, list[int], dict[str, int]]:
+def outcome(board: Dut) -> tuple[int, list[int], dict[str, int]]:
     """Checksum, scores in thousandths and counters of one inference."""
     board.command("stat clear%")
     result = board.lines("infer 1 0%")[-1]
@@ -151,25 +152,25 @@ def outcome(board: FakeBoard) -> tuple[int, list[int], dict[str, int]]:
 
 
 @pytest.mark.parametrize("workload", ["dnn", "snn"])
-def test_generated_inputs_give_the_bits_of_the_reference(performance: FakeBoard, workload: str) -> None:
+def test_generated_inputs_give_the_bits_of_the_reference(dut: Dut, workload: str) -> None:
     for activity, seed in [(0, 1), (1, 7), (5, 1), (10, 1), (10, 2), (25, 3), (50, 4), (75, 0), (100, 0xFFFFFFFF)]:
-        performance.command(f"workload {workload} {activity} {seed}%")
+        dut.command(f"workload {workload} {activity} {seed}%")
         total, points, work = REFERENCES[workload](generated_input(activity, seed))
-        assert outcome(performance) == (total, points.tolist(), work), (activity, seed)
+        assert outcome(dut) == (total, points.tolist(), work), (activity, seed)
 
 
 @pytest.mark.parametrize("workload", ["dnn", "snn"])
-def test_uploaded_inputs_of_the_whole_range_give_the_bits_of_the_reference(performance: FakeBoard, workload: str) -> None:
-    performance.command(f"workload {workload} 0 0%")
+def test_uploaded_inputs_of_the_whole_range_give_the_bits_of_the_reference(dut: Dut, workload: str) -> None:
+    dut.command(f"workload {workload} 0 0%")
     for seed in range(3):
         frames = signed(draws(seed, FRAMES * BANDS), 8).reshape(FRAMES, BANDS)
-        upload(performance, frames.astype(np.int8).tobytes(), chunk=38)
+        upload(dut, frames.astype(np.int8).tobytes(), chunk=38)
         total, points, work = REFERENCES[workload](frames)
-        assert outcome(performance) == (total, points.tolist(), work), seed
+        assert outcome(dut) == (total, points.tolist(), work), seed
 
 
-def test_the_convolutional_net_is_131600_macs(performance: FakeBoard) -> None:
-    assert outcome(performance)[2]["mac"] == 131_600
+def test_the_convolutional_net_is_131600_macs(dut: Dut) -> None:
+    assert outcome(dut)[2]["mac"] == 131_600
 
 
 def test_spiking_work_grows_with_activity_and_is_none_without(performance: FakeBoard) -> None:
@@ -183,13 +184,13 @@ def test_spiking_work_grows_with_activity_and_is_none_without(performance: FakeB
 
 
 @pytest.mark.parametrize("workload", ["dnn", "snn"])
-def test_choosing_a_workload_returns_from_an_upload_to_the_generated_input(performance: FakeBoard, workload: str) -> None:
-    performance.command(f"workload {workload} 10 1%")
-    generated = outcome(performance)
-    upload(performance, bytes(range(250)))
-    assert outcome(performance) != generated
-    performance.command(f"workload {workload} 10 1%")
-    assert outcome(performance) == generated
+def test_choosing_a_workload_returns_from_an_upload_to_the_generated_input(dut: Dut, workload: str) -> None:
+    dut.command(f"workload {workload} 10 1%")
+    generated = outcome(dut)
+    upload(dut, bytes(range(250)))
+    assert outcome(dut) != generated
+    dut.command(f"workload {workload} 10 1%")
+    assert outcome(dut) == generated
 
 
 def test_the_same_input_gives_the_same_class_every_time(performance: FakeBoard) -> None:

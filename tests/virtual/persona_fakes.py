@@ -191,6 +191,16 @@ async def converse(persona: Persona, talk: Callable[[MessageBasedResource], T]) 
         await persona.close()
 
 
+async def error_after(persona: Persona, command: str) -> str:
+    """What its error queue says after a command."""
+
+    def talk(r: MessageBasedResource) -> str:
+        r.write(command)
+        return r.query("SYST:ERR?")
+
+    return await converse(persona, talk)
+
+
 async def with_visa(name: str, talk: Callable[[MessageBasedResource], T]) -> T:
     def session() -> T:
         resource = open_visa(name)

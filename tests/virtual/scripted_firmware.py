@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from labd_virtual.firmware_process import Op, Reply, Request
+from labd_virtual.silicon import IN_NS
 
 Script = Generator[Request, Reply, None]
 
@@ -19,6 +20,15 @@ def wait(state: int, wanted: int, phase: int, timeout_us: int = 0xFFFFFFFF) -> R
 
 def timer(us: int, *, from_last: bool = False) -> Request:
     return Request(Op.TIMER_AT, int(from_last), 0, us)
+
+
+def wait_ns(state: int, wanted: int, phase: int, timeout_ns: int = 0xFFFFFFFF) -> Request:
+    return Request(Op.WAIT, state | IN_NS, wanted | phase << 8, timeout_ns)
+
+
+def timer_ns(ns: int) -> Request:
+    bits = ns & (1 << 48) - 1
+    return Request(Op.TIMER_AT, IN_NS, bits >> 32, bits & 0xFFFFFFFF)
 
 
 def mark(level: int) -> Request:

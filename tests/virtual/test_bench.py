@@ -255,9 +255,16 @@ async def test_a_clock_that_fails_ends_the_bench() -> None:
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize(("body", "words"), [("return 0;", "ended"), ("for (;;) { }", "has computed for")])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 0;", "the firmware ended"),
+        ('return write(2, "first\\nno such pin\\n", 18) != 18;', "the firmware ended: no such pin"),
+        ("for (;;) { }", "has computed for"),
+    ],
+)
 async def test_a_firmware_that_ends_or_hangs_does_not_stop_the_bench(tiny: Path, body: str, words: str) -> None:
-    (tiny / "firmware" / "host" / "main.c").write_text(f"int main(void) {{ {body} }}\n")
+    (tiny / "firmware" / "host" / "main.c").write_text(f"#include <unistd.h>\nint main(void) {{ {body} }}\n")
     executable = await build(tiny / "firmware", energy_mode=False, cache=tiny / "cache")
     async with run_bench(BenchSpec(), firmware=FirmwareProcess(executable, stuck_s=0.05)) as bench, asyncio.timeout(20):
         bench.board.supply.drive(emf_v=3.0, resistance_ohm=0.01, clamp_a=0.1, connected=True)

@@ -16,7 +16,7 @@ import pytest
 from labd_virtual.bench import VirtualBench, run_bench
 from labd_virtual.firmware_process import Op, Request
 from labd_virtual.spec import BenchSpec, BoardSpec
-from tests.virtual.scripted_firmware import Script, ScriptedFirmware, mark, spend, timer, wait
+from tests.virtual.scripted_firmware import Script, ScriptedFirmware, mark, spend, timer, timer_ns, wait, wait_ns
 
 MS = 1_000_000
 SLEEP, WAKE, LOAD, INFER, TAIL, IDLE = 2, 3, 4, 5, 6, 7
@@ -289,6 +289,51 @@ async def test_a_timer_that_expired_during_work_is_delivered_by_the_next_wait_at
     assert woken.t_ns == spent.t_ns - 10 * MS + 1 * MS + 15 * MS + 1_200_000
 
 
+async def test_times_can_be_told_to_the_nanosecond() -> None:
+    def script() -> Script:
+        yield Request(Op.NOW, 0, 0, 0)
+        yield wait_ns(1, 0, IDLE, 1_234)
+        yield timer_ns(5_000_000_123)
+        yield wait_ns(3, 4, SLEEP)
+
+    async with powered(script) as (bench, firmware):
+        await pass_until(bench, 6_000 * MS)
+    began, waited, set_at, woken = firmware.replies[:4]
+    assert waited.t_ns == set_at.t_ns == began.t_ns + 1_234
+    assert (woken.t_ns - set_at.t_ns, woken.events) == (5_000_000_123 + 1_200_000, 4)
+
+
+async def test_a_wait_s_reply_tells_how_long_ago_the_event_was() -> None:
+    def script() -> Script:
+        yield timer(1_000)
+        yield wait(1, 4, IDLE)
+        yield wait(3, 2, SLEEP)
+        yield timer_ns(-2_000)
+        yield wait(1, 4, IDLE)
+
+    async with powered(script) as (bench, firmware):
+        await pass_until(bench, 10 * MS)
+        bench.board.pins.drive("TRIG", 1)
+        await pass_until(bench, 20 * MS)
+    assert [reply.value for reply in firmware.replies[:5]] == [0, 0, 1_200_000, 0, 2_000]
+
+
+@pytest.mark.parametrize("clock_error", [0.0, 0.017, -29e-6])
+async def test_no_cycle_is_lost_in_many_short_stretches(clock_error: float) -> None:
+    """7 cycles of 64 MHz are 109.375 ns: rounded one by one, 20000 of them would be 7.5 us short."""
+    count, cycles = 20_000, 7
+
+    def script() -> Script:
+        for _ in range(count):
+            yield spend(INFER, cycles)
+
+    async with powered(script, replace(EXACT, clock_error=clock_error)) as (bench, firmware):
+        await pass_until(bench, 20 * MS)
+    took_ns = [reply.t_ns - firmware.replies[0].t_ns for reply in firmware.replies[:count]]
+    exact_ns = [k * cycles / 64e6 * 1e9 for k in range(count)]
+    assert max(abs(a - b) for a, b in zip(took_ns, exact_ns, strict=True)) <= 2
+
+
 async def test_the_board_grows_warm_and_its_leakage_with_it() -> None:
     warm = replace(EXACT, thermal_k_per_w=1000.0, thermal_tau_s=1.0)
 
@@ -376,3 +421,23 @@ async def test_bytes_leave_at_the_pace_of_the_wire() -> None:
         await pass_until(bench, 20 * MS)
     queued, flushed = firmware.replies[:2]
     assert flushed.t_ns - queued.t_ns == pytest.approx(5 * 10 / 115200 * 1e9, abs=2)
+
+
+async def test_a_counter_may_stand_still_in_sleep_while_timers_go_on() -> None:
+    """Its clock comes back with the oscillator: of a period of 50 ms it counts the 14.5 ms awake, and the events stay 50 ms apart."""
+    async with powered(periodic(3), replace(EXACT, counter_stops_asleep=True)) as (bench, firmware):
+        await pass_until(bench, 300 * MS)
+        found = events(bench)
+    assert [b["event_ns"] - a["event_ns"] for a, b in itertools.pairwise(found)] == [50 * MS] * 2
+    awake = [reply.t_ns for reply in firmware.replies if reply.events == 4]
+    assert [b - a for a, b in itertools.pairwise(awake[:3])] == [14_500_000] * 2
+
+
+async def test_a_timer_follows_the_wander_of_its_oscillator() -> None:
+    board = replace(EXACT, clock_wander=0.01, clock_wander_s=0.2)
+    async with powered(periodic(5), board) as (bench, _):
+        await pass_until(bench, 400 * MS)
+        found = events(bench)
+    apart = [b["event_ns"] - a["event_ns"] for a, b in itertools.pairwise(found)]
+    assert max(apart) - min(apart) > 0.004 * 50 * MS
+    assert abs(sum(apart) - 4 * 50 * MS) < 1000, "a whole swing"
