@@ -1,1 +1,3 @@
-"""The device under test: `protocol` and `replies` (pure) say what bytes mean, `serial_link` carries them, `device` offers operations."""
+"""The device under test. Pure: `protocol` and `replies` say what bytes mean, `dialect` how one DUT differs from another, `silence` what a
+missing reply means. `serial_link` carries them; `device` offers operations, `upload` brings inputs in, `streaming` and `interface_board`
+offer what only some have."""

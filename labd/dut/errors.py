@@ -9,6 +9,14 @@ class PortFailure(DutFailure):
     """The serial port cannot be opened, is held by another program, or went away."""
 
 
+class NoAgent(PortFailure):
+    """Nobody listens at the address of an agent."""
+
+
+class WrongKey(DutFailure):
+    """The agent has another key, or whoever answers there has none."""
+
+
 class NoAnswer(DutFailure):
     """Not one byte came back."""
 
@@ -25,12 +33,52 @@ class UnexpectedReply(DutFailure):
     """A whole reply does not say what the protocol says it must."""
 
 
+class LineNoise(UnexpectedReply):
+    """Bytes that are no text, on a line and at a baud rate that have worked."""
+
+
+class OtherDevice(UnexpectedReply):
+    """Who answers is no DUT by its name, or not what the bench file says is there."""
+
+
+class Misheard(UnexpectedReply):
+    """The DUT echoed another command than was sent: the line is noisy, or bytes come faster than they are read."""
+
+
+class InterfaceBlocked(DutFailure):
+    """The interface board passed a command on and waits for a DUT that does not answer."""
+
+
+class InputInDoubt(DutFailure):
+    """An inference was asked for after an upload that did not end well."""
+
+
 class DutRefused(DutFailure):
     """The DUT answered with an error; `reason` is its own text."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class CallableCrashed(DutRefused):
+    """What an agent runs raised an exception, or its process died."""
+
+
+class CallableHung(DutRefused):
+    """What an agent runs did not come back in time; the agent has ended it."""
+
+
+class ModelDropped(DutRefused):
+    """The process that held an agent's model died between two commands."""
+
+
+class TakenOver(DutRefused):
+    """Another client has proven the key, and an agent serves the newest one."""
+
+
+class NoMarker(DutRefused):
+    """An agent's board has no line to show its phases on."""
 
 
 class DutRebooted(DutFailure):
@@ -47,3 +95,11 @@ class StockFirmware(DutFailure):
 
 class DutBusy(DutFailure):
     """The DUT runs a program (idle, periodic, arm) that listens to no command."""
+
+
+class LineFailure(DutFailure):
+    """A line cannot be had, set or read: no such line, held by another program, not allowed, an adapter without it, or gone."""
+
+
+class NotReady(DutFailure):
+    """The DUT did not raise READY, or showed fewer gates than it was started for."""

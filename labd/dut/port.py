@@ -1,14 +1,15 @@
-"""Opens a serial port with pyserial and hands out its file descriptor, unblocked and exclusive."""
+"""Opens a serial port with pyserial, for this process alone."""
 
 from __future__ import annotations
 
-import termios
+import io
 from contextlib import suppress
 from dataclasses import dataclass
 
 import serial
 
 from labd.dut.errors import PortFailure
+from labd.host import keep_lines_on_close
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,11 @@ class PortSettings:
     rts: bool = True
 
 
-def open_port(settings: PortSettings) -> serial.Serial:
-    """8N1, no flow control. Works on a pseudo-terminal too, which has no modem lines. Raises PortFailure."""
+def open_port(settings: PortSettings, *, read_s: float) -> serial.Serial:
+    """8N1, no flow control. Works on a pseudo-terminal too, which has no modem lines.
+
+    read_s: longest that a read waits for its bytes. Raises PortFailure.
+    """
     if not settings.port:
         raise PortFailure("no serial port is given: links.<name>.port in the bench file, for example /dev/ttyACM0")
     port = serial.Serial()
@@ -34,22 +38,24 @@ def open_port(settings: PortSettings) -> serial.Serial:
     port.exclusive = True
     port.dtr = settings.dtr
     port.rts = settings.rts
+    port.timeout = read_s
     try:
         port.open()
     except serial.SerialException as error:
         raise PortFailure(f"{settings.port}: {_why(error)}") from error
     except (OSError, ValueError) as error:
         raise PortFailure(f"{settings.port}: cannot be opened at {settings.baud} baud: {error}") from error
-    _keep_lines_on_close(port.fileno())
+    with suppress(io.UnsupportedOperation):  # Windows has a handle instead
+        keep_lines_on_close(port.fileno())
+    _hand_over_at_once(port)
     return port
 
 
-def _keep_lines_on_close(fd: int) -> None:
-    """Without HUPCL, closing the port leaves DTR alone, so that it does not reset the board."""
-    with suppress(termios.error):
-        attributes = termios.tcgetattr(fd)
-        attributes[2] &= ~termios.HUPCL
-        termios.tcsetattr(fd, termios.TCSANOW, attributes)
+def _hand_over_at_once(port: serial.Serial) -> None:
+    """An FTDI adapter keeps what it received for 16 ms, in which a line of an upload is sent and answered; Linux can ask for 1 ms. Others
+    have no such timer, or no such call, and hand over at once."""
+    with suppress(AttributeError, NotImplementedError, OSError, ValueError):
+        port.set_low_latency_mode(True)
 
 
 def _why(error: serial.SerialException) -> str:

@@ -6,14 +6,18 @@ Source: the public device API of mlcommons/tiny and what its reference builds an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 TERMINATOR = "%"
 READY = "m-ready"
 COMMAND_MAX = 80  # characters the reference's buffer holds; it overwrites the last cell silently
-DB_LINE_BYTES = 26  # what the MLCommons runner sends through an interface board; 38 is the firmware's limit
+UPLOAD_BYTES = 30  # in a `db` line: EEMBC's host promises the firmware at most 64 bytes a command; 38 fit its buffer
 LINE_MAX = 4096
 BANNER = ("m-timestamp-mode-", "m-init-done")
+BUILD = "m-timestamp-mode-"
+ECHO = "m-echo-["  # as `labd.dut.dialect` writes the echo of a command
+PASSED_ON = "m-dut-passthrough"
 
 # Failures that stock firmware prints without the e- prefix, the first one ended by a bare LF.
 _PLAIN_FAILURES = (
@@ -33,13 +37,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """All lines before `m-ready`. error: the DUT's own words where it refused, else None. sent_ns, ready_ns: host's monotonic clock."""
+    """All lines before `m-ready`. error: the DUT's own words where it refused, else None. sent_ns, ready_ns: host's monotonic clock.
+    misheard: the command as the DUT echoed it, where that is another than was sent."""
 
     command: str
     lines: tuple[Line, ...]
     error: str | None
     sent_ns: int = 0
     ready_ns: int = 0
+    misheard: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -51,22 +57,22 @@ class Reply:
         return tuple(text for text in self.texts if text and not text.startswith(("m-", "e-")))
 
 
-def encode_command(text: str) -> bytes:
+def encode_command(text: str, *, most: int = COMMAND_MAX) -> bytes:
     """A command with its terminator. Raises ValueError for what the reference firmware would choke on.
 
-    A lone `%` crashes it, CR and LF become part of the next command, more than 80 characters are cut silently.
+    A lone `%` crashes it, CR and LF become part of the next command, more than `most` characters are cut silently.
     """
     if not text.strip(" "):
         raise ValueError("a command is not blank: a lone terminator crashes the reference firmware")
-    if len(text) > COMMAND_MAX:
-        raise ValueError(f"a command of {len(text)} characters, the firmware's buffer holds {COMMAND_MAX}: {text[:20]!r}...")
+    if len(text) > most:
+        raise ValueError(f"a command of {len(text)} characters, the firmware's buffer holds {most}: {text[:20]!r}...")
     bad = sorted({char for char in text if not " " <= char <= "~" or char == TERMINATOR})
     if bad:
         raise ValueError(f"a command is printable ASCII without {TERMINATOR!r}, found {bad[0]!r} in {text!r}")
     return (text + TERMINATOR).encode("ascii")
 
 
-def upload_commands(data: bytes, *, line_bytes: int = DB_LINE_BYTES) -> list[str]:
+def upload_commands(data: bytes, *, line_bytes: int = UPLOAD_BYTES) -> list[str]:
     """The `db` commands that load `data`, in order; the reply to the last one says `m-load-done`."""
     if not data:
         raise ValueError("an upload has at least one byte")
@@ -121,28 +127,54 @@ def _is_text(byte: int) -> bool:
     return 0x20 <= byte <= 0x7E or byte in b"\r\n\t"
 
 
+def as_it_is(text: str) -> str | None:
+    """A DUT that speaks the classic protocol itself."""
+    return text
+
+
 @dataclass(slots=True)
 class ReplyCollector:
-    """Lines of one reply until it is whole. rebooted: a boot banner stood among them."""
+    """Lines of one reply until it is whole. heard: a line in the classic words, None where it is of another than who was asked.
+
+    rebooted: a boot banner stood among them; build: as it said. passed_on: an interface board said that the command is on its way; beside:
+    the first text of another than was asked.
+    """
 
     command: str
     sent_ns: int = 0
+    heard: Callable[[str], str | None] = as_it_is
     rebooted: bool = False
+    build: str = ""
+    passed_on: bool = False
+    beside: str = ""
+    misheard: str = ""
     error: str | None = None
     _lines: list[Line] = field(default_factory=list)
     _open_error: bool = False
 
     def add(self, line: Line) -> Reply | None:
         """The reply when this line was `m-ready`."""
-        if line.text == READY:
-            return Reply(self.command, tuple(self._lines), self.error, self.sent_ns, line.t_ns)
-        self._lines.append(line)
-        self._note(line.text)
+        text = self.heard(line.text)
+        if text is None:
+            self.passed_on = self.passed_on or line.text.startswith(PASSED_ON)
+            self.beside = self.beside or line.text
+            return None
+        if text == READY:
+            return Reply(self.command, tuple(self._lines), self.error, self.sent_ns, line.t_ns, self.misheard)
+        if text.startswith(ECHO):
+            self._note_echo(text.removeprefix(ECHO).removesuffix("]"))
+            return None
+        self._lines.append(line if text == line.text else replace(line, text=text))
+        self._note(text)
         return None
 
     @property
     def last(self) -> str:
         return self._lines[-1].text if self._lines else ""
+
+    def _note_echo(self, echo: str) -> None:
+        if echo != self.command:
+            self.misheard = echo or "nothing"
 
     def _note(self, text: str) -> None:
         if self._open_error:  # the echo of an unknown command may contain line ends
@@ -152,6 +184,7 @@ class ReplyCollector:
             self._open_error = not text.endswith("]")
         elif text.startswith(BANNER):
             self.rebooted = True
+            self.build = text.removeprefix(BUILD) if text.startswith(BUILD) else self.build
         elif self.error is None and any(pattern.search(text) for pattern in _PLAIN_FAILURES):
             self.error = text
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from labd.dut.device import Device
-from labd.dut.errors import DutRefused, StockFirmware, UnexpectedReply, WrongBuild
-from labd.dut.replies import Build, PeriodicDone, PhaseLap
-from labd.dut.serial_link import SerialLink
+from labd.dut.device import PROGRAM_MARGIN_S, Device
+from labd.dut.errors import DutRebooted, DutRefused, InputInDoubt, NoAnswer, StockFirmware, UnexpectedReply, WrongBuild
+from labd.dut.protocol import Reply
+from labd.dut.replies import Build, Burnt, PeriodicDone, PhaseLap
+from labd.dut.serial_link import Program, SerialLink
 from labd.errors import DutFailure
-from labd.records import MarkStyle, Mode
-from tests.dut.fake_dut import LABD, STOCK, Answer, FakeDut, lines
+from labd.records import Bracket, MarkStyle, Mode
+from tests.dut.fake_dut import LABD, PERFORMANCE_BANNER, STOCK, Answer, FakeDut, lines
 
 INFER = lines(
     "m-warmup-start-1", "m-warmup-done", "m-infer-start-2", "m-lap-us-4294967290", "m-lap-us-4", "m-infer-done", "m-results-[0.5,0.5,]"
@@ -83,13 +84,13 @@ async def test_a_device_that_is_no_dut_is_refused() -> None:
             pass
 
 
-async def test_an_input_is_uploaded_in_lines_of_26_and_read_back() -> None:
+async def test_an_input_is_uploaded_in_lines_of_30_and_read_back() -> None:
     memory = Memory()
     data = bytes(range(250))
     async with _device({**STOCK, "db": memory}) as (device, dut):
         await device.load_input(data)
     assert memory.held == data
-    assert set(memory.lengths[:-1]) == {26}
+    assert set(memory.lengths[:-1]) == {30}
     assert dut.heard[-1] == "db print"
 
 
@@ -221,6 +222,22 @@ async def test_resting_lasts_until_the_device_says_so() -> None:
         await device.identify()
 
 
+async def test_a_board_that_hangs_is_given_up_after_one_event_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are triggered when the body is left, and the first that does not come ends the program."""
+    waited: list[float] = []
+
+    async def finish(_program: Program, *, timeout_s: float) -> Reply:
+        waited.append(timeout_s)
+        raise NoAnswer("it hangs")
+
+    monkeypatch.setattr(Program, "finish", finish)
+    async with _device({**LABD, "arm": b"m-arm-start-600\r\n"}) as (device, _):
+        with pytest.raises(NoAnswer):
+            async with device.armed(600, timeout_s=2.0, backlog_s=6.0):
+                pass
+    assert waited == [pytest.approx(2.0 + 6.0 + PROGRAM_MARGIN_S)]
+
+
 async def test_armed_serves_pokes_and_counts_them() -> None:
     async with _device({**LABD, "arm": b"m-arm-start-3\r\n"}) as (device, dut):
         async with device.armed(3, timeout_s=0.25, wake="uart") as armed:
@@ -252,3 +269,58 @@ async def test_books_of_the_device_are_read() -> None:
         assert (await device.counters(clear=True))["mac"] == 263_200
         assert dut.heard[-1] == "stat clear"
         assert await device.checksum() == 0xC0FFEE
+
+
+async def test_a_bracketed_program_tells_where_its_signatures_lay() -> None:
+    done = lines("m-signature-[1000,64000]", "m-signature-[900000,963000]", "m-periodic-done-2-missed-0")
+    answers = {**LABD, "bracket": lines("m-bracket-[1000 6 5]"), "periodic": lines("m-periodic-start-2")[: -len(b"m-ready\r\n")] + done}
+    async with _device(answers) as (device, dut):
+        await device.set_bracket(Bracket(1000, 6, 5))
+        assert "bracket 1000 6 5" in dut.heard
+        assert await device.periodic(2, 300000) == PeriodicDone(2, 0, (Burnt(1000, 64000), Burnt(900000, 963000)))
+
+
+async def test_a_program_without_the_signatures_that_were_asked_for_is_not_taken() -> None:
+    """The board lost its setting in a reset: nothing would tie its counter to the record."""
+    done = lines("m-periodic-start-2", "m-periodic-done-2-missed-0")
+    async with _device({**LABD, "bracket": lines("m-bracket-[1000 6 5]"), "periodic": done}) as (device, _):
+        await device.set_bracket(Bracket(1000, 6, 5))
+        with pytest.raises(UnexpectedReply, match="0 signatures, the bracket is"):
+            await device.periodic(2, 300000)
+
+
+async def test_no_bracket_is_asked_of_firmware_that_knows_none() -> None:
+    async with _device(STOCK) as (device, dut):
+        await device.set_bracket(None)
+        assert not [text for text in dut.heard if "bracket" in text]
+        with pytest.raises(StockFirmware, match="no `bracket` command"):
+            await device.set_bracket(Bracket(1000, 6, 5))
+
+
+@pytest.mark.parametrize("text", ["m-signature-[5,4]", "m-signature-[5]", "m-signature-[a,b]"])
+async def test_times_of_a_signature_that_cannot_be_are_refused(text: str) -> None:
+    async with _device({**LABD, "signature": lines("m-signature-start", text)}) as (device, _):
+        with pytest.raises(UnexpectedReply, match="not the times of a signature"):
+            await device.signature(Bracket(1000, 6, 5))
+
+
+async def test_a_reboot_in_a_program_loses_the_input() -> None:
+    start = b"m-periodic-start-3\r\n"
+    async with _device({**LABD, "db": Memory(), "periodic": start + PERFORMANCE_BANNER, "infer": SILENT_INFER}) as (device, _):
+        await device.load_input(b"abc")
+        with pytest.raises(DutRebooted):
+            await device.periodic(3, 1000)
+        with pytest.raises(InputInDoubt, match="rebooted"):
+            await device.infer(2, warmups=1)
+
+
+async def test_a_reboot_before_it_is_identified_again_loses_the_input() -> None:
+    async with _device({**LABD, "db": Memory(), "infer": INFER}) as (device, dut):
+        await device.load_input(b"abc")
+        await device.identify()
+        await device.infer(2, warmups=1)
+        names = iter([PERFORMANCE_BANNER + lines("m-name-dut-[labd]")])
+        dut.answers["name"] = lambda _: next(names, lines("m-name-dut-[labd]"))
+        await device.identify()
+        with pytest.raises(InputInDoubt, match="rebooted"):
+            await device.infer(2, warmups=1)

@@ -50,11 +50,11 @@ def test_what_would_crash_or_confuse_the_reference_firmware_is_refused(text: str
 
 
 @given(st.binary(min_size=1, max_size=300))
-def test_an_upload_carries_every_byte_in_lines_of_26(data: bytes) -> None:
+def test_an_upload_carries_every_byte_in_lines_of_30(data: bytes) -> None:
     load, *rows = upload_commands(data)
     assert load == f"db load {len(data)}"
     assert bytes.fromhex("".join(row.removeprefix("db ") for row in rows)) == data
-    assert all(len(encode_command(row)) <= 3 + 2 * 26 + 1 for row in rows)
+    assert all(len(encode_command(row)) <= 3 + 2 * 30 + 1 for row in rows)
 
 
 @given(st.lists(PRINTABLE, max_size=8), st.lists(st.integers(1, 7), min_size=1), st.booleans())

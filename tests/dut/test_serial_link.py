@@ -124,6 +124,25 @@ async def test_a_banner_between_commands_is_a_reboot_told_once() -> None:
             await link.command("profile", timeout_s=LONG_S)
 
 
+async def test_a_banner_that_came_while_the_link_was_out_of_step_is_a_reboot_told_once() -> None:
+    with FakeDut({**STOCK, "slow": b""}) as dut:
+        async with SerialLink(dut.port) as link:
+            with pytest.raises(NoAnswer):
+                await link.command("slow", timeout_s=SHORT_S)
+            names = iter([PERFORMANCE_BANNER + lines("m-name-dut-[x]")])
+            dut.answers["name"] = lambda _: next(names, lines("m-name-dut-[x]"))
+            with pytest.raises(DutRebooted, match="rebooted before `profile`"):
+                await link.command("profile", timeout_s=LONG_S)
+            assert (await link.command("profile", timeout_s=LONG_S)).texts[1] == "m-model-[kws01]"
+
+
+async def test_a_dut_that_reboots_again_and_again_is_told_as_that() -> None:
+    with FakeDut({"name": PERFORMANCE_BANNER}) as dut:
+        async with SerialLink(dut.port) as link:
+            with pytest.raises(DutRebooted, match="5 times in a row while it was asked for its name: its supply browned out"):
+                await link.resync(timeout_s=LONG_S)
+
+
 async def test_a_program_runs_from_its_start_line_to_its_end_and_takes_no_command() -> None:
     with FakeDut({**LABD, "idle": b"m-idle-start\r\n"}) as dut:
         async with SerialLink(dut.port) as link:
