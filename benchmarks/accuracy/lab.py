@@ -16,8 +16,9 @@ import numpy as np
 from labd import bench_file, resources
 from labd.analyse.capture import meter_terms
 from labd.analyse.setup import AnalysisSetup
-from labd.bench.acquire import Rig, Taken, acquire
+from labd.bench.acquire import Taken, acquire
 from labd.bench.expand import CapturePlan
+from labd.bench.rig import Rig
 from labd.bench.station import open_station
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import station as translate
@@ -165,13 +166,20 @@ class Lab:
 
 @asynccontextmanager
 async def open_lab(
-    *, time: str = "stepped", seed: int = 1, board: Mapping[str, Any] | None = None, changes: Mapping[str, Any] | None = None
+    *,
+    files: tuple[str, str] = ("demo", "demo"),
+    time: str = "stepped",
+    seed: int = 1,
+    board: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Lab]:
-    """board: other physics than the board file declares. changes: other keys of the virtual bench's spec (unkind, uart)."""
+    """files: bench and plan. board: other physics than the board file declares. changes: other keys of the virtual bench's spec (unkind,
+    uart); pin_log: of an emulated board."""
     fixtures = resources.path("fixtures")
-    bench = bench_file.load_bench(fixtures / "benches/demo.toml")
-    plan = bench_file.load_plan(fixtures / "plans/demo.toml")
+    bench = bench_file.load_bench(fixtures / f"benches/{files[0]}.toml")
+    plan = bench_file.load_plan(fixtures / f"plans/{files[1]}.toml")
     spec = copy.deepcopy(virtual_spec(bench, seed=seed)) | {"time": time, "seed": seed} | dict(changes or {})
+    spec["firmware"]["pin_log"] = spec.pop("pin_log", "")
     spec["board"] |= dict(board or {})
     if (changes or {}).get("unkind", {}).get("noise") == 1e-3:  # an instrument without errors, for the truth
         spec["instruments"]["smu"] |= {"accuracy": [], "timebase": 0.0, "fixture_leakage_a": 0.0}

@@ -97,8 +97,11 @@ def meter_order(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def link(name: str, item: Mapping[str, Any]) -> LinkFacts:
-    port = "virtual port" if item.get("virtual") else said(item.get("port"))
-    detail = ", ".join(part for part in (port, f"{item['baud']} baud" if item.get("baud") else "") if part)
+    port = "virtual port" if item.get("virtual") else said(item.get("port") or item.get("address"))
+    baud = f"{item['baud']} baud" if item.get("baud") and not item.get("address") else ""
+    detail = ", ".join(part for part in (port, baud) if part)
+    if item.get("address"):
+        return LinkFacts(name, said(item.get("kind")), "no line into the board", "by the network", "", detail)
     idle = said(item.get("tx_idle"))
     return LinkFacts(name, said(item.get("kind")), said(item.get("io_level")), said(item.get("isolation")), idle, detail)
 

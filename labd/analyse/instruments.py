@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,24 @@ def instrument(name: str, opened: Mapping[str, Any], declared: Mapping[str, Any]
         off_assurance=said(opened.get("off_assurance")),
         ranges=tuple(dict.fromkeys(quantity_text(use.full_scale, _UNITS[use.quantity]) for use in used)),
         accuracy=accuracy(opened, used),
+        self_test=self_test(name, section(opened, "self_test")),
     )
+
+
+def self_test(name: str, tested: Mapping[str, Any]) -> str:
+    """In one line: when, how many of its tests passed, and what of this instrument was measured."""
+    findings = [one for one in tested.get("findings") or () if isinstance(one, dict)]
+    if not findings:
+        return ""
+    at = datetime.datetime.fromtimestamp(int(tested["utc_ns"]) * 1e-9, datetime.UTC)
+    judged = [one for one in findings if one.get("ok") is not None]
+    passed = sum(one["ok"] is True for one in judged)
+    of_it = [one for one in findings if one.get("of") == name]
+    failed = [f"failed: {one['what']}: {one['text']}" for one in judged if not one["ok"]]
+    measured = [
+        f"{one['what'].removeprefix(f'{name} ')}: {one['text'].removeprefix(f'{name} ')}" for one in of_it if one["ok"] is not False
+    ]
+    return "; ".join([f"{at:%Y-%m-%d %H:%M} UTC, {passed} of {len(judged)} tests passed", *failed, *measured])
 
 
 def accuracy(opened: Mapping[str, Any], used: Sequence[RangeUse]) -> tuple[AccuracyRow, ...]:

@@ -26,7 +26,9 @@ from labd.report import data
 from labd.report.data import CaptureFacts, Excerpt, InferenceSeries, Notice, PhaseEnergy, RunReport, curve_key
 from labd.report.numbers import significant
 from labd.store.catalogue import Catalogue
+from labd.store.jsonform import from_json
 from labd.store.rows import CaptureRow, RunRow, RunState
+from labd.trigger.jitter import Jitter
 from labd_instruments.contract import Acquisition
 
 PHASES = (Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL)
@@ -150,9 +152,15 @@ def capture_facts(row: CaptureRow) -> CaptureFacts:
         gaps=int("gap_before" in row.flags) if triggered else max(row.stretches - 1, 0),
         events=int(row.acquisition.get("served") or 0),
         dt_s=taken.dt_ns * 1e-9 if taken else None,
-        settings=settings(taken) if taken else {},
+        settings=(settings(taken) if taken else {}) | fired_by_host(row),
         flags=row.flags,
     )
+
+
+def fired_by_host(row: CaptureRow) -> dict[str, str]:
+    """How well the host met its instants, where it fired."""
+    found = row.acquisition.get("jitter")
+    return {} if found is None else {"host trigger": from_json(Jitter, found).text}
 
 
 def settings(taken: Acquisition) -> dict[str, str]:

@@ -59,7 +59,7 @@ def analyse_stored(catalogue: Catalogue, run: RunRow, row: CaptureRow, *, setup:
     instrument = run.instruments.get(str(row.plan.get("instrument", "")))
     if instrument is None:
         raise StoreError(f"run {run.id} does not say which instrument made capture {row.key}")
-    return analyse_capture(capture_input(row, trace_of(catalogue, row), instrument, setup), terms=terms)
+    return analyse_capture(capture_input(row, trace_of(catalogue, row), instrument, setup, instruments=run.instruments), terms=terms)
 
 
 def store_analysis(catalogue: Catalogue, analysis: Analysis) -> None:

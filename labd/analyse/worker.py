@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, TypeVarTuple
 
+from labd import host
 from labd.analyse import tasks
 from labd.analyse.run import Analysis
 from labd.analyse.tasks import FiguresSoFar
@@ -104,7 +105,7 @@ class Worker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal is for the process that stops things in order
+                **host.apart(),
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
             )
             assert process.stderr is not None

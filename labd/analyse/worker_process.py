@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
+from labd import host
 from labd.analyse.worker import serve
 
-NICE = 10  # acquisition comes first
-
 if __name__ == "__main__":
-    os.nice(NICE)
+    host.stand_back()  # acquisition comes first
     serve()

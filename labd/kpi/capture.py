@@ -9,15 +9,17 @@ import numpy as np
 
 from labd.kpi.context import Context, Findings
 from labd.kpi.draws import Draws
+from labd.kpi.edge_check import check_edges
 from labd.kpi.energy import energies
 from labd.kpi.estimate import Estimate
-from labd.kpi.events import Events, find_events, windows
+from labd.kpi.events import LONGER_THAN_BOUND, Events, find_events, windows
 from labd.kpi.guard import Guard, guard, guard_records
 from labd.kpi.hum import find_hum
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.latency import latencies, wake_ups
 from labd.kpi.peak import peaks
 from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
+from labd.kpi.readings import read_mean
 from labd.kpi.terms import Terms
 from labd.kpi.trace import Trace, built
 from labd.records import KpiRecord, OperatingPoint, Role, Window
@@ -53,7 +55,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
     """
     trace = built(capture)
     found = Findings()
-    events = _no_events() if capture.role == Role.FLOOR else find_events(capture, trace)
+    events = _no_events() if capture.role == Role.FLOOR or capture.read else find_events(capture, trace)
     mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
     bands = _guard(capture, trace, events, mains)
     ctx = Context(
@@ -101,6 +103,9 @@ def _figures(ctx: Context) -> None:
         else:
             floor(ctx)
         return
+    if ctx.capture.read:
+        read_mean(ctx)
+        return
     energies(ctx)
     quiet(ctx)
     if ctx.capture.role == Role.MEAN:
@@ -108,6 +113,7 @@ def _figures(ctx: Context) -> None:
     if len(ctx.events):
         peaks(ctx)
         latencies(ctx)
+        check_edges(ctx)
         wake_ups(ctx)
 
 
@@ -122,7 +128,7 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
     if not events.complete:
         flags.append("events missing")
     longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0
-    if capture.burst_bound_s > 0 and longest > 1.2 * capture.burst_bound_s:
+    if capture.burst_bound_s > 0 and longest > LONGER_THAN_BOUND * capture.burst_bound_s:
         flags.append("burst longer than the board's bound")
     return tuple(flags)
 

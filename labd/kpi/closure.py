@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,13 +11,22 @@ from labd.kpi.capture import CaptureResult
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import NOT_RESOLVED, Estimate, published, withheld
 from labd.kpi.inputs import AnalyzerReadings
-from labd.kpi.terms import Terms, Uncertain, parts
+from labd.kpi.terms import Terms, Uncertain, parts, unknown_terms
 from labd.kpi.type_a import evaluate
 from labd.records import KpiRecord, Mode, Provenance, Role
 
 DISAGREE = "disagree"
 NOT_INFORMATIVE = "not informative"
 _LARGEST_SHARE = 0.05  # U95 of the analyzer over the mean, above which its answer says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class MeanPower:
+    """Mean power (W) at a point, with the keys of the captures behind it."""
+
+    power: Uncertain
+    captures: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 def window_energy(mode: Mode) -> str:
@@ -48,8 +57,9 @@ def _without_random(value: Uncertain) -> Uncertain:
 
 
 def difference(kpi: str, at: str, value: Uncertain, *, n: int, captures: Sequence[str], draws: Draws) -> KpiRecord:
-    """The record of a closure: a difference that should be 0, flagged `disagree` where its interval excludes 0."""
-    apart = abs(float(value.nominal_value)) > draws.half_width(value)
+    """The record of a closure: a difference that should be 0, flagged `disagree` where its interval excludes 0. Without an interval, where
+    a term is unknown, nothing says whether it is."""
+    apart = not unknown_terms(value) and abs(float(value.nominal_value)) > draws.half_width(value)
     estimate = Estimate(kpi, at, value, n, (DISAGREE,) if apart else ())
     return published(estimate, draws=draws, captures=captures, provenance=Provenance.COMPUTED)
 
@@ -83,10 +93,15 @@ def _finest_first(captures: Sequence[CaptureResult]) -> list[CaptureResult]:
     return sorted(captures, key=lambda c: (c.role != Role.EVENT, c.key))
 
 
-def power_analyzer(captures: Sequence[CaptureResult], readings: AnalyzerReadings, *, terms: Terms, draws: Draws) -> KpiRecord:
-    """Mean power by the power analyzer less that by the capturing instrument, on the same operating point; withheld as `not informative`
-    where the analyzer's own U95 exceeds 5 % of the mean."""
+def power_analyzer(
+    captures: Sequence[CaptureResult], readings: AnalyzerReadings, *, composed: MeanPower | None = None, terms: Terms, draws: Draws
+) -> KpiRecord:
+    """Mean power by the power analyzer less that by the capturing instrument, on the same operating point, or less the mean power composed
+    for it where the meter measured none; withheld as `not informative`
+    where the analyzer's own U95 exceeds 5 % of the mean, and where it gave too few readings of power to tell one."""
     kpi, at = "closure.power_analyzer", readings.point.key
+    if len(readings.power_w) < 2:
+        return withheld(kpi, at, reason="needs 2 readings of power or more", captures=(readings.key,), n=len(readings.power_w))
     found = evaluate(np.asarray(readings.power_w, dtype=np.float64))
     mean = found.mean - readings.correction_w
     value: Uncertain = mean + found.mean * terms.limit(f"{readings.instrument}:power.gain", readings.gain)
@@ -98,8 +113,9 @@ def power_analyzer(captures: Sequence[CaptureResult], readings: AnalyzerReadings
         note = f"U95 {half:.3g} W of {mean:.3g} W"
         return withheld(kpi, at, reason=NOT_INFORMATIVE, captures=(readings.key,), n=found.n, flags=readings.flags, note=note)
     same = [c for c in captures if c.point.key == at]
-    other = pooled(same, "power.mean", terms=terms) or pooled(same, "power.floor", terms=terms)
+    measured = pooled(same, "power.mean", terms=terms) or pooled(same, "power.floor", terms=terms)
+    other = composed if measured is None else MeanPower(measured[0], measured[2])
     if other is None:
         return withheld(kpi, at, reason="no mean power to compare with", captures=(readings.key,), n=found.n, flags=readings.flags)
-    record = difference(kpi, at, value - other[0], n=found.n, captures=(readings.key, *other[2]), draws=draws)
-    return replace(record, flags=tuple(dict.fromkeys((*record.flags, *readings.flags))))
+    record = difference(kpi, at, value - other.power, n=found.n, captures=(readings.key, *other.captures), draws=draws)
+    return replace(record, flags=tuple(dict.fromkeys((*record.flags, *other.flags, *readings.flags))))

@@ -50,7 +50,7 @@ class Context:
 
     @property
     def lead_ohm(self) -> float:
-        return self.capture.meter.lead_ohm
+        return self.capture.meter.series_ohm
 
     def watt(self, sums: FloatArray) -> FloatArray:
         """The power column of sums [..., columns]."""

@@ -31,7 +31,7 @@ def edge_gated(capture: CaptureInput) -> KpiRecord:
     terms = Terms()
     value = power_like(terms, capture.meter, moments=moments(vectors.mean(axis=0)), timed=True)
     r = trace.ranges
-    found = evaluate(vectors[:, :r].sum(axis=1) - capture.meter.lead_ohm * vectors[:, -1])
+    found = evaluate(vectors[:, :r].sum(axis=1) - capture.meter.series_ohm * vectors[:, -1])
     value = value + terms.random(f"A:{capture.key}:{ID}", found.u, dof=found.dof)
     estimate = Estimate(ID, capture.point.key, value, len(runs), ("no edge correction",))
     return published(estimate, draws=Draws(capture.seed, capture.key), captures=(capture.key,))

@@ -14,6 +14,7 @@ from labd.segment.edges import FloatArray
 
 NO_QUIET = "no quiet gap between events"
 UNSETTLED = "quiet level not settled"
+_HIGH = 0.95  # quantile of the power in a burst
 _MATERIAL = 2e-4  # share of the energy that the movement must reach to be worth a flag
 
 
@@ -35,6 +36,19 @@ def _ids(ctx: Context) -> tuple[str, ...]:
     return (*(f"energy_per_inference.{kind}" for kind in kinds), "charge_per_inference")
 
 
+def dead_time(ctx: Context) -> Uncertain:
+    """Energy (J) that the pauses between apertures hide at the two ends of a burst. The trigger locks the DUT to the sampler, so that each
+    event is cut alike and no scatter tells. Bounded by half a pause at the power that most of the burst stays below."""
+    meter = ctx.capture.meter
+    if not meter.dead_s or not ctx.capture.trigger_fires_dut or ctx.guard is None:
+        return 0.0
+    events, ok = ctx.events, ctx.guard.usable
+    spans = zip(events.rise.x[ok].astype(np.int64), np.ceil(events.fall.x[ok]).astype(np.int64), strict=True)
+    high = float(np.quantile(np.concatenate([ctx.trace.power[a:b] for a, b in spans]), _HIGH))
+    step_w = (high - float(ctx.watt(ctx.guard.quiet[ok]).mean())) / ctx.capture.inferences_per_event
+    return sum(step_w * ctx.terms.limit(f"{meter.instrument}:dead_time.{edge}", meter.dead_s / 2) for edge in ("rise", "fall"))
+
+
 def _always_on(ctx: Context) -> None:
     """gross = guard band with the idle level subtracted, plus the idle level times the window; net_of_idle without the last term."""
     assert ctx.guard is not None
@@ -45,10 +59,11 @@ def _always_on(ctx: Context) -> None:
     p_idle = float(ctx.watt(quiet).mean()) / ctx.capture.inferences_per_event
     flags = settling(ctx)
     edges = _edge_terms(ctx, p_idle, -p_idle)
+    dead = dead_time(ctx)
     hum, hum_quiet = _hum(ctx)
     hum_gross = hum + window * hum_quiet
-    _energy(ctx, "energy_per_inference.gross", gross, extra=edges, flags=flags, hum=hum_gross)
-    _energy(ctx, "energy_per_inference.net_of_idle", net, flags=flags, hum=hum)
+    _energy(ctx, "energy_per_inference.gross", gross, extra=edges + dead, flags=flags, hum=hum_gross)
+    _energy(ctx, "energy_per_inference.net_of_idle", net, extra=dead, flags=flags, hum=hum)
     _charge(ctx, gross, flags=flags, hum=hum_gross)
 
 
@@ -62,10 +77,11 @@ def _burst(ctx: Context) -> None:
     flags = settling(ctx)
     p_sleep = float(ctx.watt(quiet).mean())
     edge = p_sleep * ctx.terms.limit(f"{ctx.capture.meter.instrument}:burst_edge", dt / 2)
+    dead = dead_time(ctx)
     hum, hum_quiet = _hum(ctx)
     hum_event = hum + awake * hum_quiet
-    _energy(ctx, "energy_per_inference.net_of_sleep", net, flags=flags, hum=hum)
-    _energy(ctx, "energy_per_inference.per_event", event, extra=edge, flags=flags, hum=hum_event)
+    _energy(ctx, "energy_per_inference.net_of_sleep", net, extra=dead, flags=flags, hum=hum)
+    _energy(ctx, "energy_per_inference.per_event", event, extra=edge + dead, flags=flags, hum=hum_event)
     _charge(ctx, event, flags=flags, hum=hum_event)
 
 

@@ -48,6 +48,7 @@ def unit_of(kpi: str) -> str:
         "power": "W",
         "latency": "s",
         "wake_up": "s",
+        "timeline": "s",
         "battery_life": "s",
         "inference_rate": "Hz",
         "break_even_rate": "Hz",
@@ -72,7 +73,7 @@ def published(
     notes = [estimate.note] if estimate.note else []
     if unknown:
         flags.append(TERM_UNKNOWN)
-        notes.append("unknown: " + ", ".join(name.removesuffix(" (unknown)") for name in unknown))
+        notes.append(unknown_note(unknown))
     if not scatter:
         flags.append(ONE_VALUE)
     closed = scatter and not unknown
@@ -93,6 +94,11 @@ def published(
         flags=tuple(dict.fromkeys(flags)),
         note="; ".join(notes),
     )
+
+
+def unknown_note(unknown: Sequence[str]) -> str:
+    """Which terms nobody knows; empty where there are none."""
+    return "unknown: " + ", ".join(name.removesuffix(" (unknown)") for name in unknown) if unknown else ""
 
 
 def budget(value: Uncertain) -> tuple[BudgetLine, ...]:

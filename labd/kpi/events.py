@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.trace import Trace
 from labd.records import MarkStyle, Phase, Window
+from labd.segment.bracketed import Burnt, Recorded, find_pair, place_bracketed
 from labd.segment.bursts import Bursts, find_bursts, holding, quiet_level
+from labd.segment.clocks import ClockMap
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.errors import ExtraEvents, MissingEvents, NoMarks, SegmentError, check_count
-from labd.segment.laps import ClockFit, fit_clock, place_laps, unwrap_rows
+from labd.segment.laps import fit_clock, place_laps, unwrap_rows
 from labd.segment.marks import Marks, marks_from_marker
+from labd.segment.signature import Path
 
+RATE_LIMIT = 0.05  # of a board's counter where nothing tells it: a low-frequency RC oscillator
+BY_BURSTS = "laps placed by the bursts alone"
 _SMOOTH_S = 50e-6  # boxcar before the hysteresis where records are shorter
+
+
+LONGER_THAN_BOUND = 1.2  # times the longest event that the board file tells: no event
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +34,20 @@ class Events:
 
     burst: number of the burst that holds the event. lone: float64 [m, 2], bursts that no mark belongs to. clock: device counter against
     the sample axis. complete: as many events as were asked for. problems: what was wrong, one line each. pinned: the marks
-    come from the marker line.
+    come from the marker line. placing: how laps were placed where they do not, empty where there are none. displaced: records by which
+    edges of bursts lie later than the signatures say, and its standard uncertainty.
     """
 
     marks: Marks | None
     rise: EdgeSeries
     fall: EdgeSeries
     lone: FloatArray
-    clock: ClockFit | None
+    clock: ClockMap | None
     complete: bool
     problems: tuple[str, ...]
     pinned: bool = False
+    placing: str = ""
+    displaced: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.rise)
@@ -53,9 +64,9 @@ def find_events(capture: CaptureInput, trace: Trace) -> Events:
             capture,
             Events(marks, marks.start, marks.end, empty, _clock(capture, marks), complete=True, problems=tuple(problems), pinned=True),
         )
-    bursts = _bursts(capture, trace, marks)
+    bursts = bursts_of(capture, trace, marks)
     if marks is None or not len(marks):
-        return _counted(capture, _from_bursts(capture, bursts, problems))
+        return _counted(capture, _from_bursts(capture, trace, bursts, problems))
     return _counted(capture, _joined(capture, bursts, marks, problems))
 
 
@@ -80,7 +91,8 @@ def _marks(capture: CaptureInput, trace: Trace, problems: list[str]) -> Marks | 
         return None
 
 
-def _bursts(capture: CaptureInput, trace: Trace, marks: Marks | None) -> Bursts:
+def bursts_of(capture: CaptureInput, trace: Trace, marks: Marks | None) -> Bursts:
+    """All bursts of power; `marks` tell the level inside them."""
     active = None
     if marks is not None and len(marks):
         n = np.maximum(marks.end.x - marks.start.x, 1e-9)
@@ -105,10 +117,17 @@ def _between_events(marks: Marks | None, trace: Trace) -> slice | None:
     return between if quiet_level(trace.power[between])[0] < quiet_level(trace.power)[0] else None
 
 
-def _from_bursts(capture: CaptureInput, bursts: Bursts, problems: list[str]) -> Events:
+def _from_bursts(capture: CaptureInput, trace: Trace, bursts: Bursts, problems: list[str]) -> Events:
     """No marker: device counters inside the bursts, else the whole burst only."""
     always_on = not capture.point.mode.is_event
+    if capture.burnt is not None and capture.laps and len(capture.stretches) == 1:
+        try:
+            return _bracketed(capture, capture.burnt, trace, bursts, problems)
+        except SegmentError as error:
+            problems.append(f"{error}; the laps are placed by the bursts alone")
     marks, clock = None, None
+    every, own = bursts, _of_laps(capture, trace, bursts)
+    bursts, other = every.take(own), every.take(~own)
     if capture.laps and len(capture.stretches) == 1:  # separate stretches share no axis with the device's counter
         try:
             marks, clock = place_laps(bursts, lap_array(capture), always_on=always_on)
@@ -118,12 +137,47 @@ def _from_bursts(capture: CaptureInput, bursts: Bursts, problems: list[str]) -> 
         marks = Marks(bursts.rise, bursts.fall, averaged=False)  # idle, inference, idle: the burst is the inference
     if not len(bursts):
         problems.append("no burst of power rises above the quiet level")
-    return Events(marks, bursts.rise, bursts.fall, np.zeros((0, 2)), clock, complete=True, problems=tuple(problems))
+    alone = np.stack((other.first, other.stop), axis=1).astype(np.float64)
+    placing = "" if clock is None else BY_BURSTS
+    return Events(marks, bursts.rise, bursts.fall, alone, clock, complete=True, problems=tuple(problems), placing=placing)
 
 
-def _joined(capture: CaptureInput, bursts: Bursts, marks: Marks, problems: list[str]) -> Events:
-    """Each event with the burst that holds it; events without a burst of their own are left out."""
-    held = holding(bursts, marks.start.x)
+def _bracketed(capture: CaptureInput, burnt: Burnt, trace: Trace, bursts: Bursts, problems: list[str]) -> Events:
+    """Laps placed by the signatures; each event with the burst that holds its inference. Raises SegmentError."""
+    meter, always_on = capture.meter, not capture.point.mode.is_event
+    limit = RATE_LIMIT if capture.device_clock is None else capture.device_clock
+    path = Path(meter.time_constant_s, meter.u_time_constant_s)
+    pair = find_pair(trace.power, burnt, dt_s=trace.dt_s, path=path, rate_limit=limit)
+    bursts = pair.sharpened(trace.power, bursts, tau_records=meter.time_constant_s / trace.dt_s)
+    laps = unwrap_rows(lap_array(capture))
+    record = Recorded(trace.power, trace.dt_s, meter.time_constant_s)
+    placed = place_bracketed(pair, record, bursts, laps, always_on=always_on, rate_limit=limit)
+    awake, ready, start, end = placed.instants[1:]
+    marks = Marks(start, end) if always_on else Marks(start, end, awake, ready)
+    u_s = float(np.median(start.u)) * trace.dt_s
+    placing = f"laps placed by the {placed.method}, u = {u_s * 1e6:.2g} us"
+    found = _joined(capture, bursts, marks, problems, middles=True)
+    line = placed.timeline
+    displaced = line.displaced if line is not None and len(line.ties) else None
+    return replace(found, clock=placed.clock, pinned=False, placing=placing, displaced=displaced)
+
+
+def _of_laps(capture: CaptureInput, trace: Trace, bursts: Bursts) -> NDArray[np.bool_]:
+    """Which bursts are the device's laps. A log goes on while the device is awake for its host, before and after a program: such a burst is
+    longer than any event, or cut off by an end of the record. All of them where that does not leave one a lap."""
+    every = np.ones(len(bursts), dtype=np.bool_)
+    if not capture.laps or not capture.burst_bound_s or len(bursts) <= len(capture.laps):
+        return every
+    lasts_s = (bursts.fall.x - bursts.rise.x) * trace.dt_s
+    whole = (bursts.first > 0) & (bursts.stop < trace.records)
+    own: NDArray[np.bool_] = whole & (lasts_s <= LONGER_THAN_BOUND * capture.burst_bound_s)
+    return own if int(own.sum()) == len(capture.laps) else every
+
+
+def _joined(capture: CaptureInput, bursts: Bursts, marks: Marks, problems: list[str], *, middles: bool = False) -> Events:
+    """Each event with the burst that holds it; events without a burst of their own are left out. middles: of its inference, where the burst
+    may be the inference and its start lie a little ahead of it."""
+    held = holding(bursts, (marks.start.x + marks.end.x) / 2 if middles else marks.start.x)
     outside = held < 0
     counts = np.bincount(held[~outside], minlength=len(bursts))
     shared = ~outside & (counts[np.maximum(held, 0)] > 1)
@@ -163,7 +217,7 @@ def lap_array(capture: CaptureInput) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, 5)
 
 
-def _clock(capture: CaptureInput, marks: Marks) -> ClockFit | None:
+def _clock(capture: CaptureInput, marks: Marks) -> ClockMap | None:
     """The device's counter against the sample axis, where both saw the same events of one stretch."""
     if len(capture.laps) != len(marks) or len(capture.stretches) != 1 or len(marks) < 3:
         return None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labd.records import MarkStyle, OperatingPoint, Role
+from labd.segment.bracketed import Burnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,13 @@ class MeterTerms:
 
     current: ascending ranges, one where the range is fixed; with several the range of a record is the smallest that holds |i|.
     voltage_gain (fraction), voltage_offset_v, timebase (fraction): limits, None where unknown. With voltage_from "set" they are the
-    limits of the set voltage.
-    lead_ohm, u_lead_ohm: resistance between sense point and DUT and its *standard* uncertainty (two-wire only, else 0).
+    limits of the set voltage, with "source" those of what voltage_of, the instrument that feeds the board, has read; voltage_spread_v:
+    half of what its readings differ by.
+    burden_ohm: of the meter's current input beyond the point whose voltage is known, subtracted; burden_half_ohm: limit of what is left,
+    None where unknown. power_gain, power_offset_w: of readings of power itself.
+    dead_s: of each record, in which the meter does not integrate.
+    lead_ohm, u_lead_ohm: resistance between sense point and DUT and its *standard* uncertainty, None where unknown.
+    voltmeter_a: limit of what the meter's own voltage input draws, where it may lie on the DUT's side of the current input.
     fixture_leakage_mean_a: flows past the DUT, subtracted; fixture_leakage_a: limit of what is left.
     time_constant_s, u_time_constant_s: of source, leads and decoupling, and its *standard* uncertainty.
     trigger_latency_s: limit of the delay between a line's edge and the record it is placed in, None where unknown.
@@ -39,13 +45,21 @@ class MeterTerms:
     voltage_offset_v: float | None
     timebase: float | None
     lead_ohm: float = 0.0
-    u_lead_ohm: float = 0.0
+    u_lead_ohm: float | None = 0.0
+    voltmeter_a: float = 0.0
     fixture_leakage_mean_a: float = 0.0
     fixture_leakage_a: float = 0.0
     time_constant_s: float = 0.0
     u_time_constant_s: float = 0.0
     trigger_latency_s: float | None = 0.0
     voltage_from: str = "measured"
+    voltage_of: str = ""
+    voltage_spread_v: float = 0.0
+    burden_ohm: float = 0.0
+    burden_half_ohm: float | None = 0.0
+    dead_s: float = 0.0
+    power_gain: float | None = None
+    power_offset_w: float | None = None
     widen: float = 1.0
     flags: tuple[str, ...] = ()
 
@@ -53,8 +67,13 @@ class MeterTerms:
         scales = [r.full_scale_a for r in self.current]
         if not scales or scales != sorted(scales):
             raise ValueError(f"the current ranges of {self.instrument} are {scales}, at least one and ascending are needed")
-        if self.voltage_from not in ("measured", "set"):
-            raise ValueError(f"voltage_from is {self.voltage_from!r}, 'measured' or 'set' is meant")
+        if self.voltage_from not in ("measured", "set", "source"):
+            raise ValueError(f"voltage_from is {self.voltage_from!r}, 'measured', 'set' or 'source' is meant")
+
+    @property
+    def series_ohm(self) -> float:
+        """Between the point whose voltage is known and the DUT."""
+        return self.lead_ohm + self.burden_ohm
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,9 @@ class CaptureInput:
     trigger_fires_dut: the instrument's trigger is the wake event. burst_bound_s: longest event of the board.
     inferences_per_event: back-to-back inferences inside one window (stock MLPerf firmware: `infer N`).
     device_clock: limit of error of the device's counter, as a fraction; used only where nothing else ties it to the sample axis.
+    read: its records are steady readings, in which no event is seen; peak_a: the most that flows within one, None where unknown.
+    power_w: float64 [n], where the instrument reads power itself.
+    burnt: the signatures that the device burnt into its current before and after its program, None where it burnt none.
     flags: what else went wrong while it was made (deadlines missed), copied into every KPI.
     """
 
@@ -125,6 +147,10 @@ class CaptureInput:
     burst_bound_s: float = 0.0
     inferences_per_event: int = 1
     device_clock: float | None = None
+    read: bool = False
+    peak_a: float | None = None
+    power_w: NDArray[np.float64] | None = None
+    burnt: Burnt | None = None
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -170,7 +196,8 @@ class AnalyzerReadings:
     """Steady means of a power analyzer on one operating point, for the closure test: it never yields windows.
 
     power_w: float64 [n], one reading an update. gain (fraction of reading) and offset_w: limits, None where unknown.
-    correction_w: loss between its terminals and the boundary plane (shunt burden, voltmeter loading), subtracted; u_correction_w standard.
+    correction_w: loss between its terminals and the boundary plane (shunt burden, voltmeter loading), subtracted; u_correction_w: standard,
+    None where unknown.
     """
 
     key: str
@@ -180,5 +207,5 @@ class AnalyzerReadings:
     gain: float | None
     offset_w: float | None
     correction_w: float = 0.0
-    u_correction_w: float = 0.0
+    u_correction_w: float | None = 0.0
     flags: tuple[str, ...] = field(default=())

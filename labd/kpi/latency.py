@@ -1,4 +1,4 @@
-"""Durations: latency at the pin and on the device's counter, their quantiles, and wake-up."""
+"""Durations: latency at the pin and on the device's counter, and wake-up by phases; their means and quantiles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from labd.kpi.context import Context
 from labd.kpi.distributions import normal_quantile, order_statistic_ranks, smallest_n_for_quantile
-from labd.kpi.estimate import Estimate
+from labd.kpi.estimate import TERM_UNKNOWN, Estimate, unknown_note
 from labd.kpi.events import lap_array
 from labd.kpi.split import locked_half_width
-from labd.kpi.terms import Uncertain, latency, parts, timebase
+from labd.kpi.terms import Uncertain, latency, parts, timebase, unknown_terms
 from labd.records import KpiRecord, Provenance, Role
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.laps import unwrap_rows
@@ -24,14 +24,14 @@ def latencies(ctx: Context) -> None:
     """latency.pin.* where the marker shows the inference, latency.dut_counter.* where the device told its laps."""
     marks = ctx.events.marks
     if marks is not None and ctx.events.pinned and len(marks):
-        _durations(ctx, "latency.pin", marks.start, marks.end, names=("start", "end"), quantiles=True)
+        _durations(ctx, "latency.pin", marks.start, marks.end, names=("start", "end"), mean=".mean")
     if ctx.capture.laps:
         _counter(ctx)
 
 
 def wake_ups(ctx: Context) -> None:
-    """wake_up.total and .wake from the trigger that fires the DUT, .load between two marks; without the event on the axis the current's
-    rise to ready, which is a lower bound."""
+    """wake_up.total and .wake from the trigger that fires the DUT, .load between two marks, and their distribution over the events; without
+    the event on the axis the current's rise to ready, which is a lower bound."""
     marks = ctx.events.marks
     if marks is None or marks.awake is None or marks.ready is None or not ctx.events.pinned or not len(marks):
         if ctx.capture.role is Role.EVENT and ctx.capture.point.mode.is_event:
@@ -43,7 +43,13 @@ def wake_ups(ctx: Context) -> None:
         _durations(ctx, "wake_up.wake", event, marks.awake, names=("trigger", "awake"))
     else:
         _durations(
-            ctx, "wake_up.current_rise_to_ready", ctx.events.rise, marks.ready, names=("burst", "ready"), note="a lower bound of wake-up"
+            ctx,
+            "wake_up.current_rise_to_ready",
+            ctx.events.rise,
+            marks.ready,
+            names=("burst", "ready"),
+            quantiles=False,
+            note="a lower bound of wake-up",
         )
     _durations(ctx, "wake_up.load", marks.awake, marks.ready, names=("awake", "ready"))
 
@@ -59,13 +65,22 @@ def _triggers(ctx: Context, x: FloatArray) -> EdgeSeries | None:
 
 
 def _durations(
-    ctx: Context, kpi: str, start: EdgeSeries, end: EdgeSeries, *, names: tuple[str, str], quantiles: bool = False, note: str = ""
+    ctx: Context,
+    kpi: str,
+    start: EdgeSeries,
+    end: EdgeSeries,
+    *,
+    names: tuple[str, str],
+    mean: str = "",
+    quantiles: bool = True,
+    note: str = "",
 ) -> None:
+    """mean: what the mean's id has after `kpi`."""
     dt, per = ctx.trace.dt_s, ctx.capture.inferences_per_event
     series = (end.x - start.x) * dt / per
     nominal = float(series.mean())
     shared = nominal + timebase(ctx.terms, ctx.capture.meter, nominal) + (_delay(ctx, names[1]) - _delay(ctx, names[0])) / per
-    ctx.add(f"{kpi}.mean" if quantiles else kpi, shared, series=series, note=note)
+    ctx.add(f"{kpi}{mean}", shared, series=series, note=note)
     ctx.found.per_event[kpi] = tuple(series.tolist())
     if quantiles:
         _quantiles(ctx, kpi, series, shared - nominal)
@@ -96,7 +111,7 @@ def _counter(ctx: Context) -> None:
     shared = nominal * (ratio / scale)
     if float(np.ptp(series)) == 0:
         shared = shared + ctx.terms.limit(f"{ctx.capture.key}:counter_step", 1e-6 / ctx.capture.inferences_per_event)
-    ctx.add("latency.dut_counter.mean", shared, series=series)
+    ctx.add("latency.dut_counter.mean", shared, series=series, note=ctx.events.placing)
     ctx.found.per_event["latency.dut_counter"] = tuple(series.tolist())
     _quantiles(ctx, "latency.dut_counter", series, shared - nominal)
 
@@ -106,8 +121,8 @@ def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
     terms, key = ctx.terms, ctx.capture.key
     marks = ctx.events.marks
     if ctx.events.clock is not None:
-        ratio = ctx.events.clock.slope * ctx.trace.dt_s * 1e6
-        u = ctx.events.clock.u_slope
+        ratio = ctx.events.clock.rate * ctx.trace.dt_s * 1e6
+        u = ctx.events.clock.u_rate
     elif marks is not None and ctx.events.pinned and len(marks) == len(ticks) and ticks.sum() > 0:
         lengths = marks.end.x - marks.start.x
         ratio = float(lengths.sum()) * ctx.trace.dt_s / (float(ticks.sum()) * 1e-6)
@@ -120,12 +135,13 @@ def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
 
 
 def _quantiles(ctx: Context, kpi: str, series: FloatArray, systematic: Uncertain) -> None:
-    """Order-statistic intervals, widened by the systematic part."""
+    """Order-statistic intervals, widened by the systematic part; none where a term of that is unknown, as for the mean."""
     if ctx.capture.inferences_per_event > 1:
         for name, _ in QUANTILES:
             ctx.withhold(f"{kpi}.{name}", "needs one inference a window", n=len(series))
         return
-    wide = ctx.draws.half_width(systematic) if parts(systematic) else 0.0
+    unknown = unknown_terms(systematic)
+    wide = ctx.draws.half_width(systematic) if parts(systematic) and not unknown else 0.0
     ordered = np.sort(series)
     probe = Estimate(kpi, ctx.at, systematic, len(series))
     for name, p in QUANTILES:
@@ -140,13 +156,14 @@ def _quantiles(ctx: Context, kpi: str, series: FloatArray, systematic: Uncertain
                 at=ctx.at,
                 value=float(ordered[max(0, math.ceil(p * len(ordered)) - 1)]),
                 unit="s",
-                u=math.hypot((high - low - 2 * wide) / (2 * normal_quantile(0.975)), probe.u),
-                low=low,
-                high=high,
+                u=None if unknown else math.hypot((high - low - 2 * wide) / (2 * normal_quantile(0.975)), probe.u),
+                low=None if unknown else low,
+                high=None if unknown else high,
                 n=len(series),
                 provenance=Provenance.MEASURED,
                 method=METHOD_ORDER,
                 captures=(ctx.capture.key,),
-                flags=ctx.flags,
+                flags=(*((TERM_UNKNOWN,) if unknown else ()), *ctx.flags),
+                note=unknown_note(unknown),
             )
         )

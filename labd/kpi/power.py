@@ -7,6 +7,7 @@ import numpy as np
 from labd.kpi.context import Context
 from labd.kpi.energy import settling
 from labd.kpi.estimate import Estimate
+from labd.kpi.readings import read_series
 from labd.kpi.terms import Uncertain, latency, timebase
 from labd.kpi.type_a import evaluate
 from labd.records import Mode
@@ -41,9 +42,11 @@ def floor(ctx: Context) -> None:
         ctx.withhold("power.floor", "too short")
         return
     vectors = sums / lengths[:, None]
-    series = ctx.watt(vectors)
+    if ctx.capture.read:
+        series, value = read_series(ctx)
+    else:
+        series, value = ctx.watt(vectors), ctx.of_power(vectors.mean(axis=0), timed=False)
     flags = (*_back_feed(ctx, vectors), *_activity(series))
-    value = ctx.of_power(vectors.mean(axis=0), timed=False)
     for kpi in ("power.floor", quiet_id(ctx.capture.point.mode)):
         ctx.add(kpi, value, series=series, flags=flags)
 
@@ -53,6 +56,7 @@ def _blocks(ctx: Context) -> tuple[FloatArray, FloatArray]:
     are left out only where the plan allows gaps; otherwise the caller has refused before."""
     trace = ctx.trace
     period = 1 / (ctx.capture.mains_hz * trace.dt_s) if ctx.capture.mains_hz > 0 else max(1.0, trace.records / _FLOOR_BLOCKS)
+    period = max(1.0, period)  # a record that lasts longer than a mains period is one value, not several
     starts, stops = [], []
     for low, high in zip(trace.bounds[:-1].tolist(), trace.bounds[1:].tolist(), strict=True):
         edges = low + period * np.arange(int((high - low) / period) + 1)

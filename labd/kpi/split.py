@@ -169,7 +169,8 @@ def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[st
     moved = moved + tau_w * ctx.terms.standard(f"{ctx.capture.meter.instrument}:time_constant", ctx.capture.meter.u_time_constant_s)
     value = ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + share * moved
     series = ctx.watt(vectors) - hum
-    ctx.add(part.kpi, value, series=series, flags=flags, note="" if ctx.hum is None else HUM_OFF)
+    notes = ("" if ctx.hum is None else HUM_OFF, "" if ctx.events.pinned else ctx.events.placing)
+    ctx.add(part.kpi, value, series=series, flags=flags, note="; ".join(filter(None, notes)))
     ctx.found.per_event[part.kpi] = tuple(series.tolist())
 
 
@@ -179,9 +180,11 @@ def _displaced(ctx: Context, cut: Cut, sign: float) -> Uncertain:
     meter, terms, step = ctx.capture.meter, ctx.terms, sign * cut.step_w
     value: Uncertain = step * latency(terms, meter, cut.name) if ctx.events.pinned else 0.0
     value = value + step * terms.limit(f"{meter.instrument}:record.{cut.name}", locked_half_width(ctx))
+    if ctx.capture.trigger_fires_dut:
+        value = value + step * terms.limit(f"{meter.instrument}:dead_time.{cut.name}", meter.dead_s / 2)
     if ctx.events.clock is None or ctx.events.pinned:
         return value
-    u_s = ctx.events.clock.u_x * ctx.trace.dt_s  # all text marks of a capture are displaced together
+    u_s = float(np.median(cut.edge.u)) * ctx.trace.dt_s  # all text marks of a capture are displaced together
     return value + step * terms.standard(f"{ctx.capture.key}:placement", u_s)
 
 

@@ -16,7 +16,7 @@ from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withhel
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
 from labd.kpi.mode_fit import COMPOSED, ModeFit, composed_fit, fit_mode, measured_at_rates
 from labd.kpi.terms import Terms, unknown_terms
-from labd.records import KpiRecord, Mode, Provenance
+from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,21 @@ def analyse_sweep(
             records.append(_break_even(first, second, suffix, detector=detector, terms=terms, draws=draws, estimates=estimates))
         if battery is not None:
             records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
-    records += [closure.power_analyzer(captures, readings, terms=terms, draws=draws) for readings in analyzer]
+    for readings in analyzer:
+        other = _composed_at(readings.point, captures, fits)
+        records.append(closure.power_analyzer(captures, readings, composed=other, terms=terms, draws=draws))
     problems = [_disagreement(r) for r in records if closure.DISAGREE in r.flags]
     flags = {c.key: c.flags for c in captures}
     return SweepResult(tuple(_told(record, flags) for record in records), estimates, tuple(fits), tuple(problems))
+
+
+def _composed_at(point: OperatingPoint, captures: Sequence[CaptureResult], fits: Sequence[ModeFit]) -> closure.MeanPower | None:
+    """Mean power at a point whose mode has no captures at rates."""
+    own = {c.key for c in captures if replace(c.point, rate_hz=point.rate_hz) == point}
+    for fit in fits:
+        if COMPOSED_OF_EVENTS in fit.line.flags and own.intersection(fit.captures):
+            return closure.MeanPower(fit.line.at(point.rate_hz), fit.captures, fit.line.flags)
+    return None
 
 
 def _told(record: KpiRecord, flags: Mapping[str, tuple[str, ...]]) -> KpiRecord:
@@ -69,8 +80,9 @@ def _told(record: KpiRecord, flags: Mapping[str, tuple[str, ...]]) -> KpiRecord:
 
 def _disagreement(record: KpiRecord) -> str:
     """Several closures at 95 % each disagree by chance now and then: by how much tells."""
-    if record.value is None or record.low is None or record.high is None:
-        return f"{record.id} at {record.at}: {closure.DISAGREE}"
+    assert record.value is not None  # what disagrees has an interval
+    assert record.low is not None
+    assert record.high is not None
     times = abs(record.value) / ((record.high - record.low) / 2)
     return f"{record.id} at {record.at}: {closure.DISAGREE}, by {abs(record.value):.2g} {record.unit}, {times:.1f} times U95"
 

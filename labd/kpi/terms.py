@@ -51,9 +51,9 @@ class Terms:
             return self.unit(Term(name + " (unknown)", "B", "unknown"))
         return half_width * self.unit(Term(name, "B", "rectangular")) if half_width else 0.0
 
-    def standard(self, name: str, u: float) -> Any:
-        """A rectangular error of standard uncertainty u."""
-        return self.limit(name, u * math.sqrt(3))
+    def standard(self, name: str, u: float | None) -> Any:
+        """A rectangular error of standard uncertainty u; an unknown one where u is None."""
+        return self.limit(name, None if u is None else u * math.sqrt(3))
 
     def random(self, name: str, u: float, *, dof: float) -> Any:
         """A Type A error of its own: Student's t scaled by u."""
@@ -85,18 +85,34 @@ def power_like(terms: Terms, meter: MeterTerms, *, moments: Moments, timed: bool
     timed: the functional is an energy, hence proportional to the record length and to the timebase's error.
     """
     name, wide = meter.instrument, meter.widen
-    value: Uncertain = moments.power(meter.lead_ohm)
+    value: Uncertain = moments.power(meter.series_ohm)
     nominal = float(value)
     for r, term in enumerate(meter.current):
         label = f"{name}:current[{term.full_scale_a:g} A]"
         value += _scaled(terms, f"{label}.gain", term.gain, factor=float(moments.vi[r]) * wide)
         value += _scaled(terms, f"{label}.offset", term.offset_a, factor=float(moments.v[r]) * wide)
-    source = "voltage" if meter.voltage_from == "measured" else "set_voltage"
-    value += _scaled(terms, f"{name}:{source}.gain", meter.voltage_gain, factor=float(moments.vi.sum()) * wide)
-    value += _scaled(terms, f"{name}:{source}.offset", meter.voltage_offset_v, factor=float(moments.i.sum()) * wide)
+    source = _voltage_label(meter)
+    value += _scaled(terms, f"{source}.gain", meter.voltage_gain, factor=float(moments.vi.sum()) * wide)
+    value += _scaled(terms, f"{source}.offset", meter.voltage_offset_v, factor=float(moments.i.sum()) * wide)
+    value += _scaled(terms, f"{source}.spread", meter.voltage_spread_v, factor=float(moments.i.sum()))
+    value += _scaled(terms, f"{name}:burden_voltage", meter.burden_half_ohm, factor=moments.i2)
     value += moments.i2 * terms.standard(f"{name}:lead", meter.u_lead_ohm)
-    value += float(moments.v.sum()) * terms.limit(f"{name}:leakage", meter.fixture_leakage_a)
+    value += float(moments.v.sum()) * past_the_dut(terms, meter)
     return value + timebase(terms, meter, nominal) if timed else value
+
+
+def _voltage_label(meter: MeterTerms) -> str:
+    """An instrument that feeds and measures has one voltmeter, whichever of both it reads the voltage for."""
+    if meter.voltage_from == "source" and meter.voltage_of != meter.instrument:
+        return f"{meter.voltage_of}:source_voltage"
+    return f"{meter.instrument}:{'set_voltage' if meter.voltage_from == 'set' else 'voltage'}"
+
+
+def read_power(terms: Terms, meter: MeterTerms, mean_w: float) -> Uncertain:
+    """The mean of readings of power, which have limits of their own. What flows past the DUT is taken off before."""
+    name, wide = meter.instrument, meter.widen
+    value: Uncertain = mean_w + _scaled(terms, f"{name}:power.gain", meter.power_gain, factor=mean_w * wide)
+    return value + _scaled(terms, f"{name}:power.offset", meter.power_offset_w, factor=wide)
 
 
 def charge_like(terms: Terms, meter: MeterTerms, *, moments: Moments, timed: bool) -> Uncertain:
@@ -107,8 +123,14 @@ def charge_like(terms: Terms, meter: MeterTerms, *, moments: Moments, timed: boo
         label = f"{meter.instrument}:current[{term.full_scale_a:g} A]"
         value += _scaled(terms, f"{label}.gain", term.gain, factor=float(moments.i[r]) * meter.widen)
         value += _scaled(terms, f"{label}.offset", term.offset_a, factor=float(moments.n[r]) * meter.widen)
-    value += float(moments.n.sum()) * terms.limit(f"{meter.instrument}:leakage", meter.fixture_leakage_a)
+    value += float(moments.n.sum()) * past_the_dut(terms, meter)
     return value + timebase(terms, meter, nominal) if timed else value
+
+
+def past_the_dut(terms: Terms, meter: MeterTerms) -> Uncertain:
+    """Current (A) that the meter reads and the DUT does not draw, beyond what is subtracted."""
+    leakage = terms.limit(f"{meter.instrument}:leakage", meter.fixture_leakage_a)
+    return leakage + terms.limit(f"{meter.instrument}:voltmeter", meter.voltmeter_a)
 
 
 def timebase(terms: Terms, meter: MeterTerms, nominal: float) -> Uncertain:

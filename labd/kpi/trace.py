@@ -105,7 +105,7 @@ def built(capture: CaptureInput) -> Trace:
     """The trace of a capture, less what flows past the DUT."""
     meter = capture.meter
     scales = [r.full_scale_a for r in meter.current]
-    return build(capture.stretches, full_scales_a=scales, lead_ohm=meter.lead_ohm, leakage_a=meter.fixture_leakage_mean_a)
+    return build(capture.stretches, full_scales_a=scales, lead_ohm=meter.series_ohm, leakage_a=meter.fixture_leakage_mean_a)
 
 
 def build(stretches: Sequence[Stretch], *, full_scales_a: Sequence[float], lead_ohm: float, leakage_a: float = 0.0) -> Trace:

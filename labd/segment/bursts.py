@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,11 @@ class Bursts:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    def take(self, which: NDArray[np.bool_]) -> Bursts:
+        """Some of them."""
+        at = np.flatnonzero(which)
+        return replace(self, first=self.first[at], stop=self.stop[at], rise=self.rise.take(at), fall=self.fall.take(at))
 
 
 def quiet_level(power: NDArray[np.float32]) -> tuple[float, float]:

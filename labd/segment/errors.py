@@ -29,6 +29,18 @@ class NoMarks(SegmentError):
     """The capture has neither a marker column nor a burst to place device counters on."""
 
 
+class SignatureNotFound(SegmentError):
+    """The record holds nothing like the signature of the current that the device burnt."""
+
+
+class SignatureAmbiguous(SegmentError):
+    """The record holds two places that look like the signature."""
+
+
+class SignatureUnclear(SegmentError):
+    """Something like the signature is there, but its edges do not lie where they should."""
+
+
 def check_count(found: int, expected: int) -> None:
     """Raise MissingEvents or ExtraEvents when `found` is not `expected`; expected <= 0 means that nobody knows."""
     if expected <= 0 or found == expected:

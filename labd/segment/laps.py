@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labd.segment.bursts import Bursts
+from labd.segment.clocks import ClockMap, fitted
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.errors import MissingEvents, NoMarks
 from labd.segment.marks import Marks
@@ -15,45 +16,54 @@ from labd.segment.marks import Marks
 _WRAP_US = 2.0**32
 
 
-@dataclass(frozen=True, slots=True)
-class ClockFit:
-    """x = offset + slope * (counter - first) in records and counter ticks; u_x: standard uncertainty of a placed instant, records;
-    u_slope: of the slope, relative."""
-
-    offset: float
-    slope: float
-    first: float
-    u_x: float
-    u_slope: float
-
-    def place(self, counter: FloatArray) -> EdgeSeries:
-        return EdgeSeries(self.offset + self.slope * (counter - self.first), np.full(len(counter), self.u_x))
-
-
 def unwrap(counter_us: NDArray[np.float64]) -> FloatArray:
     """Undo the wrap of a 32-bit microsecond counter (every 71.6 min)."""
     return np.unwrap(counter_us, period=_WRAP_US, axis=0)
 
 
-def fit_clock(x: FloatArray, counter: FloatArray, *, u_x: float) -> ClockFit:
-    """Least-squares line of sample-axis positions over counter values (both float64 [n], n >= 2).
+def fit_clock(x: FloatArray, counter: FloatArray, *, u_x: float) -> ClockMap:
+    """Least-squares line of sample-axis positions (records) over counter values (both float64 [n], n >= 2). Raises NoMarks.
 
     u_x: systematic part of the position of one edge, which no averaging removes.
     """
-    first = float(counter[0])
-    t = counter - first
-    spread = float(np.sum((t - t.mean()) ** 2))
-    if len(x) < 2 or spread == 0:
-        raise NoMarks("one instant on the device's counter places nothing: two or more events are needed")
-    slope = float(np.sum((t - t.mean()) * x)) / spread
-    offset = float(x.mean() - slope * t.mean())
-    rest = x - offset - slope * t
-    scatter = float(np.sqrt(np.sum(rest**2) / max(1, len(x) - 2)))
-    scatter = max(scatter, u_x) if len(x) < 4 else scatter
-    return ClockFit(offset, slope, first, float(np.hypot(scatter / np.sqrt(len(x)), u_x)), scatter / np.sqrt(spread) / abs(slope))
+    try:
+        return fitted(counter, x, u_shared=u_x, least_u=u_x)
+    except ValueError as error:
+        raise NoMarks(f"the device's counter cannot be placed on the sample axis: {error}") from error
 
 
-def place_laps(bursts: Bursts, laps: NDArray[np.float64], *, always_on: bool) -> tuple[Marks, ClockFit]:
+@dataclass(frozen=True, slots=True)
+class PerInference:
+    """x: of one inference, in the unit of the windows; u: its standard uncertainty, None from two windows. constant: of each window."""
+
+    x: float
+    u: float | None
+    constant: float
+
+
+def per_inference(counts: NDArray[np.intp], windows: FloatArray) -> PerInference:
+    """The slope of windows (float64 [n], any unit, of time or energy) over their numbers of inferences (int [n]).
+
+    Whatever the firmware does once within its window stays out of it: the loop that holds the timestamp pin (falling edge to falling
+    edge), the printing of the first lap's line. Raises NoMarks where fewer than two numbers of inferences were tried.
+    """
+    t = counts.astype(np.float64)
+    spread = float(np.sum((t - t.mean()) ** 2)) if len(t) else 0.0
+    if spread == 0:
+        raise NoMarks("windows of one number of inferences do not tell what of them is inference: try another number")
+    slope = float(np.sum((t - t.mean()) * windows)) / spread
+    constant = float(windows.mean() - slope * t.mean())
+    rest = windows - constant - slope * t
+    u = float(np.sqrt(np.sum(rest**2) / (len(t) - 2) / spread)) if len(t) > 2 else None
+    return PerInference(slope, u, constant)
+
+
+def place(clock: ClockMap, counter: FloatArray) -> EdgeSeries:
+    """Instants of the counter (float64 [n], NaN where unknown) in records."""
+    return EdgeSeries(clock.at(counter), clock.u_at(counter))
+
+
+def place_laps(bursts: Bursts, laps: NDArray[np.float64], *, always_on: bool) -> tuple[Marks, ClockMap]:
     """Marks from `laps` (float64 [n, 5]: event, awake, ready, start, end in counter microseconds, NaN where unknown).
 
     In always_on a burst is the inference: its edges carry start and end. Otherwise the burst rises when the device's timer expires, so
@@ -71,7 +81,7 @@ def place_laps(bursts: Bursts, laps: NDArray[np.float64], *, always_on: bool) ->
         raise NoMarks("the device does not tell when its events were due: the whole burst only")
     else:
         fit = fit_clock(bursts.rise.x, counter[:, 0], u_x=u_x)
-    awake, ready, start, end = (fit.place(counter[:, k]) for k in range(1, 5))
+    awake, ready, start, end = (place(fit, counter[:, k]) for k in range(1, 5))
     known = not np.isnan(counter[:, 1:3]).any() and not always_on
     return Marks(start, end, awake if known else None, ready if known else None), fit
 

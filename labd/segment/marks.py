@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labd.records import MarkStyle
-from labd.segment.edges import QUANTISED_U, EdgeSeries, LevelEdges, level_edges, levels
+from labd.segment.edges import EdgeSeries, LevelEdges, level_edges
 from labd.segment.errors import MarkOutside, NoMarks, OddEdgeCount
-
-_SHALLOWEST_PULSE = 0.04  # share of a record that a pulse must fill to be told from noise
+from labd.segment.pulses import find_pulses, last_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +74,8 @@ def _check_alternation(found: LevelEdges, per_event: int) -> None:
 
 
 def _pulses(marker: NDArray[np.float32], high_v: float, expected: int, breaks: NDArray[np.intp] | None) -> Marks:
-    """Idle high, low for a hold time. The window starts at the end of the first pulse (the hold is busy waiting, not inference) and ends
-    with the falling edge of the second; both MLPerf runners ignore spurious early pulses and so does this."""
-    low, high, noise = levels(marker, high_v)
-    share = (marker.astype(np.float64) - low) / (high - low)
-    dip = share < 1 - max(_SHALLOWEST_PULSE, 6 * noise)
-    change = np.flatnonzero(np.diff(dip.astype(np.int8), prepend=0, append=0))
-    first, stop = change[::2], change[1::2]
-    if breaks is not None and len(breaks) and any(np.any((breaks > a) & (breaks < b)) for a, b in zip(first, stop, strict=True)):
-        raise MarkOutside("the marker stays low from one stretch of the capture to the next")
-    falling, rising = _pulse_edges(share, first, stop, noise)
-    ignored = len(falling) - 2 * expected if 0 < 2 * expected < len(falling) else 0
-    falling, rising = falling.take(slice(ignored, None)), rising.take(slice(ignored, None))
-    if len(falling) % 2:
-        raise OddEdgeCount(f"the marker shows {len(falling)} falling edges, windows need pairs")
-    return Marks(rising.take(slice(0, None, 2)), falling.take(slice(1, None, 2)), ignored=ignored)
-
-
-def _pulse_edges(
-    share: NDArray[np.float64], first: NDArray[np.intp], stop: NDArray[np.intp], noise: float
-) -> tuple[EdgeSeries, EdgeSeries]:
-    falling, rising = first + share[first], stop - share[stop - 1]
-    u = np.full(len(first), max(noise, 1e-4))
-    alone = stop - first == 1  # the whole pulse inside one record: its length is known, its place only to what is left of the record
-    hold = 1 - share[first[alone]]
-    middle = first[alone] + 0.5
-    falling[alone], rising[alone] = middle - hold / 2, middle + hold / 2
-    u[alone] = np.maximum(u[alone], (1 - hold) * QUANTISED_U)
-    return EdgeSeries(falling.astype(np.float64), u), EdgeSeries(rising.astype(np.float64), u.copy())
+    """The window starts at the end of the first pulse (the hold is busy waiting, not inference) and ends with the falling edge of the
+    second; both MLPerf runners ignore spurious early pulses and so does this."""
+    pulses = find_pulses(marker, high_v=high_v, breaks=breaks)
+    falling, ignored = last_pairs(pulses.falling, expected)
+    return Marks(pulses.rising.take(slice(ignored, None, 2)), falling.take(slice(1, None, 2)), ignored=ignored)

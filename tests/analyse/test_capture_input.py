@@ -71,3 +71,30 @@ def test_the_instrument_fires_the_board_in_event_captures_only(tmp_path: Path) -
     at_once = replace(event, acquisition=replace(event.acquisition, pretrigger_points=0))
     assert stored(tmp_path / "a", at_once)[0].trigger_fires_dut
     assert not stored(tmp_path / "b", of(Role.MEAN))[0].trigger_fires_dut
+
+
+def test_no_more_flows_within_a_reading_than_the_board_draws_or_the_range_holds(tmp_path: Path) -> None:
+    """10 uA, which a meter may read 20 % beyond; 40 mA is the board's peak_current. A power analyzer's range is of root mean squares."""
+    floor = of(Role.FLOOR)
+    assert stored(tmp_path / "a", floor)[0].peak_a == pytest.approx(12e-6)
+    assert stored(tmp_path / "b", of(Role.MEAN))[0].peak_a == 40e-3
+    columns = ("current", "voltage", "power")
+    analyzer = replace(floor, acquisition=replace(floor.acquisition, columns=columns))
+    assert stored(tmp_path / "c", analyzer)[0].peak_a == 40e-3
+
+
+@pytest.mark.parametrize("read", [(), ({"current_a": 1e-3, "voltage_v": 3.0, "power_w": None},) * 9])
+def test_a_cross_check_without_power_withholds_the_closure_and_lets_the_run_be_analysed(
+    tmp_path: Path, read: tuple[dict[str, float | None], ...]
+) -> None:
+    mean, other = of(Role.MEAN), of(Role.FLOOR)
+    check = replace(mean.planned, key=f"{mean.planned.key}/check", order=1, plan={**mean.planned.plan, "instrument": "check"})
+    with Catalogue.open(tmp_path) as catalogue:
+        new = new_run()
+        tools = {**new.instruments, "check": {**instrument(), "name": "check", "roles": ["cross_check"]}}
+        run = catalogue.runs.create(replace(new, instruments=tools), [check])
+        taken = {"acquisition": other.acquisition, "served": 0, "readings": list(read)}
+        catalogue.captures.begin(run.id, check.key, taken)
+        catalogue.captures.finish(run.id, check.key, samples=0, stretches=0, flags=())
+        (closure,) = analyse_run(catalogue, run.id).records
+    assert (closure.id, closure.value, closure.n) == ("closure.power_analyzer", None, 0)

@@ -95,7 +95,8 @@ def test_neighbouring_phases_share_the_displacement_of_their_edge_with_opposite_
 def test_an_unknown_latency_leaves_what_hangs_on_edges_without_interval() -> None:
     bench = dataclasses.replace(QUIET, dt_s=20e-6, terms=dataclasses.replace(QUIET.terms, trigger_latency_s=None))
     result = analyse_capture(synth.triggered(dut(Mode.EVENT_RELOAD, **STEADY), bench, np.random.default_rng(2), events=6))
-    for kpi in ("wake_up.total", "wake_up.wake", "wake_up.load", "latency.pin.mean", "phase_energy.infer"):
+    quantiles = ("wake_up.total.p50", "wake_up.load.p50", "latency.pin.p50")
+    for kpi in ("wake_up.total", "wake_up.wake", "wake_up.load", "latency.pin.mean", "phase_energy.infer", *quantiles):
         record = get(result, kpi)
         assert record.value is not None, kpi
         assert (record.low, record.high) == (None, None), kpi
@@ -104,6 +105,38 @@ def test_an_unknown_latency_leaves_what_hangs_on_edges_without_interval() -> Non
     whole = get(result, "energy_per_inference.per_event")  # guard bands hold both edges: no latency in them
     assert whole.low is not None
     assert TERM_UNKNOWN not in whole.flags
+
+
+def test_wake_up_by_phases_has_its_distribution() -> None:
+    board = dut(Mode.EVENT_RELOAD, **STEADY)
+    result = analyse_capture(synth.triggered(board, dataclasses.replace(QUIET, dt_s=20e-6), np.random.default_rng(2), events=60))
+    true = {"wake": board.phase("wake")[0], "load": board.phase("load")[0]}
+    true["total"] = true["wake"] + true["load"]
+    for phase, seconds in true.items():
+        for quantile in ("p50", "p95"):
+            record = get(result, f"wake_up.{phase}.{quantile}")
+            assert record.low is not None
+            assert record.high is not None
+            assert record.low <= seconds <= record.high
+            assert record.high - record.low < 2e-6
+        assert get(result, f"wake_up.{phase}.p99").value is None
+
+
+def test_a_quantile_of_wake_up_is_of_its_events_not_of_their_mean() -> None:
+    """Every third wake-up takes half as long again: the median is not moved, the 95 % quantile is one of those."""
+    board = dut(Mode.EVENT_SLEEP, **STEADY)
+    slow = dataclasses.replace(board, wake_s=1.5 * board.wake_s)
+    bench, rng = dataclasses.replace(QUIET, dt_s=20e-6), np.random.default_rng(2)
+    parts = [synth.triggered(slow if k % 3 == 0 else board, bench, rng, events=1) for k in range(60)]
+    whole = dataclasses.replace(parts[0], stretches=tuple(part.stretches[0] for part in parts), expected_events=60)
+    result = analyse_capture(whole)
+    assert value(result, "wake_up.wake") == pytest.approx(board.wake_s * (1 + 0.5 / 3), rel=1e-4)
+    assert value(result, "wake_up.wake.p50") == pytest.approx(board.wake_s, rel=1e-4)
+    assert value(result, "wake_up.wake.p95") == pytest.approx(slow.wake_s, rel=1e-4)
+    middle = get(result, "wake_up.wake.p50")
+    assert middle.low is not None
+    assert middle.high is not None
+    assert middle.low <= board.wake_s <= middle.high < slow.wake_s
 
 
 def test_a_declared_latency_widens_wake_up() -> None:

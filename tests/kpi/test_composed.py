@@ -9,9 +9,9 @@ import pytest
 
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.composed import COMPOSED_OF_EVENTS
-from labd.kpi.inputs import Battery, Detector, RangeTerm
+from labd.kpi.inputs import AnalyzerReadings, Battery, Detector, RangeTerm
 from labd.kpi.sweep import SweepResult, analyse_sweep
-from labd.records import KpiRecord, Mode, Provenance
+from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 from tests.kpi import synth
 from tests.kpi.synth import Bench, Dut
 
@@ -100,3 +100,17 @@ def test_floors_that_drifted_apart_widen_a_composed_floor_as_they_widen_a_fitted
         for one in rest:
             assert record.low <= board.volt * (board.rest_a + 0.9 * (one.rest_a - board.rest_a)) <= record.high
         assert any("floor drift" in line.name for line in record.budget)
+
+
+@pytest.mark.parametrize("mode", BOARDS)
+@pytest.mark.parametrize("share", [1.0, 1.2])
+def test_a_power_analyzer_is_held_against_the_composed_power(mode: Mode, share: float) -> None:
+    point = OperatingPoint(mode, 20.0, 3.0, "dnn")
+    power_w = share * BOARDS[mode].mean_w(20.0) + 1e-5 * np.random.default_rng(1).standard_normal(600)
+    readings = AnalyzerReadings("check", "wt", point, power_w, 1e-3, 1e-5)
+    found = analyse_sweep(captures(Bench()), detector=Detector(), battery=None, seed=2, rates_hz=RATES, analyzer=[readings])
+    closure = get(found, "closure.power_analyzer", point.key)
+    assert closure.value == pytest.approx((share - 1) * BOARDS[mode].mean_w(20.0), abs=2e-4)
+    assert ("disagree" in closure.flags) == (share > 1)
+    assert COMPOSED_OF_EVENTS in closure.flags
+    assert closure.captures == ("check", *get(found, "fit.incremental_energy", mode).captures)

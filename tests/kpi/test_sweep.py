@@ -343,3 +343,28 @@ def test_the_power_analyzer_closes_or_is_not_informative(results: list[CaptureRe
     assert "disagree" in get(far, "closure.power_analyzer", "always_on/r=20/v=3/dnn").flags
     blind = analyse_sweep(results, detector=Detector(), battery=None, seed=1, analyzer=[readings(mean, 1e-4, 5e-3)])
     assert get(blind, "closure.power_analyzer", "always_on/r=20/v=3/dnn").flags[0] == "not informative"
+
+
+@pytest.mark.parametrize("unknown", [{"gain": None}, {"offset_w": None}, {"u_correction_w": None}])
+def test_a_difference_of_unknown_uncertainty_neither_agrees_nor_disagrees(
+    results: list[CaptureResult], unknown: dict[str, float | None]
+) -> None:
+    mean = boards()[Mode.ALWAYS_ON].mean_w(20.0)
+    far = dataclasses.replace(readings(1.2 * mean, 1e-4, 1e-4), **unknown)  # type: ignore[arg-type]
+    found = analyse_sweep(results, detector=Detector(), battery=None, seed=1, analyzer=[far])
+    closure = get(found, "closure.power_analyzer", "always_on/r=20/v=3/dnn")
+    assert closure.value == pytest.approx(0.2 * mean, rel=0.05)
+    assert (closure.u, closure.low) == (None, None)
+    assert "instrument term unknown" in closure.flags
+    assert "disagree" not in closure.flags
+    assert not any("closure.power_analyzer" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_analyzer_without_readings_withholds_its_closure_and_nothing_else(results: list[CaptureResult], count: int) -> None:
+    given = readings(1e-2, 1e-4, 1e-4)
+    found = analyse_sweep(
+        results, detector=Detector(), battery=None, seed=1, analyzer=[dataclasses.replace(given, power_w=given.power_w[:count])]
+    )
+    closure = get(found, "closure.power_analyzer", "always_on/r=20/v=3/dnn")
+    assert (closure.value, closure.n, closure.flags[0]) == (None, count, "needs 2 readings of power or more")

@@ -10,7 +10,7 @@ from labd.records import MarkStyle
 from labd.segment.bursts import find_bursts, holding
 from labd.segment.edges import QUANTISED_U, level_edges
 from labd.segment.errors import ExtraEvents, MarkOutside, MissingEvents, NoMarks, OddEdgeCount, check_count
-from labd.segment.laps import fit_clock, place_laps, unwrap
+from labd.segment.laps import fit_clock, place, place_laps, unwrap
 from labd.segment.marks import marks_from_marker
 
 HIGH = 3.0
@@ -164,8 +164,8 @@ def test_a_counter_that_wraps_is_unwrapped() -> None:
 def test_the_clock_of_the_device_is_found(error: float, first: float) -> None:
     x = np.linspace(10, 20000, 24)
     fit = fit_clock(x, first + x * 204.8 * (1 + error), u_x=0.3)
-    assert fit.slope == pytest.approx(1 / (204.8 * (1 + error)), rel=1e-9)
-    np.testing.assert_allclose(fit.place(first + x * 204.8 * (1 + error)).x, x, atol=1e-5)
+    assert fit.rate == pytest.approx(1 / (204.8 * (1 + error)), rel=1e-9)
+    np.testing.assert_allclose(place(fit, first + x * 204.8 * (1 + error)).x, x, atol=1e-5)
 
 
 def test_laps_and_bursts_that_differ_in_number_are_named() -> None:
@@ -186,4 +186,4 @@ def test_laps_are_placed_inside_their_bursts() -> None:
     marks, fit = place_laps(find_bursts(power, tau_records=0.0), np.array(laps), always_on=False)
     np.testing.assert_allclose(marks.start.x, [112, 312, 512], atol=0.05)
     np.testing.assert_allclose(marks.end.x, [132, 332, 532], atol=0.05)
-    assert fit.u_x >= QUANTISED_U
+    assert fit.u_at(np.array([fit.x0])) >= QUANTISED_U

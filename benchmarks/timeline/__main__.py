@@ -1,0 +1,77 @@
+"""`make timeline`: alignment by signatures and by edges against the virtual physics; exits non-zero when a figure falls short."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.timeline.align import Alignments, align
+from benchmarks.timeline.board import powered
+from benchmarks.timeline.edges import BurstErrors, burst_errors
+from benchmarks.timeline.verdict import Aligned
+
+SEED = 20261127
+CAPTURES, QUICK_CAPTURES = 500, 60
+EVENTS, QUICK_EVENTS = 60, 12
+SHARE = 0.99  # of the captures in which every edge lies within the limit
+QUICK_SHARE = 0.95
+
+
+async def measured(captures: int, events: int, seed: int) -> tuple[Alignments, BurstErrors]:
+    rng, found = np.random.default_rng(seed), Alignments()
+    async with powered(seed) as board:
+        bursts = await burst_errors(board, events, rng)
+        for number in range(captures):
+            await align(board, number, rng, found)
+            if (number + 1) % 100 == 0:
+                print(f"{number + 1} of {captures} captures", flush=True)
+    return found, bursts
+
+
+def shortcomings(found: Aligned, *, share: float) -> list[str]:
+    problems = [f"{found.name}: {text}" for text in found.failed]
+    if found.within < share:
+        problems.append(
+            f"{found.name}: in {100 * found.within:.1f} % of the captures each edge lies within {found.limit_records:g} records, "
+            f"{100 * share:g} % are promised"
+        )
+    for what, coverage in (("on the samples", found.on_samples), ("at the instants", found.at_instants)):
+        if not coverage.compatible:
+            fewest, most = coverage.allowed
+            problems.append(f"{found.name}: {coverage.covered} of {coverage.total} 95 % intervals cover {what}, {fewest} to {most} may")
+    return problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make timeline", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--quick", action="store_true", help="a short form for CI")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    sizes = (QUICK_CAPTURES, QUICK_EVENTS) if arguments.quick else (CAPTURES, EVENTS)
+    aligned, bursts = asyncio.run(measured(*sizes, arguments.seed))
+    print(Aligned.head())
+    for one in aligned.all():
+        print(one.row())
+    print(", ".join(f"{method}: {count}" for method, count in sorted(aligned.methods.items())))
+    print(bursts.line())
+    problems = bursts.shortcomings()
+    problems += [text for one in aligned.judged for text in shortcomings(one, share=QUICK_SHARE if arguments.quick else SHARE)]
+    for problem in problems:
+        print(f"FALLS SHORT: {problem}")
+    print(f"{time.monotonic() - began:.0f} s")
+    shares = ", ".join(f"{one.name} {100 * one.within:.1f} % within {one.limit_records:g} records" for one in aligned.judged)
+    covered = ", ".join(f"{100 * one.on_samples.share:.1f} % and {100 * one.at_instants.share:.1f} %" for one in aligned.judged)
+    print(
+        f"timeline: seed {arguments.seed}, {sizes[0]} captures; {shares}; U95 covers on the samples and at the instants {covered}; "
+        f"{bursts.line()}; {'ok' if not problems else f'{len(problems)} fall short'}"
+    )
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""What an alignment was off by against what it said, and what of that the issue's figures allow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.accuracy.verdict import binomial_cdf
+
+LEVEL = 0.95
+CHANCE = 0.01  # of a binomial interval to exclude a sound coverage
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Trials of a stated 95 % interval. both: more than 95 % is wrong too."""
+
+    both: bool = True
+    covered: int = 0
+    total: int = 0
+
+    def add(self, *, error: float, half_width: float) -> None:
+        self.total += 1
+        self.covered += abs(error) <= half_width
+
+    @property
+    def share(self) -> float:
+        return self.covered / self.total if self.total else math.nan
+
+    @property
+    def allowed(self) -> tuple[int, int]:
+        """Fewest and most that a true coverage of 95 % gives but once in a hundred times."""
+        tail = CHANCE / 2
+        fewest = next(k for k in range(self.total + 1) if binomial_cdf(k, self.total, LEVEL) > tail)
+        most = next(k for k in range(self.total, -1, -1) if 1 - binomial_cdf(k - 1, self.total, LEVEL) > tail)
+        return fewest, most
+
+    @property
+    def compatible(self) -> bool:
+        fewest, most = self.allowed
+        return fewest <= self.covered and (self.covered <= most or not self.both)
+
+
+class Draws:
+    """Half-widths of 95 % intervals by draws (GUM Supplement 1), as the analysis states its own."""
+
+    def __init__(self, seed: int, *, draws: int = 40_000) -> None:
+        rng = np.random.default_rng(seed)
+        self._normal = rng.standard_normal(draws)
+        self._uniform = rng.uniform(-1, 1, (2, draws))
+
+    def half_width(self, u: float, *limits: float) -> float:
+        """Of a normal error (standard deviation u) plus up to two that are uniform within +-limit."""
+        drawn = u * self._normal + sum(limit * one for limit, one in zip(limits, self._uniform, strict=False))
+        return float(np.quantile(np.abs(drawn), LEVEL))
+
+
+@dataclass(slots=True)
+class Aligned:
+    """Captures by one instrument. worst: of each, the largest error of any edge of an inference, records. on_samples: against where it
+    shows in the record; at_instants: against when it was; the coverages are of one edge drawn from each. failed: why labd gave none."""
+
+    name: str
+    limit_records: float
+    judged_at_instants: bool
+    worst_on_samples: list[float] = field(default_factory=list)
+    worst_at_instants: list[float] = field(default_factory=list)
+    on_samples: Coverage = field(default_factory=lambda: Coverage(both=False))
+    at_instants: Coverage = field(default_factory=Coverage)
+    said: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def captures(self) -> int:
+        return len(self.worst_on_samples) + len(self.failed)
+
+    @property
+    def within(self) -> float:
+        """Share of all captures in which every edge lies within the limit."""
+        worst = self.worst_at_instants if self.judged_at_instants else self.worst_on_samples
+        return sum(w <= self.limit_records for w in worst) / max(1, self.captures)
+
+    def row(self) -> str:
+        q = np.quantile(self.worst_on_samples, (0.5, 0.99)) if self.worst_on_samples else (math.nan, math.nan)
+        at = np.quantile(self.worst_at_instants, 0.5) if self.worst_at_instants else math.nan
+        said = np.median(self.said) if self.said else math.nan
+        covered = f"{100 * self.on_samples.share:9.1f}% {100 * self.at_instants.share:9.1f}%"
+        figures = f"{100 * self.within:8.1f}% {q[0]:9.3f} {q[1]:9.3f} {at:9.3f} {said:9.3f} {covered}"
+        return f"{self.name:40} {self.captures:5d} {len(self.failed):4d} {figures}"
+
+    @staticmethod
+    def head() -> str:
+        return (
+            f"{'instrument':40} {'n':>5} {'none':>4} {'within':>9} {'median':>9} {'99 %':>9} {'at inst.':>9} {'u':>9} {'covered':>10} "
+            f"{'at inst.':>10}\n{'':52}{'worst edge of a capture, records':>38}"
+        )
