@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from labd.analyse.worker import Worker
 from labd.api.answers import BenchStatus, PlanCheck
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.guard.wire import OffResult
 from labd.influx.replay import Raw, Sent
 from labd.live.windows import Between, Stretch

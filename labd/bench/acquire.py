@@ -2,74 +2,61 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+import math
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TypeVar
 
-import numpy as np
-
+from labd.bench import setups
 from labd.bench.clock import in_steps
 from labd.bench.expand import CapturePlan
-from labd.bench.ranges import amperes, floor_range, peak_range, range_clamp, voltage_range
-from labd.bench.station import Station, Tool
-from labd.dut.device import Device
-from labd.errors import DataLost, DutFailure, InstrumentFailure
-from labd.records import Mode, Role
-from labd.stream.pump import Pump, pumping
-from labd.stream.trip import Trip, TripLimits
-from labd_instruments.block import Block
-from labd_instruments.contract import Acquisition, Captures, CaptureSetup, MeanSetup, Measures, Reading, StreamEnd, Streams, StreamSetup
-from labd_instruments.errors import InstrumentError, LostSamplesError
+from labd.bench.host_trigger import fire
+from labd.bench.ranges import amperes, peak_range, range_clamp, voltage_range
+from labd.bench.readings import POLL_S, Patience, as_block, next_reading, of_power
+from labd.bench.rig import Rig
+from labd.bench.running_log import Discarded, Sink, running_log, streams, trip
+from labd.bench.station import Tool
+from labd.errors import DataLost, DutFailure, InstrumentFailure, LabdError
+from labd.records import Bracket, Role, SupplyReading
+from labd.stream.trip import Trip
+from labd.trigger.jitter import Jitter
+from labd.trigger.process import trigger
+from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Reading, StreamEnd, Streams
 
-READ_S = 4.0  # one read of a stream: the link's time-out is 2 s, plus a busy host
+T = TypeVar("T")
+
 REST_STEP_S = 0.02
 IDLE_MARGIN_S = 5.0  # what set-up and tear-down of a floor capture may take in real time
 REST_LEAST_S = 0.02  # between triggered events, besides the longest event: the supply recovers and the board sleeps
-EVENT_DT_S = 20.48e-6
-TRIGGERED_DT_S = 10e-6  # of a meter that digitizes around a trigger only
-STREAM_DT_S = 307.2e-6  # three parameters of an N6705C's log; a driver that needs more refuses
-POLL_S = 0.002
+SUPPLY_READINGS = 3
+COUNTER_US = 2**32  # where the board's counter of microseconds wraps
+LONGER = 1.02  # readings that take this many times their apertures are counted anew
 LEAST_READINGS = 8
 READINGS_SHARE = 2  # steady readings may take this many times their apertures
+
+
+class CaptureUnfit(LabdError):
+    """A capture that says nothing of what it was made for: the instrument records too coarsely."""
+
+    exit_code = 3
 
 
 class BrownOut(DutFailure):
     """The source limited its output while the board needed more: the board lost its supply."""
 
 
-class Sink(Protocol):
-    """Where blocks go. `stretch` counts contiguous stretches from 0; `trigger` tells that time 0 of the block's axis is a trigger."""
-
-    async def begin(self, acquisition: Acquisition) -> None: ...
-
-    async def write(self, block: Block, *, stretch: int, trigger: bool) -> None: ...
-
-
-class Discarded:
-    """A sink that keeps nothing."""
-
-    async def begin(self, acquisition: Acquisition) -> None: ...
-
-    async def write(self, block: Block, *, stretch: int, trigger: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class BoardFacts:
-    """What of the board file the acquisition needs, SI units."""
-
-    longest_event_s: float
-    peak_a: float
-    sleep_a: float
-    time_constant_s: float
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of one capture besides its samples. laps: per event (event, awake, ready, start, end) in us of the DUT's counter.
+    """What came of one capture besides its samples. supply: where the meter records no voltage, None where the source cannot read it.
+    steady: its records are steady readings; readings: they themselves, where the instrument reads power.
 
-    served: inferences that the DUT says it made; missed: deadlines it missed. records: samples written.
+    bracket: the pattern that the DUT burnt into its current before and after its program, None where it burnt none; signatures: where the
+    two lay on its counter, us.
+
+    laps: per event (event, awake, ready, start, end) in us of the DUT's counter.
+    served: inferences that the DUT says it made; missed: deadlines it missed, or this host where it fires. records: samples written.
+    jitter: how well this host met its instants, None where it does not fire.
     """
 
     acquisition: Acquisition
@@ -79,50 +66,63 @@ class Taken:
     laps: tuple[tuple[float, ...], ...] = ()
     readings: tuple[Reading, ...] = ()
     end: StreamEnd | None = None
+    supply: SupplyReading | None = None
+    steady: bool = False
+    bracket: Bracket | None = None
+    signatures: tuple[tuple[int, int], ...] = ()
     flags: tuple[str, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
-
-
-class DeviceHolder(Protocol):
-    """Who opens and closes the link to the board."""
-
-    @property
-    def device(self) -> Device: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rig:
-    """Everything one capture works with."""
-
-    station: Station
-    link: DeviceHolder
-    board: BoardFacts
-    mains_hz: float
-    settle_s: float
-    floor_range_a: float | None = None
-    largest_u95: float = 0.2
-
-    @property
-    def device(self) -> Device:
-        """The board as it is connected now; another one after a restart. Raises DutFailure while it is not."""
-        return self.link.device
+    jitter: Jitter | None = None
 
 
 async def acquire(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """Make one capture. Raises InstrumentFailure, DutFailure, DataLost; the station's way out stops what it leaves under way."""
     await prepare(rig, plan)
+    taken = await _taken(rig, plan, sink)
+    if "voltage" in taken.acquisition.columns:
+        return taken
+    return replace(taken, supply=await read_supply(rig, plan))
+
+
+async def _taken(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     meter = rig.station.meter.driver
     if plan.role is Role.FLOOR:
         return await (_floor_logged(rig, plan, sink) if isinstance(meter, Streams) else _floor_read(rig, plan, sink))
     if plan.role is Role.MEAN:
-        return await _mean(rig, plan, sink)
+        return await (_mean(rig, plan, sink) if isinstance(meter, Streams) else read_plateau(rig, plan, sink))
     return await _events(rig, plan, sink)
 
 
+async def read_supply(rig: Rig, plan: CapturePlan) -> SupplyReading | None:
+    """The voltage at the sense point, by steady readings of the source that feeds the board, which reads no more afterwards: a log behind
+    them would hold up whatever it is asked next. None where it gives none."""
+    source = rig.station.source
+    driver = source.driver
+    if not isinstance(driver, Measures):
+        return None
+    able = setups.able(source)
+    range_a = peak_range(source, rig.board.peak_a) if able.fixed_ranges and not able.seamless else None
+    setup = MeanSetup(1 / rig.mains_hz, range_a, voltage_range(source, plan.point.supply_v))
+    setup = replace(setup, aperture_s=setups.interval_s(source, setup))
+    try:
+        acquisition = await source.call(driver.configure_mean, setup)
+        volts = [(await next_reading(rig, source, driver, acquisition)).voltage_v for _ in range(SUPPLY_READINGS)]
+        await source.call(source.driver.check_errors, "the supply voltage")
+    finally:
+        await source.call(rig.station.interlock.source.halt)
+    if "voltage" not in acquisition.columns or not all(map(math.isfinite, volts)):
+        return None
+    mean_v = sum(volts) / len(volts)
+    spread_v = (max(volts) - min(volts)) / 2
+    as_set = not able.measures_voltage
+    return SupplyReading(source.spec.name, mean_v, spread_v, acquisition.voltage_range_v, acquisition.aperture_s, as_set=as_set)
+
+
 async def prepare(rig: Rig, plan: CapturePlan) -> None:
-    """The operating point's mode and marks; a tripped supply is found before anything is measured."""
+    """The operating point's mode and marks, and no signatures; a tripped supply is found before anything is measured."""
     await rig.device.set_mode(plan.point.mode, idle_kind=plan.idle_kind)
     await rig.device.set_marks(plan.marks)
+    await rig.device.set_bracket(None)
     trip = await rig.station.interlock.tripped()
     if trip is not None:
         raise InstrumentFailure(f"{rig.station.source.spec.name}: {trip} is active; the board is not at its operating point")
@@ -131,50 +131,48 @@ async def prepare(rig: Rig, plan: CapturePlan) -> None:
 
 async def _floor_logged(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     meter = rig.station.meter
-    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=rest_range(rig, plan), voltage_range_v=voltage_range(meter, plan.point.supply_v))
+    setup = setups.rest_stream(rig, plan)
     clock = rig.station.clock
     async with AsyncExitStack() as stack, clock.frozen():
         await enter(rig, stack, rig.device.resting(rig.settle_s + plan.duration_s + IDLE_MARGIN_S))
         await clock.sleep(rig.settle_s)
-        acquisition = await meter.call(_streams(meter).configure_stream, setup)
+        acquisition = told(await meter.call(streams(meter).configure_stream, setup), setups.REST_S)
         await sink.begin(acquisition)
-        async with _recording(rig, sink, acquisition) as recording:
+        async with running_log(rig, plan, sink, acquisition) as recording:
             await clock.sleep(plan.duration_s)
         end = recording.end
     return Taken(acquisition, end.records, served=0, end=end)
 
 
-async def enter(rig: Rig, stack: AsyncExitStack, program: AbstractAsyncContextManager[object]) -> None:
+async def enter(rig: Rig, stack: AsyncExitStack, program: AbstractAsyncContextManager[T]) -> T:
     """Start a program of the board and stop the clock there: a stepped bench would otherwise have run it to its end before labd acts."""
-    await in_steps(rig.station.clock, stack.enter_async_context(program), REST_STEP_S)
+    return await in_steps(rig.station.clock, stack.enter_async_context(program), REST_STEP_S)
 
 
 async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """A meter that cannot log: steady readings, each over whole mains periods, on a range that the board must not wake up on."""
     meter = rig.station.meter
     driver = _measures(meter)
-    setup = MeanSetup(
-        aperture_s=1 / rig.mains_hz, current_range_a=rest_range(rig, plan), voltage_range_v=voltage_range(meter, plan.point.supply_v)
-    )
+    setup = setups.rest_mean(rig, plan)
     clock = rig.station.clock
-    count = max(LEAST_READINGS, round(plan.duration_s * rig.mains_hz))
+    count = max(LEAST_READINGS, round(plan.duration_s / setup.aperture_s))
     async with AsyncExitStack() as stack, clock.frozen():
         await enter(rig, stack, rig.device.resting(rig.settle_s + READINGS_SHARE * count * setup.aperture_s + IDLE_MARGIN_S))
         await clock.sleep(rig.settle_s)
-        acquisition = await meter.call(driver.configure_mean, setup)
+        acquisition = told(await meter.call(driver.configure_mean, setup), 1 / rig.mains_hz)
         await sink.begin(acquisition)
         try:
             await meter.call(driver.zero)
-            readings = [await next_reading(rig, meter, driver) for _ in range(count)]
+            readings = [await next_reading(rig, meter, driver, acquisition) for _ in range(count)]
             await meter.call(meter.driver.check_errors, "steady readings")
         except InstrumentFailure as error:
             await _refuse_fallen_supply(rig, acquisition, cause=error)
             raise
         await _refuse_fallen_supply(rig, acquisition)
         # the rest ends: the board must find a range that lets it draw what it needs
-        await meter.call(driver.configure_mean, replace(setup, current_range_a=peak_range(meter, rig.board.peak_a)))
+        await meter.call(driver.configure_mean, replace(setup, current_range_a=setups.awake_range(rig)))
     await sink.write(as_block(readings, acquisition), stretch=0, trigger=False)
-    return Taken(acquisition, len(readings), served=0)
+    return Taken(acquisition, len(readings), served=0, steady=True, readings=of_power(readings))
 
 
 async def _refuse_fallen_supply(rig: Rig, acquisition: Acquisition, *, cause: InstrumentFailure | None = None) -> None:
@@ -202,31 +200,19 @@ def _measures(meter: Tool) -> Measures:
     return driver
 
 
-async def next_reading(rig: Rig, meter: Tool, driver: Measures) -> Reading:
-    """The next steady reading, waiting for the instrument's update."""
-    while (reading := await meter.call(driver.read_mean)) is None:
-        await rig.station.clock.sleep(POLL_S)
-    return reading
-
-
-def as_block(readings: Sequence[Reading], acquisition: Acquisition) -> Block:
-    return Block(
-        seq=0,
-        t0_ns=0,
-        dt_ns=acquisition.dt_ns,
-        current=np.array([r.current_a for r in readings], np.float32),
-        voltage=np.array([r.voltage_v for r in readings], np.float32),
-    )
-
-
 async def _mean(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
-    """Whole periods, paced by the DUT: the log begins one period before the first inference and ends one after the last."""
+    """Whole periods, paced by the DUT: the log begins one period before the first inference and ends one after the last. Where no line from
+    the DUT is in the log, the DUT burns its signature before and after."""
     meter = rig.station.meter
-    setup = StreamSetup(dt_s=STREAM_DT_S, current_range_a=None, voltage_range_v=voltage_range(meter, plan.point.supply_v), with_marker=True)
-    acquisition = await meter.call(_streams(meter).configure_stream, setup)
+    setup = setups.periods_stream(rig, plan)
+    acquisition = told(await meter.call(streams(meter).configure_stream, setup), setups.STREAM_S)
     await sink.begin(acquisition)
+    if plan.offsets_ns:
+        return await _fired(rig, plan, sink, acquisition)
     period_us = round(1e6 / plan.point.rate_hz)
-    async with _recording(rig, sink, acquisition) as recording:
+    bracket = setups.bracket(rig, plan, acquisition)
+    await rig.device.set_bracket(bracket)
+    async with running_log(rig, plan, sink, acquisition) as recording:
         done = await rig.device.periodic(plan.events, period_us)
     laps = await _laps(rig)
     counters = await rig.device.counters()
@@ -240,9 +226,72 @@ async def _mean(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
         missed=done.missed,
         laps=laps,
         end=recording.end,
+        bracket=bracket,
+        signatures=done.signatures,
         flags=tuple(flags),
         counters=counters,
     )
+
+
+async def _fired(rig: Rig, plan: CapturePlan, sink: Sink, acquisition: Acquisition) -> Taken:
+    """As `_mean`, fired by this host: the log ends when the board is at rest after the last inference."""
+    how = rig.host_trigger
+    if how is None:
+        raise DutFailure(f"{plan.key}: this bench does not say how the host fires the board")
+    async with trigger(how.target().descriptor) as process, running_log(rig, plan, sink, acquisition) as recording:
+        fired = await fire(rig.device, how, process, plan, longest_event_s=rig.board.longest_event_s)
+        await rig.station.clock.sleep(rig.board.longest_event_s + rig.settle_s)
+    return Taken(
+        acquisition,
+        recording.end.records,
+        served=fired.served,
+        missed=fired.jitter.missed,
+        laps=await _laps(rig),
+        end=recording.end,
+        flags=fired.flags,
+        counters=await rig.device.counters(),
+        jitter=fired.jitter,
+    )
+
+
+async def read_plateau(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
+    """A meter that cannot log: steady readings of a board at work, paced by itself. What moves within a reading is not seen.
+
+    Raises DataLost for missed inferences.
+    """
+    meter = rig.station.meter
+    driver = _measures(meter)
+    setup = setups.periods_mean(rig, plan)
+    clock = rig.station.clock
+    acquisition = await meter.call(driver.configure_mean, setup)
+    await meter.call(driver.zero)
+    await sink.begin(acquisition)
+    dt_s = acquisition.dt_ns * 1e-9
+    count = max(LEAST_READINGS, round(plan.duration_s / dt_s))
+    check = trip(rig, acquisition, plan.point.supply_v)
+    async with AsyncExitStack() as stack, clock.frozen():
+        await enter(rig, stack, plateau(rig, plan, lasts_s=READINGS_SHARE * (count + 1) * dt_s))
+        await next_reading(rig, meter, driver, acquisition)  # began before the plateau
+        readings = [await next_reading(rig, meter, driver, acquisition) for _ in range(count)]
+        await meter.call(meter.driver.check_errors, "steady readings")
+    block = as_block(readings, acquisition)
+    check(block)
+    await sink.write(block, stretch=0, trigger=False)
+    return Taken(acquisition, len(readings), served=plan.events, steady=True, readings=of_power(readings))
+
+
+@asynccontextmanager
+async def plateau(rig: Rig, plan: CapturePlan, *, lasts_s: float) -> AsyncIterator[None]:
+    """The operating point from its start to its end; paced by the DUT above rate 0. Raises DataLost when it missed inferences."""
+    lasts_s += rig.settle_s + IDLE_MARGIN_S
+    if plan.point.rate_hz == 0:
+        async with rig.device.resting(lasts_s):
+            yield
+        return
+    async with rig.device.paced(round(lasts_s * plan.point.rate_hz), round(1e6 / plan.point.rate_hz)) as done:
+        yield
+    if done[0].missed:
+        raise DataLost(f"{plan.key}: the board missed {done[0].missed} deadlines; the plateau was not steady")
 
 
 async def _laps(rig: Rig) -> tuple[tuple[float, ...], ...]:
@@ -256,124 +305,68 @@ async def _events(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     driver = meter.driver
     if not isinstance(driver, Captures):
         raise InstrumentFailure(f"{meter.spec.name}: {meter.spec.driver} cannot capture around a trigger")
-    setup = _event_setup(rig, plan, meter)
-    acquisition = await meter.call(driver.configure_capture, setup)
+    acquisition = await _configured(rig, plan, driver)
     await sink.begin(acquisition)
     rest_s = rig.board.longest_event_s + REST_LEAST_S
-    check = trip(rig, acquisition)
+    check = trip(rig, acquisition, plan.point.supply_v)
+    lasts_s = (acquisition.points or 0) * acquisition.dt_ns * 1e-9
     records = 0
-    async with rig.device.armed(plan.events + 1, timeout_s=10 * rest_s + IDLE_MARGIN_S) as armed:
+    clock = rig.station.clock
+    async with AsyncExitStack() as stack, clock.frozen():  # the board gives up an event that labd is slow to fire
+        armed = await enter(rig, stack, rig.device.armed(plan.events + 1, timeout_s=10 * rest_s + IDLE_MARGIN_S))
         for event in range(plan.events):
-            await rig.station.clock.sleep(rest_s)
-            records += await _one_event(rig, driver, sink, event, check)
+            await clock.sleep(rest_s)
+            records += await _one_event(rig, driver, sink, event, check, lasts_s=lasts_s)
         # the board does not go to rest after the last event of a program: one more, which is not kept
-        await rig.station.clock.sleep(rest_s)
-        await _one_event(rig, driver, Discarded(), plan.events, check)
+        await clock.sleep(rest_s)
+        await _one_event(rig, driver, Discarded(), plan.events, check, lasts_s=lasts_s)
     if armed.served != plan.events + 1:
         raise DataLost(f"{plan.key}: {plan.events + 1} triggers were fired, the board served {armed.served}; check the trigger line")
     laps = (await _laps(rig))[: plan.events]
+    lasts_us = [(end - start) % COUNTER_US for _, _, _, start, end in laps if not math.isnan(end - start)]
+    if lasts_us:
+        _refuse_coarse(meter, "the board's shortest inference", min(lasts_us) * 1e-6, acquisition.dt_ns * 1e-9)
     return Taken(acquisition, records, served=plan.events, laps=laps, counters=await rig.device.counters())
 
 
-async def _one_event(rig: Rig, driver: Captures, sink: Sink, event: int, check: Trip) -> int:
+async def _configured(rig: Rig, plan: CapturePlan, driver: Captures) -> Acquisition:
+    """Once more where readings take longer than their apertures, which only the instrument can tell: a capture covers a time, not a number
+    of records. Raises CaptureUnfit for an interval that does not resolve the longest event."""
+    meter, setup = rig.station.meter, setups.event_capture(rig, plan)
+    acquisition = await meter.call(driver.configure_capture, setup)
+    dt_s = acquisition.dt_ns * 1e-9
+    _refuse_coarse(meter, "the board's longest event", rig.board.longest_event_s, dt_s)
+    if dt_s > LONGER * setup.dt_s:
+        acquisition = await meter.call(driver.configure_capture, setups.for_interval(rig, setup, dt_s))
+    return told(acquisition, setups.EVENT_S)
+
+
+def _refuse_coarse(meter: Tool, what: str, lasts_s: float, dt_s: float) -> None:
+    """Raises CaptureUnfit."""
+    unfit = setups.too_coarse(meter, what, lasts_s, dt_s)
+    if unfit is not None:
+        raise CaptureUnfit(unfit)
+
+
+def told(acquisition: Acquisition, wanted_s: float) -> Acquisition:
+    """With the interval that was wanted among its settings, where it is another."""
+    text = setups.taken_instead(acquisition, wanted_s)
+    return acquisition if text is None else replace(acquisition, settings={**acquisition.settings, "interval_taken": text})
+
+
+async def _one_event(rig: Rig, driver: Captures, sink: Sink, event: int, check: Trip, *, lasts_s: float) -> int:
     meter = rig.station.meter
     await meter.call(driver.arm)
     await meter.call(driver.fire)
+    patience = Patience(rig, meter, lasts_s)
     while not await meter.call(driver.captured):
+        if await patience.over():
+            raise InstrumentFailure(
+                f"{meter.spec.name}: a capture of {lasts_s:.3g} s has not ended in {patience.allowed_s:.3g} s after it was fired"
+            )
         await rig.station.clock.sleep(POLL_S)
     blocks = await meter.call(driver.fetch)
     for block in blocks:
         check(block)
         await sink.write(block, stretch=event, trigger=True)
     return sum(len(block) for block in blocks)
-
-
-def _event_setup(rig: Rig, plan: CapturePlan, meter: Tool) -> CaptureSetup:
-    before_s = max(5 * rig.board.time_constant_s, 0.008)
-    after_s = rig.board.longest_event_s + max(10 * rig.board.time_constant_s, 0.008)
-    seamless = isinstance(meter.driver, Streams)
-    dt_s = EVENT_DT_S if seamless else TRIGGERED_DT_S
-    return CaptureSetup(
-        dt_s=dt_s,
-        points=round((before_s + after_s) / dt_s),
-        pretrigger_points=round(before_s / dt_s),
-        current_range_a=None if seamless else peak_range(meter, rig.board.peak_a),
-        voltage_range_v=voltage_range(meter, plan.point.supply_v),
-        fire_dut=True,
-        with_marker=seamless,
-    )
-
-
-def trip(rig: Rig, acquisition: Acquisition) -> Trip:
-    """The bench's limits in the samples of one capture."""
-    limits = rig.station.limits
-    allowed = TripLimits(limits.voltage_v, limits.current_a, limits.power_w, limits.inrush_a, limits.inrush_s, limits.where)
-    return Trip(allowed, full_scale_a=acquisition.current_range_a)
-
-
-@dataclass(slots=True)
-class _Recording:
-    end: StreamEnd
-
-
-@asynccontextmanager
-async def _recording(rig: Rig, sink: Sink, acquisition: Acquisition) -> AsyncIterator[_Recording]:
-    """A running log whose blocks go to the sink; the body waits, the log's end is known after it.
-
-    Raises DataLost, and SafetyRefusal for a block beyond the bench's limits.
-    """
-    meter = rig.station.meter
-    driver = _streams(meter)
-    recording = _Recording(StreamEnd(0, 0.0, "", 0))
-    await meter.call(driver.start_stream)
-    try:
-        async with (
-            pumping(meter.session, driver.read_block, deadline_s=READ_S, check=trip(rig, acquisition)) as pump,
-            _beside(_drain(pump, sink)),
-        ):
-            yield recording
-            pump.stop()
-    except InstrumentError as error:
-        text = meter.named(str(error))
-        raise DataLost(text) if isinstance(error, LostSamplesError) else InstrumentFailure(text) from error
-    recording.end = await meter.call(driver.stop_stream)
-    await meter.call(meter.driver.check_errors, "its log")
-    if recording.end.missing:
-        raise DataLost(f"{meter.spec.name}: {recording.end.missing} records are missing from its log")
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run `work` beside the body and wait for its end; a failure of either ends the other and is raised as it is, not as a group."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(work, name="drain")
-            try:
-                yield
-            except BaseException:
-                task.cancel()
-                raise
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-async def _drain(pump: Pump, sink: Sink) -> None:
-    stretch = 0
-    async for block in pump:
-        await sink.write(block, stretch=stretch, trigger=False)
-
-
-def _streams(meter: Tool) -> Streams:
-    driver = meter.driver
-    if not isinstance(driver, Streams):
-        raise InstrumentFailure(f"{meter.spec.name}: {meter.spec.driver} has no gap-free log")
-    return driver
-
-
-def rest_range(rig: Rig, plan: CapturePlan) -> float:
-    """Range of a floor capture: the bench file's, else the lowest that holds what the board draws at rest."""
-    if rig.floor_range_a is not None:
-        return rig.floor_range_a
-    if plan.point.mode is Mode.ALWAYS_ON:
-        return peak_range(rig.station.meter, rig.board.peak_a)
-    return floor_range(rig.station.meter, rig.board.sleep_a)

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from labd.bench.acquire import Rig, acquire, next_reading
+from labd.bench import setups
+from labd.bench.acquire import Taken, acquire
 from labd.bench.expand import CapturePlan
+from labd.bench.finding import Finding
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
-from labd.bench.ranges import amperes, floor_range, range_u95, voltage_range
+from labd.bench.ranges import range_u95
+from labd.bench.rig import Rig
+from labd.bench.self_test import board_clock, round_trip, sample_rate, zero
 from labd.bench.station import Tool
 from labd.errors import InstrumentFailure, LabdError
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.block import Block
-from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Streams
+from labd_instruments.contract import Acquisition, Captures
 
 REST_S = 1.0
-ZERO_READINGS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was tested. ok None: could not be tested here, and why."""
-
-    what: str
-    ok: bool | None
-    text: str
 
 
 class Samples:
@@ -53,10 +47,14 @@ async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> Async
     for tool in rig.station.tools.values():
         yield _instrument(tool)
     discharged = await _tested("discharged", lambda: _unpowered(rig))
+    if DISCHARGE_NOT_SEEN in rig.station.interlock.notices:
+        discharged = replace(discharged, ok=None, text=DISCHARGE_NOT_SEEN)
     yield discharged
     if discharged.ok is False:
         return
-    yield await _zero_finding(rig, supply_v)
+    for tool in rig.station.tools.values():
+        yield await round_trip(tool)
+    yield await zero(rig, supply_v)
     powered = await _tested("sense leads and supply", lambda: _powered(rig, lines, supply_v))
     yield powered
     if powered.ok is False:
@@ -65,13 +63,22 @@ async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> Async
     if not rig.device.extended:
         yield Finding("back-feed asleep", None, "stock firmware has no sleep mode to test it in")
         return
-    yield await _tested("back-feed asleep", lambda: _back_feed(rig, supply_v))
+    taken: list[Taken] = []
+    yield await _tested("back-feed asleep", lambda: _back_feed(rig, supply_v, taken))
+    if taken:
+        yield sample_rate(rig.station.meter, taken[0])
+    yield await board_clock(rig)
+    untested = _no_trigger(rig.station.meter)
+    if untested is not None:
+        yield Finding("trigger and marker lines", None, untested)
+        return
     yield await _tested("trigger and marker lines", lambda: _lines(rig, supply_v))
 
 
-async def _tested(what: str, test: Callable[[], Awaitable[str]]) -> Finding:
+async def _tested(what: str, test: Callable[[], Awaitable[str | Finding]]) -> Finding:
     try:
-        return Finding(what, True, await test())
+        found = await test()
+        return found if isinstance(found, Finding) else Finding(what, True, found)
     except LabdError as error:
         return Finding(what, False, str(error))
 
@@ -88,34 +95,7 @@ def _instrument(tool: Tool) -> Finding:
 async def _unpowered(rig: Rig) -> str:
     """Rail off, lines attached: nothing may feed the board."""
     await rig.station.interlock.power_down()
-    if DISCHARGE_NOT_SEEN in rig.station.interlock.notices:
-        return DISCHARGE_NOT_SEEN
     return f"below {rig.station.limits.off_voltage_v:g} V, and nothing feeds the board while its supply is off"
-
-
-async def _zero_finding(rig: Rig, supply_v: float) -> Finding:
-    """The meter's reading of nothing, on the range of the floors, against its limit of error there."""
-    meter = rig.station.meter
-    driver = meter.driver
-    if not isinstance(driver, Measures):
-        return Finding("zero", None, f"{meter.spec.name} has no steady readings to test it with")
-    full_scale = floor_range(meter, rig.board.sleep_a)
-    setup = MeanSetup(aperture_s=1 / rig.mains_hz, current_range_a=full_scale, voltage_range_v=voltage_range(meter, supply_v))
-    limit = range_u95(meter, full_scale, ampere=0.0, aperture_s=setup.aperture_s)  # one rectangular term: its limit
-    try:
-        await meter.call(driver.configure_mean, setup)
-        await meter.call(driver.zero)
-        readings = [await next_reading(rig, meter, driver) for _ in range(ZERO_READINGS)]
-        await meter.call(meter.driver.reset)  # off the low range before anything is powered
-    except LabdError as error:
-        return Finding("zero", False, str(error))
-    current = float(np.mean([reading.current_a for reading in readings]))
-    text = f"{meter.spec.name} reads {current * 1e9:.3g} nA with its output off, on the {amperes(full_scale)} range"
-    if limit is None:
-        return Finding("zero", None, f"{text}; its limit of error is not known")
-    if abs(current) > limit:
-        return Finding("zero", False, f"{text}, more than its limit of {limit * 1e9:.3g} nA: let it warm up, zero or calibrate it")
-    return Finding("zero", True, f"{text}, limit {limit * 1e9:.3g} nA")
 
 
 async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str:
@@ -130,10 +110,10 @@ async def _board(rig: Rig) -> str:
     return f"{device.identity.vendor}, {device.identity.model}, {kind}, {device.identity.build} build"
 
 
-async def _back_feed(rig: Rig, supply_v: float) -> str:
+async def _back_feed(rig: Rig, supply_v: float, taken: list[Taken]) -> Finding:
     """Asleep, with the link attached as in a run: current out of the supply pins means that something else feeds the board."""
     samples = Samples()
-    await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.FLOOR, events=0), samples)
+    taken.append(await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.FLOOR, events=0), samples))
     current = samples.column("current")
     if np.isnan(current).any():
         holds = samples.acquisition.current_range_a if samples.acquisition else None
@@ -142,19 +122,43 @@ async def _back_feed(rig: Rig, supply_v: float) -> str:
             "sleep_current in the board file is too low"
         )
     mean, u = float(np.mean(current)), float(np.std(current) / np.sqrt(len(current)))
-    if mean < -2 * u:
-        raise InstrumentFailure(f"back_feed: {mean * 1e6:.3g} uA asleep flows out of the supply pins; a line feeds the board, isolate it")
-    return f"{mean * 1e6:.3g} uA asleep, into the supply pins"
+    return back_feed(mean, u, _zero_limit(rig.station.meter, samples.acquisition))
+
+
+def _zero_limit(meter: Tool, acquisition: Acquisition | None) -> float | None:
+    """What the meter may read of no current, in ampere, on the range that it was on, of a seamless one the lowest; None: not known."""
+    if acquisition is None:
+        return None
+    held = acquisition.current_range_a if acquisition.current_range_a is not None else min(acquisition.ranges_a, default=None)
+    return None if held is None else range_u95(meter, held, ampere=0.0, aperture_s=acquisition.aperture_s)
+
+
+def back_feed(mean_a: float, u_a: float, limit_a: float | None) -> Finding:
+    """What a mean current asleep says of it. u_a: standard uncertainty of the mean by its scatter; limit_a: what the meter may read of
+    nothing: as much as that out of the supply pins may be its own zero."""
+    what, asleep = "back-feed asleep", f"{mean_a * 1e6:.3g} uA asleep"
+    if mean_a >= -2 * u_a:
+        return Finding(what, True, f"{asleep}, into the supply pins")
+    if limit_a is not None and mean_a >= -(2 * u_a + limit_a):
+        return Finding(
+            what, None, f"{asleep} is within what the meter may read of nothing, {limit_a * 1e6:.3g} uA: no line is seen to feed the board"
+        )
+    zero = "" if limit_a is not None else ", or the meter's zero is off, whose limit is not known"
+    return Finding(what, False, f"back_feed: {asleep} flows out of the supply pins; a line feeds the board, isolate it{zero}")
+
+
+def _no_trigger(meter: Tool) -> str | None:
+    """Why there is no line to test: a bench without one is a good one for plans that need none."""
+    if not isinstance(meter.driver, Captures):
+        return f"{meter.spec.name} has no trigger"
+    return setups.fires_not(meter)
 
 
 async def _lines(rig: Rig, supply_v: float) -> str:
-    driver = rig.station.meter.driver
-    if not isinstance(driver, Captures):
-        return "this meter has no trigger"
     samples = Samples()
     await acquire(rig, _plan(rig, supply_v, Mode.EVENT_SLEEP, Role.EVENT, events=1), samples)
-    if not isinstance(driver, Streams):
-        return "a trigger wakes the board"
+    if not setups.able(rig.station.meter).marker_wired:
+        return "a trigger wakes the board; no marker line is wired"
     marker = samples.column("marker")
     if float(marker.max()) < 0.5 * supply_v:
         raise InstrumentFailure(f"the marker line stays at {float(marker.max()):.3g} V during an inference; check its wire and level")

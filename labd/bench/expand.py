@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
+from labd.trigger.schedule import Arrivals
 
-UPDATE_S = 0.1  # of a power analyzer
 LOCKED_WITHIN = 1e-3  # of a period, per update
 
 
@@ -18,6 +18,7 @@ class CapturePlan:
     """One acquisition to make. key is stable over runs of the same plan; order is its place in this run (0 first).
 
     events: inferences in it (0 for a floor). duration_s: the bench time it takes, without set-up. seed: of its uncertainty draws.
+    offsets_ns: when the host fires, from the start; empty where the device paces itself. late_ns: fired later, one has missed its deadline.
     """
 
     key: str
@@ -31,15 +32,19 @@ class CapturePlan:
     instrument: str
     seed: int
     idle_kind: str = "wfi"
+    offsets_ns: tuple[int, ...] = ()
+    late_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How this bench gets at the KPIs: `stream` (a gap-free log sees whole periods) or composed from floor and events."""
+    """How this bench gets at the KPIs: `stream` (a gap-free log sees whole periods), else composed from floor and events, and where a plan
+    wants no events from steady readings at each rate. update_s: between updates of the instrument that cross-checks."""
 
     stream: bool
     meter: str
     cross_check: str | None = None
+    update_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Wanted:
     seed: int
     idle_kind: str = "wfi"
     cross_check_time_s: float = 60.0
+    arrivals: Arrivals | None = None
 
 
 def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[CapturePlan]:
@@ -80,17 +86,17 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
             half.append(capture)
     shuffle.shuffle(early)
     shuffle.shuffle(late)
-    last = [] if method.cross_check is None else [_cross_check(points, wanted, method.cross_check, stream=method.stream)]
+    last = [] if method.cross_check is None else [_cross_check(points, wanted, method, method.cross_check)]
     return [replace(capture, order=order, idle_kind=wanted.idle_kind) for order, capture in enumerate(early + late + last)]
 
 
-def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, instrument: str, *, stream: bool) -> CapturePlan:
-    """One steady plateau: the first mode (always_on, where it is among them) at the highest rate that the meter measures too and whose
-    period the 100 ms update does not lock to; at rate 0 where the meter measures no means."""
+def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, method: Method, instrument: str) -> CapturePlan:
+    """One steady plateau: the first mode (always_on, where it is among them) at the highest rate whose period the analyzer's update does
+    not lock to, whether the meter's mean there is measured or composed; at rate 0 where the plan has no other."""
     mode = Mode.ALWAYS_ON if Mode.ALWAYS_ON in wanted.modes else wanted.modes[0]
     mine = [p for p in points if p.mode is mode and p.supply_v == wanted.supplies_v[0] and p.model == wanted.models[0]]
-    moving = sorted((p for p in mine if p.rate_hz > 0 and stream), key=lambda p: p.rate_hz)
-    free = [p for p in moving if not locked(p.rate_hz)]
+    moving = sorted((p for p in mine if p.rate_hz > 0), key=lambda p: p.rate_hz)
+    free = [p for p in moving if not locked(p.rate_hz, method.update_s)]
     point = (free or moving or [p for p in mine if p.rate_hz == 0])[-1]
     key = f"{point.key}/cross_check/0"
     events = round(wanted.cross_check_time_s * point.rate_hz)
@@ -98,23 +104,31 @@ def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, instrument: s
     return CapturePlan(key, point, Role.MEAN, 0, 0, events, duration, MarkStyle.GATE, instrument, _seed(key))
 
 
-def locked(rate_hz: float) -> bool:
+def locked(rate_hz: float, update_s: float) -> bool:
     """Whether whole periods fit an update of the power analyzer: then every update sees the same part of the period, and the
     mean over many is no better than over one."""
-    periods = rate_hz * UPDATE_S
+    periods = rate_hz * update_s
     return abs(periods - round(periods)) < LOCKED_WITHIN * max(1.0, periods)
 
 
 def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:
     if point.rate_hz == 0:
         return _rest(point, wanted, method, longest_event_s)
-    if not method.stream:
+    if not method.stream and wanted.event_captures:
         return []  # composed: P(r) = P_floor + r * E_event needs no capture at r
     duration = (wanted.events + 1) / point.rate_hz
-    return [
+    captures = [
         _capture(point, Role.MEAN, repeat, events=wanted.events, duration_s=duration, marks=MarkStyle.GATE, method=method)
         for repeat in range(wanted.repeats)
     ]
+    return captures if wanted.arrivals is None else [_fired(capture, wanted.arrivals, longest_event_s) for capture in captures]
+
+
+def _fired(capture: CapturePlan, arrivals: Arrivals, longest_event_s: float) -> CapturePlan:
+    """By the host: instants of its own for each capture, the same in every run of the plan."""
+    rate_hz = capture.point.rate_hz
+    offsets_ns = arrivals.at(rate_hz, capture.events, seed=capture.seed, dead_s=min(longest_event_s, 1 / rate_hz))
+    return replace(capture, offsets_ns=offsets_ns, late_ns=arrivals.late_ns, duration_s=offsets_ns[-1] * 1e-9 + 1 / rate_hz)
 
 
 def _rest(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:

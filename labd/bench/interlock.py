@@ -10,13 +10,15 @@ from typing import Protocol, TypeVar
 
 from labd.bench.clock import BenchClock
 from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
-from labd_instruments.contract import GuardsItself, ProtectionLevels, Reading, Sources
+from labd_instruments.contract import BeginsAbove, GuardsItself, ProtectionLevels, Reading, Sources
 
 T = TypeVar("T")
 
 SENSE_TEST_V = 0.1  # at most 0.2 V: no board starts or is harmed by it, an open sense lead shows
 SENSE_TEST_OVP_V = 1.0
+SENSE_TEST_LEAST_OVP_V = 0.3  # three times what is set
 SENSE_TEST_TOLERANCE_V = 0.03
+OVP_TOLERANCE = 1.02  # of what an over-voltage protection reads back
 # More than the error of a source's largest current range, less than what a driven line feeds through a clamp diode and 1 kohm.
 FED_BACK_A = 1e-3
 DISCHARGE_NOT_SEEN = "off, discharge not verified: the source does not see the board while its output is disconnected"
@@ -28,7 +30,10 @@ IO_ABOVE_SUPPLY_V = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the DUT may ever see, from the bench file; `where` names file and section for messages."""
+    """What the DUT may ever see, from the bench file; `where` names file and section for messages.
+
+    open_lead_v: what it may get should a sense lead open while it is fed; None: no more than voltage_v.
+    """
 
     voltage_v: float
     current_a: float
@@ -40,6 +45,7 @@ class Limits:
     off_time_s: float
     sinking_off: bool
     where: str
+    open_lead_v: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Power(enum.Enum):
 
 
 class Sense(enum.Enum):
-    """What the remote-sense test has found. A source that senses nothing can drive its terminals up to its over-voltage protection."""
+    """What the remote-sense test has found. A source that senses nothing drives its terminals up to whatever holds them, if anything."""
 
     UNTESTED = enum.auto()
     GOOD = enum.auto()
@@ -118,6 +124,7 @@ class Interlock:
         self._limits = limits
         self._clock = clock
         self._remote_sense = remote_sense
+        self._lowest_v = source.lowest_v if isinstance(source, BeginsAbove) else 0.0
         self._powered = powered
         self._watchdog_s = watchdog_s
         self.guarded = False  # the source's own watchdog runs
@@ -218,14 +225,16 @@ class Interlock:
         return "; ".join(failures)
 
     async def _discharged_by_source(self) -> bool:
-        """Discharge the DUT with the output at 0 V. False where the source must not sink or a protection has disconnected it."""
+        """Discharge the DUT with the output at 0 V. False where the source must not sink, has no 0 V or is disconnected by a protection."""
         self.state = Power.UNKNOWN
         await self._do(self.source.halt)
-        if not self._limits.sinking_off or self._sense is Sense.BAD:
+        if not self._limits.sinking_off or self._sense is Sense.BAD or self._lowest_v > 0:
             return False
         # sinking a large charge must not trip: the output would disconnect; as long as the sense leads are not known to be good, though,
         # the over-voltage protection stays where the test of them has it
-        await self._protect(self._limits.voltage_v if self._sense is Sense.GOOD else self._test_ovp_v())
+        held = await (self._protect(self._limits.voltage_v) if self._sense is Sense.GOOD else self._protect_for_test())
+        if self._sense is not Sense.GOOD and self._runs_away(self._wrong_leads_v(held)):
+            return False
         await self._do(self.source.set_voltage, 0.0)
         if not await self._do(self.source.output_is_on):
             await self._switch_on()
@@ -259,15 +268,21 @@ class Interlock:
             self.guarded = False
 
     async def _prepare(self) -> None:
-        await self._do(self.source.set_voltage, 0.0)
+        await self._do(self.source.set_voltage, self._lowest_v)
         await self._do(self.source.set_off_mode, self._limits.sinking_off)
         await self._do(self.source.set_remote_sense, self._remote_sense)
 
     async def _sense_test(self) -> None:
         """At a voltage that no board notices: does the source measure what it sets? An open or swapped sense lead does not."""
+        if self._lowest_v > SENSE_TEST_V:
+            await self._switch_on_without_test()
+            return
         self.check_voltage(SENSE_TEST_V)
         self._sense = Sense.UNTESTED
-        await self._protect(self._test_ovp_v())
+        held = await self._protect(self._limits.voltage_v)  # as the run will have it: a lead that opens then is found by no test
+        await self._refuse_runaway("should a sense lead open during the run", self._open_lead_v(held), held)
+        held = await self._protect_for_test()
+        await self._refuse_runaway("should the sense leads be wrong when they are tested", self._wrong_leads_v(held), held)
         await self._do(self.source.set_voltage, SENSE_TEST_V)
         await self._switch_on()
         await self._clock.sleep(RAMP_S)
@@ -285,8 +300,61 @@ class Interlock:
             f"and not swapped ({self._limits.where}: sense)"
         )
 
-    def _test_ovp_v(self) -> float:
-        return min(SENSE_TEST_OVP_V, self._limits.voltage_v)
+    async def _switch_on_without_test(self) -> None:
+        """A source whose lowest level a board may notice is switched on at that level, untested.
+
+        The test is there because a source that regulates at sense leads drives its terminals up where a lead is open. One that has none
+        regulates at its own terminals: whatever is open, the board sees no more than the level that is set, and the lowest is less than
+        any it is fed with. So two wires are required, and the lowest level has to be allowed like any other. From there it ramps as ever.
+        """
+        if self._remote_sense:
+            raise SafetyRefusal(
+                f"remote sense refused: the source begins at {self._lowest_v:g} V, too much to find an open sense lead with; "
+                f'wire it with two and write sense = "2-wire" ({self._limits.where}: sense)'
+            )
+        self.check_voltage(self._lowest_v)
+        self.tell(f"the source begins at {self._lowest_v:g} V: its leads are not tested before the board is fed")
+        await self._protect(self._limits.voltage_v, current_a=self._limits.inrush_a)
+        await self._switch_on()
+        self._sense = Sense.GOOD
+
+    async def _refuse_runaway(self, when: str, volt: float, held: ProtectionLevels) -> None:
+        """Raises SafetyRefusal, before anything is switched on, where wrong sense leads would take the DUT beyond what it may get."""
+        if not self._runs_away(volt):
+            return
+        await self.power_down()
+        limits, most_v = self._limits, self._most_v()
+        set_by = "limits.voltage" if limits.open_lead_v is None else "limits.open_lead_voltage"
+        known = held.open_lead_v is not None
+        held_by = "where its over-voltage protection acts" if known else "the most it has: nothing known holds it below"
+        raise SafetyRefusal(
+            f"remote sense refused: {when}, the source may drive the DUT up to {volt:.4g} V, {held_by}; the limit is {most_v:g} V "
+            f"({limits.where}: {set_by}); use 2-wire sense ({limits.where}: sense) or another source, or accept it "
+            f"({limits.where}: limits.open_lead_voltage)"
+        )
+
+    def _most_v(self) -> float:
+        return self._limits.voltage_v if self._limits.open_lead_v is None else self._limits.open_lead_v
+
+    def _runs_away(self, volt: float) -> bool:
+        """Is what the output reaches with wrong sense leads more than the DUT may get? At its own terminals a source senses rightly."""
+        return self._remote_sense and volt > self._most_v() * OVP_TOLERANCE
+
+    def _open_lead_v(self, held: ProtectionLevels) -> float:
+        """What nothing is known to hold may go up to the most the source has."""
+        return self.source.source_limits.voltage_v if held.open_lead_v is None else held.open_lead_v
+
+    def _wrong_leads_v(self, held: ProtectionLevels) -> float:
+        return max(self._open_lead_v(held), held.swapped_leads_v or 0.0)
+
+    async def _protect_for_test(self) -> ProtectionLevels:
+        """As long as the leads may be wrong: no higher than needed, but above what a board may have kept of its charge where it can be."""
+        asked_v = min(SENSE_TEST_OVP_V, self._limits.voltage_v)
+        held = await self._protect(asked_v)
+        lower_v = asked_v - (self._wrong_leads_v(held) - self._most_v())
+        if not self._runs_away(self._wrong_leads_v(held)) or held.voltage_v is None or lower_v < SENSE_TEST_LEAST_OVP_V:
+            return held
+        return await self._protect(lower_v)
 
     async def _switch_on(self) -> None:
         """A protection that trips at once makes the state read back off: that is for the test to tell, not a failure of the instrument."""
@@ -299,9 +367,8 @@ class Interlock:
 
     async def _ramp(self, supply_v: float) -> None:
         """With `inrush` allowed for as long as the ramp lasts, `inrush_time` at most; then the steady limit, which trips where it can."""
-        held = await self._protect(self._limits.voltage_v, current_a=self._limits.inrush_a)
-        self._tell_coarse(held)
-        start = SENSE_TEST_V
+        self._tell_unheld(await self._protect(self._limits.voltage_v, current_a=self._limits.inrush_a))
+        start = max(SENSE_TEST_V, self._lowest_v)
         lasts_s = min(RAMP_S, self._limits.inrush_s)
         for step in range(1, RAMP_STEPS + 1):
             await self._do(self.source.set_voltage, start + (supply_v - start) * step / RAMP_STEPS)
@@ -322,15 +389,22 @@ class Interlock:
             + "; outputs are off"
         )
 
-    def _tell_coarse(self, held: ProtectionLevels) -> None:
-        """A protection whose steps are too coarse acts above the limit: then only labd's own check holds it, and the run says so."""
+    def _tell_unheld(self, held: ProtectionLevels) -> None:
+        """A source with no protection at the limit is held there by labd's own check alone, and the run says so."""
         limit = f"{self._limits.voltage_v:g} V ({self._limits.where}: limits.voltage)"
-        text = (
-            f"the source's over-voltage protection has no step at {limit} and is set to its next one above; "
-            "only labd's check of each command holds the limit"
-        )
-        if held.voltage_v is None:
-            self.tell(text)
+        if held.voltage_v is None and held.open_lead_v is None:
+            self.tell(f"the source has no over-voltage protection: only labd's check of each command holds the limit of {limit}")
+        elif held.voltage_v is None:
+            self.tell(
+                f"the source's over-voltage protection has no step at {limit} and is set to its next one above, {held.open_lead_v:g} V; "
+                "only labd's check of each command holds the limit"
+            )
+        most_v = self._open_lead_v(held)
+        if self._remote_sense and most_v > self._limits.voltage_v * OVP_TOLERANCE:
+            self.tell(
+                f"should a sense lead open, the source may drive the board up to {most_v:.4g} V: {self._limits.where} accepts it "
+                "(limits.open_lead_voltage)"
+            )
 
     async def _protect(self, ovp_v: float, *, current_a: float | None = None, trip: bool = False) -> ProtectionLevels:
         """What the source holds now; its voltage is None where it cannot hold a level as low as ovp_v.
@@ -341,7 +415,7 @@ class Interlock:
         steady_a = min(self._limits.current_a, self._limits.power_w / self._limits.voltage_v)
         asked = ProtectionLevels(ovp_v, steady_a if current_a is None else current_a, trip, self._limits.inrush_s if trip else 0.0)
         got = await self._do(self.source.protect, asked)
-        if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * 1.02:
+        if got.voltage_v is not None and got.voltage_v > self._limits.voltage_v * OVP_TOLERANCE:
             raise SafetyRefusal(f"the source's over-voltage protection reads back {got.voltage_v:g} V, limit {self._limits.voltage_v:g} V")
         return got
 

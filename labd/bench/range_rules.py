@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labd.bench.acquire import STREAM_DT_S, TRIGGERED_DT_S, Rig, rest_range
+from labd.bench import setups
 from labd.bench.expand import CapturePlan
 from labd.bench.ranges import Need, amperes, check_range, peak_range, range_clamp
+from labd.bench.rig import Rig
+from labd.errors import FileError
 from labd.records import Mode, Role
-from labd_instruments.contract import Streams
+from labd_instruments.contract import Captures, Streams
+
+WINDOW = "the board's longest event"
 
 
 def check_ranges(rig: Rig, plans: Sequence[CapturePlan]) -> list[str]:
-    """What must be told of the ranges, one line each. Raises FileError for a range that is refused."""
+    """What must be told of the ranges, one line each. Raises FileError for a range that is refused, and for a capture that the meter cannot
+    make or records too coarsely."""
     notices: list[str] = []
     for plan in plans:
         if plan.instrument == rig.station.meter.spec.name:
@@ -23,14 +28,40 @@ def check_ranges(rig: Rig, plans: Sequence[CapturePlan]) -> list[str]:
 def _check(rig: Rig, plan: CapturePlan) -> list[str]:
     if plan.role is Role.FLOOR:
         return _floor(rig, plan)
-    if isinstance(rig.station.meter.driver, Streams):
-        return []  # seamless: the instrument chooses
+    if plan.role is Role.EVENT:
+        return _event(rig, plan)
+    if not isinstance(rig.station.meter.driver, Streams):
+        return _peak(rig, setups.periods_mean(rig, plan).aperture_s)
+    setup = setups.periods_stream(rig, plan)
+    _refuse(rig, setups.too_coarse(rig.station.meter, WINDOW, rig.board.longest_event_s, setup.dt_s))
+    return [] if setup.current_range_a is None else _peak(rig, setup.dt_s)
+
+
+def _event(rig: Rig, plan: CapturePlan) -> list[str]:
+    meter = rig.station.meter
+    if not isinstance(meter.driver, Captures):
+        _refuse(rig, f"{meter.spec.name}: {meter.spec.driver} cannot capture around a trigger; write event_captures = 0 in the plan")
+    _refuse(rig, setups.fires_not(meter))
+    setup = setups.event_capture(rig, plan)
+    _refuse(rig, setups.too_coarse(meter, WINDOW, rig.board.longest_event_s, setup.dt_s))
+    return [] if setup.current_range_a is None else _peak(rig, setup.dt_s)
+
+
+def _refuse(rig: Rig, why: str | None) -> None:
+    if why is not None:
+        raise FileError(rig.station.limits.where, f"instruments.{rig.station.meter.spec.name}.driver", why)
+
+
+def _peak(rig: Rig, aperture_s: float) -> list[str]:
+    """Of captures on the range that holds the board's peak. Seamless ones choose their ranges themselves."""
     meter, board = rig.station.meter, rig.board
+    if not setups.able(meter).fixed_ranges:
+        return []
     need = Need(
         "the board's peak current (board file: peak_current)",
         board.peak_a,
         board.peak_a,
-        TRIGGERED_DT_S,
+        aperture_s,
         rig.largest_u95,
         rig.station.limits.where,
         f"instruments.{meter.spec.name}.accuracy",
@@ -41,13 +72,15 @@ def _check(rig: Rig, plan: CapturePlan) -> list[str]:
 
 def _floor(rig: Rig, plan: CapturePlan) -> list[str]:
     """At rest with wake sources blocked waking is impossible; an always_on board is awake, and no file declares what it draws then."""
-    meter, board, chosen = rig.station.meter, rig.board, rest_range(rig, plan)
+    meter, board, chosen = rig.station.meter, rig.board, setups.rest_range(rig, plan)
+    if chosen is None:
+        return []
     awake = plan.point.mode is Mode.ALWAYS_ON
     need = Need(
         "the board's sleep current (board file: sleep_current)",
         None if awake else board.sleep_a,
         board.peak_a if awake and rig.floor_range_a is None else 0.0,
-        STREAM_DT_S if isinstance(meter.driver, Streams) else 1 / rig.mains_hz,
+        setups.rest_stream(rig, plan).dt_s if isinstance(meter.driver, Streams) else setups.rest_mean(rig, plan).aperture_s,
         rig.largest_u95,
         rig.station.limits.where,
         "floor.range",

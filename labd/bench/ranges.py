@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from labd.bench.station import Tool
 from labd.config.quantity import CURRENT, write_quantity
 from labd.errors import FileError, InstrumentFailure
-from labd_instruments.contract import LimitsByRange
+from labd_instruments.contract import LimitsByRange, ListsCurrentRanges, ListsRanges
 
 COVERAGE = 1.96  # GUM G.1.2, large degrees of freedom
 LEAST_STEP = 1e-9  # relative: 1.05 * 100e-6 is not exactly 105e-6
@@ -33,7 +34,13 @@ class Need:
 
 def peak_range(meter: Tool, peak_a: float) -> float:
     """The lowest range that holds the peak: a lower one would clip, and on some source-measure units limit the output itself."""
-    return _lowest(meter, peak_a, "the board's peak_current")
+    return _lowest(meter, peak_a, "the board's peak_current", crest=_crest(meter))
+
+
+def _crest(meter: Tool) -> float:
+    """A range holds peaks up to this many times itself."""
+    driver = meter.driver
+    return driver.crest_factor if isinstance(driver, ListsRanges) else 1.0
 
 
 def floor_range(meter: Tool, sleep_a: float) -> float:
@@ -43,15 +50,23 @@ def floor_range(meter: Tool, sleep_a: float) -> float:
 
 def voltage_range(meter: Tool, supply_v: float) -> float:
     """The lowest known voltage range that holds the supply; 20 V, which every source here has, where none is known."""
-    rows = sorted(r.full_scale for r in meter.driver.accuracy().rows if r.quantity == "voltage" and r.full_scale >= supply_v)
-    return rows[0] if rows else 20.0
+    return next((scale for scale in _scales(meter, "voltage") if scale >= supply_v), 20.0)
 
 
 def check_range(meter: Tool, range_a: float, need: Need) -> str | None:
     """A flag in words where nothing can be said of the range, None where it will do.
 
-    Raises FileError for a range that resolves the phase too badly, or that limits the output below what the board draws.
+    Raises FileError for a range that the instrument does not have, that does not hold the phase or resolves it too badly, or that limits
+    the output below what the board draws.
     """
+    _refuse_foreign(meter, range_a, need)
+    if need.resolve_a is not None and _crest(meter) * range_a < need.resolve_a * (1 - LEAST_STEP):
+        raise FileError(
+            need.file,
+            need.key,
+            f"{amperes(range_a)} range of {meter.spec.name} refused: {need.phase}, {amperes(need.resolve_a)}, is beyond it; "
+            f"{_right(meter, need)}",
+        )
     clamp = range_clamp(meter)
     if clamp is not None and clamp * range_a < need.draws_a * (1 - LEAST_STEP):
         raise FileError(
@@ -61,6 +76,16 @@ def check_range(meter: Tool, range_a: float, need: Need) -> str | None:
             f"and the board may draw {amperes(need.draws_a)}; {_right(meter, need)}",
         )
     return None if need.resolve_a is None else _check_u95(meter, range_a, need, resolve_a=need.resolve_a)
+
+
+def _refuse_foreign(meter: Tool, range_a: float, need: Need) -> None:
+    driver = meter.driver
+    if not isinstance(driver, ListsCurrentRanges):
+        return
+    if any(math.isclose(range_a, has, rel_tol=LEAST_STEP) for has in driver.current_ranges_a):
+        return
+    has = ", ".join(map(amperes, driver.current_ranges_a))
+    raise FileError(need.file, need.key, f"{meter.spec.name} has no {amperes(range_a)} range; it has {has}")
 
 
 def _check_u95(meter: Tool, range_a: float, need: Need, *, resolve_a: float) -> str | None:
@@ -94,7 +119,7 @@ def _right(meter: Tool, need: Need) -> str:
 
 def _will_do(meter: Tool, scale: float, need: Need) -> bool:
     clamp = range_clamp(meter)
-    if scale < (need.resolve_a or 0.0) or (clamp is not None and clamp * scale < need.draws_a * (1 - LEAST_STEP)):
+    if _crest(meter) * scale < (need.resolve_a or 0.0) or (clamp is not None and clamp * scale < need.draws_a * (1 - LEAST_STEP)):
         return False
     if need.resolve_a is None:
         return True
@@ -102,8 +127,15 @@ def _will_do(meter: Tool, scale: float, need: Need) -> bool:
     return u95 is not None and u95 <= need.largest_share * need.resolve_a
 
 
-def _scales(meter: Tool) -> list[float]:
-    return sorted(row.full_scale for row in meter.driver.accuracy().rows if row.quantity == "current")
+def _scales(meter: Tool, quantity: Literal["current", "voltage"] = "current") -> list[float]:
+    """Those with a limit of error; where none has one, those that the instrument has by its driver."""
+    driver = meter.driver
+    rows = sorted({row.full_scale for row in driver.accuracy().rows if row.quantity == quantity})
+    if not rows and quantity == "current" and isinstance(driver, ListsCurrentRanges):
+        return sorted(driver.current_ranges_a)
+    if not rows and quantity == "voltage" and isinstance(driver, ListsRanges):
+        return sorted(driver.voltage_ranges_v)
+    return rows
 
 
 def range_clamp(meter: Tool) -> float | None:
@@ -117,7 +149,7 @@ def amperes(value: float) -> str:
     return write_quantity(float(f"{value:.4g}"), CURRENT)
 
 
-def _lowest(meter: Tool, ampere: float, what: str) -> float:
+def _lowest(meter: Tool, ampere: float, what: str, *, crest: float = 1.0) -> float:
     scales = _scales(meter)
     if not scales:
         raise InstrumentFailure(
@@ -125,6 +157,6 @@ def _lowest(meter: Tool, ampere: float, what: str) -> float:
             f"([[instruments.{meter.spec.name}.accuracy]])"
         )
     for scale in scales:
-        if scale >= ampere:
+        if crest * scale >= ampere:
             return scale
     raise InstrumentFailure(f"{meter.spec.name}: {what} of {amperes(ampere)} is above its largest known range, {amperes(scales[-1])}")

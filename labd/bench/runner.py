@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 from labd import logs
-from labd.bench.acquire import BrownOut, Rig, Taken, acquire, on_range, rest_range
+from labd.bench.acquire import BrownOut, CaptureUnfit, Taken, acquire, on_range
 from labd.bench.control import RunControl
 from labd.bench.cross_check import cross_check
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IoLine
 from labd.bench.journal import Journal
 from labd.bench.recorder import Recorder, Recordings, Subject
-from labd.bench.station import Station
+from labd.bench.rig import Rig
+from labd.bench.setups import rest_range
+from labd.bench.station import Station, not_reached
 from labd.dut.serial_link import DutRebooted
-from labd.errors import DutFailure, LabdError
+from labd.errors import DutFailure, InstrumentFailure, LabdError
 from labd.records import Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
@@ -40,6 +42,22 @@ class Rules:
     retries: int = 0
 
 
+class BrokenOff(InstrumentFailure):
+    """The connection to an instrument broke in a capture that may be made again, once the bench was opened anew."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is, kept where its bench is opened anew.
+
+    plans: captures still to be made. attempt: of the first of them, from 0. failed: errors of those that failed for good.
+    """
+
+    plans: list[CapturePlan]
+    attempt: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What the runner is given: an opened rig, where to store, what to do. activity in percent; model_seed: of the input data.
@@ -53,7 +71,7 @@ class Work:
     journal: Journal
     control: RunControl
     run_id: str
-    plans: Sequence[CapturePlan]
+    progress: Progress
     lines: list[IoLine]
     activity: int
     model_seed: int
@@ -66,18 +84,21 @@ class Work:
 async def run_captures(work: Work) -> list[str]:
     """All captures in order; returns the errors of those that failed, and goes on after a failure that leaves the board usable.
 
-    Raises what ends a run: SafetyRefusal, an instrument that does not answer, a full disk, cancellation. The capture under way is then
-    marked failed or interrupted, and its trace is readable, once `work.recordings` is left (after the outputs are off).
+    Raises BrokenOff, and what ends a run: SafetyRefusal, an instrument that does not answer, a full disk, cancellation. The capture
+    under way is then marked failed or interrupted, and its trace is readable, once `work.recordings` is left (after the outputs are off).
     """
     sweep = _Sweep(work)
-    failed: list[str] = []
-    for plan in work.plans:
+    progress = work.progress
+    while progress.plans:
+        plan = progress.plans[0]
         error = await sweep.capture(plan)
+        progress.plans.pop(0)
+        progress.attempt = 0
         if error:
-            failed.append(f"{plan.key}: {error}")
+            progress.failed.append(f"{plan.key}: {error}")
             if work.rules.stop_at_failure:
-                raise CaptureRefused(f"{failed[0]} (the rest was left out: after_failure is stop)")
-    return failed
+                raise CaptureRefused(f"{progress.failed[0]} (the rest was left out: after_failure is stop)")
+    return progress.failed
 
 
 class _Sweep:
@@ -90,7 +111,7 @@ class _Sweep:
     async def capture(self, plan: CapturePlan) -> str:
         """Make one capture, again where it fails and may be repeated. Returns its last error, empty when it is stored."""
         work = self._work
-        for attempt in range(work.rules.retries + 1):
+        for attempt in range(work.progress.attempt, work.rules.retries + 1):
             await self._pause(plan)
             await work.before(plan)
             if attempt:
@@ -98,6 +119,18 @@ class _Sweep:
             try:
                 with logs.about(capture=plan.key):
                     await self._once(plan, attempt)
+            except CaptureUnfit as error:
+                work.recordings.afterwards(partial(_tell_end, work, plan, str(error), goes_on=True))
+                if attempt < work.rules.retries and not_reached(error):
+                    work.progress.attempt = attempt + 1
+                    raise BrokenOff(str(error)) from error
+                await work.recordings.finish()
+                return str(error)
+            except InstrumentFailure as error:
+                work.progress.attempt = attempt + 1
+                if attempt < work.rules.retries and not_reached(error):
+                    raise BrokenOff(str(error)) from error
+                raise
             except DutFailure as error:
                 text = await _explained(work, plan, error)
                 work.recordings.afterwards(partial(_tell_end, work, plan, text, goes_on=True))
@@ -157,7 +190,7 @@ async def _one(work: Work, plan: CapturePlan, *, load: bool) -> None:
         interrupted = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
         why = "interrupted" if interrupted else str(error) or type(error).__name__
         work.recordings.afterwards(partial(_fail, work, row, why, interrupted=interrupted, samples=samples))
-        if not isinstance(error, DutFailure):
+        if not isinstance(error, DutFailure | CaptureUnfit):
             work.recordings.afterwards(partial(_tell_end, work, plan, why))
         raise
     await work.catalogue.do(partial(_finish, row, sink, taken))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -17,11 +19,11 @@ from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, Limits, Power, w
 from labd.bench.on_time import OnTime
 from labd.deadline import deadline
 from labd.errors import InstrumentFailure, LabdError, OutputNotVerifiedOff
-from labd.stream.session import InstrumentSession
+from labd.stream.session import InstrumentSession, SessionStuck
 from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow
 from labd_instruments.contract import Identity, Instrument, OffAssurance, Sources
-from labd_instruments.errors import InstrumentError
+from labd_instruments.errors import InstrumentError, LinkTimeoutError, NotConnectedError, WrongInstrumentError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ CALL_S = 20.0  # one call into a driver; a driver's own exchanges have shorter t
 SAFE_S = 3.0  # switching off in the measuring session, before a second session does it
 STUCK_S = 0.1  # the same where that session is known to be stuck
 PANIC_S = 3.0
+AGAIN_S = 1.0  # between tries to switch off a source that is not reached
 LINES_S = 0.5
 STUCK_ENDS_S = STUCK_S + LINES_S + SAFE_S + 2 * PANIC_S  # the way out around a hung session: at most; then only a guard is left
 WATCHDOG_S = 1.0  # of a source that guards itself: the shortest, for a kill with the network cut to end within two seconds
@@ -37,7 +40,10 @@ WATCHDOG_S = 1.0  # of a source that guards itself: the shortest, for a kill wit
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One instrument to open. roles: source, meter, cross_check. record: a file for what passes over its link."""
+    """One instrument to open. roles: source, meter, cross_check. record: a file for what passes over its link.
+
+    met: who it was when the run began; another one is refused and sent nothing but the questions of its driver's opening.
+    """
 
     name: str
     driver: str
@@ -47,6 +53,7 @@ class ToolSpec:
     declared: tuple[AccuracyRow, ...] = ()
     remote_sense: bool = True
     record: Path | None = None
+    met: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,17 @@ class Station:
     tools: Mapping[str, Tool]
     source: Tool
     meter: Tool
-    cross_check: Tool | None
     interlock: Interlock
     limits: Limits
+
+
+def not_reached(error: BaseException | None) -> bool:
+    """Whether the connection to an instrument is what failed: opened anew it may work."""
+    while error is not None and not isinstance(error, SessionStuck):
+        if isinstance(error, NotConnectedError | LinkTimeoutError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def unassured(station: Station, *, guard_alive: bool = False) -> tuple[str, ...]:
@@ -95,10 +110,11 @@ def unassured(station: Station, *, guard_alive: bool = False) -> tuple[str, ...]
 
 @asynccontextmanager
 async def open_station(
-    specs: list[ToolSpec], limits: Limits, clock: BenchClock, *, watchdog_s: float | None = WATCHDOG_S
+    specs: list[ToolSpec], limits: Limits, clock: BenchClock, *, watchdog_s: float | None = WATCHDOG_S, patience_s: float = 0.0
 ) -> AsyncIterator[Station]:
     """Open and reset every instrument; on every way out all outputs are off, verified, or OutputNotVerifiedOff is raised.
 
+    patience_s: for how long switching off a source that is not reached is tried again on the way out.
     watchdog_s: of a source that has a watchdog of its own; None leaves it alone, and so does stepped time, in which a second of the
     bench's may pass between two commands. Raises InstrumentFailure (not found, wrong instrument, refused).
     """
@@ -111,15 +127,15 @@ async def open_station(
             on_time = OnTime(limits)
             station = _station(tools, limits, clock, on_time.powered, watchdog_s)
         except BaseException as error:
-            await _uninterrupted(_leave(tools, error))
+            await _uninterrupted(_leave(tools, error, patience_s=patience_s))
             raise
         try:
             async with fed(station.interlock, station.source, watchdog_s), on_time.watched():
                 yield station
         except BaseException as error:
-            await _uninterrupted(_leave(tools, error, station))
+            await _uninterrupted(_leave(tools, error, station, patience_s=patience_s))
             raise
-        await _uninterrupted(_leave(tools, None, station))
+        await _uninterrupted(_leave(tools, None, station, patience_s=patience_s))
 
 
 def _station(
@@ -132,8 +148,7 @@ def _station(
     interlock = Interlock(
         driver, source, limits, clock=clock, remote_sense=source.spec.remote_sense, powered=powered, watchdog_s=watchdog_s
     )
-    cross_check = next((tool for tool in tools.values() if "cross_check" in tool.spec.roles), None)
-    return Station(clock, tools, source, _with_role(tools, "meter"), cross_check, interlock, limits)
+    return Station(clock, tools, source, _with_role(tools, "meter"), interlock, limits)
 
 
 async def _open_tool(spec: ToolSpec, clock: BenchClock, stack: AsyncExitStack) -> Tool:
@@ -141,12 +156,26 @@ async def _open_tool(spec: ToolSpec, clock: BenchClock, stack: AsyncExitStack) -
     try:
         driver = await session.call(_opening(spec, clock), deadline_s=CALL_S)
         stack.push_async_callback(_close, session, driver)
+        if spec.met is not None:
+            await session.call(partial(_same, spec, driver), deadline_s=CALL_S)
         async with _safe_unless_ready(Tool(spec, driver, session, Identity("", "", "", ""))):
             identity = await session.call(driver.identify, deadline_s=CALL_S)
             await session.call(driver.reset, deadline_s=CALL_S)
     except InstrumentError as error:
         raise InstrumentFailure(_with_place(spec, str(error))) from error
     return Tool(spec, driver, session, identity)
+
+
+def _same(spec: ToolSpec, driver: Instrument) -> None:
+    """Before anything is set: another specimen has other errors, and may feed another board. Raises WrongInstrumentError."""
+    found = driver.identify()
+    if spec.met is not None and found != spec.met:
+        raise WrongInstrumentError(f"{spec.name} ({spec.resource}): {_said(found)} answers where {_said(spec.met)} was")
+
+
+def _said(who: Identity) -> str:
+    serial = f", serial {who.serial}" if who.serial else ""
+    return f"{who.maker} {who.model}{serial}, firmware {', '.join((who.firmware, *who.options))}"
 
 
 @asynccontextmanager
@@ -170,11 +199,17 @@ def _with_place(spec: ToolSpec, text: str) -> str:
 
 
 async def _close(session: InstrumentSession, driver: Instrument) -> None:
-    if not (session.stuck or session.abandoned):
-        try:
+    """A session that was given up has a link all the same, which another thread closes; one that hangs keeps it."""
+    if session.stuck:
+        return
+    try:
+        if not session.abandoned:
             await session.call(driver.close, deadline_s=2.0)
-        except (InstrumentFailure, InstrumentError) as error:
-            log.warning("%s", error)
+            return
+        async with InstrumentSession(f"{session.name} close") as second:
+            await second.call(driver.close, deadline_s=2.0)
+    except (InstrumentFailure, InstrumentError) as error:
+        log.warning("%s", error)
 
 
 def _with_role(tools: Mapping[str, Tool], role: str) -> Tool:
@@ -184,7 +219,7 @@ def _with_role(tools: Mapping[str, Tool], role: str) -> Tool:
     return found
 
 
-async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: Station | None = None) -> None:
+async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: Station | None = None, *, patience_s: float = 0.0) -> None:
     """Lines high-Z, outputs off in the sessions that work and by a second session where one hangs, then the board below off_voltage.
 
     All instruments at once: one that hangs does not delay another. why: what ended the bench's use, for the message; station None: the
@@ -194,7 +229,7 @@ async def _leave(tools: Mapping[str, Tool], why: BaseException | None, station: 
     if station is not None:
         await _release_lines(station)
         failures = await _power_down_in_order(station, why)
-    ends = await asyncio.gather(*(_make_safe(tool) for tool in tools.values()), return_exceptions=True)
+    ends = await asyncio.gather(*(_make_safe(tool, patience_s) for tool in tools.values()), return_exceptions=True)
     failures += [end for end in ends if isinstance(end, BaseException)]
     if station is not None and not failures and station.interlock.state is not Power.OFF:
         try:
@@ -265,7 +300,7 @@ async def _verify_discharged(station: Station) -> None:
             raise OutputNotVerifiedOff(f"{tool.spec.name} is off, but whether the board is discharged cannot be seen: {error}") from error
 
 
-async def _make_safe(tool: Tool) -> None:
+async def _make_safe(tool: Tool, patience_s: float = 0.0) -> None:
     """Raises OutputNotVerifiedOff."""
     try:
         await tool.session.call(tool.driver.make_safe, deadline_s=STUCK_S if tool.session.stuck else SAFE_S)
@@ -275,17 +310,43 @@ async def _make_safe(tool: Tool) -> None:
             log.warning("%s: %s", tool.spec.name, error or type(error).__name__)
             return
         log.warning("%s: %s; switching off through a second session", tool.spec.name, error)
-    await _panic(tool)
+    tool.session.abandon()
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            await _panic(tool)
+            return
+        except OutputNotVerifiedOff as error:
+            if time.monotonic() >= end_s or not not_reached(error):
+                raise
+            log.error("%s: trying again for %.0f s", error, end_s - time.monotonic())
+            await asyncio.sleep(AGAIN_S)
 
 
 async def _panic(tool: Tool) -> None:
-    """A fresh thread and a fresh session: whatever hangs in the first one does not matter."""
-    tool.session.abandon()
+    """A fresh thread and a fresh session: whatever hangs in the first one does not matter.
+
+    Off is said to whoever answers, at once; then it has to be the instrument that fed the board. Raises OutputNotVerifiedOff.
+    """
     async with InstrumentSession(f"{tool.spec.name} off") as second:
         try:
             await second.call(partial(loader.panic_off, tool.spec.driver, tool.spec.resource), deadline_s=PANIC_S)
+            if tool.identity.serial and not tool.session.stuck:  # a session that hangs is still there, and time is short then
+                await second.call(partial(_was_it, tool), deadline_s=PANIC_S)
         except Exception as error:
             raise OutputNotVerifiedOff(f"{tool.spec.name}: switching off through a second session failed too: {error}") from error
+
+
+def _was_it(tool: Tool) -> None:
+    """Raises WrongInstrumentError where the instrument that was switched off is not the one that this tool is."""
+    spec = tool.spec
+    try:
+        driver = loader.open_driver(spec.driver, spec.name, spec.resource, spec.options)
+    except (NotConnectedError, LinkTimeoutError) as error:
+        log.warning("%s: switched off; it cannot be asked who it is: %s", spec.name, error)
+        return
+    with contextlib.closing(driver):
+        _same(replace(spec, met=tool.identity), driver)
 
 
 async def _uninterrupted(work: Coroutine[None, None, None]) -> None:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from labd import host
 from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd_instruments.checks import Clock
@@ -122,6 +123,8 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
     It gets a process group of its own: Ctrl-C in a terminal reaches labd, which switches the virtual outputs off before it ends the bench.
     Raises InstrumentFailure with the bench's own line when it does not start (no C compiler, bad physics).
     """
+    if not host.HAS_VIRTUAL_BENCH:
+        raise InstrumentFailure("a virtual bench needs pseudo-terminals, which this system has not: Linux and macOS have")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -130,7 +133,7 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+        **host.apart(),
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
     )
     assert process.stdin is not None

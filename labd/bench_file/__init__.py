@@ -2,7 +2,19 @@
 
 from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board, load_board
-from labd.bench_file.checks import check_against, check_bench, check_drivers, check_options, check_plan, flags, load_bench, notices
+from labd.bench_file.checks import (
+    check_against,
+    check_bench,
+    check_drivers,
+    check_leave,
+    check_options,
+    check_plan,
+    check_roles,
+    check_trigger,
+    flags,
+    load_bench,
+    notices,
+)
 from labd.bench_file.effective import effective, effective_plan
 from labd.bench_file.plan import Plan, load_plan, plan_of
 
@@ -13,8 +25,11 @@ __all__ = [
     "check_against",
     "check_bench",
     "check_drivers",
+    "check_leave",
     "check_options",
     "check_plan",
+    "check_roles",
+    "check_trigger",
     "effective",
     "effective_plan",
     "flags",

@@ -10,10 +10,11 @@ from typing import Literal
 from pydantic import Field, PrivateAttr
 
 from labd.bench_file.board import Board, board_from
-from labd.bench_file.instrument import InstrumentRole, InstrumentSection
+from labd.bench_file.instrument import LEADS, InstrumentRole, InstrumentSection
 from labd.bench_file.limits import LimitsSection
 from labd.bench_file.links import LineSection, LinkSection
 from labd.bench_file.server import GuardSection, ServerSection, StorageSection
+from labd.bench_file.trigger import MODEM_LINES, GpioSection, TriggerSection
 from labd.config.document import FileSection, read_section, read_source
 from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FREQUENCY, shown, write_quantity
@@ -52,6 +53,8 @@ class Bench(FileSection):
     instruments: Mapping[Name, InstrumentSection] = Field(min_length=1, description="one table an instrument; its name is yours")
     links: Mapping[Name, LinkSection] = Field(min_length=1, description="one table a link; its name is yours")
     lines: Mapping[Name, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
+    gpio: Mapping[Name, GpioSection] = Field(default_factory=dict, description="one table a GPIO chip; its name is yours")
+    trigger: TriggerSection = Field(default_factory=TriggerSection, description="how this host fires the board")
     server: ServerSection = Field(default_factory=ServerSection, description="where `labd serve` listens")
     storage: StorageSection = Field(default_factory=StorageSection, description="what the store may use of the disk")
     mqtt: MqttSection | None = Field(default=None, description="the broker to publish to; left out, none")
@@ -98,10 +101,12 @@ class Bench(FileSection):
         if self.mains not in (50.0, 60.0):
             yield Wrong("mains", f'expected "50 Hz" or "60 Hz", got {write_quantity(self.mains, FREQUENCY)}')
         yield from self._roles()
+        yield from self._sensed()
         yield from self._unwired()
         yield from self._virtual()
         yield from self._orders()
         yield from self._line_ends()
+        yield from self._fired_by()
 
     def _roles(self) -> Iterator[Wrong]:
         for role, most in (("source", 1), ("meter", 1), ("cross_check", 1)):
@@ -112,6 +117,19 @@ class Bench(FileSection):
                 yield Wrong(_roles_of(names[1]), f'expected one instrument with the role "{role}", got {", ".join(names)}')
         if "board" in self.instruments:
             yield Wrong("instruments.board", "board means the device under test in [lines]; give the instrument another name")
+
+    def _sensed(self) -> Iterator[Wrong]:
+        """A two-wire source has no sense leads that could end beyond a meter; what its leads drop is missing at the board."""
+        sources = [self.instruments[name] for name in self.with_role("source")]
+        blind = not all(self.instruments[name].reads_power for name in self.with_role("meter"))
+        for name in self.with_role("source"):
+            if blind and self.instruments[name].sense == "2-wire" and self.instruments[name].lead_resistance is None:
+                told = 'this key is required with sense = "2-wire": each way, between instrument and board, with its half width, such as '
+                yield Wrong(f"instruments.{bare_or_quoted(name)}.lead_resistance", told + f"lead_resistance = {LEADS}")
+        for name in self.with_role("meter"):
+            if self.instruments[name].ammeter == "inside_sense" and any(source.sense == "2-wire" for source in sources):
+                key = f"instruments.{bare_or_quoted(name)}.ammeter"
+                yield Wrong(key, 'expected "outside_sense": the source has no sense leads (sense = "2-wire")')
 
     def _unwired(self) -> Iterator[Wrong]:
         """What has no instrument behind it feeds nothing, has no virtual stand-in, and plays in real time."""
@@ -138,6 +156,10 @@ class Bench(FileSection):
             key = f"links.{bare_or_quoted(name)}"
             if link.virtual and len(real) == len(wired):
                 yield Wrong(f"{key}.virtual", "the instruments are real, so the board is: name its port")
+            if link.kind == "agent":
+                if not real and self.clock == "stepped":
+                    yield Wrong("time", f'the agent of {key} runs in its own time, a stepped bench does not: write time = "real"')
+                continue
             if link.port is not None and not real:
                 yield Wrong(f"{key}.port", "the instruments are virtual, so the board is: write virtual = true")
 
@@ -160,6 +182,43 @@ class Bench(FileSection):
                     yield Wrong(
                         f"lines.{bare_or_quoted(name)}.{key}", f"no instrument {shown(owner)} on this bench{did_you_mean(owner, owners)}"
                     )
+
+    def _driven_once(self) -> Iterator[Wrong]:
+        driven: dict[str, str] = {}
+        for pin, by, key in self._outputs():
+            if (other := driven.setdefault(pin, by)) != by:
+                yield Wrong(f"{by}.{key}", f"{shown(pin)} is driven by {other} already: two outputs on one wire harm each other")
+
+    def _outputs(self) -> Iterator[tuple[str, str, str]]:
+        """Every pin of the board that the bench drives, the table that says so, and its key of the pin."""
+        for name, line in self.lines.items():
+            if line.into_board:
+                yield line.end.removeprefix("board."), f"lines.{bare_or_quoted(name)}", "to"
+        for table, chip in self.gpio.items():
+            for index, wire in enumerate(chip.lines):
+                if wire.direction == "out":
+                    yield wire.pin, f"gpio.{bare_or_quoted(table)}.lines[{index}]", "pin"
+
+    def _fired_by(self) -> Iterator[Wrong]:
+        """A virtual board has neither GPIO nor modem lines of this host at its pins."""
+        yield from self._driven_once()
+        if self.is_virtual and self.gpio:
+            yield Wrong(f"gpio.{bare_or_quoted(next(iter(self.gpio)))}", "the instruments are virtual, so the board is: no GPIO ends at it")
+        elif self.is_virtual and self.trigger.by != "uart":
+            yield Wrong("trigger.by", f'expected "uart", got "{self.trigger.by}": the instruments are virtual, so the board is')
+        elif self.trigger.by in MODEM_LINES and any(link.wired and link.isolation == "none" for link in self.links.values()):
+            yield Wrong(
+                "trigger.by",
+                f"{self.trigger.by.upper()} cannot float and would feed the board through its pin while its supply is off: put an "
+                "isolator, or a level shifter that lets go then, between, and say so in isolation of the link",
+            )
+        elif self.trigger.gpio is not None:
+            table, _, pin = self.trigger.gpio.partition(".")
+            if table not in self.gpio:
+                yield Wrong("trigger.gpio", f"no table gpio.{bare_or_quoted(table)}{did_you_mean(table, self.gpio)}")
+            elif self.gpio[table].output(pin) is None:
+                outputs = [line.pin for line in self.gpio[table].lines if line.direction == "out"]
+                yield Wrong("trigger.gpio", f"{bare_or_quoted(table)} drives no pin {shown(pin)}{did_you_mean(pin, outputs)}")
 
 
 def read_bench(path: Path) -> Bench:

@@ -12,6 +12,7 @@ from labd.bench_file.text import amperes, volts
 from labd.config.document import FileSection, Source, parse_section, read_source
 from labd.config.section import Wrong
 from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
+from labd.dut.dialect import DialectName
 
 
 class Board(FileSection):
@@ -35,10 +36,14 @@ class Board(FileSection):
     retained_memory: Text = Field(default="", description="memory that keeps its content asleep")
     wake_source: Text = Field(default="", description="what wakes it")
     firmware: Literal["labd", "mlperf-tiny"] = Field(description="labd's own firmware, or stock MLPerf Tiny firmware (always_on only)")
-    dialect: Literal["mlperf-tiny"] = Field(default="mlperf-tiny", description="the protocol it speaks")
+    dialect: DialectName = Field(
+        default="mlperf-tiny", description="the protocol it speaks: the classic one, or that of the streaming-wakeword reference"
+    )
     models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
     longest_event: Seconds = Field(description="from wake event to asleep again, the most any model takes; 1 / this is the largest rate")
-    virtual: Mapping[str, Any] = Field(default_factory=dict, description="only for a virtual board: its physics, see labd_virtual/spec.py")
+    virtual: Mapping[str, Any] = Field(
+        default_factory=dict, description="only for a virtual board: its physics and which firmware runs, see labd_virtual/spec.py"
+    )
 
     @property
     def largest_rate_hz(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labd.bench.interlock import IO_ABOVE_SUPPLY_V
 from labd.bench_file.bench import Bench, read_bench
+from labd.bench_file.instrument import InstrumentRole
 from labd.bench_file.plan import Plan
 from labd.bench_file.text import amperes, rate, seconds, volts
 from labd.config.problems import did_you_mean, files_error
@@ -17,6 +18,12 @@ from labd.records import Mode
 from labd_instruments.contract import SourceLimits
 
 Found = Iterator[tuple[str, Wrong]]
+# what the bench file calls a role -> what drivers call those that can have it
+KINDS: Mapping[InstrumentRole, tuple[str, ...]] = {
+    "source": ("source",),
+    "meter": ("meter", "power_analyzer"),
+    "cross_check": ("power_analyzer",),
+}
 
 
 def load_bench(path: Path) -> Bench:
@@ -40,8 +47,20 @@ def check_plan(bench: Bench, plan: Plan) -> None:
             *_lines_fit(bench, plan.supply, "supply", str(plan.path)),
             *_rates_possible(bench, plan),
             *_firmware_can(bench, plan),
+            *_host_can_fire(bench, plan),
         ]
     )
+
+
+def check_trigger(bench: Bench, plan: Plan, *, streams: bool) -> None:
+    """A host that is to fire where no capture shows what it fires. streams: whether the meter logs without gaps. Raises FileError."""
+    if plan.arrivals is not None and not streams:
+        meter = bench.instruments[bench.meter]
+        text = (
+            f'expected "device", got "host": {bench.meter} ({meter.driver}) has no gap-free log, in which arrivals would be seen; '
+            "figures at a rate are composed of floor and single events there, or are steady readings"
+        )
+        _refuse([(str(plan.path), Wrong("trigger", text))])
 
 
 def check_against(bench: Bench, source_limits: SourceLimits) -> None:
@@ -59,6 +78,16 @@ def check_options(bench: Bench, options: Mapping[str, Collection[str]]) -> None:
     _refuse([*_options_known(bench, options)])
 
 
+def check_leave(bench: Bench, need_leave: Collection[str]) -> None:
+    """Drivers that the bench file has to allow by name and does not; `need_leave` are those. Raises FileError."""
+    _refuse([*_leave_given(bench, need_leave)])
+
+
+def check_roles(bench: Bench, roles: Mapping[str, Collection[str]]) -> None:
+    """Roles on this bench that a driver cannot have; `roles` maps a driver to what it may be. Raises FileError."""
+    _refuse([*_roles_possible(bench, roles)])
+
+
 def flags(bench: Bench, today: datetime.date, *, warm_up_s: float = 3600.0) -> tuple[str, ...]:
     """What does not stop a run but goes with each of its KPIs: overdue or undated calibration, cold instruments."""
     found = []
@@ -74,7 +103,31 @@ def flags(bench: Bench, today: datetime.date, *, warm_up_s: float = 3600.0) -> t
 
 
 def notices(bench: Bench) -> tuple[str, ...]:
-    """What a bench file asks for that labd cannot do at a real port: it is told, and what it does to the board is tested."""
+    """What a bench file asks for that labd cannot do at a real port, which is told and what it does to the board tested; and what it leaves
+    out that figures need."""
+    return (*_floated(bench), *_unread(bench), *_unbudgeted(bench))
+
+
+def _unread(bench: Bench) -> Iterator[str]:
+    for name, chip in bench.gpio.items():
+        pins = ", ".join(line.pin for line in chip.lines if line.direction == "in")
+        if pins:
+            yield f"gpio.{name}: {pins}: captures do not read lines from the board by GPIO yet; wire the marker to the instrument"
+
+
+def _unbudgeted(bench: Bench) -> Iterator[str]:
+    """Only a document or a measurement gives an analyzer's inputs, so a run without them is made, and told before hours of it are over."""
+    for name, instrument in bench.instruments.items():
+        if not instrument.reads_power or instrument.shunt is not None or instrument.voltmeter is not None:
+            continue
+        lost = "closure.power_analyzer carries" if "cross_check" in instrument.roles else "figures carry"
+        yield (
+            f"instruments.{name}.shunt: neither shunt nor voltmeter is declared, so {lost} no interval: declare the input on the board's "
+            "side (shunt where the voltage terminals are on the source's side, else voltmeter; both where that is not known)"
+        )
+
+
+def _floated(bench: Bench) -> tuple[str, ...]:
     return tuple(
         f'links.{name}: the adapter\'s TX cannot be floated by labd (tx_idle = "high_z"): use an isolator or an adapter that tri-states; '
         "back-feed is tested"
@@ -123,8 +176,9 @@ def _supplies_allowed(bench: Bench, plan: Plan) -> Found:
 def _lines_fit(bench: Bench, supplies: tuple[float, ...], key: str, file: str) -> Found:
     """A pin more than 0.3 V above the supply feeds the board through its clamp diode."""
     driven = [
-        *((f"links.{bare_or_quoted(n)}", "io_level", link.io_level, link.isolation) for n, link in bench.links.items()),
+        *((f"links.{bare_or_quoted(n)}", "io_level", link.io_level or 0.0, link.isolation) for n, link in bench.links.items()),
         *((f"lines.{bare_or_quoted(n)}", "level", line.level, line.isolation) for n, line in bench.lines.items() if line.into_board),
+        *((f"gpio.{bare_or_quoted(n)}", "io_level", chip.io_level, chip.isolation) for n, chip in bench.gpio.items()),
     ]
     lowest = min(supplies)
     for path, level_key, level, isolation in driven:
@@ -177,6 +231,26 @@ def _firmware_can(bench: Bench, plan: Plan) -> Found:
             )
 
 
+def _host_can_fire(bench: Bench, plan: Plan) -> Found:
+    """A process of this host fires in real time, a device that was armed for it."""
+    if plan.arrivals is None:
+        return
+    file = str(plan.path)
+    if bench.clock == "stepped":
+        text = (
+            f'expected "device", got "host": {bench.path} is in stepped time, and a process fires in real time; write time = "real" there'
+        )
+        yield file, Wrong("trigger", text)
+    if bench.board.firmware != "labd":
+        stock = f"stock firmware ({bench.board.path}: firmware) cannot be armed"
+        yield file, Wrong("trigger", f'expected "device", got "host": {stock}')
+    by, link = bench.trigger.by, next(iter(bench.links.values()))
+    between = "an agent, whose link takes" if link.kind == "agent" else "an interface board, which passes on"
+    if (link.kind == "agent" and by != "gpio") or (link.via == "interface-board" and by == "uart"):
+        text = f'"host" needs another [trigger] than by = "{by}" in {bench.path}: there is {between} whole commands only; take by = "gpio"'
+        yield file, Wrong("trigger", text)
+
+
 def _within_source(bench: Bench, source: SourceLimits) -> Found:
     name = bench.source
     by = f"instruments.{bare_or_quoted(name)} ({bench.instruments[name].driver}) sources"
@@ -200,6 +274,14 @@ def _drivers_known(bench: Bench, known: Collection[str], virtual: Collection[str
             yield str(bench.path), Wrong(f"{path}.virtual", f"no virtual instrument {shown(instrument.virtual)}{hint}")
 
 
+def _leave_given(bench: Bench, need_leave: Collection[str]) -> Found:
+    for name, instrument in bench.instruments.items():
+        if instrument.driver in need_leave and not instrument.allow_experimental:
+            why = f"{instrument.driver} is experimental: hardly anything stands behind its commands, and none was tried on an instrument"
+            text = f"expected true, got false: {why}; compare its readings with another meter's before you trust them"
+            yield str(bench.path), Wrong(f"instruments.{bare_or_quoted(name)}.allow_experimental", text)
+
+
 def _options_known(bench: Bench, options: Mapping[str, Collection[str]]) -> Found:
     for name, instrument in bench.instruments.items():
         known = options.get(instrument.driver)
@@ -207,3 +289,21 @@ def _options_known(bench: Bench, options: Mapping[str, Collection[str]]) -> Foun
             if option not in (known or ()):
                 key = f"instruments.{bare_or_quoted(name)}.options.{bare_or_quoted(option)}"
                 yield str(bench.path), Wrong(key, f"{instrument.driver} has no such option{did_you_mean(option, known or ())}")
+
+
+def _roles_possible(bench: Bench, roles: Mapping[str, Collection[str]]) -> Found:
+    for name, instrument in bench.instruments.items():
+        can, key = roles.get(instrument.driver, instrument.roles), f"instruments.{bare_or_quoted(name)}.roles"
+        for role in instrument.roles:
+            if not any(kind in can for kind in KINDS[role]):
+                yield str(bench.path), Wrong(key, f"{instrument.driver} cannot be the {role}; it can be {_kinds(can)}")
+        if instrument.roles == ("meter",) and "source" in can:
+            text = (
+                f'expected ["source", "meter"], got ["meter"]: {instrument.driver} measures what it feeds itself, and as the meter alone '
+                "its output stays off; let it feed the board, or take a meter that has no output"
+            )
+            yield str(bench.path), Wrong(key, text)
+
+
+def _kinds(can: Collection[str]) -> str:
+    return " or ".join("a meter or cross_check" if kind == "power_analyzer" else f"the {kind}" for kind in can)

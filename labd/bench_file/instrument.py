@@ -24,6 +24,7 @@ from labd_instruments import loader
 from labd_instruments.accuracy import AccuracyRow, Quantity
 from labd_instruments.errors import OutOfRangeError
 
+LEADS = '"50 mohm +- 50 mohm"'  # what anybody can say of short leads
 InstrumentRole = Literal["source", "meter", "cross_check"]
 
 
@@ -69,17 +70,36 @@ class InstrumentSection(Section):
     virtual: Words | None = Field(default=None, description="name of the virtual instrument that stands in for it; this or `resource`")
     roles: tuple[InstrumentRole, ...] = Field(min_length=1, description="what it does here: source feeds the board, meter measures it")
     options: Mapping[str, Any] = Field(default_factory=dict, description="the driver's own options, such as the channel")
+    allow_experimental: bool = Field(
+        default=False, description="true: use a driver although hardly anything stands behind its commands; only such a driver needs it"
+    )
     sense: Literal["4-wire", "2-wire"] | None = Field(
         default=None, description="how the source senses the board's voltage; required with role source"
     )
-    lead_resistance: UncertainOhms | None = Field(default=None, description="each way, between instrument and sense point")
+    lead_resistance: UncertainOhms | None = Field(
+        default=None,
+        description="each way; of a source between instrument and sense point, with 2-wire sense the board (then required, but for a meter "
+        "that reads power); of a meter beside the source (required) from its voltage terminals to the board or, of an ammeter, from the "
+        'end of the source\'s leads or sense leads through it to the board; left out with `ammeter = "inside_sense"`',
+    )
     source_resistance: UncertainOhms | None = Field(
         default=None,
         description="of the supply at the sense point (2-wire: leads included); times the decoupling it is the time constant",
     )
-    shunt: UncertainOhms | None = Field(default=None, description="resistance of the current input (cross_check)")
+    shunt: UncertainOhms | None = Field(
+        default=None,
+        description="resistance of the current input (cross_check, or a meter beside the source, where it stands for its document's); of a "
+        "power analyzer needed where its voltage terminals lie on the source's side of it: with neither shunt nor voltmeter no interval",
+    )
+    ammeter: Literal["outside_sense", "inside_sense"] | None = Field(
+        default=None,
+        description="where the current input of a meter beside a 4-wire source lies: outside_sense (the default: the sense leads end on "
+        "the side of the source, so what it drops is missing at the board) or inside_sense (they end beyond it)",
+    )
     voltmeter: UncertainOhms | None = Field(
-        default=None, description="resistance of the voltage input, which draws current too (cross_check)"
+        default=None,
+        description="resistance of a power analyzer's voltage input, which draws current too, where it lies on the board's side of the "
+        "current input; both where the side is not known",
     )
     order: tuple[Words, ...] = Field(
         default=(), description="names of the meters from the supply to the board (cross_check), itself included"
@@ -98,6 +118,14 @@ class InstrumentSection(Section):
     @property
     def is_virtual(self) -> bool:
         return self.virtual is not None
+
+    @property
+    def reads_power(self) -> bool:
+        """Whether its driver is a power analyzer's: it sees voltage and current at terminals of its own."""
+        try:
+            return "power_analyzer" in loader.info(self.driver).roles
+        except OutOfRangeError:  # there is no such driver, which is refused where drivers are checked
+            return False
 
     @property
     def needs_no_wires(self) -> bool:
@@ -142,10 +170,31 @@ class InstrumentSection(Section):
             yield Wrong("roles", "an instrument that cross-checks cannot also be the source or the meter it checks")
         if "cross_check" in self.roles and not self.order:
             yield Wrong("order", "this key is required for a cross_check: names of the meters from the supply to the board")
-        if "cross_check" not in self.roles:
-            for key in ("order", "shunt", "voltmeter"):
-                if getattr(self, key):
-                    yield Wrong(key, 'only an instrument with roles = ["cross_check"] has this key')
+        if self.order and "cross_check" not in self.roles:
+            yield Wrong("order", 'only an instrument with roles = ["cross_check"] has this key')
+        if self.shunt and "source" in self.roles:
+            yield Wrong("shunt", 'only an instrument with roles = ["cross_check"] or ["meter"] has this key')
+        if self.voltmeter and "cross_check" not in self.roles and not self.reads_power:
+            yield Wrong("voltmeter", "only a power analyzer has this key")
+        if self.voltmeter and self.voltmeter.half_width >= self.voltmeter.value:
+            yield Wrong("voltmeter", "expected a resistance that is certainly above 0 ohm")
+        if self.ammeter and self.roles != ("meter",):
+            yield Wrong("ammeter", 'only an instrument with roles = ["meter"] has this key')
+        yield from self._beside()
+
+    def _beside(self) -> Iterator[Wrong]:
+        """Leads of a meter beside the source: only who wired them knows them, so they are asked for, where they count."""
+        if self.roles != ("meter",):
+            return
+        if self.ammeter and self.reads_power:
+            yield Wrong("ammeter", f"only a meter that sees no voltage has this key, {self.driver} measures its own")
+        elif self.ammeter == "inside_sense" and self.lead_resistance is not None:
+            told = 'has no meaning with ammeter = "inside_sense": the source makes up for what these leads drop; leave it out'
+            yield Wrong("lead_resistance", told)
+        elif self.ammeter != "inside_sense" and self.lead_resistance is None and not self.needs_no_wires:
+            start = "its voltage terminals" if self.reads_power else "the end of the source's leads or sense leads through it"
+            told = f"this key is required for a meter beside the source: each way, from {start} to the board, with its half width, such as "
+            yield Wrong("lead_resistance", told + f"lead_resistance = {LEADS}")
 
     def _declared(self) -> Iterator[Wrong]:
         if self.calibrated and self.calibration_due and self.calibration_due < self.calibrated:

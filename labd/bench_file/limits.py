@@ -16,6 +16,11 @@ class LimitsSection(Section):
     """Volts, amperes, watts and seconds; nothing can widen them."""
 
     voltage: Volts = Field(description="largest voltage at the board's supply terminals")
+    open_lead_voltage: Volts | None = Field(
+        default=None,
+        description="what the board may get should a sense lead be open or open while it is fed: 4-wire sense is refused on a source that "
+        "nothing holds at this or less. Left out, it is `voltage`; above the board's absolute maximum, that it breaks then is accepted",
+    )
     current: Amperes = Field(
         description="largest steady current: the source's current limit, which switches off after `inrush_time` where the source can"
     )
@@ -37,6 +42,10 @@ class LimitsSection(Section):
         return min(self.current, self.power / self.voltage)
 
     def wrong(self) -> Iterator[Wrong]:
+        if self.open_lead_voltage is not None and self.open_lead_voltage < self.voltage:
+            yield Wrong(
+                "open_lead_voltage", f"expected at least limits.voltage, {volts(self.voltage)}, got {volts(self.open_lead_voltage)}"
+            )
         if self.inrush < self.current:
             yield Wrong("inrush", f"expected at least limits.current, {amperes(self.current)}, got {amperes(self.inrush)}")
         if self.off_voltage >= self.voltage:

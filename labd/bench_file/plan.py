@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from labd.bench_file.trigger import ScheduleSection
 from labd.config.document import FileSection, Source, parse_section, read_section
+from labd.config.problems import file_error
 from labd.config.quantity import FRACTION, write_quantity
 from labd.config.section import Section, Wrong
 from labd.config.types import (
@@ -35,6 +37,7 @@ from labd.config.types import (
     Words,
 )
 from labd.records import MarkStyle, Mode
+from labd.trigger.schedule import Arrivals
 
 MOST_CAPTURES = 10_000  # of a kind: days of measuring, and what a daemon can lay out while others wait
 
@@ -103,10 +106,26 @@ class Plan(FileSection):
     seed: Seed = Field(default=1, description="of the order, the input data and the uncertainty draws")
     repeats: Count = Field(default=1, description="captures of each kind at each operating point")
     allow_gaps: Flag = Field(default=False, description="whether a window that touches a gap may still give a KPI, which then says so")
+    trigger: Literal["device", "host"] = Field(
+        default="device",
+        description="who times the inferences of a mean capture: the device itself, periodically, or a process of this host by `schedule`; "
+        "event captures are fired by the instrument",
+    )
+    schedule: ScheduleSection | None = Field(default=None, description="when the host fires; left out, periodically")
     captures: CapturesSection = Field(default_factory=CapturesSection, description="how much is captured")
     conditions: ConditionsSection = Field(default_factory=ConditionsSection, description="what must hold before a run")
     detector: DetectorSection = Field(description="what decides that an event happened")
     battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
+
+    _recorded_ns: tuple[int, ...] = PrivateAttr(default=())
+
+    @property
+    def arrivals(self) -> Arrivals | None:
+        """What the host fires by; None where the device paces itself."""
+        if self.trigger == "device":
+            return None
+        schedule = self.schedule or ScheduleSection(arrivals="periodic")
+        return Arrivals(schedule.arrivals, round(schedule.late * 1e9), self._recorded_ns)
 
     @property
     def rates_above_zero(self) -> tuple[Rate, ...]:
@@ -124,6 +143,8 @@ class Plan(FileSection):
                 "rates",
                 'expected "0 /s" among the rates: without the floor a fit over the rates cannot tell floor power from energy per inference',
             )
+        if self.schedule is not None and self.trigger == "device":
+            yield Wrong("schedule", 'a device that paces itself is periodic: write trigger = "host", or leave this table out')
         points = len(self.modes) * len(self.rates) * len(self.supply) * len(self.models)
         if points * self.repeats > MOST_CAPTURES:
             yield Wrong(
@@ -140,13 +161,21 @@ class Plan(FileSection):
 def load_plan(path: Path) -> Plan:
     """Read a plan file. Raises FileError with every problem, one line each."""
     plan, source = read_section(path, Plan)
-    plan._source = source
-    return plan
+    return _whole(plan, source)
 
 
 def plan_of(text: str, name: Path) -> Plan:
     """A plan from the text of its file. name: what errors call it. Raises FileError with every problem, one line each."""
     source = Source(name, text, hashlib.sha256(text.encode()).hexdigest())
-    plan = parse_section(source, Plan)
+    return _whole(parse_section(source, Plan), source)
+
+
+def _whole(plan: Plan, source: Source) -> Plan:
+    """With what it names beside itself. Raises FileError."""
     plan._source = source
+    if plan.schedule is not None:
+        plan._recorded_ns = plan.schedule.recorded_ns(source.path)
+        if plan.schedule.file is not None and len(plan._recorded_ns) < plan.captures.events:
+            found = f"{plan.schedule.file} has {len(plan._recorded_ns)} arrivals"
+            raise file_error(str(source.path), [Wrong("captures.events", f"expected at most these: {found}, got {plan.captures.events}")])
     return plan

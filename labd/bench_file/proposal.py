@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from labd.bench_file.checks import KINDS
+from labd.bench_file.instrument import LEADS
 from labd_instruments.discover import Found, Port
 
 HEAD = """\
@@ -17,6 +19,7 @@ board = "{board}"                                 # CHANGE: your board file, rel
 
 [limits]                                          # CHANGE: what your board may ever see; nothing can widen them
 voltage = "3.6 V"
+# open_lead_voltage = "5 V"                       # what it may get should a sense lead open: many sources need it with 4-wire sense
 current = "150 mA"
 power = "0.54 W"
 inrush = "200 mA"
@@ -35,13 +38,24 @@ driver = "{driver}"
 resource = "{resource}"
 roles = [{roles}]
 """
+LEAVE = """\
+# allow_experimental = true                       # CHANGE: take the first # away when you accept that hardly anything stands behind it
+"""
 SOURCE = """\
 sense = "4-wire"                                  # CHANGE: or "2-wire"
 lead_resistance = "30 mohm +- 10 mohm"            # CHANGE: each way, between instrument and sense point
 source_resistance = "20 mohm +- 20 mohm"          # CHANGE: at the sense point
 """
+METER = f"""\
+lead_resistance = {LEADS}            # CHANGE: each way, from the end of the sense leads through the meter to the board
+"""
 ORDER = """\
 order = ["{meter}", "{check}"]                    # CHANGE: the meters, from the supply to the board
+# shunt = "0.5 ohm"                               # CHANGE: of its current input, where its voltage terminals are on the source's side
+# voltmeter = "2 Mohm"                            # CHANGE: of its voltage input, where they are on the board's; both where not known
+"""
+MISSING = """
+# CHANGE: no instrument that can be {roles} was found; add one (labd drivers tells which labd drives)
 """
 LABELS = {"source": "smu", "meter": "meter", "cross_check": "check"}
 LINK = """
@@ -56,34 +70,69 @@ tx_idle = "high_z"                                # during captures: high_z | lo
 
 
 def proposed(
-    found: Sequence[Found], ports: Sequence[Port], roles: Mapping[str, tuple[str, ...]], *, name: str, board: str = "boards/my-board.toml"
+    found: Sequence[Found],
+    ports: Sequence[Port],
+    roles: Mapping[str, tuple[str, ...]],
+    *,
+    name: str,
+    board: str = "boards/my-board.toml",
+    need_leave: Collection[str] = (),
 ) -> str:
-    """A bench file as text. roles: by driver, what it may be.
+    """A bench file as text. roles: by driver, what it may be. need_leave: drivers that a bench has to allow by name.
 
-    The first instrument that sources feeds the board and is its meter where it can be; one more confirms it, and what is left is told. An
-    instrument that was found in several ways is taken once, by the first of them.
+    The first instrument that sources feeds the board and is its meter where it can be, whatever was found before it; else the first that
+    measures is. A power analyzer confirms it, and what is left is told. An instrument that was found in several ways is taken once, by the
+    first of them; one behind a serial port comes after those that answered.
     """
     text = HEAD.format(name=name, board=board)
-    taken: dict[str, str] = {}  # role -> name
-    seen: set[str] = set()
-    for one in found:
-        if not one.drivers or one.identity in seen:
+    first: dict[str, Found] = {}
+    for one in (*found, *_behind(ports)):
+        if one.drivers:
+            first.setdefault(one.identity, one)
+    every = list(first.values())
+    given = _given([one.drivers[0] for one in every], roles)
+    labels = {role: LABELS[mine[0]] for mine in given.values() for role in mine}
+    for index, one in enumerate(every):
+        driver, mine = one.drivers[0], given.get(index, ())
+        if not mine:
+            text += f"\n# {one.resource}: {one.identity} ({driver})\n"
             continue
-        seen.add(one.identity)
-        given: list[str] = [role for role in ("source", "meter") if role in roles[one.drivers[0]] and role not in taken]
-        if not given and "cross_check" not in taken:
-            given = ["cross_check"]
-        if not given:
-            text += f"\n# {one.resource}: {one.identity} ({one.drivers[0]})\n"
-            continue
-        label = LABELS[given[0]]
-        taken |= dict.fromkeys(given, label)
-        quoted = ", ".join(f'"{role}"' for role in given)
-        text += INSTRUMENT.format(name=label, identity=one.identity, driver=one.drivers[0], resource=one.resource, roles=quoted)
-        if "source" in given:
+        quoted = ", ".join(f'"{role}"' for role in mine)
+        text += INSTRUMENT.format(name=LABELS[mine[0]], identity=one.identity, driver=driver, resource=one.resource, roles=quoted)
+        if driver in need_leave:
+            text += LEAVE
+        if "source" in mine:
             text += SOURCE
-        if "cross_check" in given:
-            text += ORDER.format(meter=taken.get("meter", "CHANGE"), check=label)
+        if mine == ("meter",):
+            text += METER
+        if "cross_check" in mine:
+            text += ORDER.format(meter=labels["meter"], check=labels["cross_check"])
+    missing = " and ".join(f'"{role}"' for role in ("source", "meter") if role not in labels)
+    if missing:
+        text += MISSING.format(roles=missing)
     boards = [port for port in ports if not port.drivers]
     others = "".join(f"; also {port.device} ({port.description})" for port in boards[1:])
     return text + LINK.format(port=boards[0].device if boards else "/dev/ttyACM0", others=others)
+
+
+def _given(drivers: Sequence[str], roles: Mapping[str, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
+    """Roles on the bench, by place in `drivers`: such as a bench file takes."""
+    kinds = [roles[driver] for driver in drivers]
+    source = next((index for index, can in enumerate(kinds) if "source" in can), None)
+    if source is not None and "meter" in kinds[source]:
+        given: dict[int, tuple[str, ...]] = {source: ("source", "meter")}
+    else:
+        measuring = [index for kind in KINDS["meter"] for index, can in enumerate(kinds) if kind in can and "source" not in can]
+        given = {} if source is None else {source: ("source",)}
+        given |= dict.fromkeys(measuring[:1], ("meter",))
+    if any("meter" in mine for mine in given.values()):
+        checking = [index for kind in KINDS["cross_check"] for index, can in enumerate(kinds) if kind in can and index not in given]
+        given |= dict.fromkeys(checking[:1], ("cross_check",))
+    return given
+
+
+def _behind(ports: Sequence[Port]) -> Iterator[Found]:
+    """Instruments at serial ports, which are not opened: what USB tells is their identity. One with two ports is at the first of them."""
+    for port in ports:
+        if port.drivers:
+            yield Found(port.device, "USB", " ".join(filter(None, (port.description, port.serial_number))), port.drivers)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from labd.analyse.environment import environment, versions
 from labd.bench.expand import CapturePlan
+from labd.bench.finding import Finding
 from labd.bench.station import Tool
 from labd.bench_file import station as translate
 from labd.bench_file.bench import Bench
@@ -53,6 +55,7 @@ def planned(plan: CapturePlan) -> PlannedCapture:
         "instrument": plan.instrument,
         "seed": plan.seed,
         "idle_kind": plan.idle_kind,
+        **({"offsets_ns": list(plan.offsets_ns), "late_ns": plan.late_ns} if plan.offsets_ns else {}),
     }
     return PlannedCapture(plan.key, plan.role, plan.point, plan.order, plan.repeat, facts)
 
@@ -60,6 +63,25 @@ def planned(plan: CapturePlan) -> PlannedCapture:
 def instruments(bench: Bench, tools: Mapping[str, Tool]) -> dict[str, Any]:
     """Identity, driver, accuracy and roles of every opened instrument, by name."""
     return {name: _instrument(bench, tool) for name, tool in tools.items()}
+
+
+def self_test_document(bench: Bench, tools: Mapping[str, Tool], findings: Sequence[Finding]) -> dict[str, Any]:
+    """What a self-test has found, and of which specimens."""
+    return {
+        "bench": bench.name,
+        "utc_ns": time.time_ns(),
+        "identities": {name: to_json(tool.identity) for name, tool in tools.items()},
+        "findings": to_json(findings),
+    }
+
+
+def with_self_test(tools: Mapping[str, Mapping[str, Any]], tested: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`instruments` with the last self-test, at those that were the same specimens then."""
+    if tested is None:
+        return dict(tools)
+    found = {key: tested.get(key) for key in ("utc_ns", "findings")}
+    was = tested.get("identities", {})
+    return {name: {**facts, "self_test": found} if was.get(name) == facts["identity"] else dict(facts) for name, facts in tools.items()}
 
 
 def firmware_sha256() -> str:

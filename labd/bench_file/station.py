@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from labd.analyse.setup import AnalysisSetup
-from labd.bench.acquire import BoardFacts
+from labd.analyse.setup import AnalysisSetup, SourceSetup
 from labd.bench.expand import Method, Wanted
 from labd.bench.interlock import Limits
+from labd.bench.rig import BoardFacts
 from labd.bench.station import ToolSpec
 from labd.bench_file.bench import Bench
 from labd.bench_file.plan import DetectorSection, Plan
@@ -41,6 +41,7 @@ def limits(bench: Bench) -> Limits:
     section = bench.limits
     return Limits(
         voltage_v=section.voltage,
+        open_lead_v=section.open_lead_voltage,
         current_a=section.current,
         power_w=section.power,
         inrush_a=section.inrush,
@@ -75,11 +76,12 @@ def wanted(plan: Plan) -> Wanted:
         seed=plan.seed,
         idle_kind=plan.idle_kind,
         cross_check_time_s=plan.captures.cross_check_time,
+        arrivals=plan.arrivals,
     )
 
 
-def method(bench: Bench, *, stream: bool) -> Method:
-    return Method(stream=stream, meter=bench.meter, cross_check=bench.cross_check)
+def method(bench: Bench, *, stream: bool, update_s: float) -> Method:
+    return Method(stream=stream, meter=bench.meter, cross_check=bench.cross_check, update_s=update_s)
 
 
 def time_constant(bench: Bench) -> Uncertain:
@@ -95,17 +97,19 @@ def time_constant(bench: Bench) -> Uncertain:
 def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> AnalysisSetup:
     """What the analysis needs of bench and plan. Cold or overdue instruments widen their limits by half and flag every KPI."""
     source = bench.instruments[bench.source]
-    lead = source.lead_resistance or Uncertain(0.0, 0.0)
+    lead_ohm, u_lead_ohm = _both_ways(source.lead_resistance)
     tau = time_constant(bench)
     leakage = bench.fixture_leakage
+    analyzer = None if bench.cross_check is None else bench.instruments[bench.cross_check]
     return AnalysisSetup(
         mains_hz=bench.mains,
         marker_high_v=max((line.level for line in bench.lines.values() if not line.into_board), default=bench.board.supply),
         time_constant_s=tau.value,
         u_time_constant_s=tau.u,
         burst_bound_s=bench.board.longest_event,
-        lead_ohm=2 * lead.value,
-        u_lead_ohm=2 * lead.u,
+        peak_a=bench.board.peak_current,
+        lead_ohm=lead_ohm,
+        u_lead_ohm=u_lead_ohm,
         fixture_leakage_mean_a=leakage.value if leakage else 0.0,
         fixture_leakage_a=leakage.half_width if leakage else 0.0,
         trigger_latency_s=bench.instruments[bench.meter].trigger_latency,
@@ -118,17 +122,44 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         seed=plan.seed,
         r_max_hz=bench.board.largest_rate_hz,
         rates_hz=tuple(sorted(plan.rates)),
-        analyzer_shunt_ohm=_ohms(bench, "shunt"),
-        analyzer_voltmeter_ohm=_ohms(bench, "voltmeter"),
+        source=_source_setup(bench),
+        analyzer_shunt_ohm=_most(None if analyzer is None else analyzer.shunt),
+        analyzer_voltmeter_ohm=_least(None if analyzer is None else analyzer.voltmeter),
         ambient_c=bench.ambient.value,
         ambient_half_width_k=bench.ambient.half_width,
     )
 
 
-def _ohms(bench: Bench, key: str) -> float | None:
-    """Of the instrument that cross-checks."""
-    declared = None if bench.cross_check is None else getattr(bench.instruments[bench.cross_check], key)
-    return None if declared is None else float(declared.value)
+def _source_setup(bench: Bench) -> SourceSetup | None:
+    """Of a meter beside the source."""
+    if bench.source == bench.meter:
+        return None
+    source, meter = bench.instruments[bench.source], bench.instruments[bench.meter]
+    lead_ohm, u_lead_ohm = (0.0, 0.0) if source.sense == "4-wire" else _both_ways(source.lead_resistance)
+    meter_lead_ohm, u_meter_lead_ohm = _both_ways(meter.lead_resistance)
+    return SourceSetup(
+        lead_ohm=lead_ohm,
+        u_lead_ohm=u_lead_ohm,
+        meter_lead_ohm=meter_lead_ohm,
+        u_meter_lead_ohm=u_meter_lead_ohm,
+        ammeter_in_loop=meter.ammeter == "inside_sense",
+        shunt_ohm=None if meter.shunt is None else meter.shunt.value,
+        shunt_half_ohm=0.0 if meter.shunt is None else meter.shunt.half_width,
+        voltmeter_ohm=_least(meter.voltmeter),
+    )
+
+
+def _both_ways(each: Uncertain | None) -> tuple[float, float | None]:
+    """Resistance of both leads with its standard uncertainty, None where nobody declared it."""
+    return (0.0, None) if each is None else (2 * each.value, 2 * each.u)
+
+
+def _most(declared: Uncertain | None) -> float | None:
+    return None if declared is None else declared.value + declared.half_width
+
+
+def _least(declared: Uncertain | None) -> float | None:
+    return None if declared is None else declared.value - declared.half_width
 
 
 def _detector(section: DetectorSection) -> Detector:

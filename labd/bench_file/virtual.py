@@ -8,9 +8,12 @@ from labd.bench_file.bench import Bench
 from labd.bench_file.instrument import InstrumentSection
 from labd.resources import path as resource
 
+FOLLOWED_S = 0.1  # a device in its own time is shown this much later, so that a busy host moves no edge
+
 
 def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
-    """The JSON object of labd_virtual/spec.py. Board physics: the board file's facts, then its `[virtual]` table."""
+    """The JSON object of labd_virtual/spec.py. Board physics: the board file's facts, then its `[virtual]` table, but for that table's
+    `firmware_target`, `firmware_delay_s` and `firmware_pins_socket`."""
     board = bench.board
     physics: dict[str, Any] = {
         "supply_min_v": board.supply_min,
@@ -22,18 +25,32 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
         "ambient_c": bench.ambient.value,
     }
     own = dict(board.virtual)
+    firmware = _firmware(bench, own)
     link = next(iter(bench.links.values()))
+    io_level_v = link.io_level or max((line.level for line in bench.lines.values()), default=board.supply)
     return {
         "seed": own.pop("seed", seed),
         "time": bench.clock,
         "mains_hz": bench.mains,
-        "board": physics | {"io_level_v": link.io_level} | own.pop("physics", {}) | own,
+        "board": physics | {"io_level_v": io_level_v} | own.pop("physics", {}) | own,
         "instruments": {name: _instrument(bench, section) for name, section in bench.instruments.items() if section.is_virtual},
         "supply": bench.source,
         "wires": _wires(bench),
-        "uart": {"baud": link.baud, "io_level_v": link.io_level, "driven": link.tx_idle == "driven"},
-        "firmware": {"dir": str(resource("firmware"))},
+        "uart": {"baud": link.baud, "io_level_v": io_level_v, "driven": link.tx_idle == "driven"},
+        "firmware": firmware,
     }
+
+
+def _firmware(bench: Bench, own: dict[str, Any]) -> dict[str, Any]:
+    """What runs on the board, of the keys `firmware_*`: labd's own; or whoever tells what it does over a unix socket, as an agent does."""
+    given = {key: own.pop(f"firmware_{key}") for key in ("target", "delay_s", "pins_socket") if f"firmware_{key}" in own}
+    if "pins_socket" in given:
+        # an instrument that fires the board sees what follows it at once, or every wake-up would be late
+        fired = any(line.into_board for line in bench.lines.values())
+        path = str(bench.board.path.parent / str(given["pins_socket"]))
+        return {"delay_s": 0.0 if fired else FOLLOWED_S} | given | {"pins_socket": path}
+    runs_elsewhere = any(link.kind == "agent" for link in bench.links.values())
+    return {"dir": "" if runs_elsewhere else str(resource("firmware"))} | given
 
 
 def _instrument(bench: Bench, section: InstrumentSection) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.cli.bench_option import named
 from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
@@ -53,7 +53,7 @@ def check(
 
     def ask(daemon: Connection) -> None:
         for one in answer(check_bench_there.sync_detailed(client=daemon.client)):
-            show(Finding(one.what, one.ok, one.text))
+            show(Finding(**one.to_dict()))
 
     there = named(context)
     if there is not None:

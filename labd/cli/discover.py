@@ -14,6 +14,7 @@ from labd.bench_file.proposal import proposed
 from labd.cli.json_option import Json, print_json
 from labd.errors import FileError
 from labd_instruments import discover, loader
+from labd_instruments.errors import OutOfRangeError
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def discover_instruments(
-    hosts: Annotated[list[str] | None, typer.Argument(metavar="[HOST]...", help="Addresses to try besides.")] = None,
+    hosts: Annotated[list[str] | None, typer.Argument(metavar="[HOST]...", help="Addresses to try besides: HOST or HOST:PORT.")] = None,
     write: Annotated[Path | None, typer.Option("--write", help="Bench file to propose; it must not be there yet.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +34,10 @@ def discover_instruments(
         raise FileError(str(write), "", "exists already and is left as it is; give another name")
     console = Console(stderr=True)
     with console.status("listening for instruments"):
-        found = [discover.ask(place) for place in discover.places(hosts or ())]
+        try:
+            found = [discover.ask(place) for place in discover.places(hosts or ())]
+        except OutOfRangeError as error:
+            raise typer.BadParameter(str(error), param_hint="HOST") from error
     ports = discover.ports()
     if as_json:
         print_json({"instruments": [asdict(one) for one in found], "ports": [asdict(port) for port in ports]})
@@ -41,8 +45,9 @@ def discover_instruments(
         _show(found, ports)
     if write is not None:
         roles = {info.name: info.roles for info in loader.available()}
+        need_leave = [driver for driver in roles if loader.needs_leave(driver)]
         try:
-            write.write_text(proposed(found, ports, roles, name=write.stem), encoding="utf-8")
+            write.write_text(proposed(found, ports, roles, name=write.stem, need_leave=need_leave), encoding="utf-8")
         except OSError as error:
             raise FileError(str(write), "", f"cannot be written: {error.strerror or error}") from error
         if not as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.cli.bench_option import named
 from labd.cli.check import show_finding, verdict
 from labd.cli.json_option import Json, print_json
@@ -33,7 +33,7 @@ def doctor(
         found = findings(store, bench)
     else:
         with daemon:
-            found = [Finding(one.what, one.ok, one.text) for one in answer(doctor_there.sync_detailed(client=daemon.client))]
+            found = [Finding(**one.to_dict()) for one in answer(doctor_there.sync_detailed(client=daemon.client))]
     if as_json:
         print_json(found)
     else:

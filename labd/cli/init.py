@@ -19,6 +19,11 @@ TEMPLATES: Final = (
     "boards/my-board.toml",
     "plans/demo.toml",
     "plans/first.toml",
+    "benches/virtual-agent.toml",
+    "boards/virtual-linux.toml",
+    "plans/agent.toml",
+    "agent/onnx_model.py",
+    "agent/make_onnx_model.py",
 )
 
 

@@ -18,7 +18,9 @@ from labd.errors import FileError, Interrupted, LabdError
 # typer brings click's classes along under its own name since 0.16, and click's own before
 WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
-HERE_ONLY = frozenset({"demo", "discover", "grafana", "guard", "init", "record", "serve", "token", "udev", "units"})
+HERE_ONLY = frozenset(
+    {"accuracy", "agent", "demo", "discover", "flash", "grafana", "guard", "init", "record", "serve", "token", "udev", "units"}
+)
 
 app = typer.Typer(
     name="labd",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.cli.check import show_finding, verdict
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,6 +30,8 @@ from labd.report import text
 from labd.store.lock import BenchBusy
 
 T = TypeVar("T")
+
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has; the last is Ctrl-Break on Windows
 
 
 def register(app: typer.Typer) -> None:
@@ -88,9 +91,28 @@ def with_signals(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
 
     async def main() -> T:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        return await work(stop)
+        with _signals_set(stop):
+            return await work(stop)
 
     return asyncio.run(main())
+
+
+@contextmanager
+def _signals_set(stop: asyncio.Event) -> Iterator[None]:
+    """By the event loop, which they wake wherever they are taken; Windows' has no such handlers and is woken by plain ones."""
+    loop = asyncio.get_running_loop()
+    numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, stop.set)
+    except NotImplementedError:
+        pass
+    else:
+        yield  # the loop takes them away when it is closed
+        return
+    before = {number: signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop.set)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

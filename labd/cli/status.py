@@ -42,7 +42,7 @@ def status(context: typer.Context, store: Store = None, as_json: Json = False) -
 def lines(said: BenchStatus) -> list[str]:
     """One for each thing that a person at the bench asks first."""
     queue = said.queue
-    guard = {True: "alive", False: "LOST", None: "none needed, the bench is virtual"}[said.guard]
+    guard = {True: "alive", False: "LOST", None: "none (the bench is virtual, or attended where there are no guards)"}[said.guard]
     told = [
         f"bench   {said.bench}: {said.in_use_by or 'idle'}",
         f"queue   {queue.waiting} waiting" + (f", paused: {queue.why_paused}" if queue.paused else ""),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from labd import resources
+from labd import host, resources
 from labd.cli.json_option import Json, print_json
 from labd.daemon import udev as udev_rules
 from labd.daemon.guarding import journal_of, socket_of
@@ -79,5 +79,7 @@ def guard(
     if as_json:
         print_json({"socket": socket_of(found), "journal": journal_of(found)})
         sys.stdout.flush()
+    if not host.HAS_GUARD:
+        raise SafetyRefusal("labd has a guard on Linux only")
     where = ["--socket", str(socket_of(found)), "--journal", str(journal_of(found)), *(["--group", group] if group else [])]
     os.execv(sys.executable, [sys.executable, "-m", "labd.guard", *where])  # nothing of labd but the guard stays loaded

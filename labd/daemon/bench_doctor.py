@@ -7,11 +7,13 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from labd import host
 from labd.api.server import Tls, check_tls
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.bench_file import Bench
 from labd.daemon.guarding import sockets_of
 from labd.daemon.opened import load_bench, sole_use
@@ -42,6 +44,9 @@ def bench_findings(path: Path, store: Path) -> Iterator[Finding]:
     for name, link in bench.links.items():
         if link.port:
             yield port_finding(f"links.{name}", link.port)
+        if link.address:
+            host, _, port = link.address.rpartition(":")
+            yield reached(f"links.{name}", host.strip("[]"), int(port))
     yield from _assurance(bench)
     yield from _guard(bench)
     yield from _server(bench)
@@ -84,6 +89,9 @@ def _assurance(bench: Bench) -> Iterator[Finding]:
 def _guard(bench: Bench) -> Iterator[Finding]:
     if bench.is_virtual:
         yield Finding("guard", True, "none needed, the bench is virtual")
+        return
+    if not host.HAS_GUARD:
+        yield Finding("guard", None, "labd has one on Linux only: attended runs alone are made here (guard.attended)")
         return
     path = next((one for one in sockets_of(bench) if one.exists()), None)
     if path is None:
@@ -154,6 +162,8 @@ def port_finding(what: str, port: str) -> Finding:
 
 def way_in(port: Path) -> str:
     """What lets a user use a port."""
+    if sys.platform == "win32":
+        return "another program has it open"
     try:
         group = port.group()
     except KeyError:  # as in a container, whose groups are not the machine's

@@ -14,8 +14,8 @@ from typing import Any
 from labd import bench_file
 from labd.analyse.environment import versions
 from labd.api.answers import BenchStatus, CaptureToMake, PlanCheck
-from labd.bench.check import Finding
 from labd.bench.expand import CapturePlan, expand
+from labd.bench.finding import Finding
 from labd.bench_file import Bench, Plan, effective
 from labd.bench_file import station as translate
 from labd.daemon.around import Surroundings
@@ -159,4 +159,6 @@ def _costs(bench: str, catalogue: Catalogue) -> dict[str, float]:
 def _laid_out(bench: Bench, text: str) -> tuple[Plan, list[CapturePlan]]:
     plan = bench_file.plan_of(text, Path("plan"))
     bench_file.check_plan(bench, plan)
-    return plan, expand(translate.wanted(plan), method(bench), longest_event_s=bench.board.longest_event)
+    how = method(bench)
+    bench_file.check_trigger(bench, plan, streams=how.stream)
+    return plan, expand(translate.wanted(plan), how, longest_event_s=bench.board.longest_event)

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labd import bench_file
-from labd.bench.check import Finding, check_station
+from labd.bench.check import check_station
+from labd.bench.finding import Finding
 from labd.bench.station import unassured
 from labd.bench_file import Bench
+from labd.bench_file.run_facts import self_test_document
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import open_bench, rig_of
 from labd.daemon.stopping import stoppable
 from labd.errors import Interrupted
 from labd.guard.link import GuardLink
 from labd.influx.probe import probe
+from labd.store import self_tests
+from labd.store.session import CatalogueSession
 
 SETTLE_S = 0.2
 
@@ -23,6 +27,7 @@ SETTLE_S = 0.2
 async def check(
     bench: Bench,
     guard: GuardLink | None,
+    catalogue: CatalogueSession,
     *,
     show: Callable[[Finding], None],
     stop: asyncio.Event,
@@ -30,7 +35,7 @@ async def check(
     record: Path | None = None,
 ) -> bool:
     """Tell each finding as it comes; True when nothing failed. hold: stay open afterwards until `stop`. record: a folder for what passes
-    over the links. The caller holds the bench.
+    over the links. catalogue: whose store keeps what was found. The caller holds the bench.
 
     Raises LabdError for a bench that cannot be opened.
     """
@@ -52,6 +57,8 @@ async def check(
                 findings.append(finding)
                 show(finding)
             tested.set()
+            document = self_test_document(bench, opened.station.tools, findings)
+            await catalogue.do(lambda c: self_tests.keep(c.folder, bench.name, document))
             if hold:
                 show(Finding("holding", True, "the bench stays open until Ctrl-C"))
                 await stop.wait()

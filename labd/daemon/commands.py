@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from labd import bench_file
-from labd.bench.check import Finding
 from labd.bench.control import RunControl
+from labd.bench.finding import Finding
 from labd.bench_file import Bench
 from labd.daemon import check as checking
 from labd.daemon import run as running
@@ -58,7 +58,7 @@ async def check_bench(
     """Test a bench, telling each finding as it comes; True when nothing failed. hold, record: see `checking.check`."""
     bench = load_bench(path)
     async with alone(bench, store) as around:
-        return await checking.check(bench, around.guard, show=show, stop=stop, hold=hold, record=record)
+        return await checking.check(bench, around.guard, around.catalogue, show=show, stop=stop, hold=hold, record=record)
 
 
 @asynccontextmanager

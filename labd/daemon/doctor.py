@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sqlite3
 import sys
@@ -16,10 +15,11 @@ from serial.tools import list_ports
 
 from labd.analyse.environment import versions
 from labd.api.app import PAGE
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.daemon import udev
 from labd.daemon.bench_doctor import bench_findings, tried
 from labd.errors import LabdError
+from labd.host import most_open_files
 from labd.live.windows import FILES_KEPT
 from labd.store.catalogue import Catalogue
 from labd.store.folder import CATALOGUE, default_folder
@@ -81,7 +81,9 @@ def _ports() -> Iterator[Finding]:
 
 
 def _limits() -> Iterator[Finding]:
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    files = most_open_files()
+    if files is None:
+        return
     enough = files >= LEAST_FILES
     yield Finding("open files", enough, f"at most {files}" + ("" if enough else f", {LEAST_FILES} are needed (ulimit -n)"))
 

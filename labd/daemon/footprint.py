@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import mmap
 import threading
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def footprint() -> Footprint:
 
 def _resident_bytes() -> int:
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
     except OSError:
         return 0
 

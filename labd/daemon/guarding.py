@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from labd import host
 from labd.bench.station import STUCK_ENDS_S
 from labd.bench_file import Bench
 from labd.daemon.component import component
+from labd.daemon.guard_place import SERVICE_DATA, socket_place, socket_places
 from labd.daemon.opened import OpenBench
 from labd.errors import SafetyRefusal
 from labd.guard.holder import Holder
@@ -35,29 +37,18 @@ from labd_instruments.contract import OffAssurance
 REVIVE_S = 1.0
 BACK_S = 15.0  # for a guard that was lost to be back before a job is refused
 GUARD_ENV, BY_SERVICE = "LABD_GUARD", "service"
-SERVICE_RUNTIME, SERVICE_DATA = Path("/run/labd"), Path("/var/lib/labd")  # of the units in fixtures/systemd
 
 log = logging.getLogger(__name__)
 
 
 def socket_of(bench: Bench) -> Path:
-    """Where this bench's guard serves: `[guard] socket`, relative to the bench file, or a place by the bench's name."""
-    if bench.guard.socket is not None:
-        return bench.path.parent / bench.guard.socket
-    runtime = os.environ.get("XDG_RUNTIME_DIR")  # without one platformdirs would take a folder that others can write to
-    return (Path(runtime) / "labd" if runtime else default_folder()) / _socket_name(bench)
+    """Where this bench's guard serves."""
+    return socket_place(bench.path, bench.name, bench.guard.socket)
 
 
 def sockets_of(bench: Bench) -> list[Path]:
-    """Where a guard of this bench may serve, whoever started it: also where the units of `labd units` have theirs."""
-    found = [socket_of(bench)]
-    if bench.guard.socket is None and (of_service := SERVICE_RUNTIME / _socket_name(bench)) not in found:
-        found.append(of_service)
-    return found
-
-
-def _socket_name(bench: Bench) -> str:
-    return f"guard-{file_slug(bench.name)}.sock"
+    """Where a guard of this bench may serve, whoever started it."""
+    return socket_places(bench.path, bench.name, bench.guard.socket)
 
 
 def journal_of(bench: Bench) -> Path:
@@ -89,11 +80,12 @@ def kept_by_service() -> bool:
 
 @asynccontextmanager
 async def guard_of(bench: Bench) -> AsyncIterator[GuardLink | None]:
-    """A link to the bench's guard, started where none serves. None for a virtual bench, which ends with this process.
+    """A link to the bench's guard, started where none serves. None where there is none to be had and none is needed: for a virtual bench,
+    which ends with this process, and for an attended one on a system without guards.
 
     Raises SafetyRefusal where no guard can be had.
     """
-    if bench.is_virtual:
+    if _needs_none(bench):
         yield None
         return
     await _started(bench)
@@ -104,7 +96,7 @@ async def guard_of(bench: Bench) -> AsyncIterator[GuardLink | None]:
 @asynccontextmanager
 async def kept_guard(bench: Bench, news: Hub[News]) -> AsyncIterator[GuardLink | None]:
     """Like `guard_of` for a daemon: who watches hears of a guard that is lost or back; where no service keeps one it is started again."""
-    if bench.is_virtual:
+    if _needs_none(bench):
         yield None
         return
     lost = asyncio.Event()
@@ -123,6 +115,20 @@ async def kept_guard(bench: Bench, news: Hub[News]) -> AsyncIterator[GuardLink |
         if not link.alive:
             changed(False, f"no guard serves {link.socket}: nothing is measured before its service does")
         yield link
+
+
+def _needs_none(bench: Bench) -> bool:
+    """Raises SafetyRefusal for a bench that needs one on a system that has none."""
+    if bench.is_virtual:
+        return True
+    if host.HAS_GUARD:
+        return False
+    if bench.guard.attended:
+        return True
+    raise SafetyRefusal(
+        "labd has a guard, who switches outputs off should labd hang or die, on Linux only: unattended runs are refused here; "
+        f"stay with the bench and set guard.attended = true in {bench.path}"
+    )
 
 
 async def _started(bench: Bench) -> None:

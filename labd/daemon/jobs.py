@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from labd import bench_file, logs
-from labd.bench.check import Finding
 from labd.bench.control import RunControl
+from labd.bench.finding import Finding
 from labd.bench.runner import Rules
 from labd.bench_file import Bench
 from labd.daemon import check as checking
@@ -78,7 +78,7 @@ class BenchUse:
     async def check(self, show: Callable[[Finding], None], stop: asyncio.Event) -> bool:
         """Test the bench, telling each finding; True when nothing failed."""
         async with self.used_by("a check of the bench") as bench:
-            return await checking.check(bench, self._around.guard, show=show, stop=stop, hold=False)
+            return await checking.check(bench, self._around.guard, self._around.catalogue, show=show, stop=stop, hold=False)
 
     async def _run_of(self, job: JobRow) -> str:
         """The newest run that was made for a job, empty when it never came to one."""

@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from labd import bench_file, logs
 from labd.analyse.run import Analysis, store_analysis
 from labd.bench.control import RunControl
-from labd.bench.expand import CapturePlan, expand
+from labd.bench.cross_check import check_cross_checks
+from labd.bench.expand import CapturePlan, Method, expand
 from labd.bench.journal import Journal
 from labd.bench.range_rules import check_ranges
 from labd.bench.recorder import Recordings
-from labd.bench.runner import Rules, Work, run_captures
-from labd.bench.station import unassured
+from labd.bench.runner import BrokenOff, Progress, Rules, Work, run_captures
+from labd.bench.station import not_reached, unassured
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
-from labd.bench_file.run_facts import instruments, new_run, planned
+from labd.bench_file.run_facts import instruments, new_run, planned, with_self_test
 from labd.daemon.around import Surroundings
 from labd.daemon.figures import figures_as_they_come
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import OpenBench, open_bench, rig_of
 from labd.daemon.stopping import stoppable
 from labd.dut.device import Device
-from labd.errors import DutFailure, FileError, Interrupted, LabdError
+from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError
 from labd.queue.retention import check_space
 from labd.records import KpiRecord, Mode
+from labd.store import self_tests
 from labd.store.catalogue import Catalogue
+from labd.store.jsonform import from_json
 from labd.store.rows import RunRow, RunState
 from labd.stream.news import NewsKind
 from labd_instruments import loader
+from labd_instruments.contract import Identity
 
 BYTES_A_SAMPLE = 24  # of a trace while it is recorded: stretch, index, three floats; its final file is smaller
 FINEST_DT_S = 20e-6
+BACK_S = 30.0  # for an instrument that was lost to be reached again, where its capture may be made again
+AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,9 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     The caller holds the bench (`sole_use`). control ends it early: outputs off, Interrupted raised, what was captured is stored.
     """
     bench_file.check_plan(request.bench, request.plan)
-    plans = expand(translate.wanted(request.plan), method(request.bench), longest_event_s=request.bench.board.longest_event)
+    how = method(request.bench)
+    bench_file.check_trigger(request.bench, request.plan, streams=how.stream)
+    plans = expand(translate.wanted(request.plan), how, longest_event_s=request.bench.board.longest_event)
     row, todo = await _begun(request, plans, around)
     journal = Journal(around.catalogue, around.news, row.id, job=request.job)
     kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
@@ -149,40 +157,62 @@ class _Going:
             await self.journal.tell(NewsKind.RUN_ENDED, f"{state}{f': {error}' if error else ''}", state=str(state), error=error)
 
     async def measured(self, plans: list[CapturePlan]) -> list[str]:
-        bench, plan, around = self.request.bench, self.request.plan, self.around
+        """Every capture; where the connection to an instrument breaks and a capture may be made again, the bench is left, with its outputs
+        off, and opened anew: whatever was programmed is programmed again."""
+        around, progress = self.around, Progress(list(plans))
         async with (
             figures_as_they_come(around, self.journal, self.run_id) as captured,
             Recordings(around.worker.finish_trace, around.feed) as recordings,
-            self.opened(recordings) as opened,
         ):
-            await self.prepared(opened, plans)
-            return await run_captures(
-                Work(
-                    rig_of(opened, settle_s=plan.conditions.settle),
-                    around.catalogue,
-                    recordings,
-                    self.journal,
-                    self.control,
-                    self.run_id,
-                    plans,
-                    opened.lines,
-                    activity=round(plan.activity * 100),
-                    model_seed=plan.seed,
-                    warm_up_inferences=plan.captures.warm_up_inferences,
-                    rules=self.request.rules,
-                    before=partial(self.space_for, bench.storage.least_free),
-                    after=captured,
-                )
-            )
+            until_s = 0.0
+            while True:
+                try:
+                    async with self.opened(recordings) as opened:
+                        await self.prepared(opened, progress.plans)
+                        return await run_captures(self.work(opened, recordings, progress, captured))
+                except BrokenOff as error:
+                    until_s = time.monotonic() + BACK_S
+                    await recordings.finish()
+                    await self.journal.tell(NewsKind.NOTICE, f"outputs off; the bench is opened anew: {error}")
+                except InstrumentFailure as error:
+                    if time.monotonic() >= until_s or not not_reached(error):
+                        raise
+                    await asyncio.sleep(AGAIN_S)
+
+    def work(self, opened: OpenBench, recordings: Recordings, progress: Progress, captured: Callable[[CapturePlan], None]) -> Work:
+        plan = self.request.plan
+        return Work(
+            rig_of(opened, settle_s=plan.conditions.settle),
+            self.around.catalogue,
+            recordings,
+            self.journal,
+            self.control,
+            self.run_id,
+            progress,
+            opened.lines,
+            activity=round(plan.activity * 100),
+            model_seed=plan.seed,
+            warm_up_inferences=plan.captures.warm_up_inferences,
+            rules=self.request.rules,
+            before=partial(self.space_for, self.request.bench.storage.least_free),
+            after=captured,
+        )
 
     async def prepared(self, opened: OpenBench, plans: list[CapturePlan]) -> None:
         """Powered, with the right firmware on the board, and everything said that a reader of the run must know."""
         bench, plan, station = self.request.bench, self.request.plan, opened.station
         tools = instruments(bench, station.tools)
-        await self.around.catalogue.do(lambda catalogue: catalogue.runs.learn(self.run_id, instruments=tools))
+
+        def learn(catalogue: Catalogue) -> None:
+            tested = self_tests.last(catalogue.folder, bench.name)
+            catalogue.runs.learn(self.run_id, instruments=with_self_test(tools, tested))
+
+        await self.around.catalogue.do(learn)
         guard = self.around.guard
         await self.journal.notice(*unassured(station, guard_alive=guard is not None and guard.alive), *bench_file.notices(bench))
-        notices = check_ranges(rig_of(opened, settle_s=plan.conditions.settle), plans)
+        rig = rig_of(opened, settle_s=plan.conditions.settle)
+        notices = check_ranges(rig, plans)
+        check_cross_checks(rig, plans, plan_file=str(plan.path))
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
         _check_firmware(opened.board.device, plan)
         await self.journal.notice(*notices, *station.interlock.notices)
@@ -191,11 +221,14 @@ class _Going:
     async def opened(self, recordings: Recordings) -> AsyncIterator[OpenBench]:
         """An open bench under guard; what its way out has to say of its protection is told as well, whatever ended its use."""
         opened: OpenBench | None = None
-        bench = self.request.bench
+        bench, request = self.request.bench, self.request
+        row = await self.around.catalogue.do(lambda catalogue: catalogue.runs.get(self.run_id))
+        met = {name: from_json(Identity, found["identity"]) for name, found in row.instruments.items()}
+        patience_s = BACK_S if request.rules.retries else 0.0
         try:
             async with (
                 guarded(bench, self.around.guard) as hangs,
-                open_bench(bench, seed=self.request.plan.seed, record=self.request.record) as opened,
+                open_bench(bench, seed=request.plan.seed, record=request.record, met=met, patience_s=patience_s) as opened,
             ):
                 hangs.opened = opened
                 yield opened
@@ -221,6 +254,7 @@ def _check_firmware(device: Device, plan: Plan) -> None:
     )
 
 
-def method(bench: Bench) -> Any:
+def method(bench: Bench) -> Method:
     info = loader.info(bench.instruments[bench.meter].driver)
-    return translate.method(bench, stream="Streams" in info.capabilities)
+    update_s = loader.info(bench.instruments[bench.cross_check].driver).update_s if bench.cross_check else 0.0
+    return translate.method(bench, stream="Streams" in info.capabilities, update_s=update_s)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labd import resources
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 
 FILE = "70-labd.rules"
 FOLDERS = (Path("/etc/udev/rules.d"), Path("/run/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))  # udev(7)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labd import systemd
+from labd import host, systemd
 from labd.errors import InstrumentFailure
 from labd.guard.journal import Journal, open_incidents, stops
 from labd.guard.server import Guard
@@ -96,10 +95,8 @@ def _listening(path: Path, group: str | None) -> Iterator[socket.socket]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TakenError(f"another guard serves {path}") from error
+        if not host.lock(lock):
+            raise TakenError(f"another guard serves {path}")
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)  # bind creates the file; chmod afterwards would leave a gap

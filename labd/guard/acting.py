@@ -19,15 +19,20 @@ log = logging.getLogger(__name__)
 
 
 class Acting:
-    """holder: the process to be ended where it is in the way, after grace_s; None where it lives on by right. why: for the journal."""
+    """holder: the process to be ended where it is in the way, after grace_s; None where it lives on by right. why: for the journal.
 
-    def __init__(self, armament: Armament, holder: Holder | None, why: str, journal: Journal, *, grace_s: float = 0.0) -> None:
+    incident: one that this belongs to, else a new one.
+    """
+
+    def __init__(
+        self, armament: Armament, holder: Holder | None, why: str, journal: Journal, *, grace_s: float = 0.0, incident: str = ""
+    ) -> None:
         self.armament = armament
         self.why = why
         self._holder = holder
         self._ended_from_s = time.monotonic() + grace_s
         self._journal = journal
-        self._incident = uuid.uuid4().hex[:12]
+        self.incident = incident or uuid.uuid4().hex[:12]
         self._began_s = time.monotonic()
         self._results = {
             source.name: OffResult(source.name, False, None, "no attempt has ended yet", 0.0, 0) for source in armament.sources
@@ -73,6 +78,6 @@ class Acting:
     async def _note(self, what: str, text: str, *, source: str = "", took_s: float | None = None) -> None:
         log.warning("%s %s: %s: %s", self.armament.bench, source, what, text)
         try:
-            await self._journal.note(what, self.armament.bench, text, incident=self._incident, source=source, took_s=took_s)
+            await self._journal.note(what, self.armament.bench, text, incident=self.incident, source=source, took_s=took_s)
         except (OSError, InstrumentFailure) as error:
             log.error("the guard's journal cannot be written: %s", error)  # a full disk keeps no output on

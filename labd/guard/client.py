@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRACE_S = 3.0  # for a living process that has only lost its connection to come back and be told, before it is ended
+IN_THE_SOCKET_S = 0.05  # to read what is there already
 ANSWER_S = 5.0  # a client that does not read for this long is no longer answered
 
 
@@ -50,7 +52,9 @@ class Client:
 
     async def run(self) -> None:
         try:
-            await self._converse()
+            # a process that is killed with an answer unread resets its connection
+            with contextlib.suppress(ConnectionError):
+                await self._converse()
             self._lose("the connection ended without disarming", grace_s=GRACE_S)
         except Exception as error:  # noqa: BLE001  the task's edge: a client that breaks the conversation is lost, the guard is not
             log.warning("guard's client %d: %r", self.holder.pid, error)
@@ -71,13 +75,23 @@ class Client:
             await self._answer(await self._outcome(text))
 
     async def _line(self) -> bytes:
+        """The deadline is not what decides: where this process did not run for a while, what the client has said lies in the socket."""
         while self.armament is not None and not self.taken:
-            try:
-                async with asyncio.timeout_at(self._deadline_s):
-                    return await self._reader.readline()
-            except TimeoutError:
-                self._lose(f"no beat for {self.armament.heartbeat_s:g} s")
+            text = await self._line_by(self._deadline_s)
+            if text is None:
+                text = await self._line_by(asyncio.get_running_loop().time() + IN_THE_SOCKET_S)
+            if text is not None:
+                return text
+            self._lose(f"no beat for {self.armament.heartbeat_s:g} s")
         return await self._reader.readline()
+
+    async def _line_by(self, end_s: float) -> bytes | None:
+        """None when none came. The end of the connection is an empty line."""
+        try:
+            async with asyncio.timeout_at(end_s):
+                return await self._reader.readline()
+        except TimeoutError:
+            return None
 
     async def _answer(self, message: Message) -> None:
         self._writer.write(wire.line(message))
@@ -129,10 +143,11 @@ class Client:
         return {}
 
     async def _disarm(self, _: Message) -> Message:
-        armament, self.armament, self.taken = self.armament, None, ""
+        armament, taken = self.armament, self.taken
+        self.armament, self.taken = None, ""
         if armament is not None:
             await self._guard.note("disarmed", armament.bench, f"by process {self.holder.pid}")
-        return {}
+        return {"taken": taken} if taken else {}
 
     async def _take(self, message: Message) -> Message:
         """The client could not verify that its outputs are off: the guard goes on, and the client lives."""
@@ -142,6 +157,15 @@ class Client:
         return {}
 
     async def _off(self, message: Message) -> Message:
+        """Without sources: whatever is armed on this bench."""
+        if "sources" not in message:
+            bench = wire.text_of(message, "bench")
+            results = await self._guard.stop_armed(bench, self._who(message))
+            return (
+                {"results": results}
+                if results
+                else {"error": f"nothing is armed on {bench}; sources: a list of what is to be switched off"}
+            )
         armament = wire.read_armament(message)
         await self._guard.prepare(armament)
         return {"results": await self._guard.stop_now(armament, self._who(message))}

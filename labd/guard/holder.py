@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Holder:
 
     async def end(self) -> bool:
         """SIGTERM, then SIGKILL. True when the process is gone. Never touches another process that has got its number."""
-        if self.pid == os.getpid():
+        if self.pid == os.getpid() or sys.platform != "linux":
             return False
         with _pidfd(self.pid) as descriptor:
             if descriptor is None or not self.alive():  # after the descriptor was taken: what it names can no longer change
@@ -50,6 +51,9 @@ class Holder:
 
 @contextmanager
 def _pidfd(pid: int) -> Iterator[int | None]:
+    if sys.platform != "linux":
+        yield None
+        return
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:

@@ -69,10 +69,12 @@ class Journal:
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":  # a line torn by a power cut must not swallow the next one
-            os.write(self._file, b"\n")
+        if size:
+            os.lseek(self._file, size - 1, os.SEEK_SET)
+            if os.read(self._file, 1) != b"\n":  # a line torn by a power cut must not swallow the next one
+                os.write(self._file, b"\n")
 
     def _append(self, text: bytes) -> None:
         os.write(self._file, text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,8 @@ from labd.deadline import deadline
 from labd.errors import OutputNotVerifiedOff, SafetyRefusal
 from labd.guard import wire
 from labd.guard.wire import Armament, Message, OffResult, WireError
+
+log = logging.getLogger(__name__)
 
 BEATS = 4  # beats in one heartbeat: three may be late
 ARM_S = 70.0  # a cold guard imports its drivers first, within twice its PREPARE_S: who gave up before would be taken for hung
@@ -69,6 +73,8 @@ class GuardLink:
         async with self._connecting:
             if self.alive:
                 return
+            if sys.platform == "win32":
+                raise GuardLost("there is no guard on Windows")
             try:
                 reader, self._writer = await asyncio.open_unix_connection(self.socket, limit=wire.LONGEST_LINE)
             except OSError as error:
@@ -104,8 +110,9 @@ class GuardLink:
 
         beyond_help: True withholds the beat: an instrument's thread hangs for longer than the bench's own way out needs.
         A body that ends in OutputNotVerifiedOff leaves its sources to the guard, which goes on trying. Should the guard switch off while
-        the body runs (an emergency stop; this process did not run for a heartbeat), the body is ended with TakenByGuard. A guard that is
-        lost meanwhile is told to `on_change`, and armed again as soon as one is back; the body goes on.
+        the body runs (an emergency stop; this process did not run for a heartbeat), the body is ended with TakenByGuard; so it ends too
+        where an output that is suddenly off has made it fail before it could hear of that. A guard that is lost meanwhile is told to
+        `on_change`, and armed again as soon as one is back; the body goes on.
         """
         await self._appeared()
         try:
@@ -125,13 +132,16 @@ class GuardLink:
         except TimeoutError as error:
             if not why:
                 raise
-            raise TakenByGuard(f"the guard has switched {armament.bench} off: {''.join(why)}") from error
+            raise _taken(armament, "".join(why)) from error
         except BaseException as error:
             if _not_verified(error):
                 end = {"op": "take", "why": str(error)}
             raise
         finally:
-            await self._leave(end)
+            ended_by = sys.exception()
+            late = await self._leave(end)
+            if late and not why and (ended_by is None or isinstance(ended_by, Exception)):
+                raise _taken(armament, late)
 
     async def _appeared(self) -> None:
         """Raises GuardLost when there is none for patience_s."""
@@ -152,12 +162,23 @@ class GuardLink:
         _refused(answer)
         return str(answer.get("taken", ""))
 
-    async def _leave(self, end: Message, within_s: float = ANSWER_S) -> None:
+    async def _leave(self, end: Message, within_s: float = ANSWER_S) -> str:
+        """Why the guard has taken the outputs before, or nothing."""
         with suppress(GuardLost):
-            await self._ask(end, within_s)
+            return str((await self._ask(end, within_s)).get("taken", ""))
+        return ""
 
     async def _beat(self, armament: Armament, beyond_help: Callable[[], bool], taken: asyncio.Timeout, why: list[str]) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
         while not why:
+            if (late_s := loop.time() - due_s) > armament.heartbeat_s / 2:
+                log.warning(
+                    "%s: a beat for the guard is %.1f s late: the event loop did not run, or the guard did not answer",
+                    armament.bench,
+                    late_s,
+                )
+            due_s = loop.time() + armament.heartbeat_s / BEATS
             try:
                 if not beyond_help():
                     answer = await self._ask({"op": "beat"}, ANSWER_S)
@@ -226,6 +247,10 @@ def _refused(answer: Message) -> None:
         raise TakenByGuard(f"the guard refuses: {answer['error']}")
     if "error" in answer:
         raise SafetyRefusal(f"the guard refuses: {answer['error']}")
+
+
+def _taken(armament: Armament, why: str) -> TakenByGuard:
+    return TakenByGuard(f"the guard has switched {armament.bench} off: {why}")
 
 
 def _not_verified(error: BaseException) -> bool:

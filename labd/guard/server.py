@@ -41,6 +41,7 @@ class Guard:
         self._acting: list[Acting] = []
         self._acted: dict[str, tuple[Holder | None, str]] = {}  # of each bench the last time only
         self._stops = dict(stops or {})
+        self._incidents: dict[str, str] = {}  # of each stop
         self._busy = asyncio.Event()
         self._quiet = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -88,6 +89,7 @@ class Guard:
 
     async def release(self, bench: str, who: str) -> None:
         """The bench may be armed again."""
+        self._incidents.pop(bench, None)
         if self._stops.pop(bench, None) is not None:
             await self.note("released", bench, f"by {who}")
 
@@ -119,7 +121,8 @@ class Guard:
 
         A client that uses it is told that its outputs were taken.
         """
-        why = self._stops[armament.bench] = f"emergency stop by {who}"
+        again = armament.bench in self._stops  # the first word, the whole command and the daemon say the same: one stop
+        why = self._stops.setdefault(armament.bench, f"emergency stop by {who}")
         wanted = {source.resource for source in armament.sources}
         holder: Holder | None = None
         for client in self._clients:
@@ -128,9 +131,18 @@ class Guard:
                 client.taken = client.taken or why
         acting = next((one for one in self._acting if one.covers(armament)), None)
         if acting is None:
-            acting = self._begin(armament, holder, why, grace_s=STOP_GRACE_S)
-        await self.note("stopped", armament.bench, why)  # beside the switching off, which does not wait for it
+            acting = self._begin(
+                armament, holder, why, grace_s=STOP_GRACE_S, incident=self._incidents.get(armament.bench, "") if again else ""
+            )
+        self._incidents[armament.bench] = acting.incident
+        if not again:
+            await self.note("stopped", armament.bench, why)  # beside the switching off, which does not wait for it
         return [wire.write_result(result) for result in await acting.outcome(GIVE_UP_S)]
+
+    async def stop_armed(self, bench: str, who: str) -> list[Message]:
+        """The emergency stop for who knows the bench's name alone; nothing where nobody uses it."""
+        armed = [client.armament for client in self._clients if client.armament is not None and client.armament.bench == bench]
+        return [result for armament in armed for result in await self.stop_now(armament, who)]
 
     def status(self) -> Message:
         armed = [{"bench": c.armament.bench, "pid": c.holder.pid} for c in self._clients if c.armament is not None and not c.taken]
@@ -142,9 +154,9 @@ class Guard:
         self._clients.discard(client)
         self._changed()
 
-    def _begin(self, armament: Armament, holder: Holder | None, why: str, *, grace_s: float) -> Acting:
+    def _begin(self, armament: Armament, holder: Holder | None, why: str, *, grace_s: float, incident: str = "") -> Acting:
         self._acted[armament.bench] = (holder, why)
-        acting = Acting(armament, holder, why, self._journal, grace_s=grace_s)
+        acting = Acting(armament, holder, why, self._journal, grace_s=grace_s, incident=incident)
         self._acting.append(acting)
         self._changed()
         self._tasks.create_task(self._run(acting), name=f"guard {armament.bench} off")

@@ -86,7 +86,7 @@ def read_armament(message: Message) -> Armament:
     if not isinstance(sources, list) or not sources:
         raise WireError(f"sources: a list of at least one source is wanted, got {sources!r}")
     return Armament(
-        bench=_text(message, "bench"),
+        bench=text_of(message, "bench"),
         sources=tuple(_read_source(one) for one in sources),
         off_voltage_v=_positive(message, "off_voltage_v"),
         off_time_s=_positive(message, "off_time_s"),
@@ -138,20 +138,20 @@ def _read_source(message: object) -> GuardedSource:
     if not isinstance(options, dict):
         raise WireError(f"options: an object is wanted, got {options!r}")
     try:
-        assurance = OffAssurance(_text(message, "off_assurance"))
+        assurance = OffAssurance(text_of(message, "off_assurance"))
     except ValueError as error:
         raise WireError(f"off_assurance: {error}") from error
     return GuardedSource(
-        name=_text(message, "name"),
-        driver=_text(message, "driver"),
-        resource=_text(message, "resource"),
+        name=text_of(message, "name"),
+        driver=text_of(message, "driver"),
+        resource=text_of(message, "resource"),
         off_assurance=assurance,
         options=options,
         sees_output_when_off=message.get("sees_output_when_off") is True,
     )
 
 
-def _text(message: Message, key: str) -> str:
+def text_of(message: Message, key: str) -> str:
     value = message.get(key)
     if not isinstance(value, str) or not value:
         raise WireError(f"{key}: a text is wanted, got {value!r}")

@@ -174,7 +174,7 @@ class Scheduler:
             await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=False))
             self._running.control.go_on()
             return await self._did("goes on", lambda c: c.jobs.get(job_id))
-        return await self._did("waits again", lambda c: c.jobs.requeue(job_id, urgent=False))
+        return await self._did("waits again", lambda c: c.jobs.resume(job_id))
 
     async def resume_run(self, made: Callable[[Catalogue], NewJob]) -> JobRow:
         """A job that does what an interrupted run lacks. made: of the run and its jobs, looked at in the step that submits it, so that

@@ -82,6 +82,7 @@ class InstrumentFacts:
     off_assurance: str = ""
     ranges: tuple[str, ...] = ()
     accuracy: tuple[AccuracyRow, ...] = ()
+    self_test: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ def instrument_facts(item: InstrumentFacts) -> list[Disclosure]:
         "Lead resistance": item.lead_resistance,
         "Switching off": words(item.off_assurance),
         "Ranges used": ", ".join(item.ranges),
+        "Self-test": item.self_test,
     }
     return [Disclosure(group, name, value) for name, value in values.items()]
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from labd.errors import LabdError, StoreError, WrongState
+from labd.host import sync_folder
 from labd.store.catalogue import Catalogue
 from labd.store.database import Database, open_database, open_database_read_only
-from labd.store.folder import CATALOGUE, sync_folder
+from labd.store.folder import CATALOGUE
 from labd.store.jsonform import dump
 from labd.store.rows import RunState
 

@@ -239,6 +239,14 @@ class Jobs:
             self._end(job_id, state, run_id or job.run_id, error, now_ns)
         return self.get(job_id)
 
+    def resume(self, job_id: str) -> JobRow:
+        """As somebody wants it: `requeue`, and raises WrongState too for one whose run another job goes on with."""
+        with self._database.transaction():
+            run_id = self.get(job_id).run_id
+            if run_id and (other := job_to_go_on(self._database, run_id)) is not None and other["id"] != job_id:
+                raise WrongState(f"job {other['id']} ({other['state']}) goes on with run {run_id} already")
+            return self.requeue(job_id, urgent=False)
+
     def requeue(self, job_id: str, *, urgent: bool, error: str = "") -> JobRow:
         """Behind the jobs of its priority, or before all others, to go on with its run where it has one. Raises WrongState for one that
         waits or has finished."""
@@ -280,6 +288,12 @@ class Jobs:
 
     def _last_position(self) -> int:
         return int(self._database.query("SELECT coalesce(max(position), 0) FROM jobs")[0][0])
+
+
+def job_to_go_on(database: Database, run_id: str) -> sqlite3.Row | None:
+    """Id and state of the job that goes on with a run, or waits to."""
+    asked = "SELECT id, state FROM jobs WHERE run_id = ? AND state IN (?, ?, ?) LIMIT 1"
+    return next(iter(database.query(asked, (run_id, JobState.QUEUED, *UNDER_WAY))), None)
 
 
 def _index(rest: list[JobRow], where: Place, other: str) -> int:

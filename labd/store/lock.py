@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labd import host
 from labd.errors import LabdError, StoreError, WrongState
 from labd.store.folder import file_slug
 
@@ -26,7 +26,7 @@ class StoreServed(WrongState):
 def bench_lock(folder: Path, bench_name: str) -> Iterator[Path]:
     """Hold the bench for the length of the `with`; raises BenchBusy at once when somebody else does.
 
-    flock beside the catalogue: it ends with the process, kill -9 included, so there are no stale locks. The file itself stays
+    A lock beside the catalogue: it ends with the process, kill -9 included, so there are no stale locks. The file itself stays
     (removing it would let two processes hold locks on two files of one name).
     """
     path = _path(folder, bench_name)
@@ -47,16 +47,16 @@ def store_lock(folder: Path, bench_name: str) -> Iterator[Path]:
 def _locked(path: Path, bench_name: str, refused: Callable[[str], LabdError]) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StoreError(f"{path}: the lock cannot be opened: {error}") from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise refused(_holder(handle)) from None
+            ours = host.lock(handle)
         except OSError as error:
             raise StoreError(f"{path}: cannot be locked here: {error}") from error
+        if not ours:
+            raise refused(_holder(handle))
         _sign(handle, bench_name)
         yield
     finally:
@@ -77,10 +77,7 @@ def lock_holder(folder: Path, bench_name: str) -> int | None:
     path = _path(folder, bench_name)
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except BlockingIOError:
-        return _signer(path)
+            return None if host.unlocked(file.fileno()) else _signer(path)
     except OSError:
         return None
 
@@ -107,12 +104,14 @@ def _path(folder: Path, bench_name: str) -> Path:
 def _sign(handle: int, bench_name: str) -> None:
     text = json.dumps({"bench": bench_name, "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())})
     os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, text.encode())
 
 
 def _holder(handle: int) -> str:
     try:
-        facts = json.loads(os.pread(handle, 4096, 0))
+        os.lseek(handle, 0, os.SEEK_SET)
+        facts = json.loads(os.read(handle, 4096))
         return f"process {facts['pid']} since {facts['since']}"
     except (ValueError, KeyError, TypeError):  # it has the lock and has not signed yet
         return "another process"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from labd.errors import NotFound, StoreError
-from labd.store.folder import sync_folder
+from labd.host import sync_folder
 from labd.store.jsonform import dump
 from labd.store.pyramid import Pyramid
 from labd.store.trace import (

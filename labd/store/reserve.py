@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
+
+from labd.host import set_aside
 
 RESERVE = "reserve"
 SIZE = 8 << 20
@@ -27,7 +28,7 @@ class Reserve:
         part = self._path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, SIZE)
+                set_aside(file, SIZE)
             part.rename(self._path)
         except OSError:
             with contextlib.suppress(OSError):

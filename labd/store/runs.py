@@ -13,7 +13,7 @@ from labd.errors import NotFound, StoreError, WrongState
 from labd.records import CaptureState, Event
 from labd.store.captures import Captures
 from labd.store.database import Database
-from labd.store.jobs import UNDER_WAY, JobState
+from labd.store.jobs import JobState, job_to_go_on
 from labd.store.jsonform import dump, from_json, load
 from labd.store.rows import NewRun, PlannedCapture, RunAge, RunRow, RunState, RunSummary, StoredEvent, new_run_id
 
@@ -96,7 +96,7 @@ class Runs:
     def to_resume(self, run_id: str) -> RunRow:
         """A run that a new job may go on with. Raises NotFound, WrongState where `reopen` would or a job does so already."""
         run = self.get(run_id)
-        if job := self._job_to_go_on(run.id):
+        if job := job_to_go_on(self._database, run.id):
             raise WrongState(f"job {job['id']} ({job['state']}) goes on with run {run.id} already")
         if run.state not in RESUMABLE:
             raise _not_resumable(run)
@@ -130,7 +130,7 @@ class Runs:
         with self._database.transaction():
             if self._database.execute("DELETE FROM runs WHERE id = ? AND state <> ?", (found, RunState.RUNNING)) != 1:
                 raise WrongState(f"run {found} is going on; abort it first")
-            if job := self._job_to_go_on(found):  # else it would fail at its turn, and what it needed be gone
+            if job := job_to_go_on(self._database, found):  # else it would fail at its turn, and what it needed be gone
                 command = "cancel" if job["state"] == JobState.QUEUED else "abort"
                 raise WrongState(f"job {job['id']} ({job['state']}) goes on with run {found}; `labd {command} {job['id']}` first")
 
@@ -200,13 +200,6 @@ class Runs:
     def newest_event(self) -> int:
         """Id of the last event of all, 0 before the first."""
         return int(self._database.query("SELECT coalesce(max(id), 0) FROM events")[0][0])
-
-    def _job_to_go_on(self, run_id: str) -> sqlite3.Row | None:
-        """Id and state of the job that goes on with a run, or waits to."""
-        rows = self._database.query(
-            "SELECT id, state FROM jobs WHERE run_id = ? AND state IN (?, ?, ?) LIMIT 1", (run_id, JobState.QUEUED, *UNDER_WAY)
-        )
-        return rows[0] if rows else None
 
     def _matching(self, run_id: str) -> list[str]:
         if run_id == "latest":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from labd.errors import StoreError
-from labd.store.folder import sync_folder
+from labd.host import sync_folder, sync_samples
 from labd.store.jsonform import dump, to_json
 from labd.store.parquet import finish_trace
 from labd.store.trace import StretchFacts, parquet_path, stream_path
@@ -171,11 +170,11 @@ class TraceWriter:
         finally:
             self._sync.stop()
             with self._file:
-                os.fdatasync(self._file.fileno())
+                sync_samples(self._file.fileno())
 
 
 class _Syncer:
-    """A daemon thread that calls fdatasync at most SYNC_AFTER_S after a write, also when no further write follows."""
+    """A daemon thread that syncs at most SYNC_AFTER_S after a write, also when no further write follows."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self._fd = fd
@@ -202,8 +201,10 @@ class _Syncer:
             if self._stop.wait(SYNC_AFTER_S):
                 return
             self._dirty.clear()
+            if self._stop.is_set():  # since the wait ended: what `stop` set to wake this thread is cleared now
+                return
             try:
-                os.fdatasync(self._fd)
+                sync_samples(self._fd)
             except OSError as error:
                 self._error = error
                 return

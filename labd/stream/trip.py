@@ -38,14 +38,16 @@ class Trip:
     What trips is the excess over the limit, summed up over time and never below zero: sum(max(0, excess + (i - limit) * dt)). It may
     reach what the allowed inrush amounts to, (inrush - limit) * inrush_time. So an inrush as allowed passes, noise around a current
     below the limit drains, a short circuit trips within a part of inrush_time, and bursts whose mean is above the limit trip as well.
-    Power likewise, where a block has both columns. A block that does not follow on the one before it (another event) begins at zero.
+    Power likewise, with the block's voltage, else with constant_v: what another instrument feeds while the meter sees the current only.
+    Where there is neither, power is not looked at. A block that does not follow on the one before it (another event) begins at zero.
 
     full_scale_a: of a fixed range. Over-range samples (NaN) count as over where the range reaches up to the limit, or is unknown (None);
     in a lower range they say only that the range was too low.
     """
 
-    def __init__(self, limits: TripLimits, *, full_scale_a: float | None = None) -> None:
+    def __init__(self, limits: TripLimits, *, full_scale_a: float | None = None, constant_v: float | None = None) -> None:
         self._limits = limits
+        self._constant_v = constant_v
         self._nan_counts = full_scale_a is None or full_scale_a >= limits.current_a
         unknown_a = max(limits.inrush_a, UNKNOWN * limits.current_a)
         self._next_ns = 0
@@ -63,9 +65,10 @@ class Trip:
         dt_s = block.dt_ns * 1e-9
         if self._current.over(block.current, dt_s, nan_counts=self._nan_counts):
             raise self._refusal("current", block.current, "A", self._limits.current_a)
-        if block.voltage is None or self._power.cannot_be(float(block.current.max()), float(block.voltage.max())):
+        voltage = self._constant_v if block.voltage is None else block.voltage
+        if voltage is None or self._power.cannot_be(float(block.current.max()), float(np.max(voltage))):
             return
-        watts = block.current * block.voltage
+        watts = block.current * np.float32(voltage) if isinstance(voltage, float) else block.current * voltage
         if self._power.over(watts, dt_s, nan_counts=self._nan_counts):
             raise self._refusal("power", watts, "W", self._limits.power_w)
 

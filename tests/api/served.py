@@ -17,8 +17,8 @@ from labd.api.answers import BenchStatus, Footprint, PlanCheck
 from labd.api.app import create_app
 from labd.api.server import Tls, bound, serving
 from labd.api.services import Access, Services
-from labd.bench.check import Finding
 from labd.bench.control import RunControl
+from labd.bench.finding import Finding
 from labd.guard.wire import OffResult
 from labd.influx.replay import Raw, Sent
 from labd.live.view import LiveView

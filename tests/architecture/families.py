@@ -12,7 +12,7 @@ from importlinter.domain.imports import Module
 class FamiliesContract(Contract):
     """packages: each holds modules of several families. No list to keep: the names of the files tell.
 
-    A module is a part when its name begins with an underscore or continues another module's name (`keithley_2461_trigger`); the others
+    A module is a part when its name begins with an underscore or continues another module's name (`keithley_2450_trigger`); the others
     are heads. No head reaches another head, and no part is reached from two heads.
     """
 

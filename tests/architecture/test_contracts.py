@@ -22,12 +22,14 @@ THROUGH = "labd reaches instruments through drivers only"
 FAMILIES = "no family of drivers or personas knows another"
 PURE = "pure packages do no I/O and import no asyncio"
 GUARD = "the guard needs little, so that little can keep it from switching off"
+TRIGGER = "the process that fires needs little that could hold it up"
 REPORT = "reports are made from data alone"
 PERSONAS = "instruments/labd_virtual/instruments"
 WRONG = [
     ("labd/store/rows.py", "import labd.kpi.trace", LAYERS),
     ("labd/kpi/trace.py", "import labd.analyse.wording", LAYERS),
     ("labd/dut/replies.py", "import labd.store.rows", LAYERS),
+    ("labd/dut/agent_link.py", "import labd.agent", LAYERS),
     ("labd/novelty.py", "", LAYERS),
     ("instruments/labd_instruments/drivers/yokogawa_wt310e.py", "import asyncio", DRIVERS),
     ("instruments/labd_instruments/block.py", "import labd.records", DRIVERS),
@@ -38,16 +40,17 @@ WRONG = [
     ("labd/daemon/serve.py", "import labd_virtual.truth", PROCESS),
     ("labd/analyse/run.py", "import labd_virtual", PROCESS),
     ("labd/bench/check.py", "import pyvisa", THROUGH),
-    ("instruments/labd_instruments/drivers/yokogawa_wt310e.py", "import labd_instruments.drivers.keithley_2461", FAMILIES),
+    ("instruments/labd_instruments/drivers/yokogawa_wt310e.py", "import labd_instruments.drivers.keithley_2450", FAMILIES),
     ("instruments/labd_instruments/drivers/yokogawa_wt310e.py", "import labd_instruments.drivers._n6705c", FAMILIES),
-    ("instruments/labd_instruments/drivers/_n6705c_elog.py", "import labd_instruments.drivers._k2461", FAMILIES),
-    (f"{PERSONAS}/yokogawa_wt310e.py", "import labd_virtual.instruments.keithley_2461_trace", FAMILIES),
+    ("instruments/labd_instruments/drivers/_n6705c_elog.py", "import labd_instruments.drivers._k2450", FAMILIES),
+    (f"{PERSONAS}/yokogawa_wt310e.py", "import labd_virtual.instruments.keithley_2450_trace", FAMILIES),
     ("labd/kpi/sweep.py", "import sqlite3", PURE),
     ("labd/segment/edges.py", "import asyncio", PURE),
     ("labd/bench/expand.py", "import labd.store.rows", PURE),
     ("labd/records.py", "import time", PURE),
     ("labd/guard/off.py", "import labd.bench_file.bench", GUARD),
     ("labd/report/html.py", "import pathlib", REPORT),
+    ("labd/trigger/firing.py", "import numpy", TRIGGER),
 ]
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labd.bench.acquire import BoardFacts, BrownOut, Rig, acquire
+from labd.bench.acquire import BrownOut, CaptureUnfit, acquire
 from labd.bench.expand import CapturePlan
 from labd.bench.interlock import Limits
+from labd.bench.rig import BoardFacts, Rig
 from labd.bench.station import Tool, ToolSpec
 from labd.errors import DataLost, InstrumentFailure, SafetyRefusal
-from labd.records import MarkStyle, Mode, OperatingPoint, Role
+from labd.records import Bracket, MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.accuracy import AccuracyRow, AccuracyTable
 from labd_instruments.block import Block
+from labd_instruments.checks import Clock
 from labd_instruments.contract import Acquisition, CaptureSetup, Identity, MeanSetup, Reading
 from labd_instruments.errors import SentinelError
 
@@ -41,8 +43,10 @@ class Meter:
     said: list[str]
     range_clamp: float = 1.05
     broken: bool = False
+    silent: bool = False  # never a new reading
     name: str = "smu"
     pending: list[int] = field(default_factory=list)
+    dt_ns: int = 0  # of a capture, where it is another than what is asked for
 
     def accuracy(self) -> AccuracyTable:
         return AccuracyTable(ROWS)
@@ -53,18 +57,21 @@ class Meter:
         self.said.append(f"range {setup.current_range_a:g}")
         return Acquisition(round(setup.aperture_s * 1e9), ("current", "voltage"), setup.aperture_s, setup.current_range_a, 20.0)
 
+    def halt(self) -> None:
+        self.said.append("halt")
+
     def zero(self) -> None:
         self.said.append("zero")
 
     def read_mean(self) -> Reading | None:
         if self.broken:
             raise SentinelError("overflow")
-        return Reading(5e-6, 3.0)
+        return None if self.silent else Reading(5e-6, 3.0)
 
     def configure_capture(self, setup: CaptureSetup) -> Acquisition:
         self.said.append(f"capture {setup.current_range_a:g}")
         self.setup = setup
-        return Acquisition(round(setup.dt_s * 1e9), ("current",), setup.dt_s, setup.current_range_a, None)
+        return Acquisition(self.dt_ns or round(setup.dt_s * 1e9), ("current",), setup.dt_s, setup.current_range_a, None)
 
     def arm(self) -> None: ...
 
@@ -72,19 +79,24 @@ class Meter:
         self.pending.append(1)
 
     def captured(self) -> bool:
-        return True
+        return not self.silent
 
     def fetch(self) -> tuple[Block, ...]:
         return (Block(0, -100, 10, np.full(20, 1e-3, np.float32), None),)
 
 
 class Still:
-    """A clock on which nothing happens by itself."""
+    """A clock on which time passes only where somebody sleeps."""
 
     stepped = False
-    for_drivers = None
 
-    async def sleep(self, seconds: float) -> None: ...
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.for_drivers = Clock("still", lambda: self.now_s, 0.0)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        assert self.now_s < 60.0, "a wait without an end"
 
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
@@ -106,6 +118,8 @@ class Device:
         self.said.append(f"{mode}")
 
     async def set_marks(self, style: MarkStyle) -> None: ...
+
+    async def set_bracket(self, bracket: Bracket | None) -> None: ...
 
     @asynccontextmanager
     async def resting(self, seconds: float) -> AsyncIterator[None]:
@@ -132,6 +146,7 @@ LIMITS = Limits(3.6, 0.15, 0.5, 0.2, 5e-3, 3600.0, 0.1, 2.0, sinking_off=True, w
 @dataclass
 class Interlock:
     trips: list[str | None] = field(default_factory=list)
+    source: Meter | None = None
 
     async def tripped(self) -> str | None:
         return self.trips.pop(0) if self.trips else None
@@ -164,8 +179,10 @@ class Lab:
 
     deaf: int = 0
     broken: bool = False
+    silent: bool = False
     trips: list[str | None] = field(default_factory=list)
     floor_range_a: float | None = None
+    dt_ns: int = 0
     limits: Limits = LIMITS
     said: list[str] = field(default_factory=list)
     sink: Sink = field(default_factory=Sink)
@@ -175,11 +192,11 @@ class Lab:
         return self._device
 
     async def take(self, role: Role, mode: Mode = Mode.EVENT_SLEEP, *, events: int = 0) -> Any:
-        self.meter = Meter(self.said, broken=self.broken)
+        self.meter = Meter(self.said, broken=self.broken, silent=self.silent, dt_ns=self.dt_ns)
         self._device = Device(self.said, self.meter, self.deaf)
         spec = ToolSpec("smu", "fake", "nowhere", ("source", "meter"))
         tool = Tool(spec, self.meter, Session(), Identity("", "", "", ""))  # type: ignore[arg-type]
-        station = Station(tool, tool, Interlock(self.trips), self.limits)
+        station = Station(tool, tool, Interlock(self.trips, self.meter), self.limits)
         rig = Rig(station, self, BOARD, 50.0, 0.1, self.floor_range_a)  # type: ignore[arg-type]
         plan = CapturePlan("k", OperatingPoint(mode, 0.0, 3.0, "dnn"), role, 0, 0, events, 0.2, MarkStyle.GATE, "smu", 1)
         return await acquire(rig, plan, self.sink)
@@ -213,6 +230,23 @@ async def test_a_reading_that_fails_is_a_brown_out_only_with_an_active_limit() -
         await Lab(trips=[None, "current limit"], broken=True).take(Role.FLOOR)
     with pytest.raises(InstrumentFailure, match="overflow"):
         await Lab(broken=True).take(Role.FLOOR)
+
+
+async def test_a_meter_that_never_has_a_new_reading_ends_the_capture_by_name() -> None:
+    # 20 readings of one mains period, and one exchange
+    with pytest.raises(InstrumentFailure, match=r"smu: no new reading in 2\.4 s, one is due every 0\.02 s"):
+        await Lab(silent=True).take(Role.FLOOR)
+
+
+async def test_a_source_that_was_asked_for_the_supply_is_halted_before_the_next_capture() -> None:
+    lab = Lab()
+    await lab.take(Role.EVENT, events=1)  # records no voltage
+    assert lab.said[-2:] == ["range 0.1", "halt"]
+
+
+async def test_a_capture_that_never_ends_is_given_up_by_name() -> None:
+    with pytest.raises(InstrumentFailure, match=r"smu: a capture of 0 s has not ended in 2 s after it was fired"):
+        await Lab(silent=True).take(Role.EVENT, events=1)
 
 
 async def test_a_tripped_supply_is_found_before_anything_is_measured() -> None:
@@ -250,3 +284,29 @@ async def test_a_sample_beyond_the_limits_ends_the_capture_before_it_is_kept() -
     with pytest.raises(SafetyRefusal, match=r"over-current: up to .* limits\.current"):
         await lab.take(Role.EVENT, events=1)
     assert lab.sink.blocks == []
+
+
+async def test_an_interval_that_does_not_resolve_the_longest_event_is_refused_by_name() -> None:
+    lab = Lab(dt_ns=3_000_000)
+    with pytest.raises(CaptureUnfit, match=r"smu: fake records every 3000 us here: the board's longest event of 28 ms has 9.3 records"):
+        await lab.take(Role.EVENT, events=1)
+    assert lab.meter.pending == [], "no trigger was fired"
+
+
+async def test_readings_that_take_longer_than_their_apertures_are_counted_anew() -> None:
+    lab = Lab(dt_ns=100_000)
+    taken = await lab.take(Role.EVENT, events=1)
+    assert lab.meter.setup.dt_s == pytest.approx(10e-6), "the aperture stays"
+    assert lab.meter.setup.points == pytest.approx(0.044 / 100e-6, rel=0.01)
+    assert taken.acquisition.settings["interval_taken"] == "interval 100 us, 10 us were wanted"
+
+
+async def test_a_capture_without_a_voltage_has_it_read_by_the_source() -> None:
+    taken = await Lab().take(Role.EVENT, events=1)
+    assert (taken.supply.instrument, taken.supply.voltage_v, taken.supply.range_v, taken.supply.aperture_s) == ("smu", 3.0, 20.0, 0.02)
+    assert (await Lab().take(Role.FLOOR)).supply is None, "that one records its voltage"
+
+
+async def test_power_beyond_the_limit_ends_a_capture_that_records_no_voltage() -> None:
+    with pytest.raises(SafetyRefusal, match=r"over-power: up to 0\.003 W"):
+        await Lab(limits=replace(LIMITS, power_w=1e-8, inrush_a=1e-8)).take(Role.EVENT, events=1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from benchmarks.accuracy.lab import open_lab, point
 from benchmarks.accuracy.truth import CLOCK_ERROR, QUIET, STILL
+from labd.bench import acquire
 from labd.records import Mode, Role
+from labd_instruments.block import Block
 
 pytestmark = pytest.mark.compiler
 CAPTURES = (
@@ -27,9 +32,9 @@ FIGURES = (
 )
 
 
-async def _figures(time: str) -> dict[tuple[str, str], float]:
+async def _figures(pace: str) -> dict[tuple[str, str], float]:
     found = {}
-    async with open_lab(time=time, board=CLOCK_ERROR | STILL, changes={"unkind": QUIET}) as lab:
+    async with open_lab(time=pace, board=CLOCK_ERROR | STILL, changes={"unkind": QUIET}) as lab:
         for mode, rate, role, events in CAPTURES:
             measured = await lab.measure(point(mode, rate), role, events=events)
             for record in measured.result.records:
@@ -44,3 +49,16 @@ async def test_real_and_stepped_time_give_the_same_figures() -> None:
     assert len(stepped) >= 12
     for name, value in stepped.items():
         assert real[name] == pytest.approx(value, rel=2e-4), name
+
+
+async def test_a_host_that_is_slow_between_two_events_misses_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board gives an event up that is not fired in time; in stepped time none of labd's own work is that time."""
+    patience_s = 0.01
+
+    def slow_trip(*_: object) -> Callable[[Block], None]:
+        return lambda _block: time.sleep(10 * patience_s)
+
+    monkeypatch.setattr(acquire, "trip", slow_trip)
+    async with open_lab(time="stepped", board=CLOCK_ERROR | STILL, changes={"unkind": QUIET, "patience_s": patience_s}) as lab:
+        measured = await lab.measure(point(Mode.EVENT_SLEEP, 0.0), Role.EVENT, events=4)
+    assert len([record for record in measured.result.records if record.id == "wake_up.wake" and record.value is not None]) == 1

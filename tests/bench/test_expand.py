@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from labd.bench.expand import CapturePlan, Method, Wanted, expand, locked
 from labd.records import Mode, Role
+from labd.trigger.schedule import Arrivals
 
 LONGEST_S = 0.028
 MODES = (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
@@ -27,6 +29,9 @@ wants = st.builds(
     idle_kind=st.sampled_from(("wfi", "busy_poll", "clock_gated")),
 )
 methods = st.builds(Method, stream=st.booleans(), meter=st.just("smu"), cross_check=st.sampled_from((None, "analyzer")))
+
+
+ARRIVALS = Arrivals("poisson", 1_000_000)
 
 
 def plans(wanted: Wanted, method: Method) -> list[CapturePlan]:
@@ -78,11 +83,10 @@ def test_every_mode_has_a_floor_in_each_half_of_the_run(wanted: Wanted, method: 
 
 
 @given(wants, methods)
-def test_only_a_meter_that_logs_measures_at_rates(wanted: Wanted, method: Method) -> None:
+def test_a_meter_that_does_not_log_measures_at_rates_only_where_nothing_can_be_composed(wanted: Wanted, method: Method) -> None:
     means = [p for p in plans(wanted, method) if p.role is Role.MEAN and p.instrument == "smu"]
-    if not method.stream:
-        assert means == []
-    assert {p.point.rate_hz for p in means} == (set(wanted.rates_hz) - {0.0} if method.stream else set())
+    at_rates = method.stream or not wanted.event_captures
+    assert {p.point.rate_hz for p in means} == (set(wanted.rates_hz) - {0.0} if at_rates else set())
 
 
 @given(wants, methods)
@@ -95,15 +99,40 @@ def test_without_a_log_every_mode_has_its_events_triggered(wanted: Wanted, metho
 
 
 @given(wants, methods)
-def test_a_cross_check_is_the_last_capture_and_on_a_point_that_the_meter_measures(wanted: Wanted, method: Method) -> None:
+def test_a_cross_check_is_the_last_capture_and_on_a_point_that_the_meter_measures_or_composes(wanted: Wanted, method: Method) -> None:
     found = plans(wanted, method)
     checks = [p for p in found if p.instrument == "analyzer"]
     assert len(checks) == (method.cross_check is not None)
     for check in checks:
         assert check is found[-1]
-        assert any(p.point == check.point for p in found if p.instrument == "smu")
+        composed = not method.stream and wanted.event_captures
+        measured = replace(check.point, rate_hz=0.0) if composed else check.point
+        assert any(p.point == measured for p in found if p.instrument == "smu")
+        assert (check.point.rate_hz > 0) == (max(wanted.rates_hz) > 0)
         assert check.duration_s * check.point.rate_hz == round(check.duration_s * check.point.rate_hz, 6)
 
 
 def test_rates_of_which_whole_periods_fit_an_update_are_locked() -> None:
-    assert [rate for rate in (1.0, 10.0, 20.0, 30.0, 35.0, 33.3, 0.5) if locked(rate)] == [10.0, 20.0, 30.0]
+    rates = (1.0, 5.0, 10.0, 20.0, 30.0, 35.0, 33.3, 0.5)
+    assert [rate for rate in rates if locked(rate, 0.1)] == [10.0, 20.0, 30.0]
+    assert [rate for rate in rates if locked(rate, 0.2)] == [5.0, 10.0, 20.0, 30.0, 35.0]
+
+
+def test_a_cross_check_is_at_the_highest_rate_that_its_own_update_is_not_locked_to() -> None:
+    wanted = Wanted((Mode.ALWAYS_ON,), (0.0, 7.0, 20.0, 35.0), (3.0,), ("dnn",), 6, 0, 1.0, 1, 1)
+    for update_s, rate_hz in ((0.1, 35.0), (0.2, 7.0)):
+        method = Method(stream=True, meter="smu", cross_check="analyzer", update_s=update_s)
+        assert plans(wanted, method)[-1].point.rate_hz == rate_hz
+
+
+@given(wants, methods)
+def test_only_mean_captures_are_fired_by_the_host_each_by_instants_of_its_own(wanted: Wanted, method: Method) -> None:
+    paced, fired = plans(wanted, method), plans(replace(wanted, arrivals=ARRIVALS), method)
+    assert [p.key for p in fired] == [p.key for p in paced]
+    for plan in fired:
+        measured = plan.role is Role.MEAN and not plan.key.endswith("cross_check/0")
+        assert len(plan.offsets_ns) == (plan.events if measured else 0)
+        assert all(b - a >= LONGEST_S * 1e9 - 1 for a, b in itertools.pairwise((0, *plan.offsets_ns)))
+    instants = [plan.offsets_ns for plan in fired if plan.offsets_ns]
+    assert len(set(instants)) == len(instants)
+    assert fired == plans(replace(wanted, arrivals=ARRIVALS), method)

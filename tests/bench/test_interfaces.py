@@ -18,7 +18,7 @@ PLAN = replaced(
     ('"always_on", "event_sleep", "event_reload"', '"event_sleep"'),
     ('floor_time = "4 s"', 'floor_time = "500 ms"\ncross_check_time = "2 s"'),
 )
-DRIVERS = {"demo": {"keysight_n6705c"}, "virtual-2461": {"keithley_2461"}, "virtual-cross-check": {"keysight_n6705c", "yokogawa_wt310e"}}
+DRIVERS = {"demo": {"keysight_n6705c"}, "virtual-2461": {"keithley_2450"}, "virtual-cross-check": {"keysight_n6705c", "yokogawa_wt310e"}}
 
 
 @pytest.mark.parametrize("bench", DRIVERS)

@@ -48,6 +48,9 @@ class FakeSource:
     measures: float = 1.0  # what its sense leads make of a voltage
     trips: str | None = None
     ovp_reads_v: float | None = None
+    ovp_steps_v: tuple[float, ...] = ()  # none: any level
+    protects_nothing: bool = False  # it has no over-voltage protection
+    swapped_above_v: float | None = None  # how far above its protection it goes with swapped sense leads
     volt: float = 0.0
     on: bool = False
     sees_output_when_off: bool = True
@@ -65,7 +68,14 @@ class FakeSource:
     def protect(self, levels: ProtectionLevels) -> ProtectionLevels:
         trip = f" trip after {levels.current_delay_s:g} s" if levels.current_trip else ""
         self.log.append(f"protect {levels.voltage_v:g} V {levels.current_a:.3g} A{trip}")
-        return ProtectionLevels(levels.voltage_v if self.ovp_reads_v is None else self.ovp_reads_v, levels.current_a)
+        if self.ovp_steps_v and levels.voltage_v is not None:
+            step = next(s for s in self.ovp_steps_v if s >= levels.voltage_v)
+            return ProtectionLevels(step if step == levels.voltage_v else None, levels.current_a, open_lead_v=step)
+        if self.protects_nothing:
+            return ProtectionLevels(None, levels.current_a)
+        held_v = levels.voltage_v if self.ovp_reads_v is None else self.ovp_reads_v
+        swapped_v = None if held_v is None or self.swapped_above_v is None else held_v + self.swapped_above_v
+        return ProtectionLevels(held_v, levels.current_a, open_lead_v=held_v, swapped_leads_v=swapped_v)
 
     def set_remote_sense(self, on: bool) -> None:
         self.log.append(f"sense {on}")
@@ -258,6 +268,80 @@ async def test_a_protection_level_that_reads_back_above_the_limit_is_refused() -
     assert "output True" not in source.log
 
 
+@pytest.mark.parametrize(("steps", "limit_v"), [((20.0, 40.0), 3.6), ((2.0,), 1.3)])
+async def test_remote_sense_is_refused_before_the_output_is_on_where_the_protection_is_too_coarse_for_its_test(
+    steps: tuple[float, ...], limit_v: float
+) -> None:
+    source = FakeSource(ovp_steps_v=steps)
+    lock = interlock(source, replace(LIMITS, voltage_v=limit_v))
+    with pytest.raises(SafetyRefusal, match=rf"up to {steps[0]:g} V.*limit is {limit_v:g} V \(bench\.toml: limits\.voltage\)"):
+        await lock.power_up(1.2, [])
+    await lock.power_down()
+    assert "output True" not in source.log
+    assert lock.state.name == "OFF"
+
+
+async def test_a_step_of_the_run_above_the_limit_is_refused_although_that_of_the_test_is_below() -> None:
+    source = FakeSource(ovp_steps_v=(2.0, 5.0))
+    with pytest.raises(
+        SafetyRefusal, match=r"lead open during the run, .* up to 5 V, .*; the limit is 3\.6 V \(bench\.toml: limits\.voltage\)"
+    ):
+        await interlock(source).power_up(3.0, [])
+    assert source.volt == 0
+    assert "volt 0.1" not in source.log
+
+
+async def test_a_source_without_a_protection_may_reach_the_most_it_has_and_is_refused_with_sense_leads() -> None:
+    source = FakeSource(protects_nothing=True)
+    with pytest.raises(SafetyRefusal, match="up to 20 V, the most it has: nothing known holds it below"):
+        await interlock(source).power_up(3.0, [])
+    assert "output True" not in source.log
+    two_wire = FakeSource(protects_nothing=True)
+    lock = Interlock(two_wire, Direct(), LIMITS, clock=FakeClock(), remote_sense=False)
+    await lock.power_up(3.0, [])
+    assert two_wire.on
+    assert lock.notices == [
+        "the source has no over-voltage protection: only labd's check of each command holds the limit of 3.6 V (bench.toml: limits.voltage)"
+    ]
+
+
+@pytest.mark.parametrize(("limit_v", "ovp_v"), [(3.6, 1.0), (1.9, 0.4)])
+async def test_the_protection_of_the_test_is_lowered_where_swapped_leads_would_take_it_beyond_the_limit(
+    limit_v: float, ovp_v: float
+) -> None:
+    source = FakeSource(swapped_above_v=1.5)
+    await interlock(source, replace(LIMITS, voltage_v=limit_v)).power_up(1.2, [])
+    before = source.log[: source.log.index("volt 0.1")]
+    assert [text for text in before if text.startswith("protect")][-1].startswith(f"protect {ovp_v:g} V")
+
+
+async def test_a_board_that_swapped_leads_would_take_beyond_its_limit_at_the_lowest_level_of_the_test_is_refused() -> None:
+    source = FakeSource(swapped_above_v=1.5)
+    with pytest.raises(SafetyRefusal, match=r"wrong when they are tested, the source may drive the DUT up to 2\.5 V"):
+        await interlock(source, replace(LIMITS, voltage_v=1.3)).power_up(1.2, [])
+    assert "output True" not in source.log
+
+
+async def test_what_the_bench_file_accepts_of_an_open_lead_is_fed_and_told() -> None:
+    source = FakeSource(ovp_steps_v=(2.0, 5.0))
+    lock = interlock(source, replace(LIMITS, open_lead_v=5.0))
+    await lock.power_up(3.0, [])
+    assert source.on
+    assert "up to 5 V: bench.toml accepts it (limits.open_lead_voltage)" in lock.notices[-1]
+    refused = interlock(FakeSource(ovp_steps_v=(2.0, 5.0)), replace(LIMITS, open_lead_v=4.0))
+    with pytest.raises(SafetyRefusal, match=r"the limit is 4 V \(bench\.toml: limits\.open_lead_voltage\)"):
+        await refused.power_up(3.0, [])
+
+
+async def test_a_coarse_protection_will_do_where_its_step_is_within_the_limit_or_no_lead_can_be_open() -> None:
+    source = FakeSource(ovp_steps_v=(2.0, 3.6))
+    await interlock(source).power_up(3.0, [])
+    assert source.on
+    two_wire = FakeSource(ovp_steps_v=(20.0,))
+    await Interlock(two_wire, Direct(), LIMITS, clock=FakeClock(), remote_sense=False).power_up(3.0, [])
+    assert two_wire.on
+
+
 async def test_lines_are_refused_until_the_supply_is_on() -> None:
     source = FakeSource()
     lock = interlock(source)
@@ -292,3 +376,49 @@ def test_no_voltage_outside_the_limits_passes(volt: float) -> None:
     else:
         with pytest.raises(SafetyRefusal, match=r"refused: the limit is 0 to 3\.6 V"):
             lock.check_voltage(volt)
+
+
+@dataclass
+class BeginsAt08(FakeSource):
+    """A source that feeds 0.8 V or more, or nothing, through two wires."""
+
+    lowest_v: float = 0.8
+
+
+FLOATING = replace(LIMITS, sinking_off=False)
+
+
+def two_wires(source: FakeSource, limits: Limits = FLOATING) -> Interlock:
+    return Interlock(source, Direct(), limits, clock=FakeClock(), remote_sense=False)
+
+
+async def test_a_source_that_begins_above_0_v_ramps_from_there_and_never_below() -> None:
+    source = BeginsAt08(sees_output_when_off=False)
+    lock = two_wires(source)
+    await lock.power_up(3.0, [])
+    levels = [float(words.split()[1]) for words in source.log if words.startswith("volt ")]
+    assert levels[0] == 0.8
+    assert levels == sorted(levels)
+    assert levels[-1] == 3.0
+    first_on = source.log.index("output True")
+    assert any(words.startswith("protect 3.6 V") for words in source.log[:first_on]), "limits come before the output"
+    assert any("begins at 0.8 V" in notice for notice in lock.notices)
+    await lock.power_down()
+    assert source.log[-1].startswith("output False")
+
+
+async def test_a_source_that_begins_above_what_tests_sense_leads_is_refused_with_sense_leads() -> None:
+    source = BeginsAt08()
+    lock = Interlock(source, Direct(), FLOATING, clock=FakeClock(), remote_sense=True)
+    with pytest.raises(SafetyRefusal, match=r"remote sense refused: the source begins at 0.8 V.*2-wire"):
+        await lock.power_up(3.0, [])
+    assert not source.on
+
+
+async def test_a_source_that_begins_above_the_limit_is_never_switched_on() -> None:
+    source = BeginsAt08()
+    lock = two_wires(source, replace(FLOATING, voltage_v=0.7))
+    with pytest.raises(SafetyRefusal, match=r"0\.8 V refused"):
+        await lock.power_up(0.5, [])
+    assert not source.on
+    assert "output True" not in source.log

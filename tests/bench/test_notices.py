@@ -12,7 +12,7 @@ from labd import bench_file
 from labd.bench.station import unassured
 from labd.errors import FileError
 from labd.store.catalogue import Catalogue
-from labd_instruments.drivers.keithley_2461 import K2461
+from labd_instruments.drivers.keithley_2450 import K2450
 from labd_instruments.drivers.keysight_n6705c import N6705C
 from tests.bench.whole_run import FIXTURES
 from tests.cli.bench_apart import bench_apart, changed, demo_text, labd, stored, write_plan
@@ -50,7 +50,7 @@ def test_a_trigger_line_that_idles_high_is_refused_unless_it_is_isolated(tmp_pat
     bench_of(tmp_path, negative, (f'{trigger}"none"', f'{trigger}"isolator"'))
 
 
-@pytest.mark.parametrize(("driver", "told"), [(K2461, 1), (N6705C, 0)])
+@pytest.mark.parametrize(("driver", "told"), [(K2450, 1), (N6705C, 0)])
 def test_a_source_that_nothing_is_known_to_switch_off_in_a_hang_is_told(driver: Any, told: int) -> None:
     tool = SimpleNamespace(driver=SimpleNamespace(off_assurance=driver.off_assurance), spec=SimpleNamespace(name="smu", driver="a driver"))
     found = unassured(SimpleNamespace(source=tool))  # type: ignore[arg-type]  # all it looks at

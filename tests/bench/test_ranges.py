@@ -31,6 +31,11 @@ class ClampingDriver(Driver):
 
 
 @dataclass
+class ListingDriver(Driver):
+    current_ranges_a: tuple[float, ...] = (1e-4, 1e-3, 0.1, 1.0)
+
+
+@dataclass
 class Meter:
     driver: Any = field(default_factory=ClampingDriver)
     spec: Spec = field(default_factory=Spec)
@@ -64,6 +69,22 @@ def test_a_range_that_resolves_the_phase_too_badly_is_refused_with_those_that_wo
     assert text.startswith("bench.toml: floor.range: 100 mA range of smu refused")
     for words in ("15 uA", "167%", "the board's sleep current", "9 uA", "20%", "what would do: 100 uA, 1 mA"):
         assert words in text
+
+
+def test_a_range_below_the_phase_is_refused_with_those_that_would_do() -> None:
+    with pytest.raises(FileError, match=r"floor\.range: 1 uA range of smu refused: .* 9 uA, is beyond it; what would do: 100 uA, 1 mA"):
+        check(Meter(ClampingDriver(((1e-6, 3e-4, 0.3e-9), *Driver().rows))), 1e-6, need())
+
+
+def test_a_range_that_the_instrument_does_not_have_is_refused_with_those_that_it_has() -> None:
+    meter = Meter(ListingDriver())
+    with pytest.raises(FileError, match=r"floor\.range: smu has no 50 uA range; it has 100 uA, 1 mA, 100 mA, 1 A"):
+        check(meter, 50e-6, need())
+    assert check(meter, 1e-4 * (1 + 1e-12), need()) is None
+
+
+def test_ranges_that_no_row_names_are_those_that_the_driver_lists() -> None:
+    assert peak_range(Meter(ListingDriver(())), 0.04) == 0.1  # type: ignore[arg-type]
 
 
 def test_the_share_is_what_decides() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from labd import bench_file, resources
-from labd.bench.acquire import Rig
 from labd.bench.interlock import IoLine
+from labd.bench.rig import Rig
 from labd.bench.station import Station, open_station
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import station as translate

@@ -1,4 +1,4 @@
-"""A whole run on a virtual bench in stepped time, beside its board's own account of what happened."""
+"""A whole run on a virtual bench, beside its board's own account of what happened."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow
 from labd.store.trace import Trace
 from labd.store.trace_reader import read_trace
+from labd.stream.news import News
 from labd_virtual.wire import Interface
 
 FIXTURES = resources.path("fixtures")
@@ -29,11 +30,16 @@ FIXTURES = resources.path("fixtures")
 @dataclass(slots=True)
 class Watch:
     """What a virtual bench's board says of itself: truth records, and a look at it when the bench ends. open_lead: of an instrument.
-    interface: that every instrument is reached by."""
+    interface: that every instrument is reached by. personas: options of the virtual instruments alone, by name; unkind: of all.
+    pin_log: where an emulated board keeps its own account of its edges.
+    """
 
     file: Path
     open_lead: str = ""
     interface: Interface = "socket"
+    personas: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    unkind: Mapping[str, object] = field(default_factory=dict)
+    pin_log: Path | None = None
     board: dict[str, Any] = field(default_factory=dict)
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -44,6 +50,11 @@ class Watch:
     async def bench(self, spec: Mapping[str, Any]) -> AsyncIterator[Addresses]:
         """In place of `virtual_bench`, with truth."""
         instruments = {name: {**one, "interface": self.interface} for name, one in spec["instruments"].items()}
+        for name, options in self.personas.items():
+            instruments[name]["options"] = {**instruments[name]["options"], **options}
+        spec = {**spec, "unkind": {**spec.get("unkind", {}), **self.unkind}}
+        if self.pin_log is not None:
+            spec = {**spec, "firmware": {**spec["firmware"], "pin_log": str(self.pin_log)}}
         if self.open_lead:
             instruments[self.open_lead]["sense_fault"] = "open"
         async with virtual_bench({**spec, "instruments": instruments}, arguments=("--truth", str(self.file))) as addresses:
@@ -98,7 +109,7 @@ def changed(folder: Path, kind: str, name: str, change: Callable[[str], str]) ->
     target.write_text(change((FIXTURES / kind / f"{name}.toml").read_text(encoding="utf-8")), encoding="utf-8")
     boards = folder / "boards"
     boards.mkdir(exist_ok=True)
-    for board in (FIXTURES / "boards").glob("*.toml"):
+    for board in (FIXTURES / "boards").glob("*.toml") if kind == "benches" else ():
         (boards / board.name).write_text(board.read_text(encoding="utf-8"), encoding="utf-8")
     return target
 
@@ -115,13 +126,22 @@ def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
     return change
 
 
-def whole_run(folder: Path, bench: Path, plan: Path, watch: Watch | None = None) -> Whole:
-    """Run a plan from first to last in an event loop of its own."""
+def whole_run(
+    folder: Path,
+    bench: Path,
+    plan: Path,
+    watch: Watch | None = None,
+    *,
+    within_s: float = 60.0,
+    show: Callable[[News], None] = lambda _news: None,
+) -> Whole:
+    """Run a plan from first to last in an event loop of its own. within_s: host time, after which it counts as hanging. show: told what
+    happens."""
     watch = watch or Watch(folder / "truth.jsonl")
 
     async def main() -> RunOutcome:
-        async with asyncio.timeout(60):
-            return await commands.run_plan(bench, plan, store=folder / "store", show=lambda _news: None, stop=asyncio.Event())
+        async with asyncio.timeout(within_s):
+            return await commands.run_plan(bench, plan, store=folder / "store", show=show, stop=asyncio.Event())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opened, "virtual_bench", watch.bench)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labd import resources
-from labd.bench_file import check_drivers, check_options, check_plan, effective, effective_plan, load_bench, load_board, load_plan
+from labd.bench_file import check_drivers, check_options, check_plan, effective, effective_plan, load_bench, load_board, load_plan, virtual
 from labd.bench_file.reference import pages
 from labd.cli.init import TEMPLATES, write_templates
 from labd.errors import FileError
@@ -18,7 +18,15 @@ FIXTURES = resources.path("fixtures")
 BENCHES = sorted((FIXTURES / "benches").glob("*.toml"))
 BOARDS = sorted((FIXTURES / "boards").glob("*.toml"))
 PLANS = sorted((FIXTURES / "plans").glob("*.toml"))
-PAIRS = [("demo", "demo"), ("virtual-2461", "demo"), ("virtual-cross-check", "demo"), ("n6705c", "first")]
+PAIRS = [
+    ("demo", "demo"),
+    ("virtual-2461", "demo"),
+    ("virtual-cross-check", "demo"),
+    ("emulated", "emulated"),
+    ("n6705c", "first"),
+    ("virtual-agent", "agent"),
+    ("virtual-rp2040", "rp2040"),
+]
 
 
 @pytest.mark.parametrize("path", BENCHES, ids=lambda p: p.stem)
@@ -52,6 +60,13 @@ def test_every_bench_is_paired_with_a_plan() -> None:
     assert {bench for bench, _ in PAIRS} == {path.stem for path in BENCHES}
 
 
+def test_a_virtual_board_says_which_firmware_it_runs() -> None:
+    emulated = virtual.spec(load_bench(FIXTURES / "benches" / "emulated.toml"))
+    assert (emulated["firmware"]["target"], emulated["firmware"]["delay_s"]) == ("lm3s6965evb", 0.02)
+    assert not [key for key in emulated["board"] if key.startswith("firmware")]
+    assert "target" not in virtual.spec(load_bench(FIXTURES / "benches" / "demo.toml"))["firmware"]
+
+
 def test_the_demo_bench_is_what_it_says() -> None:
     bench = load_bench(FIXTURES / "benches" / "demo.toml")
     assert (bench.clock, bench.is_virtual, bench.source, bench.meter, bench.cross_check) == ("stepped", True, "smu", "smu", None)
@@ -67,7 +82,7 @@ def test_the_demo_bench_is_what_it_says() -> None:
 def test_templates_that_a_user_gets_load_where_they_were_written(tmp_path: Path, name: str) -> None:
     load = {"benches": load_bench, "boards": load_board, "plans": load_plan}[name]
     written = [path for path in write_templates(tmp_path / "new") if path.parent.name == name]
-    assert len(written) == 2
+    assert len(written) == 3
     for path in written:
         load(path)
 

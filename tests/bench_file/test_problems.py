@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labd.bench_file import check_against, check_drivers, check_options, flags, load_bench, load_plan
+from labd.bench_file import check_against, check_drivers, check_leave, check_options, check_roles, flags, load_bench, load_plan
 from labd.errors import FileError
 from labd_instruments.contract import SourceLimits
 from tests.bench_file.changes import BENCH, BOARD, PLAN, change, load, problems
@@ -218,12 +218,50 @@ def test_an_unknown_driver_or_option_names_the_nearest_right_one(files: Path) ->
     bench = load_bench(files / BENCH)
     check_drivers(bench, ["keysight_n6705c"], ["keysight_n6705c"])
     with pytest.raises(FileError, match=r'instruments.smu.driver: no driver "keysight_n6705c"; did you mean "keysight_n6705d"'):
-        check_drivers(bench, ["keysight_n6705d", "keithley_2461"])
+        check_drivers(bench, ["keysight_n6705d", "keithley_2450"])
     check_options(bench, {"keysight_n6705c": ["channel", "marker_channel", "fire_pin"]})
     with pytest.raises(
         FileError, match=r"instruments.smu.options.fire_pin: keysight_n6705c has no such option; did you mean \"fire_pins\""
     ):
         check_options(bench, {"keysight_n6705c": ["channel", "marker_channel", "fire_pins"]})
+
+
+def test_a_driver_with_hardly_any_evidence_has_to_be_allowed_by_name(files: Path) -> None:
+    bench = load_bench(files / BENCH)
+    check_leave(bench, ["hioki_pw3335"])
+    with pytest.raises(FileError) as caught:
+        check_leave(bench, ["keysight_n6705c"])
+    (problem,) = caught.value.problems
+    assert "demo.toml: instruments.smu.allow_experimental: expected true, got false: keysight_n6705c is experimental" in problem
+    change(files, BENCH, ('driver = "keysight_n6705c"', 'driver = "keysight_n6705c"\nallow_experimental = true'))
+    check_leave(load_bench(files / BENCH), ["keysight_n6705c"])
+
+
+METER = '[instruments.meter]\ndriver = "B"\nvirtual = "B"\nroles = ["meter"]\nlead_resistance = "50 mohm +- 50 mohm"\n\n[floor]'
+
+
+def test_a_meter_that_is_a_source_itself_is_refused_because_nothing_turns_its_output_on(files: Path) -> None:
+    change(files, BENCH, ('roles = ["source", "meter"]', 'roles = ["source"]'), ("[floor]", METER))
+    bench = load_bench(files / BENCH)
+    check_roles(bench, {"keysight_n6705c": ("source", "meter"), "B": ("meter",)})
+    check_roles(bench, {"keysight_n6705c": ("source", "meter"), "B": ("power_analyzer",)})
+    with pytest.raises(FileError) as caught:
+        check_roles(bench, {"keysight_n6705c": ("source", "meter"), "B": ("source", "meter")})
+    (problem,) = caught.value.problems
+    assert problem.partition("demo.toml: ")[2] == (
+        'instruments.meter.roles: expected ["source", "meter"], got ["meter"]: B measures what it feeds itself, and as the meter alone its '
+        "output stays off; let it feed the board, or take a meter that has no output"
+    )
+
+
+def test_a_role_that_a_driver_cannot_have_is_refused(files: Path) -> None:
+    change(files, BENCH, ('roles = ["source", "meter"]', 'roles = ["source"]'), ("[floor]", METER))
+    with pytest.raises(FileError) as caught:
+        check_roles(load_bench(files / BENCH), {"keysight_n6705c": ("meter",), "B": ("something",)})
+    assert [problem.partition("demo.toml: ")[2] for problem in caught.value.problems] == [
+        "instruments.smu.roles: keysight_n6705c cannot be the source; it can be the meter",
+        "instruments.meter.roles: B cannot be the meter; it can be the something",
+    ]
 
 
 def test_an_overdue_calibration_and_a_cold_instrument_are_flags_not_errors(files: Path) -> None:

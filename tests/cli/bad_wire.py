@@ -13,7 +13,8 @@ from contextlib import contextmanager
 class BadWire:
     """Relays lines to an instrument. `swallow`: commands containing this text never arrive. `rewrite`: what stands in them for what.
 
-    `cut`: sessions end, new ones work.
+    `cut`: sessions end, new ones work. `cut_at`: a text, and the how many-th command with it is not sent but ends the sessions. `away`: so
+    many new sessions end at once. `forge`: what stands in answers for what. `heard`: every command that arrived.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -24,6 +25,10 @@ class BadWire:
         self.swallow: bytes | None = None
         self.swallowed = 0
         self.rewrite: tuple[re.Pattern[bytes], bytes] | None = None
+        self.cut_at: tuple[bytes, int] | None = None
+        self.away = 0
+        self.forge: tuple[bytes, bytes] | None = None
+        self.heard: list[bytes] = []
 
     @property
     def resource(self) -> str:
@@ -33,6 +38,10 @@ class BadWire:
         with contextlib.suppress(OSError):  # the listener is closed: the end
             while True:
                 here, _ = self._listener.accept()
+                if self.away:
+                    self.away -= 1
+                    here.close()
+                    continue
                 there = socket.create_connection(self._target)
                 self._ends += [here, there]
                 self._start(self._commands, here, there)
@@ -61,16 +70,27 @@ class BadWire:
     def _commands(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError), source, source.makefile("rb") as lines:
             for line in lines:
+                if self._cuts(line):
+                    self.cut()
+                    return
                 if self.swallow is not None and self.swallow in line:
                     self.swallowed += 1
                 else:
+                    self.heard.append(line)
                     sink.sendall(line if self.rewrite is None else self.rewrite[0].sub(self.rewrite[1], line))
             sink.shutdown(socket.SHUT_RDWR)
+
+    def _cuts(self, line: bytes) -> bool:
+        if self.cut_at is None or self.cut_at[0] not in line:
+            return False
+        text, left = self.cut_at
+        self.cut_at = (text, left - 1) if left > 1 else None
+        return left <= 1
 
     def _answers(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError), source:
             while data := source.recv(65536):
-                sink.sendall(data)
+                sink.sendall(data if self.forge is None else data.replace(*self.forge))
             sink.shutdown(socket.SHUT_RDWR)
 
 

@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 
 from labd import resources
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.cli import doctor, units
 from labd.daemon import bench_doctor, udev
-from labd.daemon.guarding import BY_SERVICE, GUARD_ENV, SERVICE_DATA, SERVICE_RUNTIME
+from labd.daemon.guard_place import SERVICE_DATA, SERVICE_RUNTIME
+from labd.daemon.guarding import BY_SERVICE, GUARD_ENV
 from labd.store.catalogue import Catalogue
 from labd.store.folder import CATALOGUE, default_folder
 from labd_virtual.firmware_build import cache_folder
-from tests.bench.whole_run import FIXTURES
+from tests.bench.whole_run import FIXTURES, changed, replaced
 from tests.cli.local_app import Commands
 
 GRANTED = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "RuntimeDirectory": "/run"}  # systemd.exec(5)
@@ -50,6 +51,19 @@ def test_a_sound_machine_and_a_virtual_bench_pass(tmp_path: Path, capsys: pytest
     assert answer.code == 0, answer.out
     assert lines(answer.out, "guard") == ["ok   guard: none needed, the bench is virtual"]
     assert lines(answer.out, "store") == [f"ok   store: {tmp_path}/store: 0 runs, the catalogue is sound"]
+
+
+def test_an_agent_that_is_not_there_is_named_and_one_that_is_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is sent to it: the key is not read."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = "{}:{}".format(*listener.getsockname())
+        bench = changed(tmp_path, "benches", "virtual-agent", replaced(("127.0.0.1:8471", place)))
+        answer = Commands(capsys, doctor)("doctor", bench, "--store", tmp_path / "store")
+        assert lines(answer.out, "links.agent") == [f"ok   links.agent: 127.0.0.1 port {place.rpartition(':')[2]} takes connections"]
+    answer = Commands(capsys, doctor)("doctor", bench, "--store", tmp_path / "store")
+    (found,) = lines(answer.out, "links.agent")
+    assert found.startswith("FAIL links.agent: ")
+    assert "cannot be reached" in found
 
 
 def test_a_damaged_catalogue_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

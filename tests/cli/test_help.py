@@ -7,6 +7,7 @@ import pytest
 from labd.cli.main import run_command
 from labd.cli.reference import commands, parameters
 from labd_instruments.loader import available
+from labd_instruments.unsupported import UNSUPPORTED
 from tests.cli.bench_apart import labd
 
 COMMANDS = [name for name, _ in commands()]
@@ -55,3 +56,7 @@ def test_drivers_are_listed_with_what_they_can_and_on_what_evidence(more: list[s
         assert str(info.evidence) in out
         for option in info.options:
             assert (f"option {option.name} = " in out) == bool(more)
+        assert not info.on_the_wire or f"tried with its virtual instrument over {', '.join(info.on_the_wire)}" in out
+    for one in UNSUPPORTED:
+        assert f"no driver: {one.name}: {one.lacking}" in out
+    assert out.rstrip().splitlines()[-1].startswith("* USBTMC and GPIB are not tried on the wire")

@@ -218,7 +218,9 @@ def test_jobs_are_edited_ordered_cancelled_and_run_by_a_token_that_controls(far:
 
 def test_a_bench_elsewhere_is_checked_and_measures_what_is_run_on_it(far: Place, near: Place, plan: Path, labd: Labd) -> None:
     labd.env("LABD_TOKEN", far.control)
-    assert any(one["what"] == "smu" for one in labd.json("check", far.bench))
+    found = {one["what"]: one for one in labd.json("check", far.bench)}
+    assert found["smu round trip"]["of"] == "smu"
+    assert found["smu round trip"]["figures"]["median_s"] > 0
     job = labd.json("run", far.bench, plan)
     assert (job["state"], job["submitted_by"]) == ("finished", "ann")
     assert job["run_id"] in [run["id"] for run in labd.json("runs")]

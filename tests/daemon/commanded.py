@@ -22,6 +22,7 @@ from labd.daemon.run import RunOutcome, RunRequest, run
 from labd.store.rows import CaptureRow, RunRow
 from labd.store.session import CatalogueSession
 from labd.stream.news import News, NewsKind
+from labd_instruments import loader
 from tests.bench.whole_run import FIXTURES
 from tests.cli.bench_apart import write_plan
 
@@ -69,6 +70,7 @@ class Bench:
 @asynccontextmanager
 async def commanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     """acts: what a test does at the first news of a kind, in the moment it is told."""
+    await asyncio.to_thread(loader.available)  # loading every driver takes longer than a loop may be kept waiting
     async with CatalogueSession(folder / "store") as catalogue, Worker() as worker:
         bench = Bench(Surroundings(catalogue, worker), folder)
 

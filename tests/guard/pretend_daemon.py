@@ -1,8 +1,7 @@
 """A process that does what the daemon does with the guard: arms it, switches an output on, beats; and then something happens to it.
 
-Arguments: the guard's socket, a JSON armament, how it behaves (`beat`, `block`, `stuck`, `disarm`, `unverified`,
-`watchdog`). Prints `on` once the
-output is on, `lost` when the guard is, and `end: ...` when its body has ended.
+Arguments: the guard's socket, a JSON armament, how it behaves (`beat`, `block`, `stuck`, `disarm`, `unverified`, `watchdog`,
+`follow`). Prints `on` once the output is on, `lost` when the guard is, and `end: ...` when its body has ended.
 """
 
 from __future__ import annotations
@@ -48,12 +47,22 @@ def switched_on(armament: Armament) -> Instrument:
     return driver
 
 
+async def fail_when_off(session: InstrumentSession, driver: Instrument) -> None:
+    assert isinstance(driver, Sources)
+    while await session.call(driver.output_is_on, deadline_s=10.0):  # noqa: ASYNC110  an instrument tells nobody
+        await asyncio.sleep(0.01)
+    raise LabdError("the output is off")
+
+
 async def main(socket: str, armament: Armament, behaviour: str) -> None:
     async with GuardLink(Path(socket), on_change=tell_lost) as link, InstrumentSession("smu") as session:
         try:
             async with link.armed(armament, beyond_help=lambda: behaviour == "stuck" and began.is_set()):
                 driver = await session.call(switched_on, armament, deadline_s=10.0)
                 began.set()
+                if behaviour == "watchdog":
+                    assert isinstance(driver, GuardsItself)
+                    await session.call(driver.set_watchdog, WATCHDOG_S, deadline_s=10.0)
                 say("on")
                 if behaviour == "block":
                     time.sleep(600)  # noqa: ASYNC251  the hang that this is about
@@ -61,10 +70,11 @@ async def main(socket: str, armament: Armament, behaviour: str) -> None:
                     raise OutputNotVerifiedOff("the output reads back on")
                 if behaviour == "watchdog":
                     assert isinstance(driver, GuardsItself)
-                    await session.call(driver.set_watchdog, WATCHDOG_S, deadline_s=10.0)
                     while True:
                         await session.call(driver.feed_watchdog, deadline_s=10.0)
                         await asyncio.sleep(WATCHDOG_S / 3)
+                if behaviour == "follow":
+                    await fail_when_off(session, driver)
                 if behaviour == "disarm":
                     driver.make_safe()
                 else:

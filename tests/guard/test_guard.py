@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from labd.guard import attempt, journal, server
+from labd.guard import attempt, journal, server, wire
 from labd.guard.client import Client
 from labd.guard.holder import Holder
 from labd.guard.journal import Journal
 from labd.guard.link import GuardLink, TakenByGuard
 from labd.guard.off import switch_off
+from labd.guard.peer import Peer
 from labd_instruments.contract import OffAssurance, Reading
 from labd_instruments.errors import OutputNotOffError
 from tests.cli.bench_apart import Bench, bench_apart
@@ -27,6 +32,12 @@ from tests.guard.guarded_bench import SEEN_S, GuardProcess, armament, daemon, go
 pytestmark = pytest.mark.compiler
 
 WITHIN_S = 2.0  # what the evidence tests ask for
+ENDS_UNREAD = """import select, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+connection.sendall(sys.stdin.buffer.read())
+select.select([connection], [], [])
+"""
 
 
 @pytest.fixture
@@ -56,6 +67,15 @@ def test_a_killed_daemon_leaves_the_output_off_and_an_incident_to_report(guard: 
     assert journal.unreported(guard.journal) == []
 
 
+def test_an_end_with_an_answer_unread_is_told_as_an_end(guard: GuardProcess, bench: Bench) -> None:
+    """The kernel resets such a connection, where it closes others."""
+    request = wire.line({"op": "arm", "n": 1, **wire.write_armament(armament(bench.resource))})
+    subprocess.run([sys.executable, "-c", ENDS_UNREAD, guard.socket], input=request, check=True)
+    until(lambda: bool(guard.entries("lost")))
+    (lost,) = guard.entries("lost")
+    assert "the connection ended without disarming" in lost.text
+
+
 def test_a_stopped_daemon_is_switched_off_and_told_so_when_it_goes_on(guard: GuardProcess, bench: Bench) -> None:
     with daemon(guard, armament(bench.resource)) as process:
         process.send_signal(signal.SIGSTOP)
@@ -83,6 +103,24 @@ def test_a_guard_that_hung_and_goes_on_ends_the_run_whose_outputs_it_took_but_no
         until(lambda: safe(bench))
         assert "the guard has switched demo off" in process.stdout.readline()
         assert not gone(process.pid)
+
+
+async def test_a_beat_that_came_while_the_guard_itself_did_not_run_counts() -> None:
+    """Its deadline and the beat are then seen at the same moment."""
+    here, there = socket.socketpair()
+    reader, writer = await asyncio.open_unix_connection(sock=here)
+    loop = asyncio.get_running_loop()
+    client = Client(cast("server.Guard", None), reader, writer, Peer(Holder(os.getpid(), 0), "me", owns=True))
+    client.armament = armament("unused")
+    client._deadline_s = loop.time() + 0.05
+    with there, closing(writer):
+        async with asyncio.TaskGroup() as tasks:
+            line = tasks.create_task(client._line(), name="line")
+            await asyncio.sleep(0)
+            there.send(b'{"op":"beat"}\n')
+            while loop.time() < client._deadline_s:
+                pass
+        assert line.result() == b'{"op":"beat"}\n'
 
 
 def test_an_exclusive_link_is_freed_by_ending_the_hung_process(guard: GuardProcess, tmp_path: Path) -> None:
@@ -138,6 +176,16 @@ async def test_an_emergency_stop_through_the_guard_tells_the_process_whose_outpu
         (result,) = await switch_off(arms, sockets=[guard.socket], by="ann")
         assert result.off
         until(lambda: safe(bench))
+        assert process.stdout is not None
+        assert "switched demo off: emergency stop by ann" in process.stdout.readline()
+        assert not gone(process.pid)
+
+
+async def test_a_process_that_fails_by_a_stop_before_its_next_beat_still_hears_of_it(guard: GuardProcess, bench: Bench) -> None:
+    arms = armament(bench.resource, heartbeat_s=600.0)
+    with daemon(guard, arms, "follow") as process:
+        (result,) = await switch_off(arms, sockets=[guard.socket], by="ann")
+        assert result.off
         assert process.stdout is not None
         assert "switched demo off: emergency stop by ann" in process.stdout.readline()
         assert not gone(process.pid)

@@ -196,7 +196,7 @@ def arrived(server: Asked, run: str) -> Account:
     figures = server.ask(f"SELECT COUNT(\"value\") AS n FROM kpi WHERE run = '{run}' AND final = 1")
     row = sums[0] if sums else {"n": 0, "e": 0.0, "c": 0.0}
     told = tuple((int(one["time"]), str(one["kind"]), str(one["text"])) for one in sorted(events, key=lambda one: one["n"]))
-    return Account(int(row["n"]), row["e"], row["c"], told, int(figures[0]["n"]) if figures else 0)
+    return Account(int(row["n"] or 0), row["e"] or 0.0, row["c"] or 0.0, told, int(figures[0]["n"]) if figures else 0)
 
 
 async def until_arrived(server: Asked, found: Lab) -> tuple[Account, Account]:

@@ -46,7 +46,7 @@ def kind(request: pytest.FixtureRequest) -> type[V1] | type[V2]:
 
 
 async def answered(kind: type[V1] | type[V2], url: str, body: bytes = BODY) -> Answer:
-    async with kind(Server(url, "labd", token="t", timeout_s=5.0)) as transport:
+    async with kind(Server(url, "labd", token="t", timeout_s=30.0)) as transport:
         return await transport.write(body, zipped=False)
 
 

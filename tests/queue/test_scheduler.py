@@ -289,6 +289,19 @@ async def test_resuming_an_occurrence_that_failed_makes_no_second_series(lab: La
     assert [job.state for job in recurring] == [JobState.QUEUED]
 
 
+async def test_a_run_that_one_job_goes_on_with_is_not_given_to_another(lab: Lab) -> None:
+    first = await lab.submit("a")
+    async with running(lab):
+        await lab.until_begun("a")
+        await lab.end("a", JobState.FAILED, "the board does not answer")
+        run = (await lab.scheduler.job(first.id)).run_id
+        await lab.scheduler.pause_queue("a look at the board")
+        other = await lab.submit("b", run_id=run)
+        with pytest.raises(WrongState, match=f"job {other.id} \\(queued\\) goes on with run {run} already"):
+            await lab.scheduler.resume(first.id)
+    assert [job.id for job in await lab.scheduler.jobs() if job.state is JobState.QUEUED] == [other.id]
+
+
 async def test_a_daemon_that_stops_as_a_nightly_job_ends_leaves_the_next_night_in_the_queue(lab: Lab) -> None:
     await lab.submit("nightly", recurrence="0 2 * * *", zone="UTC", not_before_ns=NOW_NS)
     async with running(lab):

@@ -178,6 +178,28 @@ def test_a_recording_can_be_read_while_it_goes_on(tmp_path: Path) -> None:
         assert _currents(so_far) == [[0, 1, 2, 3, 4]]
 
 
+class LateStop(threading.Event):
+    """An end that comes just when the wait for it has run out."""
+
+    syncer: trace_writer._Syncer
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        self.syncer._dirty.set()
+        return False
+
+
+def test_an_end_at_the_moment_of_a_sync_ends_the_thread(tmp_path: Path) -> None:
+    """What wakes it for the end must not be taken for the write before."""
+    with (tmp_path / "file").open("wb") as file:
+        syncer = trace_writer._Syncer(file.fileno(), tmp_path)
+        syncer._stop = stop = LateStop()
+        stop.syncer = syncer
+        syncer.written()
+        syncer._thread.join(20)
+        assert not syncer._thread.is_alive()
+
+
 def test_a_block_is_synced_though_no_other_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = threading.Event()
     monkeypatch.setattr(trace_writer, "SYNC_AFTER_S", 0.01)

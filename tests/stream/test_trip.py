@@ -156,3 +156,15 @@ def test_a_million_samples_a_second_cost_less_than_one_percent() -> None:
     for one in second:
         trip(one)
     assert time.thread_time() - begun_s < 0.01
+
+
+def test_power_trips_with_a_voltage_that_another_instrument_feeds() -> None:
+    amps = np.full(20_000, 0.145)  # allowed as a current, 0.522 W at 3.6 V
+    assert not trips(Trip(LIMITS), amps), "nobody knows the voltage"
+    assert not trips(Trip(LIMITS, constant_v=3.0), amps)
+    with pytest.raises(SafetyRefusal, match=r"over-power: up to 0\.522 W"):
+        Trip(LIMITS, constant_v=3.6)(block(amps))
+
+
+def test_a_recorded_voltage_counts_more_than_the_one_that_is_set() -> None:
+    assert not trips(Trip(LIMITS, constant_v=3.6), np.full(20_000, 0.145), volts=3.0)

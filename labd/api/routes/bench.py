@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from labd.api.answers import BenchStatus, Health, PlanCheck
 from labd.api.models import PlanBody
 from labd.api.routes.asked import Given, Who
-from labd.bench.check import Finding
+from labd.bench.finding import Finding
 from labd.guard.wire import OffResult
 from labd_instruments import loader
 from labd_instruments.loader import DriverInfo

@@ -1,0 +1,52 @@
+"""The host fires the inferences of a capture: the device is armed, and a process of its own keeps the instants."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from labd.bench.expand import CapturePlan
+from labd.dut.device import Device
+from labd.trigger.firing import Target
+from labd.trigger.jitter import Jitter, jitter
+from labd.trigger.process import Trigger
+
+WAITS_S = 2.0  # that the armed device waits longer than the longest gap: a host that is late costs no event
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrigger:
+    """How this host fires the board. wake: what the device is armed for. target: what is fired on, once the board's lines are connected."""
+
+    wake: Literal["pin", "uart"]
+    target: Callable[[], Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """served: inferences that the device says it made."""
+
+    served: int
+    jitter: Jitter
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is told with every figure of the capture."""
+        unserved = self.jitter.fired - self.served
+        found = (
+            f"{self.jitter.missed} deadlines missed by the host" if self.jitter.missed else "",
+            f"{unserved} triggers not served by the board" if unserved else "",
+        )
+        return tuple(text for text in found if text)
+
+
+async def fire(device: Device, how: HostTrigger, process: Trigger, plan: CapturePlan, *, longest_event_s: float) -> Fired:
+    """All instants of a capture. Raises DutFailure."""
+    target = how.target()
+    gaps_ns = [b - a for a, b in itertools.pairwise((0, *plan.offsets_ns))]
+    timeout_s, backlog_s = max(gaps_ns) * 1e-9 + WAITS_S, plan.events * longest_event_s
+    async with device.armed(plan.events, timeout_s=timeout_s, wake=how.wake, backlog_s=backlog_s) as armed:
+        firings = await process.fire(target, plan.offsets_ns, late_ns=plan.late_ns)
+    return Fired(armed.served, jitter(firings, plan.events, plan.late_ns, process.footing))

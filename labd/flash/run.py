@@ -1,0 +1,87 @@
+"""Lets an installed tool write an image to a board."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labd.errors import DutFailure, FileError, NotFound
+from labd.flash import drive
+from labd.flash.image import converted, takes
+from labd.flash.recipe import Recipe, Tool
+
+DRIVE = "uf2"  # what the drive of a boot loader is called beside the tools' names
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a program, or a copy to a drive: `words` as in a shell."""
+
+    words: tuple[str, ...]
+    do: Callable[[], None]
+
+
+def ways(recipe: Recipe, image: Path | None = None) -> list[str]:
+    """Names of the tools that this board can be flashed with, and that take this image."""
+    names = [tool.program for tool in recipe.tools if image is None or takes(image, tool.image)]
+    return [*names, DRIVE] if recipe.drive is not None and (image is None or takes(image, "uf2")) else names
+
+
+def chosen(recipe: Recipe, named: str | None, image: Path | None = None, *, needed: bool = True) -> Tool | None:
+    """The tool to use, None for the boot loader's drive: the one named, else the first that is installed, else the drive.
+
+    needed: false for a look at what would be done, which takes the first tool where none is installed.
+    Raises FileError for a name that this board has no recipe for, NotFound when nothing is installed.
+    """
+    possible = ways(recipe, image)
+    if named is not None and named not in possible:
+        raise FileError(
+            "labd flash", "--tool", f"{named!r} does not flash this to {recipe.board}; what does: {', '.join(possible) or 'nothing'}"
+        )
+    if named == DRIVE:
+        return None
+    tools = [tool for tool in recipe.tools if tool.program in ({named} if named else possible)]
+    for tool in tools:
+        if shutil.which(tool.program) is not None:
+            return tool
+    if named is None and DRIVE in possible:
+        return None
+    if tools and not needed:
+        return tools[0]
+    wanted = "; or ".join(f"{tool.program} ({tool.install})" for tool in tools)
+    raise NotFound(f"no tool on this machine writes to {recipe.board}; install {wanted}")
+
+
+def steps(recipe: Recipe, tool: Tool | None, image: Path, folder: Path, *, port: str | None, within_s: float, quiet: bool) -> list[Step]:
+    """What is to be done, in order. folder: for the image in the tool's format. quiet: nothing of the tools goes to standard output.
+
+    Raises FileError, NotFound.
+    """
+    if tool is None:
+        assert recipe.drive is not None
+        made = converted(image, "uf2", folder, recipe.drive)
+        there = drive.found(recipe.drive, port)
+        return [Step(("cp", str(made), str(there)), lambda: drive.copy(made, there))]
+    made = converted(image, tool.image, folder)
+    return [Step(tuple(words), _call(words, tool, within_s, quiet=quiet)) for words in tool.lines(made, port)]
+
+
+def _call(words: Sequence[str], tool: Tool, within_s: float, *, quiet: bool) -> Callable[[], None]:
+    def call() -> None:
+        sys.stdout.flush()
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=sys.stderr if quiet else None, check=False, timeout=within_s)
+        except subprocess.TimeoutExpired as error:
+            raise DutFailure(
+                f"{tool.program} did not end within {within_s:g} s and was stopped; is the probe plugged in, the board powered?"
+            ) from error
+        except OSError as error:
+            raise NotFound(f"{tool.program} cannot be started: {error.strerror or error} ({tool.install})") from error
+        if done.returncode != 0:
+            raise DutFailure(f"{tool.program} ended with {done.returncode}: what it said stands above; the board may hold half an image")
+
+    return call
