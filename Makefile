@@ -10,7 +10,7 @@ PROCESSES ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test check accuracy torture outage traps live bench lock clean venv help
+.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fuzz bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -39,16 +39,27 @@ demo: $(STAMP)
 test: $(STAMP) $(PEERS)
 	$(PY) -m pytest -q -m "not evidence" -n $(or $(PROCESSES),auto) --dist=loadscope $(PYTEST_ARGS)
 
-## make check     ruff, mypy --strict, import-linter
+## make firmware  the firmware's image for every board (BOARD=name): flash and RAM; fails on a warning or a heap (needs arm-none-eabi-gcc)
+firmware: $(STAMP)
+	$(PY) -m labd_virtual.firmware_images $(BOARD)
+
+# the guard's own process and the one that fires; what else asks for one system alone is found here
+LINUX_ONLY := labd/(guard/(__main__|client|peer|server)|trigger/__main__|agent)\.py
+## make check     ruff, mypy --strict (for Linux, Windows and macOS), import-linter
 check: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(foreach system,win32 darwin,$(VENV)/bin/mypy --platform $(system) --no-warn-unreachable --exclude '$(LINUX_ONLY)' labd instruments/labd_instruments &&) true
 	$(VENV)/bin/lint-imports
 
 ## make accuracy  coverage of the published intervals against the virtual board's truth (SEED=n, QUICK=1)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+## make timeline  alignment of captures without a line, edges of bursts and wake-up against the virtual board's truth (SEED=n, QUICK=1)
+timeline: $(STAMP)
+	$(foreach part,$(notdir $(wildcard benchmarks/timeline benchmarks/wakeup)),$(PY) -m benchmarks.$(part) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick) &&) true
 
 ## make torture   kill, hang, cut, fill up and silence what a running daemon needs (QUICK=1; ONLY=case; SOAK=minutes, DAY=hours: only wear, in real and in stepped time)
 torture: $(STAMP)
@@ -62,9 +73,21 @@ outage: $(STAMP)
 traps: $(STAMP)
 	$(PY) -m benchmarks.traps $(if $(QUICK),--quick)
 
+## make roles     every driver in its role: whole runs over every interface, held against the virtual board's truth
+roles: $(STAMP)
+	$(PY) -m pytest -q tests/bench/test_roles.py -n $(or $(PROCESSES),auto) $(PYTEST_ARGS)
+
+## make test-gpio  GPIO and modem lines on a real kernel's drivers in a virtual machine (apt: qemu-system-x86 busybox-static; 225 MB once)
+test-gpio: $(STAMP)
+	$(PY) -m tests.gpio.vm
+
 ## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
 live: $(STAMP)
 	$(PY) -m benchmarks.live $(if $(QUICK),--quick)
+
+## make fuzz      the firmware's core under libFuzzer for five minutes, needs clang (QUICK=1: 20 s)
+fuzz: $(STAMP)
+	$(PY) -m benchmarks.fuzz $(if $(QUICK),--quick)
 
 ## make bench     ratios against named peers and limits
 bench: $(STAMP) $(PEERS)

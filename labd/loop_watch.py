@@ -7,7 +7,6 @@ import inspect
 import logging
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from labd import host
 
 LONGEST_CALLBACK_S = 1.0  # of processor time: a busy machine, or a loop that waits, does not count
 LOOK_S = 0.1
@@ -69,7 +70,7 @@ class _Watch:
         self.loop = loop
         self._report = report
         self._longest_s = longest_s
-        self._clock = time.pthread_getcpuclockid(self._thread)
+        self._cpu_s = host.cpu_clock_of(self._thread)
         self._beats = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = threading.Event()
@@ -95,9 +96,11 @@ class _Watch:
         self._timer = self.loop.call_later(LOOK_S, self._beat)
 
     def _look(self) -> None:
+        if self._cpu_s is None:
+            return
         beats, computed_s, told = -1, 0.0, False
         while not self._stopped.wait(LOOK_S):
-            now_s = time.clock_gettime(self._clock)
+            now_s = self._cpu_s()
             if self._beats != beats or not self.loop.is_running():
                 beats, computed_s, told = self._beats, now_s, False
             elif now_s - computed_s > self._longest_s and not told:

@@ -70,6 +70,21 @@ class MarkStyle(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Bracket:
+    """The pattern that a device burns into its current before and after a program: 2^order - 1 chips of chip_us of its counter, which
+    begin with the shift register at `seed`. See docs/reference/dut-protocol.md."""
+
+    chip_us: int
+    order: int
+    seed: int
+
+    @property
+    def lasts_s(self) -> float:
+        """Of one pattern with the quiet chips around it."""
+        return ((1 << self.order) - 1 + 8) * self.chip_us * 1e-6
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """One combination of what a plan varies. rate_hz 0 is the floor."""
 
@@ -115,6 +130,23 @@ class Window:
     @property
     def length_s(self) -> float:
         return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyReading:
+    """The supply of a capture whose own instrument records no voltage, as the source read it at the end of the capture.
+
+    instrument: that feeds the board. voltage_v: mean. spread_v: half of what its readings differ by. range_v, aperture_s: of the readings,
+    None where the source does not tell, and then nothing is known of their error. as_set: the source measures none, and tells what it was
+    set to.
+    """
+
+    instrument: str
+    voltage_v: float
+    spread_v: float
+    range_v: float | None
+    aperture_s: float | None
+    as_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)

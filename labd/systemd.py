@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 
 WATCHDOG_SHARE = 3  # messages in one interval
 
@@ -12,7 +13,7 @@ WATCHDOG_SHARE = 3  # messages in one interval
 def notify(*lines: str) -> None:
     """Nothing where no systemd listens. `READY=1`, `STOPPING=1`, `STATUS=...`, `WATCHDOG=1`."""
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
+    if not address or sys.platform != "linux":
         return
     target = f"\0{address[1:]}" if address.startswith("@") else address  # @: the abstract namespace
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:

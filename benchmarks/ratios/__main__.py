@@ -24,6 +24,8 @@ from benchmarks.ratios.line_protocol import line_protocol
 from benchmarks.ratios.live_path import live_path
 from benchmarks.ratios.ppk2_stream import ppk2_stream
 from benchmarks.ratios.trace_writes import trace_writes
+from benchmarks.ratios.trigger_jitter import table as jitter_table
+from benchmarks.ratios.trigger_jitter import trigger_jitter
 from benchmarks.ratios.window_sums import window_sums
 
 VERSIONS = ("labd", "influxdb-client", "numpy", "ppk2-api", "pyarrow", "pyvisa", "pyvisa-py")
@@ -39,7 +41,11 @@ def main() -> int:
         ratios += trace_writes(Path(folder))
         ratios += live_path(Path(folder))
     ratios += asyncio.run(board_time())
-    Console(width=None if sys.stdout.isatty() else 140).print(table(ratios))
+    jitters, series = trigger_jitter()
+    ratios += jitters
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table(ratios))
+    console.print(jitter_table(series))
     out.write_text(json.dumps(document(ratios), indent=2) + "\n", encoding="utf-8")
     print(f"{out} (docs/performance.md says what each line means)")
     short = [r for r in ratios if r.falls_short]

@@ -61,8 +61,7 @@ def block_reads() -> list[Ratio]:
             into = bytearray(len(message(size)))
 
             def own(size: int = size) -> NDArray[Any]:
-                link.write(f"BLOCK? {size}")
-                return link.read_definite_block("<f4")
+                return link.query_definite_block(f"BLOCK? {size}", "<f4")
 
             def peer(size: int = size) -> Any:
                 return stock.query_binary_values(f"BLOCK? {size}", datatype="f", is_big_endian=False, container=np.ndarray)

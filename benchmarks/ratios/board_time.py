@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from benchmarks.ratios.figures import Ratio, from_ratios
 from labd import bench_file, resources
-from labd.bench.acquire import Rig, acquire
+from labd.bench.acquire import acquire
 from labd.bench.expand import CapturePlan
+from labd.bench.rig import Rig
 from labd.bench.station import open_station
 from labd.bench.virtual import BoardTime, virtual_bench
 from labd.bench_file import station as translate

@@ -94,6 +94,10 @@ def kills(folder: Path, found: Found, *, rounds: Rounds) -> None:
         found.say(came.line(waiting))
         if undisturbed:
             other = daemon.until_ended(undisturbed, within_s=ENDED_S)
+            found.expect(other["state"] == "finished", f"the undisturbed job ended {other['state']}: {other['error']}")
+            for run in (row["run_id"], other["run_id"]):
+                for text in _unfinished(daemon, run):
+                    found.expect(False, text)
             _agree(found, daemon, row["run_id"], other["run_id"])
 
 
@@ -148,6 +152,7 @@ def _until_one_more(daemon: Served, job: str) -> None:
 
 def _in_the_middle(scene: Scene) -> dict[str, Trace] | None:
     """What is acknowledged while the board is on: between two captures, and on a run's way out, there is nothing to lose."""
+    scene.daemon.require_going_on(scene.job)
     return (powered(scene.bench) and scene.daemon.acknowledged(scene.job)) or None
 
 
@@ -170,6 +175,13 @@ def _judge_samples(scene: Scene, came: Kills, acknowledged: dict[str, Trace], ey
     scene.found.expect(not unseen, f"{unseen} of {eyes.samples} samples that were shown live are in no file")
 
 
+def _unfinished(daemon: Served, run: str) -> list[str]:
+    """Captures that give no figures, each with the reason that the daemon tells."""
+    return [
+        f"capture {one['key']} of {run} is {one['state']}: {one['error']}" for one in daemon.captures(run) if one["state"] != "finished"
+    ]
+
+
 def _agree(found: Found, daemon: Served, killed: str, undisturbed: str) -> None:
     """Measured figures of the two runs, same specimen of instrument and board: their difference against their U95."""
     resumed, other = ({(one["id"], one["at"]): one for one in daemon.get(f"runs/{run}/kpis")} for run in (killed, undisturbed))
@@ -178,8 +190,8 @@ def _agree(found: Found, daemon: Served, killed: str, undisturbed: str) -> None:
     for key, ratio in sorted(apart.items()):
         values = f"{resumed[key]['value']:g} resumed, {other[key]['value']:g} undisturbed"
         found.expect(ratio <= AGREE, f"{key[0]} at {key[1]}: {values}, {ratio:.1f} times what may lie between them")
-    lacking = sorted(resumed.keys() ^ other.keys())
-    found.expect(not lacking, f"the resumed and the undisturbed run have not the same figures: {lacking[:5]}")
+    for which, lacking in (("resumed", other.keys() - resumed.keys()), ("undisturbed", resumed.keys() - other.keys())):
+        found.expect(not lacking, f"the {which} run lacks {len(lacking)} figures of the other: {sorted(lacking)[:5]}")
     found.expect(bool(apart), "no figure of the resumed run could be compared")
     outside = sum(ratio > 1 for ratio in apart.values())
     found.expect(outside <= MOST_OUTSIDE * len(apart), f"{outside} of {len(apart)} figures disagree with the undisturbed run's")
