@@ -190,14 +190,20 @@ class GpioPins(NoPins):
     def mark(self, level: int, phase: str = "", activity: int = 1) -> None:
         if self._marker is not None:
             value = self._api.line.Value
-            self._marker.set_value(self._marker_line, value.ACTIVE if level else value.INACTIVE)
+            try:
+                self._marker.set_value(self._marker_line, value.ACTIVE if level else value.INACTIVE)
+            except OSError as error:
+                raise Refused(f"No pins: the marker line {self._marker_line}: {error.strerror or error}") from None
 
     def trigger(self) -> int:
         return -1 if self._trigger is None else int(self._trigger.fd)
 
     def edge(self) -> int | None:
         """By the kernel's time stamp of the interrupt, CLOCK_MONOTONIC; one at a time, so that each is served."""
-        events = self._trigger.read_edge_events(1) if self._trigger.wait_edge_events(0) else []
+        try:
+            events = self._trigger.read_edge_events(1) if self._trigger.wait_edge_events(0) else []
+        except OSError as error:
+            raise Refused(f"No pins: the trigger line: {error.strerror or error}") from None
         return int(events[0].timestamp_ns) if events else None
 
 
@@ -221,7 +227,12 @@ class SocketPins(NoPins):
 
     def edge(self) -> int | None:
         now_ns = time.monotonic_ns()
-        if not self._connected().recv(1):
+        try:
+            taken = self._connected().recv(1)
+        except OSError as error:
+            self._socket = None
+            raise Refused(f"No pins: {self._path}: {error.strerror or error}") from None
+        if not taken:
             self._socket = None
             raise Refused(f"No pins: {self._path} was closed")
         return now_ns
@@ -236,7 +247,10 @@ class SocketPins(NoPins):
             self._connected().sendall(text)
         except OSError:  # who listened has been started anew
             self._socket = None
-            self._connected().sendall(text)
+            try:
+                self._connected().sendall(text)
+            except OSError as error:
+                raise Refused(f"No pins: {self._path}: {error.strerror or error}") from None
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

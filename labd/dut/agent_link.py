@@ -24,6 +24,7 @@ from labd.dut.errors import (
     NoAgent,
     NoAnswer,
     NoMarker,
+    PinsFailed,
     PortFailure,
     TakenOver,
     UnexpectedReply,
@@ -46,6 +47,7 @@ MEANING: tuple[tuple[str, type[DutRefused]], ...] = (
     ("Callable", CallableCrashed),
     ("Model dropped", ModelDropped),
     ("No marker", NoMarker),
+    ("No pins", PinsFailed),
     ("Taken over", TakenOver),
 )
 

@@ -81,6 +81,10 @@ class NoMarker(DutRefused):
     """An agent's board has no line to show its phases on."""
 
 
+class PinsFailed(DutRefused):
+    """The lines of an agent's board can no longer be set or read."""
+
+
 class DutRebooted(DutFailure):
     """A boot banner came where none belongs: a brown-out, a watchdog or a reset line."""
 

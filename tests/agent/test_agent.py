@@ -22,6 +22,7 @@ from labd.dut.errors import (
     ModelDropped,
     NoAgent,
     NoMarker,
+    PinsFailed,
     PortFailure,
     TakenOver,
     UnexpectedReply,
@@ -465,5 +466,34 @@ async def test_the_signature_is_that_of_the_protocol(tmp_path: Path) -> None:
 async def test_pins_that_nobody_listens_to_are_named(tmp_path: Path) -> None:
     with started(tmp_path, "--pins-socket", str(tmp_path / "nobody")) as running:
         async with running.device() as device:
-            with pytest.raises(DutRefused, match=r"No pins: .*nobody: No such file"):
+            with pytest.raises(PinsFailed, match=r"No pins: .*nobody: No such file"):
+                await device.infer(1)
+
+
+GONE_AFTER_REQUEST = """
+import errno
+class LineSettings:
+    def __init__(self, **settings): pass
+class Request:
+    def set_value(self, line, value): raise OSError(errno.ENODEV, "No such device")
+    def release(self): pass
+def request_lines(path, consumer, config): return Request()
+"""
+LINE = """
+class Direction: INPUT, OUTPUT = "in", "out"
+class Value: ACTIVE, INACTIVE = 1, 0
+class Edge: RISING = "rising"
+"""
+
+
+async def test_a_chip_that_went_away_is_no_crash_of_the_callable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "packages" / "gpiod"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(GONE_AFTER_REQUEST, encoding="utf-8")
+    (package / "line.py").write_text(LINE, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    with started(tmp_path, "--marker-line", "gpiochip7:3") as running:
+        async with running.device() as device:
+            with pytest.raises(PinsFailed, match="No pins: the marker line 3: No such device"):
+                await device.set_marks(MarkStyle.GATE)
                 await device.infer(1)
