@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,10 +26,11 @@ class HostTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """served: inferences that the device says it made."""
+    """served: inferences that the device says it made. crowded: instants that came sooner after another than the longest event takes."""
 
     served: int
     jitter: Jitter
+    crowded: int = 0
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -38,6 +39,9 @@ class Fired:
         found = (
             f"{self.jitter.missed} deadlines missed by the host" if self.jitter.missed else "",
             f"{unserved} triggers not served by the board" if unserved else "",
+            f"{self.crowded} arrivals came before the board's longest event had passed: it may have served them late"
+            if self.crowded
+            else "",
         )
         return tuple(text for text in found if text)
 
@@ -49,4 +53,11 @@ async def fire(device: Device, how: HostTrigger, process: Trigger, plan: Capture
     timeout_s, backlog_s = max(gaps_ns) * 1e-9 + WAITS_S, plan.events * longest_event_s
     async with device.armed(plan.events, timeout_s=timeout_s, wake=how.wake, backlog_s=backlog_s) as armed:
         firings = await process.fire(target, plan.offsets_ns, late_ns=plan.late_ns)
-    return Fired(armed.served, jitter(firings, plan.events, plan.late_ns, process.footing))
+    return Fired(
+        armed.served, jitter(firings, plan.events, plan.late_ns, process.footing), crowded(plan.offsets_ns, longest_event_s=longest_event_s)
+    )
+
+
+def crowded(offsets_ns: Sequence[int], *, longest_event_s: float) -> int:
+    """How many instants come sooner after another than a board that serves one event at a time is sure to be ready again."""
+    return sum((b - a) < longest_event_s * 1e9 for a, b in itertools.pairwise(offsets_ns))

@@ -80,11 +80,6 @@ def recorded(text: str, name: str) -> tuple[int, ...]:
     return tuple(instants)
 
 
-def shortest_gap_s(instants_ns: Sequence[int]) -> float:
-    """Between neighbours, and before the first one."""
-    return min(b - a for a, b in itertools.pairwise((0, *instants_ns))) / NS
-
-
 def mean_rate_hz(instants_ns: Sequence[int]) -> float:
     """Arrivals by the time that they take, the gap before the first one included."""
     return len(instants_ns) * NS / instants_ns[-1]

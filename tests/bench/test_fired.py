@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labd import resources
-from labd.bench.host_trigger import Fired
+from labd.bench.host_trigger import Fired, crowded
 from labd.bench_file import Bench, load_bench
 from labd.daemon.board_gpio import Firing
 from labd.errors import DutFailure
@@ -30,6 +30,13 @@ def shot(missed: Missed | None = None) -> Shot:
 )
 def test_what_was_missed_is_a_flag_of_the_capture_by_who_missed_it(shots: list[Shot], served: int, flags: tuple[str, ...]) -> None:
     assert Fired(served, jitter(shots, len(shots), 1_000_000)).flags == flags
+
+
+def test_arrivals_that_a_board_may_not_be_ready_for_are_told() -> None:
+    close = crowded((5_000_000, 30_000_000, 58_000_000, 58_000_001), longest_event_s=0.028)
+    assert close == 2
+    (flag,) = Fired(2, jitter([shot(), shot()], 2, 1_000_000), close).flags
+    assert flag.startswith("2 arrivals came before the board's longest event had passed")
 
 
 def test_nothing_is_fired_on_a_board_without_supply() -> None:

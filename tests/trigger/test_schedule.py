@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labd.errors import FileError
-from labd.trigger.schedule import LONGEST_S, Arrivals, mean_rate_hz, periodic, poisson, recorded, shortest_gap_s
+from labd.trigger.schedule import LONGEST_S, Arrivals, mean_rate_hz, periodic, poisson, recorded
 
 RATES = st.floats(0.01, 1000.0)
 COUNTS = st.integers(1, 500)
@@ -100,6 +100,5 @@ def test_any_text_is_taken_or_refused_by_name(text: str) -> None:
         assert list(instants) == sorted(set(instants))
 
 
-def test_rate_and_shortest_gap_count_the_time_before_the_first_arrival() -> None:
+def test_the_mean_rate_counts_the_time_before_the_first_arrival() -> None:
     assert mean_rate_hz((500_000_000, 2_000_000_000)) == 1.0
-    assert shortest_gap_s((500_000_000, 2_000_000_000)) == 0.5
