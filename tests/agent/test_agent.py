@@ -496,4 +496,3 @@ async def test_a_chip_that_went_away_is_no_crash_of_the_callable(tmp_path: Path,
         async with running.device() as device:
             with pytest.raises(PinsFailed, match="No pins: the marker line 3: No such device"):
                 await device.set_marks(MarkStyle.GATE)
-                await device.infer(1)
