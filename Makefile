@@ -10,7 +10,7 @@ PROCESSES ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fuzz bench lock clean venv help
+.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fleet fuzz bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ test-gpio: $(STAMP)
 ## make live      the live page in a real Chromium: frames a second, age of what is drawn, cost of a viewer (QUICK=1)
 live: $(STAMP)
 	$(PY) -m benchmarks.live $(if $(QUICK),--quick)
+
+## make fleet     hundreds of stored runs analysed by one process and by a Dask cluster: the same figures, and how it scales (SEED=n, QUICK=1)
+fleet: $(STAMP)
+	$(PY) -m benchmarks.fleet $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
 ## make fuzz      the firmware's core under libFuzzer for five minutes, needs clang (QUICK=1: 20 s)
 fuzz: $(STAMP)

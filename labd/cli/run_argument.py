@@ -6,4 +6,5 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[str, typer.Argument(help="Run id, a part of it from its beginning or end, or `latest`.", show_default=False)]
+RUN_HELP = "Run id, a part of it from its beginning or end, or `latest`."
+Run = Annotated[str, typer.Argument(help=RUN_HELP, show_default=False)]

@@ -49,8 +49,8 @@ class Made:
     events: int
 
 
-def captures(rates: tuple[float, ...] = RATES, modes: tuple[Mode, ...] = tuple(DUTS)) -> list[Made]:
-    rng = np.random.default_rng(7)
+def captures(rates: tuple[float, ...] = RATES, modes: tuple[Mode, ...] = tuple(DUTS), *, seed: int = 7) -> list[Made]:
+    rng = np.random.default_rng(seed)
     found: list[Made] = []
     for mode in modes:
         dut = DUTS[mode]
@@ -155,13 +155,14 @@ def record(catalogue: Catalogue, run_id: str, made: Made) -> None:
     catalogue.captures.finish(run_id, key, samples=samples, stretches=stretches)
 
 
-def make_run(folder: Path, made: list[Made], *, now_ns: int = NOW_NS) -> str:
-    """Store a whole run with its figures; returns its id."""
+def make_run(folder: Path, made: list[Made], *, now_ns: int = NOW_NS, figures: bool = True) -> str:
+    """Store a whole run with its figures, or without; returns its id."""
     with Catalogue.open(folder) as catalogue:
         run = catalogue.runs.create(new_run(), [m.planned for m in made], now_ns=now_ns)
         for one in made:
             record(catalogue, run.id, one)
-        catalogue.kpis.put(run.id, analyse_run(catalogue, run.id).records)
+        if figures:
+            catalogue.kpis.put(run.id, analyse_run(catalogue, run.id).records)
         catalogue.runs.end(run.id, RunState.FINISHED, now_ns=now_ns + 60_000_000_000)
         return run.id
 

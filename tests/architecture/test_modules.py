@@ -31,6 +31,7 @@ EXTRAS = {
     ("labd/agent.py", "gpiod"),  # on the board, and only for its pins
     ("labd/dut/gpio_chip.py", "gpiod"),
     ("labd/dut/gpio_link.py", "gpiod"),  # who has not got it is told what to install
+    ("labd/analyse/many.py", "distributed"),  # who has not got it is told what to install
     ("labd/compiled.py", "numba"),  # who has not got it gets the same from numpy
     ("instruments/labd_instruments/drivers/_joulescope_link.py", "pyjoulescope_driver"),  # who has not got it is told what to install
 }
