@@ -56,10 +56,13 @@ FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, 
 KINDS: dict[int, type[LabdError]] = {kind.exit_code: kind for kind in (*FAILURES, NotFound, WrongState, NotAllowed, Interrupted)}
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 NO_TOKEN = f"the daemon asks for a token that it knows: set {TOKEN_ENV}"
-HINTS = {  # by what OpenSSL says
-    "WRONG_VERSION_NUMBER": "; it does not speak TLS there: give --bench http://HOST:PORT",
-    "record layer failure": "; it does not speak TLS there: give --bench http://HOST:PORT",
-    "CERTIFICATE_VERIFY_FAILED": f"; --ca FILE or {CA_ENV} names the certificate to trust",
+NO_TLS, ONLY_TLS = "does not speak TLS: give --bench http://HOST:PORT", "does not speak plain HTTP; with TLS it is --bench https://HOST:PORT"
+MEANING = {  # of what OpenSSL and HTTP libraries say
+    "WRONG_VERSION_NUMBER": NO_TLS,
+    "record layer failure": NO_TLS,
+    "CERTIFICATE_VERIFY_FAILED": f"has a certificate that is not trusted here; --ca FILE or {CA_ENV} names the one to trust",
+    "Server disconnected without sending a response": ONLY_TLS,
+    "did not receive a valid HTTP response": ONLY_TLS,
 }
 TAKEN_BACK = 4401  # closes a WebSocket whose token does not count any more
 
@@ -86,11 +89,7 @@ class Target:
 
     @property
     def on_loopback(self) -> bool:
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return host == "localhost" or ip_address(host).is_loopback
-        except ValueError:  # a name
-            return False
+        return _loopback(urlsplit(self.url).hostname or "")
 
     def trust(self) -> ssl.SSLContext | None:
         """None without TLS. Raises FileError."""
@@ -100,7 +99,8 @@ class Target:
 
 
 def target(bench: str | None, store: Path | None, ca: Path | None = None) -> Target:
-    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT on TLS), else the daemon of the store. ca: by --ca, else LABD_CA.
+    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT: on TLS, but on loopback, where a daemon has none unless it is given one, without),
+    else the daemon of the store. ca: by --ca, else LABD_CA; it means TLS everywhere.
 
     Raises NoDaemon, FileError for what was given.
     """
@@ -108,7 +108,8 @@ def target(bench: str | None, store: Path | None, ca: Path | None = None) -> Tar
     if not named:
         return here(store)
     given = os.environ.get(CA_ENV, "")
-    return Target(_url(named), _token(), ca or (Path(given) if given else None))
+    trusted = ca or (Path(given) if given else None)
+    return Target(_url(named, tls=trusted is not None), _token(), trusted)
 
 
 def here(store: Path | None) -> Target:
@@ -211,8 +212,8 @@ class Connection:
 
     def _unreached(self, error: Exception) -> NoDaemon:
         text = str(error) or type(error).__name__
-        hint = next((hint for said, hint in HINTS.items() if said in text), "")
-        return NoDaemon(f"the daemon at {self._where.url} does not answer: {text}{hint}")
+        means = next((means for said, means in MEANING.items() if said in text), "")
+        return NoDaemon(f"the daemon at {self._where.url} {f'{means} ({text})' if means else f'does not answer: {text}'}")
 
 
 def _error(status: int, content: bytes) -> LabdError:
@@ -256,14 +257,24 @@ def _token() -> str:
     return token
 
 
-def _url(named: str) -> str:
+def _loopback(host: str) -> bool:
     try:
-        parts = urlsplit(named if "://" in named else f"https://{named}")
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
+
+
+def _url(named: str, *, tls: bool) -> str:
+    try:
+        bare = "://" not in named
+        parts = urlsplit(f"https://{named}" if bare else named)
         port = parts.port
     except ValueError as error:
         raise FileError("--bench", "", f"{named!r} is no HOST, HOST:PORT or URL: {error}") from error
     if not parts.hostname or parts.scheme not in ("http", "https"):
         raise FileError("--bench", "", f"{named!r} is no HOST, HOST:PORT or URL, such as bench-pc:{PORT} or http://127.0.0.1:{PORT}")
-    if "://" in named or port is not None:
+    if not bare:
         return parts.geturl()
-    return f"https://{parts.netloc.rstrip(':')}:{PORT}"
+    scheme = "http" if _loopback(parts.hostname) and not tls else "https"
+    place = parts.netloc if port is not None else f"{parts.netloc.rstrip(':')}:{PORT}"
+    return parts._replace(scheme=scheme, netloc=place).geturl()

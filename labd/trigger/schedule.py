@@ -66,18 +66,30 @@ def stretched(instants_ns: Sequence[int], rate_hz: float, count: int) -> tuple[i
 
 
 def recorded(text: str, name: str) -> tuple[int, ...]:
-    """Arrivals from a file: one instant a line, seconds from the start, ascending; `#` begins a comment. name: what errors call the file.
+    """Arrivals from a file: one instant a line, seconds, ascending; `#` begins a comment. They count from the file's 0, or, where the file
+    begins at 0, from one mean gap before its first instant. name: what errors call the file.
 
-    Raises FileError, which names the line.
+    Raises FileError, which names every line that is wrong.
     """
     instants: list[int] = []
+    wrong: list[tuple[str, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].strip()
-        if words:
-            instants.append(_instant(words, instants, f"line {number}", name))
-    if not instants:
-        raise FileError(name, "", "expected one instant a line, in seconds from the start, such as 0.25; found none")
-    return tuple(instants)
+        if not words:
+            continue
+        t_ns = _instant(words)
+        if t_ns is None:
+            wrong.append((f"line {number}", f"expected an instant in seconds, from 0 to {LONGEST_S:g}, got {words!r}"))
+        elif instants and t_ns <= instants[-1]:
+            wrong.append((f"line {number}", f"expected an instant later than the one before, {instants[-1] / NS:g} s, got {words!r}"))
+        else:
+            instants.append(t_ns)
+    if wrong:
+        raise FileError(name, *wrong[0], tuple(f"{name}: {line}: {text}" for line, text in wrong))
+    if not instants or instants == [0]:
+        raise FileError(name, "", "expected one instant a line, in seconds from the start, such as 0.25; found none after 0")
+    gap_ns = 0 if instants[0] else round(instants[-1] / (len(instants) - 1))
+    return tuple(t_ns + gap_ns for t_ns in instants)
 
 
 def mean_rate_hz(instants_ns: Sequence[int]) -> float:
@@ -85,16 +97,10 @@ def mean_rate_hz(instants_ns: Sequence[int]) -> float:
     return len(instants_ns) * NS / instants_ns[-1]
 
 
-def _instant(words: str, before: Sequence[int], line: str, name: str) -> int:
+def _instant(words: str) -> int | None:
+    """ns; None for what is no instant."""
     try:
         t_s = float(words)
     except ValueError:
-        t_s = math.nan
-    if not 0 < t_s <= LONGEST_S:
-        raise FileError(name, line, f"expected an instant in seconds, more than 0 and at most {LONGEST_S:g}, got {words!r}")
-    t_ns = round(t_s * NS)
-    if t_ns <= (before[-1] if before else 0):
-        raise FileError(
-            name, line, f"expected an instant later than the one before, {(before[-1] if before else 0) / NS:g} s, got {words!r}"
-        )
-    return t_ns
+        return None
+    return round(t_s * NS) if 0 <= t_s <= LONGEST_S else None

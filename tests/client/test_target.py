@@ -45,13 +45,20 @@ def bench_of(where: Target) -> str:
         ("bench-pc", "https://bench-pc:8470"),
         ("bench-pc:", "https://bench-pc:8470"),
         ("bench-pc:9000", "https://bench-pc:9000"),
-        ("[::1]", "https://[::1]:8470"),
+        ("[::1]", "http://[::1]:8470"),
+        ("localhost:9000", "http://localhost:9000"),
+        ("127.0.0.1", "http://127.0.0.1:8470"),
+        ("10.0.0.7", "https://10.0.0.7:8470"),
         ("http://127.0.0.1:8471", "http://127.0.0.1:8471"),
         ("https://labs.example/", "https://labs.example/"),
     ],
 )
-def test_a_host_is_asked_over_tls_at_the_daemons_own_port_and_a_url_is_taken_as_it_is(named: str, url: str) -> None:
+def test_a_host_is_asked_over_tls_but_on_loopback_and_a_url_is_taken_as_it_is(named: str, url: str) -> None:
     assert target(named, None).url == url
+
+
+def test_a_certificate_to_trust_means_tls_on_loopback_too() -> None:
+    assert target("127.0.0.1:9000", None, Path("own.pem")).url == "https://127.0.0.1:9000"
 
 
 @pytest.mark.parametrize("named", ["bench-pc:x", "::1", "ftp://bench-pc", "https://", ":8470", "bench-pc:99999"])
@@ -90,7 +97,7 @@ async def test_a_daemon_of_this_machine_is_known_by_its_own_certificate_whatever
     async with api(tmp_path, host="0.0.0.0", access=Access(tokens), tls=tls) as given:
         assert await asyncio.to_thread(bench_of, Target(given.url, token, own=tls.certificate)) == "demo"
         for ca, own in ((None, None), (tls.certificate, None), (None, other.certificate)):
-            with pytest.raises(NoDaemon, match=r"CERTIFICATE_VERIFY_FAILED.*--ca FILE or LABD_CA"):
+            with pytest.raises(NoDaemon, match=r"not trusted here; --ca FILE or LABD_CA .*CERTIFICATE_VERIFY_FAILED"):
                 await asyncio.to_thread(bench_of, Target(given.url, token, ca, own))
 
 
@@ -118,7 +125,17 @@ def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
 
 async def test_a_daemon_without_tls_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
     async with api(tmp_path) as given:
-        with pytest.raises(NoDaemon, match="it does not speak TLS there: give --bench http://"):
+        host = given.url.split("/")[2]
+        assert await asyncio.to_thread(bench_of, target(host, None)) == "demo"
+        with pytest.raises(NoDaemon, match="does not speak TLS: give --bench http://"):
+            await asyncio.to_thread(bench_of, target(f"https://{host}", None))
+
+
+async def test_a_daemon_with_tls_is_told_from_one_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, tls = tmp_path / "tokens.toml", self_signed(tmp_path)
+    monkeypatch.setenv("LABD_TOKEN", make_token(tokens, "ann", Scope.CONTROL))
+    async with api(tmp_path, host="0.0.0.0", access=Access(tokens), tls=tls) as given:
+        with pytest.raises(NoDaemon, match="does not speak plain HTTP; with TLS it is --bench https://"):
             await asyncio.to_thread(bench_of, target(given.url.split("/")[2], None))
 
 

@@ -78,9 +78,9 @@ def test_recorded_arrivals_come_back_as_they_were_written(gaps_us: list[int]) ->
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("0.1\nsoon\n", "arrivals.txt: line 2: expected an instant in seconds, more than 0 and at most 2.592e+06, got 'soon'"),
+        ("0.1\nsoon\n", "arrivals.txt: line 2: expected an instant in seconds, from 0 to 2.592e+06, got 'soon'"),
         ("0.1\n\n0.1\n", "arrivals.txt: line 3: expected an instant later than the one before, 0.1 s, got '0.1'"),
-        ("-1\n", "line 1: expected an instant in seconds, more than 0"),
+        ("-1\n", "line 1: expected an instant in seconds, from 0"),
         ("nan\n", "line 1: expected an instant in seconds"),
         ("inf\n", "line 1: expected an instant in seconds"),
         ("# nothing\n", "arrivals.txt: expected one instant a line"),
@@ -90,6 +90,19 @@ def test_a_wrong_line_is_named(text: str, says: str) -> None:
     with pytest.raises(FileError) as caught:
         recorded(text, "arrivals.txt")
     assert says in str(caught.value)
+
+
+def test_every_wrong_line_is_told() -> None:
+    with pytest.raises(FileError) as caught:
+        recorded("0.0\n0.3\nabc\n0.2\n0.5 s\n-1\n0.4\n", "arrivals.txt")
+    assert [problem.split(":")[1] for problem in caught.value.problems] == [" line 3", " line 4", " line 5", " line 6"]
+
+
+def test_a_recording_that_begins_at_0_has_one_mean_gap_before_it() -> None:
+    assert recorded("0\n0.1\n0.4\n", "a") == (200_000_000, 300_000_000, 600_000_000)
+    assert mean_rate_hz(recorded("0\n0.1\n0.4\n", "a")) == pytest.approx(2 / 0.4)
+    with pytest.raises(FileError, match="found none after 0"):
+        recorded("0.0\n", "a")
 
 
 @given(st.text(max_size=200))
