@@ -12,6 +12,7 @@ killed when it hangs. docs/how-to/linux-board.md says what a callable looks like
 from __future__ import annotations
 
 import argparse
+import ast
 import ctypes
 import gc
 import hmac
@@ -25,6 +26,7 @@ import secrets
 import select
 import selectors
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -1123,13 +1125,35 @@ def models_of(options: argparse.Namespace) -> list[CallableModel | CommandModel]
             raise SystemExit(f"agent.py: --callable {given}: expected FILE:FUNCTION, such as model.py:infer")
         if not Path(file).is_file():
             raise SystemExit(f"agent.py: --callable {given}: there is no file {file}")
+        refuse_unknown(given, file, function)
         models.append(CallableModel(name, file, function))
-    models += [CommandModel(*named(given, Path((shlex.split(given) or ["command"])[0]).stem)) for given in options.command]
+    for given in options.command:
+        try:
+            words = shlex.split(named(given, "")[1])
+        except ValueError as error:
+            raise SystemExit(f"agent.py: --command {given}: {error}") from None
+        if not words or shutil.which(words[0]) is None:
+            raise SystemExit(f"agent.py: --command {given}: {words[0] if words else 'nothing'} is no program that can be started here")
+        models.append(CommandModel(*named(given, Path(words[0]).stem)))
     if not models:
         raise SystemExit("agent.py: what to run? --callable FILE:FUNCTION or --command COMMAND")
     if len({model.name for model in models}) < len(models):
         raise SystemExit("agent.py: two models have one name: give them names, --callable NAME=FILE:FUNCTION")
     return models
+
+
+def refuse_unknown(given: str, file: str, function: str) -> None:
+    """Without running the file: what it imports may take a minute. Raises SystemExit."""
+    try:
+        nodes = list(ast.walk(ast.parse(Path(file).read_bytes(), file)))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise SystemExit(f"agent.py: --callable {given}: {file} is no Python file that can be read: {error}") from None
+    functions = [node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    imported = [one.asname or one.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for one in node.names]
+    assigned = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    if function not in {*functions, *imported, *assigned} and "*" not in imported:
+        there = ", ".join(dict.fromkeys(functions)) or "none"
+        raise SystemExit(f"agent.py: --callable {given}: {file} has no function {function}; there are {there}")
 
 
 def pins_of(options: argparse.Namespace) -> NoPins:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,41 @@ from labd.bench.ranges import range_u95
 from labd.bench.rig import Rig
 from labd.bench.self_test import board_clock, round_trip, sample_rate, zero
 from labd.bench.station import Tool
-from labd.errors import InstrumentFailure, LabdError
+from labd.dut.device import Device
+from labd.dut.errors import DutRefused
+from labd.errors import DutFailure, InstrumentFailure, LabdError
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition, Captures
 
 REST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the board file says of who answers. stock: that it runs stock MLPerf Tiny firmware."""
+
+    file: str
+    stock: bool
+    models: tuple[str, ...]
+
+
+async def refuse_other_board(device: Device, declared: Declared) -> None:
+    """Raises DutFailure for a board that is not what its file says: other firmware, or without a model that it names."""
+    if declared.stock is device.extended:
+        found, key = ("labd's firmware", "labd") if device.extended else ("stock MLPerf Tiny firmware", "mlperf-tiny")
+        raise DutFailure(
+            f'{declared.file}: firmware: {found} answers ({device.identity.vendor}), which is "{key}"; write that, or flash the board'
+        )
+    if declared.stock:
+        return
+    for model in declared.models:
+        try:
+            await device.set_workload(model, activity=10, seed=1)
+        except DutRefused as error:
+            raise DutFailure(
+                f"{declared.file}: models: the board ({device.identity.vendor}, {device.identity.model}) has no {model!r}: {error.reason}"
+            ) from error
 
 
 class Samples:
@@ -42,7 +71,7 @@ class Samples:
         return np.concatenate([getattr(block, name) for block in self.blocks])
 
 
-async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> AsyncIterator[Finding]:
+async def check_station(rig: Rig, lines: list[IoLine], supply_v: float, declared: Declared) -> AsyncIterator[Finding]:
     """Test by test, the harmless ones first; what a failure makes impossible is left out."""
     for tool in rig.station.tools.values():
         yield _instrument(tool)
@@ -59,7 +88,10 @@ async def check_station(rig: Rig, lines: list[IoLine], supply_v: float) -> Async
     yield powered
     if powered.ok is False:
         return
-    yield await _tested("board", lambda: _board(rig))
+    board = await _tested("board", lambda: _board(rig, declared))
+    yield board
+    if board.ok is False:
+        return
     if not rig.device.extended:
         yield Finding("back-feed asleep", None, "stock firmware has no sleep mode to test it in")
         return
@@ -98,16 +130,21 @@ async def _unpowered(rig: Rig) -> str:
     return f"below {rig.station.limits.off_voltage_v:g} V, and nothing feeds the board while its supply is off"
 
 
-async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str:
-    await rig.station.interlock.power_up(supply_v, lines)
+async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str | Finding:
+    try:
+        await rig.station.interlock.power_up(supply_v, lines)
+    except DutFailure as error:  # the link comes last: the supply is as it should be
+        return Finding("link to the board", False, str(error))
     reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
     return f"{reading.voltage_v:.4g} V and {reading.current_a * 1e3:.3g} mA at the board"
 
 
-async def _board(rig: Rig) -> str:
+async def _board(rig: Rig, declared: Declared) -> str:
     device = rig.device
+    await refuse_other_board(device, declared)
     kind = "labd's firmware" if device.extended else "stock MLPerf Tiny firmware (always_on only)"
-    return f"{device.identity.vendor}, {device.identity.model}, {kind}, {device.identity.build} build"
+    models = "" if declared.stock else f", with {', '.join(declared.models)}"
+    return f"{device.identity.vendor}, {device.identity.model}, {kind}, {device.identity.build} build{models}"
 
 
 async def _back_feed(rig: Rig, supply_v: float, taken: list[Taken]) -> Finding:

@@ -13,8 +13,8 @@ import typer
 from labd.cli.json_option import Json, print_json
 from labd.errors import FileError
 from labd.flash import image as images
-from labd.flash.recipe import Boards, Recipe, shipped
-from labd.flash.run import chosen, steps, ways
+from labd.flash.recipe import Boards, Recipe, Tool, shipped
+from labd.flash.run import chosen, installed, steps, ways
 
 PATIENCE_S = 120.0
 
@@ -52,8 +52,8 @@ def flash(
     with tempfile.TemporaryDirectory(prefix="labd-flash-") as temporary:
         folder = out or Path(temporary)
         made = image or images.build(boards.firmware, board, folder, energy=energy, progress=sys.stderr if as_json else sys.stdout)
-        todo = steps(recipe, way, made, folder, port=port, within_s=within, quiet=as_json)
-        _tell(recipe)
+        todo = steps(recipe, way, made, folder, port=port, within_s=within, quiet=as_json, needed=not dry_run)
+        _tell(recipe, way)
         for step in todo:
             print(f"$ {shlex.join(step.words)}", file=sys.stderr if as_json else sys.stdout)
             if not dry_run:
@@ -71,5 +71,7 @@ def _list(boards: Boards, *, as_json: bool) -> None:
         print(f"{name}: {', '.join(tools)}")
 
 
-def _tell(recipe: Recipe) -> None:
+def _tell(recipe: Recipe, way: Tool | None) -> None:
+    if way is not None and not installed(way):
+        print(f"labd: {way.program} is not installed here ({way.install})", file=sys.stderr)
     print(f"{recipe.title}{f': {recipe.before}' if recipe.before else ''}", file=sys.stderr)

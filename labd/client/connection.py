@@ -56,7 +56,10 @@ FAILURES = (InstrumentFailure, DutFailure, SafetyRefusal, OutputNotVerifiedOff, 
 KINDS: dict[int, type[LabdError]] = {kind.exit_code: kind for kind in (*FAILURES, NotFound, WrongState, NotAllowed, Interrupted)}
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 NO_TOKEN = f"the daemon asks for a token that it knows: set {TOKEN_ENV}"
-NO_TLS, ONLY_TLS = "does not speak TLS: give --bench http://HOST:PORT", "does not speak plain HTTP; with TLS it is --bench https://HOST:PORT"
+NO_TLS, ONLY_TLS = (
+    "does not speak TLS: give --bench http://HOST:PORT",
+    "does not speak plain HTTP; with TLS it is --bench https://HOST:PORT",
+)
 MEANING = {  # of what OpenSSL and HTTP libraries say
     "WRONG_VERSION_NUMBER": NO_TLS,
     "record layer failure": NO_TLS,
@@ -99,8 +102,8 @@ class Target:
 
 
 def target(bench: str | None, store: Path | None, ca: Path | None = None) -> Target:
-    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT: on TLS, but on loopback, where a daemon has none unless it is given one, without),
-    else the daemon of the store. ca: by --ca, else LABD_CA; it means TLS everywhere.
+    """By --bench or LABD_BENCH (a URL, or HOST or HOST:PORT: on TLS, on loopback without), else the daemon of the store. ca: by --ca, else
+    LABD_CA; it means TLS everywhere.
 
     Raises NoDaemon, FileError for what was given.
     """

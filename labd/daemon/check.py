@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labd import bench_file
-from labd.bench.check import check_station
+from labd.bench.check import Declared, check_station
 from labd.bench.finding import Finding
 from labd.bench.station import unassured
 from labd.bench_file import Bench
@@ -53,7 +53,7 @@ async def check(
                 finding = Finding("influx", *await probe(bench.influx, bench.name, bench.path.parent))
                 findings.append(finding)
                 show(finding)
-            async for finding in check_station(rig_of(opened, settle_s=SETTLE_S), opened.lines, bench.board.supply):
+            async for finding in check_station(rig_of(opened, settle_s=SETTLE_S), opened.lines, bench.board.supply, declared(bench)):
                 findings.append(finding)
                 show(finding)
             tested.set()
@@ -70,3 +70,8 @@ async def check(
             raise
     show(Finding("outputs", True, "off, verified"))
     return all(finding.ok is not False for finding in findings)
+
+
+def declared(bench: Bench) -> Declared:
+    """What the board file says of the firmware and its models."""
+    return Declared(str(bench.board.path), bench.board.firmware == "mlperf-tiny", bench.board.models)

@@ -31,8 +31,11 @@ def found(drive: Drive, port: str | None, mounts: Path = MOUNTS) -> Path:
     ones = [folder for folder in _mounted(mounts) if is_one(folder, drive)]
     if len(ones) == 1:
         return ones[0]
-    seen = f"{', '.join(str(one) for one in ones)}: name one with --port" if ones else "--port FOLDER names one that is mounted elsewhere"
-    raise NotFound(f"{len(ones)} drives of a boot loader of {drive.board_id} are mounted; {seen}")
+    if not ones:
+        raise NotFound(f"no drive of a boot loader of {drive.board_id} is mounted (--port FOLDER names one that labd does not see)")
+    raise NotFound(
+        f"{len(ones)} drives of a boot loader of {drive.board_id} are mounted, {', '.join(map(str, ones))}: name one with --port FOLDER"
+    )
 
 
 def copy(image: Path, folder: Path) -> None:

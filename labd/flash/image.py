@@ -43,7 +43,7 @@ def format_of(image: Path) -> Format:
     else:
         raise FileError("labd flash", "--image", f"{image} does not say what it is: its name must end in .{', .'.join(FORMATS)}")
     if not image.is_file():
-        raise NotFound(f"no image {image}")
+        raise FileError("labd flash", "--image", f"there is no file {image}")
     return known  # type: ignore[return-value]  # one of FORMATS
 
 

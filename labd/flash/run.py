@@ -46,7 +46,7 @@ def chosen(recipe: Recipe, named: str | None, image: Path | None = None, *, need
         return None
     tools = [tool for tool in recipe.tools if tool.program in ({named} if named else possible)]
     for tool in tools:
-        if shutil.which(tool.program) is not None:
+        if installed(tool):
             return tool
     if named is None and DRIVE in possible:
         return None
@@ -56,18 +56,37 @@ def chosen(recipe: Recipe, named: str | None, image: Path | None = None, *, need
     raise NotFound(f"no tool on this machine writes to {recipe.board}; install {wanted}")
 
 
-def steps(recipe: Recipe, tool: Tool | None, image: Path, folder: Path, *, port: str | None, within_s: float, quiet: bool) -> list[Step]:
+def steps(
+    recipe: Recipe, tool: Tool | None, image: Path, folder: Path, *, port: str | None, within_s: float, quiet: bool, needed: bool = True
+) -> list[Step]:
     """What is to be done, in order. folder: for the image in the tool's format. quiet: nothing of the tools goes to standard output.
+    needed: false for a look, which takes a drive that is not there as `DRIVE`.
 
     Raises FileError, NotFound.
     """
     if tool is None:
         assert recipe.drive is not None
         made = converted(image, "uf2", folder, recipe.drive)
-        there = drive.found(recipe.drive, port)
+        try:
+            there = drive.found(recipe.drive, port)
+        except NotFound as error:
+            if needed:
+                raise NotFound(f"{error}; {_otherwise(recipe)}") from error
+            there = Path("DRIVE")
         return [Step(("cp", str(made), str(there)), lambda: drive.copy(made, there))]
     made = converted(image, tool.image, folder)
     return [Step(tuple(words), _call(words, tool, within_s, quiet=quiet)) for words in tool.lines(made, port)]
+
+
+def _otherwise(recipe: Recipe) -> str:
+    """What a user without a drive can do."""
+    tools = "; or ".join(f"{tool.program} ({tool.install})" for tool in recipe.tools)
+    return f"{recipe.before}{f', or install {tools}' if tools else ''}"
+
+
+def installed(tool: Tool | None) -> bool:
+    """Whether the program of a tool is on this machine; a drive needs none."""
+    return tool is None or shutil.which(tool.program) is not None
 
 
 def _call(words: Sequence[str], tool: Tool, within_s: float, *, quiet: bool) -> Callable[[], None]:

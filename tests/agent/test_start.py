@@ -8,7 +8,9 @@ import pytest
 
 from labd.dut.agent_link import read_key
 from labd.errors import FileError
-from tests.agent.apart import launched, make_key
+from tests.agent.apart import FREE, launched, make_key
+
+HERE = Path(__file__)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,10 @@ from tests.agent.apart import launched, make_key
     [
         (["--callable", "nowhere.py:infer"], "there is no file nowhere.py"),
         (["--callable", "nowhere.py"], "expected FILE:FUNCTION"),
+        (["--callable", f"{HERE}:nofn"], "test_start.py has no function nofn; there are test_what_is_written_wrongly_is_one_line, "),
+        (["--callable", "/proc/version:infer"], "/proc/version is no Python file that can be read: "),
+        (["--command", "./classify --serve"], "./classify is no program that can be started here"),
+        (["--command", "'true"], "No closing quotation"),
         ([], "what to run?"),
         (["--command", "true", "--listen", "somewhere"], "expected ADDRESS:PORT"),
         (["--command", "true", "--serial", "/dev/nowhere"], "/dev/nowhere: cannot be opened"),
@@ -56,3 +62,14 @@ def test_a_key_that_is_none_is_named_on_labds_side(tmp_path: Path) -> None:
     (tmp_path / "agent.key").chmod(0o600)
     with pytest.raises(FileError, match="a key has at least 32 characters"):
         read_key(tmp_path / "agent.key")
+
+
+def test_a_callable_that_is_imported_or_assigned_counts_as_there(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("from json import loads as infer\nother = infer\n", encoding="utf-8")
+    for function in ("infer", "other"):
+        with launched(["--key-file", str(make_key(tmp_path)), "--callable", f"{tmp_path / 'model.py'}:{function}", "--listen", FREE]) as (
+            process,
+            place,
+        ):
+            assert place.startswith("127.0.0.1:")
+            assert process.poll() is None

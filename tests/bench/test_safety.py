@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labd.bench.check import check_station
+from labd.bench.check import Declared, check_station
 from labd.bench.finding import Finding
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.runner import restart
@@ -15,7 +16,7 @@ from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd_instruments import loader
 from labd_instruments.drivers.keysight_n6705c import N6705C
 from labd_instruments.errors import RefusedError
-from tests.bench.virtual_station import Watched, watched
+from tests.bench.virtual_station import BOARD, Watched, watched
 
 pytestmark = pytest.mark.compiler
 
@@ -24,7 +25,7 @@ SUPPLY_V = 3.0
 
 
 async def findings(bench: Watched) -> dict[str, Finding]:
-    return {finding.what: finding async for finding in check_station(bench.rig, bench.lines, SUPPLY_V)}
+    return {finding.what: finding async for finding in check_station(bench.rig, bench.lines, SUPPLY_V, BOARD)}
 
 
 async def test_a_healthy_bench_passes_every_test_with_its_pins_within_limits(tmp_path: Path) -> None:
@@ -35,6 +36,24 @@ async def test_a_healthy_bench_passes_every_test_with_its_pins_within_limits(tmp
         assert SUPPLY_V * 0.99 < board["worst_pin_v"] <= LIMIT_V
         assert board["worst_io_over_supply_v"] <= 0.3
         assert board["boots"] == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        (
+            replace(BOARD, stock=True),
+            'board.toml: firmware: labd\'s firmware answers (labd), which is "labd"; write that, or flash the board',
+        ),
+        (replace(BOARD, models=("dnn", "mine")), "board.toml: models: the board (labd, kws01) has no 'mine': Unknown workload: mine"),
+    ],
+)
+async def test_a_board_that_is_not_what_its_file_says_fails_before_anything_is_measured(
+    declared: Declared, says: str, tmp_path: Path
+) -> None:
+    async with watched(tmp_path) as bench:
+        found = [finding async for finding in check_station(bench.rig, bench.lines, SUPPLY_V, declared)]
+    assert (found[-1].what, found[-1].ok, found[-1].text) == ("board", False, says)
 
 
 async def test_lines_before_the_supply_are_refused_and_nothing_reaches_a_pin(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from labd_instruments.errors import RefusedError
 from tests.bench.role_benches import alone, bench_file, feeding, triggers
-from tests.bench.virtual_station import watched
+from tests.bench.virtual_station import BOARD, watched
 from tests.bench.whole_run import changed
 from tests.cli.bench_apart import bench_apart, labd, write_plan
 
@@ -69,7 +69,7 @@ def test_the_meters_own_zero_is_not_taken_for_back_feed(mean_a: float, limit_a: 
 @pytest.mark.compiler
 async def test_figures_of_a_healthy_bench_agree_with_what_it_is(tmp_path: Path) -> None:
     async with watched(tmp_path) as bench:
-        found = {one.what: one async for one in check_station(bench.rig, bench.lines, SUPPLY_V)}
+        found = {one.what: one async for one in check_station(bench.rig, bench.lines, SUPPLY_V, BOARD)}
     assert 0 < found["smu round trip"].figures["median_s"] <= found["smu round trip"].figures["worst_s"]
     zero = found["zero"].figures
     assert abs(zero["mean_a"]) < zero["limit_a"]
@@ -84,7 +84,7 @@ async def test_figures_of_a_healthy_bench_agree_with_what_it_is(tmp_path: Path) 
 async def findings(bench: Path) -> dict[str, Finding]:
     """Of a virtual bench in stepped time."""
     async with open_bench(load_bench(bench)) as opened:
-        return {one.what: one async for one in check_station(rig_of(opened, settle_s=0.2), opened.lines, SUPPLY_V)}
+        return {one.what: one async for one in check_station(rig_of(opened, settle_s=0.2), opened.lines, SUPPLY_V, BOARD)}
 
 
 @pytest.mark.compiler

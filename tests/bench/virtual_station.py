@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labd import bench_file, resources
+from labd.bench.check import Declared
 from labd.bench.interlock import IoLine
 from labd.bench.rig import Rig
 from labd.bench.station import Station, open_station
@@ -17,6 +18,8 @@ from labd.bench_file import station as translate
 from labd.bench_file import virtual
 from labd.daemon.opened import BoardLink
 from tests.cli.bench_apart import merged
+
+BOARD = Declared("board.toml", stock=False, models=("dnn", "snn"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,23 @@ def test_without_a_tool_it_is_said_which_ones_to_install(tools: Tools, elf: Path
         assert name in said.error
 
 
+def test_without_a_tool_and_without_a_drive_both_ways_are_said(tools: Tools, image: Callable[[str], Path], labd: Commands) -> None:
+    tools()
+    said = labd("flash", "pico", "--image", image("uf2"))
+    assert said.code == NotFound.exit_code
+    for words in ("no drive of a boot loader of RPI-RP2 is mounted", "hold BOOTSEL", "or install picotool (", "probe-rs ("):
+        assert words in said.error
+
+
+def test_a_look_needs_no_drive_and_says_which_tool_is_not_there(tools: Tools, image: Callable[[str], Path], labd: Commands) -> None:
+    tools()
+    said = labd("flash", "pico", "--image", image("uf2"), "--dry-run")
+    assert (said.code, said.out.splitlines()[0].split()[-1]) == (0, "DRIVE")
+    said = labd("flash", "nrf52840dk", "--image", image("hex"), "--dry-run")
+    assert (said.code, said.out.split()[1]) == (0, "nrfjprog")
+    assert "labd: nrfjprog is not installed here (" in said.err
+
+
 def test_a_tool_that_fails_is_named_with_its_exit_code_and_nothing_follows(tools: Tools, elf: Path, labd: Commands) -> None:
     calls = tools("probe-rs", then="sys.exit(3)\n")
     said = labd("flash", "nucleo-l476rg", "--image", elf)
@@ -217,7 +234,7 @@ def test_a_tool_that_hangs_is_stopped(tools: Tools, elf: Path, labd: Commands) -
         (("nano33ble", "--tool", "bossac", "--image", "{bin}"), FileError, "--port: bossac asks for the port"),
         (("nucleo-l476rg", "--image", "{bin}"), NotFound, "no tool"),
         (("nucleo-l476rg", "--image", "image.exe"), FileError, "must end in .elf, .hex, .bin, .uf2"),
-        (("nucleo-l476rg", "--image", "nowhere.elf"), NotFound, "no image nowhere.elf"),
+        (("nucleo-l476rg", "--image", "nowhere.elf"), FileError, "--image: there is no file nowhere.elf"),
         (("nucleo-l476rg", "--image", "{bin}", "--energy"), FileError, "--energy"),
     ],
 )
@@ -256,7 +273,7 @@ def test_a_drive_is_found_among_what_is_mounted_by_what_it_says_of_itself(tmp_pa
     mounts.write_text(f"proc /proc proc rw 0 0\n/dev/sdb1 {tmp_path} vfat rw 0 0\n/dev/sda1 {escaped} vfat rw 0 0\n")
     assert drive.found(wanted, None, mounts) == pico
     mounts.write_text("proc /proc proc rw 0 0\n")
-    with pytest.raises(NotFound, match=r"0 drives .*RPI-RP2 .*--port FOLDER"):
+    with pytest.raises(NotFound, match=r"no drive .*RPI-RP2 .*--port FOLDER"):
         drive.found(wanted, None, mounts)
     with pytest.raises(FileError, match="no drive of a boot loader"):
         drive.found(wanted, str(tmp_path), mounts)
