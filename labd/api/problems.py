@@ -73,14 +73,22 @@ async def _of_labd(_request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix(OURS)}" for one in error.errors()]
+    problems = [_said(one) for one in error.errors()]
     return problem(422, "the request is not what this operation takes", detail="; ".join(problems[:3]), problems=problems, exit_code=2)
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    if one["type"] == "json_invalid":
+        return f"body: is not JSON: {one['ctx']['error']} (character {one['loc'][-1]})"
+    return f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix(OURS)}"
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return problem(error.status_code, str(error.detail), headers=headers)
+    where = f"there is no {request.method} {request.url.path}; /api/v1/openapi.json lists what there is"
+    detail = where if error.status_code == 404 else ""
+    return problem(error.status_code, str(error.detail), detail=detail, headers=headers)
 
 
 def _allowed(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -35,6 +35,8 @@ class FloorSection(Section):
 
 class Bench(FileSection):
     """A bench file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from; `board`: its board."""
+
+    kind: ClassVar[str] = "a bench file"
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
     name: Words = Field(description="short name")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from labd.dut.dialect import DialectName
 
 class Board(FileSection):
     """A board file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
+
+    kind: ClassVar[str] = "a board file"
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
     name: Words = Field(description="short name")

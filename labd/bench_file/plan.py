@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -92,6 +92,8 @@ class BatterySection(Section):
 
 class Plan(FileSection):
     """A plan file with every quantity in SI units. `path`, `text`, `sha256`: the file it was read from."""
+
+    kind: ClassVar[str] = "a plan file"
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this file's layout: 1")
     name: Words = Field(description="short name")

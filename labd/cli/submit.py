@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +67,8 @@ def submit(
         tags=tag or [],
     )
     with connected(context, store) as daemon:
-        job = answer(submit_job.sync_detailed(client=daemon.client, body=body))
+        with by_its_name(plan):
+            job = answer(submit_job.sync_detailed(client=daemon.client, body=body))
         if not as_json:
             print(job.id, flush=True)
         code = watched(daemon, job.id, quiet=as_json) if wait else 0
@@ -107,12 +110,27 @@ def edit(
     changes = JobChanges(**{name: value for name, value in given.items() if value is not None})
     if at is not None:
         changes.not_before_ns = _ns(_time(at)) if at else None  # None takes the start time away, what is not set leaves it
-    with connected(context, store) as daemon:
+    with connected(context, store) as daemon, by_its_name(plan):
         row = answer(edit_job.sync_detailed(job, client=daemon.client, body=changes))
     if as_json:
         print_json(row.to_dict())
     else:
         print(f"{row.id}: {row.state}")
+
+
+@contextmanager
+def by_its_name(plan: Path | None) -> Iterator[None]:
+    """What the daemon finds wrong with a plan, whose text alone it has, as errors of the file that it stands in."""
+    try:
+        yield
+    except FileError as error:
+        if plan is None:
+            raise
+        raise FileError(str(plan), "", named(error.problems[0]), tuple(f"{plan}: {named(one)}" for one in error.problems)) from error
+
+
+def named(problem: str) -> str:
+    return problem.removeprefix("plan: ")
 
 
 def _time(text: str) -> datetime:

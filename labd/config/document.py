@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import PrivateAttr, ValidationError
 
 from labd.config.problems import file_error, wrongs_of
-from labd.config.section import Section, Wrong, every_wrong
+from labd.config.section import Section, Wrong, every_wrong, written_name
 
 S = TypeVar("S", bound=Section)
 
@@ -30,8 +31,9 @@ class Source:
 
 
 class FileSection(Section):
-    """The section that is a whole file; it knows which."""
+    """The section that is a whole file; it knows which. kind: what people call such a file."""
 
+    kind: ClassVar[str] = ""
     _source: Source = PrivateAttr()
 
     @property
@@ -72,14 +74,28 @@ def read_source(path: Path) -> Source:
 def parse_section(source: Source, model: type[S]) -> S:
     """The section a text describes. Raises FileError with every problem that can be told at once."""
     file = str(source.path)
+    data = _parse(source.text, file)
     try:
-        section = model.model_validate(_parse(source.text, file))
+        section = model.model_validate(data)
     except ValidationError as error:
-        raise file_error(file, wrongs_of(error, model)) from error
+        other = _other_kind(data, model)
+        raise file_error(file, [Wrong("", other)] if other else wrongs_of(error, model)) from error
     wrongs = list(every_wrong(section))
     if wrongs:
         raise file_error(file, wrongs)
     return section
+
+
+def _other_kind(data: Mapping[str, Any], model: type[Section]) -> str:
+    """Two files given in the wrong order: what is said in place of each key that one kind has and the other has not."""
+    if not issubclass(model, FileSection) or not model.kind or _needed(model) <= data.keys():
+        return ""
+    others = [one.kind for one in FileSection.__subclasses__() if one.kind and one is not model and _needed(one) <= data.keys()]
+    return f"this is {others[0]}, expected {model.kind}: are the files in the right order?" if others else ""
+
+
+def _needed(model: type[Section]) -> set[str]:
+    return {written_name(name, field) for name, field in model.model_fields.items() if field.is_required()}
 
 
 def _parse(text: str, file: str) -> dict[str, Any]:

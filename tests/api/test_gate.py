@@ -223,6 +223,13 @@ async def test_head_answers_as_get_does_and_what_is_not_done_is_a_problem(given:
     assert (await given.http.head("/")).status_code == 200
 
 
+async def test_what_is_not_there_and_what_is_no_json_is_said_in_words(given: Api) -> None:
+    nothing = (await given.ask("GET", "nothing")).json()
+    assert nothing["detail"] == "there is no GET /api/v1/nothing; /api/v1/openapi.json lists what there is"
+    broken = await given.ask("POST", "jobs", content=b'{"plan_text": ', headers={"content-type": "application/json"})
+    assert (broken.status_code, broken.json()["detail"]) == (422, "body: is not JSON: Expecting value (character 14)")
+
+
 async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(given: Api) -> None:
     for path in ("/", "/api/v1/status", "/nowhere"):
         headers = (await given.http.get(path)).headers

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from labd import resources
 from labd.bench_file import check_against, check_drivers, check_leave, check_options, check_roles, flags, load_bench, load_plan
 from labd.errors import FileError
 from labd_instruments.contract import SourceLimits
@@ -286,3 +289,17 @@ def test_a_plan_is_frozen_si_floats(files: Path) -> None:
     assert plan.battery is not None
     assert plan.battery.capacity.value == pytest.approx(810)
     assert plan.path == files / PLAN
+
+
+@pytest.mark.parametrize(
+    ("file", "read", "says"),
+    [
+        ("plans/demo.toml", load_bench, "this is a plan file, expected a bench file: are the files in the right order?"),
+        ("benches/demo.toml", load_plan, "this is a bench file, expected a plan file: are the files in the right order?"),
+        ("boards/virtual-m4.toml", load_bench, "this is a board file, expected a bench file"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_as_that_and_not_key_by_key(file: str, read: Callable[[Path], object], says: str) -> None:
+    with pytest.raises(FileError, match=re.escape(f"{file}: {says}")) as caught:
+        read(resources.path("fixtures") / file)
+    assert len(caught.value.problems) == 1

@@ -99,6 +99,7 @@ def test_a_plan_that_is_wrong_is_refused_with_what_would_be_right(daemon: Daemon
     plan.write_text(plan.read_text().replace('modes = ["always_on"]', 'modes = ["allways_on"]'))
     done = daemon.labd("submit", plan)
     assert done.code == 2
+    assert f"{plan}: modes" in done.err
     assert "always_on" in done.err
 
 
