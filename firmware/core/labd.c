@@ -14,7 +14,7 @@ static void set_up(struct labd_device *device, const struct labd_board *board) {
     device->board = *board;
     device->hal = board->hal;
     device->mode = LABD_MODE_ALWAYS_ON;
-    device->idle_kind = LABD_REST_WFI;
+    device->idle_kind = LABD_STOCK ? LABD_REST_BUSY_POLL : LABD_REST_WFI;
     labd_text_init(&device->out, device->hal);
     labd_meter_init(&device->meter, device->hal);
     labd_model_init(&device->model, board->memory.model);

@@ -16,10 +16,12 @@ struct entry {
 static const struct entry TABLE[] = {
     {"name", labd_do_name},         {"profile", labd_do_profile}, {"help", labd_do_help}, {"timestamp", labd_do_timestamp},
     {"db", labd_do_db},             {"infer", labd_do_infer},     {"results", labd_do_results},
+#if !LABD_STOCK
     {"ver", labd_do_ver},           {"mode", labd_do_mode},       {"workload", labd_do_workload},
     {"marks", labd_do_marks},       {"stat", labd_do_stat},       {"laps", labd_do_laps}, {"checksum", labd_do_checksum},
     {"idle", labd_do_idle},         {"periodic", labd_do_periodic}, {"arm", labd_do_arm},
     {"signature", labd_do_signature}, {"bracket", labd_do_bracket},
+#endif
 };
 
 static void dispatch(struct labd_device *device, const char *name, char *words) {

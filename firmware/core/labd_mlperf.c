@@ -16,11 +16,13 @@ static const char *const HELP[] = {
     "db HH[HH]*        : hexadecimal bytes until N are in",
     "db print          : print the input bytes",
     "infer [N] [W=10]  : N inferences after W warm-ups",
+#if !LABD_STOCK
     "ver, stat [clear], laps, checksum",
     "mode always_on [busy_poll|wfi|clock_gated] | event_sleep | event_reload",
     "workload dnn|snn ACTIVITY SEED; marks off|pulses|gate|phases; idle MS",
     "periodic N PERIOD_US; arm N TIMEOUT_MS [pin|uart]",
     "signature CHIP_US ORDER SEED; bracket CHIP_US ORDER SEED | off",
+#endif
 };
 
 void labd_do_name(struct labd_device *device, char *words) {
@@ -92,7 +94,9 @@ static void infer(struct labd_device *device, int32_t inferences, int32_t warm_u
     }
     labd_put_line(&device->out, "m-warmup-done", "", "");
     labd_put_number_line(&device->out, "m-infer-start-", (uint64_t)inferences, "");
-    device->hal->uart_flush(device->hal->context); /* no printing inside the window */
+    if (!LABD_STOCK) {
+        device->hal->uart_flush(device->hal->context); /* no printing inside the window */
+    }
     run_window(device, inferences);
     labd_put_line(&device->out, "m-infer-done", "", "");
     labd_do_results(device, NULL);

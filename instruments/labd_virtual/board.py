@@ -52,6 +52,7 @@ class Board:
         self.silicon.on_doing = lambda _doing: self._set_load()
         self.uart.on_byte = self.silicon.byte_arrives
         self.uart.on_lines = self._set_lines
+        self.uart.on_sending = self._set_load
         self.pins.on_lines = self._set_lines
         self.pins.on_trig = self.silicon.trig
         self._set_lines()
@@ -129,13 +130,16 @@ class Board:
         now = self._clock.now_ns()
         self._warmth.carry(now, self._drawn_a * self.supply.node_v(), self.spec)
         doing = self.silicon.doing
-        self._drawn_a = board_a(self.spec, doing, self._warmth.rise_k)
+        self._drawn_a = board_a(self.spec, doing, self._warmth.rise_k) + self._sending_a(doing)
         self.supply.set_load(Load(self._drawn_a, self._backfeed(doing)))
         if self._step is not None:
             self._step.cancel()
             self._step = None
         if doing.state is not State.UNPOWERED:
             self._step = self._clock.call_at(now + _WARMTH_STEP_NS, self._set_load)
+
+    def _sending_a(self, doing: Doing) -> float:
+        return self.spec.uart_a if self.uart.sending and doing.state is not State.UNPOWERED else 0.0
 
     def _backfeed(self, doing: Doing) -> float:
         return self.spec.backfeed_a if doing.phase in RESTING else 0.0

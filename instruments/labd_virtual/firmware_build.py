@@ -17,6 +17,8 @@ from labd_virtual.rp2040_boot import seal
 HOST = "host"
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 CROSS = "arm-none-eabi-gcc"
+# The references spin 100 000 turns while their timestamp pin is low: 4 cycles a turn on a Cortex-M4.
+STOCK_FLAGS = ("-DLABD_STOCK=1", "-DLABD_PULSE_HOLD_CYCLES=400000u")
 # -ffreestanding: nothing of the compiler's may assume a heap, files or a main that returns.
 CROSS_FLAGS = ("-mthumb", "-mfloat-abi=soft", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
 CROSS_LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections")
@@ -49,9 +51,9 @@ def boards(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("boards/*/board.toml"))
 
 
-async def build(folder: Path, *, energy_mode: bool, target: str = HOST, cache: Path | None = None) -> Path:
+async def build(folder: Path, *, energy_mode: bool, stock: bool = False, target: str = HOST, cache: Path | None = None) -> Path:
     """Path of the executable, or of the image (ELF), for the sources in `folder`. Raises FirmwareError."""
-    made = recipe(folder, energy_mode=energy_mode, target=target)
+    made = recipe(folder, energy_mode=energy_mode, stock=stock, target=target)
     _, version = await run(made.compiler, "--version")
     output = (cache or cache_folder()) / "firmware" / _digest(folder, made, version)
     if not output.exists():
@@ -59,13 +61,15 @@ async def build(folder: Path, *, energy_mode: bool, target: str = HOST, cache: P
     return output
 
 
-def recipe(folder: Path, *, energy_mode: bool, target: str = HOST) -> Recipe:
-    """How `target` is built. Raises FirmwareError."""
+def recipe(folder: Path, *, energy_mode: bool, stock: bool = False, target: str = HOST) -> Recipe:
+    """How `target` is built. stock: without labd's extensions, for this host only. Raises FirmwareError."""
     variant = f"-DEE_CFG_ENERGY_MODE={int(energy_mode)}"
+    if stock and target != HOST:
+        raise FirmwareError(f"firmware without extensions is built for this host only, not for {target}")
     core = folder / "core"
     if target == HOST:
         compiler = _found("cc", "the virtual board runs the real firmware; install one (Debian: apt-get install gcc libc6-dev)")
-        return Recipe(compiler, (*FLAGS, variant), (core,), (), _sources(folder, "core", "host"))
+        return Recipe(compiler, (*FLAGS, variant, *(STOCK_FLAGS if stock else ())), (core,), (), _sources(folder, "core", "host"))
     board = _board(folder, target)
     compiler = _found(CROSS, f"the image of {target} is made with it (Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi)")
     clock_hz = board["clock_hz"]

@@ -33,8 +33,8 @@ class BoardSpec:
     Sleep (all of `*_quiescent_a + leakage_a + sleep_core_a`, the bleed and, when retained, `retention_a`) is 6 uA at 3 V by default and
     3 uA without the model RAM. series_ohm is the board's own supply filter, behind the boundary plane: source resistances of a regulated
     output are milliohms, so the current at the plane settles with about capacitance_f * series_ohm (22 us).
-    clock_wander: from its lowest to its highest rate the oscillator swings by this fraction, once in clock_wander_s. counter_stops_asleep:
-    the counter of marks and laps stands still while the fast oscillator is off; timers go on.
+    uart_a: drawn while its serial line sends. clock_wander: from its lowest to its highest rate the oscillator swings by this fraction,
+    once in clock_wander_s. counter_stops_asleep: the counter of marks and laps stands still while the fast oscillator is off; timers go on.
     The options of the last group are physics that a model of the board may not know; they are off by default.
     """
 
@@ -64,6 +64,7 @@ class BoardSpec:
     run_dynamic_a: float = _within(4e-3, 0.0, 10.0)
     load_a: float = _within(5e-3, 0.0, 10.0)
     tail_a: float = _within(1.7e-3, 0.0, 10.0)
+    uart_a: float = _within(0.0, 0.0, 10.0)
     busy_poll_a: float = _within(5e-3, 0.0, 10.0)
     wfi_a: float = _within(1.1e-3, 0.0, 10.0)
     clock_gated_a: float = _within(0.6e-3, 0.0, 10.0)
@@ -146,7 +147,7 @@ class UartSpec:
 
 @dataclass(frozen=True, slots=True)
 class FirmwareSpec:
-    """Where the firmware's sources are, and which of its two builds runs. dir empty: no firmware at all.
+    """Where the firmware's sources are, and which of its two builds runs; stock: without extensions. dir empty: no firmware at all.
 
     target: built for this `host` and served in board time, charged by its cost model; `rp2040`, served in board time as well, charged the
     cycles that its instructions take (board.clock_hz is then 125e6, cycle_dispersion 0); or the image of a board under QEMU, which runs in
@@ -157,6 +158,7 @@ class FirmwareSpec:
 
     dir: str = ""
     energy_mode: bool = False
+    stock: bool = False
     target: str = _one_of("host", "rp2040", "lm3s6965evb", "mps3-an547")
     pins_socket: str = ""
     delay_s: float = _within(0.0, 0.0, 1.0)

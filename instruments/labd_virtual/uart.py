@@ -16,7 +16,8 @@ _UNREAD_LIMIT = 65536  # what a host that does not read can make us keep; the ol
 
 
 class Uart:
-    """on_byte gets each byte at the end of its stop bit; on_lines is called when the host begins or ends driving its transmit line."""
+    """on_byte gets each byte at the end of its stop bit; on_lines is called when the host begins or ends driving its transmit line,
+    on_sending when the board begins or ends sending."""
 
     def __init__(self, clock: BoardClock, spec: UartSpec) -> None:
         self._clock = clock
@@ -31,6 +32,7 @@ class Uart:
         self.driven = spec.driven
         self.on_byte: Callable[[int], None] = lambda _byte: None
         self.on_lines: Callable[[], None] = lambda: None
+        self.on_sending: Callable[[], None] = lambda: None
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
@@ -48,6 +50,11 @@ class Uart:
         """What the host drives into the board's receive pin (0: nothing)."""
         return self._spec.io_level_v if self.driven or self._incoming else 0.0
 
+    @property
+    def sending(self) -> bool:
+        """Whether the board sends."""
+        return self._outgoing_timer is not None
+
     def set_driven(self, *, driven: bool) -> None:
         self.driven = driven
         self.on_lines()
@@ -61,6 +68,7 @@ class Uart:
         self._outgoing.append((start, payload))
         if self._outgoing_timer is None:
             self._plan_outgoing()
+            self.on_sending()
 
     def sent_at_ns(self) -> int:
         """When the last queued byte has left (may be past)."""
@@ -88,6 +96,8 @@ class Uart:
         self._to_host(payload)
         if self._outgoing:
             self._plan_outgoing()
+        else:
+            self.on_sending()
 
     def _to_host(self, payload: bytes) -> None:
         self._unread += payload

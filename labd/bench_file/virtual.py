@@ -13,7 +13,8 @@ FOLLOWED_S = 0.1  # a device in its own time is shown this much later, so that a
 
 def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
     """The JSON object of labd_virtual/spec.py. Board physics: the board file's facts, then its `[virtual]` table, but for that table's
-    `firmware_target`, `firmware_delay_s` and `firmware_pins_socket`."""
+    `firmware_target`, `firmware_energy_mode`, `firmware_delay_s` and
+    `firmware_pins_socket`."""
     board = bench.board
     physics: dict[str, Any] = {
         "supply_min_v": board.supply_min,
@@ -42,15 +43,17 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
 
 
 def _firmware(bench: Bench, own: dict[str, Any]) -> dict[str, Any]:
-    """What runs on the board, of the keys `firmware_*`: labd's own; or whoever tells what it does over a unix socket, as an agent does."""
-    given = {key: own.pop(f"firmware_{key}") for key in ("target", "delay_s", "pins_socket") if f"firmware_{key}" in own}
+    """What runs on the board, of the keys `firmware_*`: labd's own, without its extensions on a stock board; or whoever tells what it does
+    over a unix socket, as an agent does."""
+    given = {key: own.pop(f"firmware_{key}") for key in ("target", "energy_mode", "delay_s", "pins_socket") if f"firmware_{key}" in own}
     if "pins_socket" in given:
         # an instrument that fires the board sees what follows it at once, or every wake-up would be late
         fired = any(line.into_board for line in bench.lines.values())
         path = str(bench.board.path.parent / str(given["pins_socket"]))
         return {"delay_s": 0.0 if fired else FOLLOWED_S} | given | {"pins_socket": path}
     runs_elsewhere = any(link.kind == "agent" for link in bench.links.values())
-    return {"dir": "" if runs_elsewhere else str(resource("firmware"))} | given
+    folder = "" if runs_elsewhere else str(resource("firmware"))
+    return {"dir": folder, "stock": bench.board.firmware != "labd"} | given
 
 
 def _instrument(bench: Bench, section: InstrumentSection) -> dict[str, Any]:
