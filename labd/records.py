@@ -85,6 +85,20 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True)
+class InferWindow:
+    """One `infer N` of stock firmware. counter_us: how long the inferences took by the board's counter, None in an energy build.
+
+    text_s: at most so long into the window the UART still sent what was printed before. lap_text_s: of counter_us, at most so much is the
+    printing of the first lap.
+    """
+
+    inferences: int
+    counter_us: int | None = None
+    text_s: float = 0.0
+    lap_text_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """One combination of what a plan varies. rate_hz 0 is the floor."""
 

@@ -16,10 +16,11 @@ import numpy as np
 from labd import bench_file, resources
 from labd.analyse.capture import meter_terms
 from labd.analyse.setup import AnalysisSetup
-from labd.bench.acquire import Taken, acquire
+from labd.bench.acquire import acquire
 from labd.bench.expand import CapturePlan
 from labd.bench.rig import Rig
 from labd.bench.station import open_station
+from labd.bench.taken import Taken
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec

@@ -12,7 +12,7 @@ from labd.analyse.temperature import at_temperature, flags
 from labd.analyse.wiring import burden, leads, with_supply
 from labd.errors import StoreError
 from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
-from labd.records import Bracket, MarkStyle, Role, SupplyReading
+from labd.records import Bracket, InferWindow, MarkStyle, Role, SupplyReading
 from labd.segment.bracketed import Burnt
 from labd.segment.signature import Signature
 from labd.store.jsonform import from_json
@@ -41,6 +41,7 @@ def capture_input(
     feeds = None if supply is None else from_json(AccuracyTable, (instruments or {})[supply.instrument]["accuracy"])
     terms = meter_terms(str(instrument["name"]), acquisition, accuracy, setup)
     nominal_v = row.point.supply_v if supply is None else supply.voltage_v
+    windows = tuple(from_json(InferWindow, window) for window in taken.get("windows", ()))
     readings = [from_json(Reading, reading) for reading in taken.get("readings", ())]
     watts = [reading.power_w for reading in readings if reading.power_w is not None]
     return CaptureInput(
@@ -48,7 +49,7 @@ def capture_input(
         point=row.point,
         role=row.role,
         stretches=tuple(_stretch(stretch, nominal_v) for stretch in trace.stretches),
-        mark_style=MarkStyle(row.plan["marks"]),
+        mark_style=MarkStyle(row.plan["marks"]) if all(w.counter_us is None for w in windows) else MarkStyle.TEXT,
         marker_high_v=setup.marker_high_v,
         expected_events=int(row.plan["events"]),
         laps=tuple(Lap(*lap) for lap in taken["laps"]),
@@ -57,8 +58,10 @@ def capture_input(
         seed=int(row.plan["seed"]),
         peak_tau_s=setup.peak_tau_s,
         allow_gaps=setup.allow_gaps,
-        trigger_fires_dut=row.role is Role.EVENT,  # labd.bench.acquire makes no event capture another way
+        trigger_fires_dut=row.role is Role.EVENT and not windows,  # labd.bench.acquire makes no event capture another way
         burst_bound_s=setup.burst_bound_s,
+        windows=windows,
+        device_clock=setup.device_clock,
         read=bool(taken.get("steady", False)),
         peak_a=_peak_a(acquisition, setup),
         burnt=_burnt(taken),

@@ -29,7 +29,8 @@ class SourceSetup:
 @dataclass(frozen=True, slots=True)
 class AnalysisSetup:
     """SI units. time_constant_s with its standard uncertainty: source and cables into the board's decoupling. burst_bound_s: longest event.
-    peak_a: the most that the board draws, None where the run did not store it.
+    peak_a: the most that the board draws, None where the run did not store it. device_clock: limit of error of its counter (fraction),
+    None where not declared.
 
     lead_ohm, u_lead_ohm: between sense point and board, of no account with remote sense; None as uncertainty: not declared.
     fixture_leakage_mean_a: flows past the board, subtracted; fixture_leakage_a: limit of what is left.
@@ -64,5 +65,6 @@ class AnalysisSetup:
     analyzer_voltmeter_ohm: float | None = None
     source: SourceSetup | None = None
     peak_a: float | None = None
+    device_clock: float | None = None
     ambient_c: float | None = None
     ambient_half_width_k: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from labd.bench import setups
@@ -17,12 +17,13 @@ from labd.bench.readings import POLL_S, Patience, as_block, next_reading, of_pow
 from labd.bench.rig import Rig
 from labd.bench.running_log import Discarded, Sink, running_log, streams, trip
 from labd.bench.station import Tool
+from labd.bench.taken import Taken
+from labd.bench.windows import record_windows
 from labd.errors import DataLost, DutFailure, InstrumentFailure, LabdError
-from labd.records import Bracket, Role, SupplyReading
+from labd.records import Role, SupplyReading
 from labd.stream.trip import Trip
-from labd.trigger.jitter import Jitter
 from labd.trigger.process import trigger
-from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Reading, StreamEnd, Streams
+from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Streams
 
 T = TypeVar("T")
 
@@ -46,35 +47,6 @@ class BrownOut(DutFailure):
     """The source limited its output while the board needed more: the board lost its supply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of one capture besides its samples. supply: where the meter records no voltage, None where the source cannot read it.
-    steady: its records are steady readings; readings: they themselves, where the instrument reads power.
-
-    bracket: the pattern that the DUT burnt into its current before and after its program, None where it burnt none; signatures: where the
-    two lay on its counter, us.
-
-    laps: per event (event, awake, ready, start, end) in us of the DUT's counter.
-    served: inferences that the DUT says it made; missed: deadlines it missed, or this host where it fires. records: samples written.
-    jitter: how well this host met its instants, None where it does not fire.
-    """
-
-    acquisition: Acquisition
-    records: int
-    served: int
-    missed: int = 0
-    laps: tuple[tuple[float, ...], ...] = ()
-    readings: tuple[Reading, ...] = ()
-    end: StreamEnd | None = None
-    supply: SupplyReading | None = None
-    steady: bool = False
-    bracket: Bracket | None = None
-    signatures: tuple[tuple[int, int], ...] = ()
-    flags: tuple[str, ...] = ()
-    counters: dict[str, int] = field(default_factory=dict)
-    jitter: Jitter | None = None
-
-
 async def acquire(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """Make one capture. Raises InstrumentFailure, DutFailure, DataLost; the station's way out stops what it leaves under way."""
     await prepare(rig, plan)
@@ -90,7 +62,7 @@ async def _taken(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
         return await (_floor_logged(rig, plan, sink) if isinstance(meter, Streams) else _floor_read(rig, plan, sink))
     if plan.role is Role.MEAN:
         return await (_mean(rig, plan, sink) if isinstance(meter, Streams) else read_plateau(rig, plan, sink))
-    return await _events(rig, plan, sink)
+    return await (_events(rig, plan, sink) if plan.windows is None else record_windows(rig, plan, sink, plan.windows))
 
 
 async def read_supply(rig: Rig, plan: CapturePlan) -> SupplyReading | None:
@@ -119,10 +91,12 @@ async def read_supply(rig: Rig, plan: CapturePlan) -> SupplyReading | None:
 
 
 async def prepare(rig: Rig, plan: CapturePlan) -> None:
-    """The operating point's mode and marks, and no signatures; a tripped supply is found before anything is measured."""
-    await rig.device.set_mode(plan.point.mode, idle_kind=plan.idle_kind)
-    await rig.device.set_marks(plan.marks)
-    await rig.device.set_bracket(None)
+    """The operating point's mode and marks, and no signatures, which stock firmware cannot be told; a tripped supply is found before
+    anything is measured."""
+    if rig.device.extended:
+        await rig.device.set_mode(plan.point.mode, idle_kind=plan.idle_kind)
+        await rig.device.set_marks(plan.marks)
+        await rig.device.set_bracket(None)
     trip = await rig.station.interlock.tripped()
     if trip is not None:
         raise InstrumentFailure(f"{rig.station.source.spec.name}: {trip} is active; the board is not at its operating point")

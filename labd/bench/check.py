@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from labd.bench import setups
-from labd.bench.acquire import Taken, acquire
+from labd.bench.acquire import acquire
 from labd.bench.expand import CapturePlan
 from labd.bench.finding import Finding
+from labd.bench.firmware import Declared, refuse_other_board
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.ranges import range_u95
 from labd.bench.rig import Rig
 from labd.bench.self_test import board_clock, round_trip, sample_rate, zero
 from labd.bench.station import Tool
-from labd.dut.device import Device
-from labd.dut.errors import DutRefused
+from labd.bench.taken import Taken
 from labd.errors import DutFailure, InstrumentFailure, LabdError
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd_instruments.block import Block
 from labd_instruments.contract import Acquisition, Captures
 
 REST_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the board file says of who answers. stock: that it runs stock MLPerf Tiny firmware."""
-
-    file: str
-    stock: bool
-    models: tuple[str, ...]
-
-
-async def refuse_other_board(device: Device, declared: Declared) -> None:
-    """Raises DutFailure for a board that is not what its file says: other firmware, or without a model that it names."""
-    if declared.stock is device.extended:
-        found, key = ("labd's firmware", "labd") if device.extended else ("stock MLPerf Tiny firmware", "mlperf-tiny")
-        raise DutFailure(
-            f'{declared.file}: firmware: {found} answers ({device.identity.vendor}), which is "{key}"; write that, or flash the board'
-        )
-    if declared.stock:
-        return
-    for model in declared.models:
-        try:
-            await device.set_workload(model, activity=10, seed=1)
-        except DutRefused as error:
-            raise DutFailure(
-                f"{declared.file}: models: the board ({device.identity.vendor}, {device.identity.model}) has no {model!r}: {error.reason}"
-            ) from error
 
 
 class Samples:

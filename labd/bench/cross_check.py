@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from labd.bench.acquire import LEAST_READINGS, CaptureUnfit, Taken, enter, plateau, prepare
+from labd.bench.acquire import LEAST_READINGS, CaptureUnfit, enter, plateau, prepare
 from labd.bench.expand import CapturePlan
 from labd.bench.readings import as_block, next_reading
 from labd.bench.rig import Rig
 from labd.bench.running_log import Sink
 from labd.bench.station import Tool
+from labd.bench.taken import Taken
 from labd.config.quantity import TIME, write_quantity
 from labd.errors import DataLost, FileError, InstrumentFailure
 from labd.records import OperatingPoint

@@ -14,11 +14,27 @@ LOCKED_WITHIN = 1e-3  # of a period, per update
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """How stock firmware is measured: windows of inferences back to back. count: of each number of inferences. length_s: the shortest lasts
+    at least so long. inferences: their numbers, two or more; empty: as many as take length_s, and twice that. warm_ups: before each."""
+
+    count: int
+    length_s: float
+    inferences: tuple[int, ...]
+    warm_ups: int
+
+    @property
+    def kinds(self) -> int:
+        return len(self.inferences) or 2
+
+
+@dataclass(frozen=True, slots=True)
 class CapturePlan:
     """One acquisition to make. key is stable over runs of the same plan; order is its place in this run (0 first).
 
     events: inferences in it (0 for a floor). duration_s: the bench time it takes, without set-up. seed: of its uncertainty draws.
     offsets_ns: when the host fires, from the start; empty where the device paces itself. late_ns: fired later, one has missed its deadline.
+    windows: of stock firmware; `events` are then its windows.
     """
 
     key: str
@@ -34,6 +50,7 @@ class CapturePlan:
     idle_kind: str = "wfi"
     offsets_ns: tuple[int, ...] = ()
     late_ns: int = 0
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,8 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a plan asks for, in SI units; the part of it that decides which captures there are."""
+    """What a plan asks for, in SI units; the part of it that decides which captures there are. windows: of a board with stock firmware,
+    which cannot pace its inferences: its power at a rate is composed."""
 
     modes: Sequence[Mode]
     rates_hz: Sequence[float]
@@ -63,6 +81,7 @@ class Wanted:
     idle_kind: str = "wfi"
     cross_check_time_s: float = 60.0
     arrivals: Arrivals | None = None
+    windows: Windows | None = None
 
 
 def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[CapturePlan]:
@@ -92,10 +111,12 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
 
 def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, method: Method, instrument: str) -> CapturePlan:
     """One steady plateau: the first mode (always_on, where it is among them) at the highest rate whose period the analyzer's update does
-    not lock to, whether the meter's mean there is measured or composed; at rate 0 where the plan has no other."""
+    not lock to, whether the meter's mean there is measured or composed; at rate 0 where the plan has no other or nothing paces the
+    board."""
     mode = Mode.ALWAYS_ON if Mode.ALWAYS_ON in wanted.modes else wanted.modes[0]
     mine = [p for p in points if p.mode is mode and p.supply_v == wanted.supplies_v[0] and p.model == wanted.models[0]]
-    moving = sorted((p for p in mine if p.rate_hz > 0), key=lambda p: p.rate_hz)
+    paced = wanted.windows is None
+    moving = sorted((p for p in mine if p.rate_hz > 0 and paced), key=lambda p: p.rate_hz)
     free = [p for p in moving if not locked(p.rate_hz, method.update_s)]
     point = (free or moving or [p for p in mine if p.rate_hz == 0])[-1]
     key = f"{point.key}/cross_check/0"
@@ -114,7 +135,7 @@ def locked(rate_hz: float, update_s: float) -> bool:
 def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:
     if point.rate_hz == 0:
         return _rest(point, wanted, method, longest_event_s)
-    if not method.stream and wanted.event_captures:
+    if wanted.windows is not None or (not method.stream and wanted.event_captures):
         return []  # composed: P(r) = P_floor + r * E_event needs no capture at r
     duration = (wanted.events + 1) / point.rate_hz
     captures = [
@@ -136,6 +157,8 @@ def _rest(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s
         _capture(point, Role.FLOOR, repeat, events=0, duration_s=wanted.floor_time_s, marks=MarkStyle.GATE, method=method)
         for repeat in range(2 * wanted.repeats)
     ]
+    if wanted.windows is not None:
+        return floors + [_windows(point, repeat, wanted.windows, method) for repeat in range(wanted.repeats)]
     if wanted.event_captures == 0 or (method.stream and not point.mode.is_event):
         return floors
     events = [
@@ -151,6 +174,13 @@ def _rest(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s
         for repeat in range(wanted.repeats)
     ]
     return floors + events
+
+
+def _windows(point: OperatingPoint, repeat: int, windows: Windows, method: Method) -> CapturePlan:
+    events = windows.count * windows.kinds
+    lasts_s = windows.length_s * windows.count * windows.kinds * (windows.kinds + 1) / 2
+    capture = _capture(point, Role.EVENT, repeat, events=events, duration_s=lasts_s, marks=MarkStyle.PULSES, method=method)
+    return replace(capture, windows=windows)
 
 
 def _capture(

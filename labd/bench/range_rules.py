@@ -37,8 +37,17 @@ def _check(rig: Rig, plan: CapturePlan) -> list[str]:
     return [] if setup.current_range_a is None else _peak(rig, setup.dt_s)
 
 
+def _windows(rig: Rig, plan: CapturePlan, length_s: float) -> list[str]:
+    """Of stock firmware; whether there is a log is told with its build."""
+    setup = setups.periods_stream(rig, plan)
+    _refuse(rig, setups.too_coarse(rig.station.meter, "a window of the plan (windows.length)", length_s, setup.dt_s))
+    return [] if setup.current_range_a is None else _peak(rig, setup.dt_s)
+
+
 def _event(rig: Rig, plan: CapturePlan) -> list[str]:
     meter = rig.station.meter
+    if plan.windows is not None:
+        return _windows(rig, plan, plan.windows.length_s) if isinstance(meter.driver, Streams) else []
     if not isinstance(meter.driver, Captures):
         _refuse(rig, f"{meter.spec.name}: {meter.spec.driver} cannot capture around a trigger; write event_captures = 0 in the plan")
     _refuse(rig, setups.fires_not(meter))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from labd import logs
-from labd.bench.acquire import BrownOut, CaptureUnfit, Taken, acquire, on_range
+from labd.bench.acquire import BrownOut, CaptureUnfit, acquire, on_range
 from labd.bench.control import RunControl
 from labd.bench.cross_check import cross_check
 from labd.bench.expand import CapturePlan
@@ -18,6 +18,7 @@ from labd.bench.recorder import Recorder, Recordings, Subject
 from labd.bench.rig import Rig
 from labd.bench.setups import rest_range
 from labd.bench.station import Station, not_reached
+from labd.bench.taken import Taken
 from labd.dut.serial_link import DutRebooted
 from labd.errors import DutFailure, InstrumentFailure, LabdError
 from labd.records import Role
@@ -61,6 +62,7 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What the runner is given: an opened rig, where to store, what to do. activity in percent; model_seed: of the input data.
+    input: what stock firmware is loaded with, None for labd's own.
 
     before: awaited before each capture, raises what forbids it (no space). after: told each capture that is stored, must not block.
     """
@@ -79,6 +81,7 @@ class Work:
     rules: Rules
     before: Callable[[CapturePlan], Awaitable[None]]
     after: Callable[[CapturePlan], None]
+    input: bytes | None = None
 
 
 async def run_captures(work: Work) -> list[str]:
@@ -165,9 +168,14 @@ class _Sweep:
 
 
 async def _load(work: Work, plan: CapturePlan) -> None:
-    """The operating point's supply and model; parameters are resident, and warm-up inferences done, before anything is timed."""
+    """The operating point's supply and model; parameters are resident, and warm-up inferences done, before anything is timed. Stock
+    firmware holds its one model, and keeps an input as long as it is powered."""
     station = work.rig.station
     await station.interlock.set_voltage(plan.point.supply_v)
+    if work.input is not None:
+        if not work.rig.device.holds(work.input):
+            await work.rig.device.load_input(work.input)
+        return
     await work.rig.device.set_workload(plan.point.model, activity=work.activity, seed=work.model_seed)
     if work.warm_up_inferences:
         await work.rig.device.infer(1, warmups=work.warm_up_inferences)

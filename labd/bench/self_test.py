@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labd.bench import setups
-from labd.bench.acquire import Taken
 from labd.bench.finding import Finding
 from labd.bench.ranges import amperes, floor_range, range_u95, voltage_range
 from labd.bench.readings import next_reading
 from labd.bench.rig import Rig
 from labd.bench.station import Tool
+from labd.bench.taken import Taken
 from labd.dut.replies import lap_difference_us
 from labd.errors import LabdError
 from labd_instruments.contract import MeanSetup, Measures, Reading

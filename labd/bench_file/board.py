@@ -11,7 +11,7 @@ from pydantic import Field
 from labd.bench_file.text import amperes, volts
 from labd.config.document import FileSection, Source, parse_section, read_source
 from labd.config.section import Wrong
-from labd.config.types import Amperes, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
+from labd.config.types import Amperes, Count, Fraction, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
 from labd.dut.dialect import DialectName
 
 
@@ -42,7 +42,13 @@ class Board(FileSection):
         default="mlperf-tiny", description="the protocol it speaks: the classic one, or that of the streaming-wakeword reference"
     )
     models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
-    longest_event: Seconds = Field(description="from wake event to asleep again, the most any model takes; 1 / this is the largest rate")
+    longest_event: Seconds = Field(
+        description="from wake event to asleep again (stock firmware: one inference), at most, of any model; 1 / this is the largest rate"
+    )
+    input_size: Count | None = Field(default=None, description="bytes of the input that stock firmware is loaded with")
+    counter_limit: Fraction | None = Field(
+        default=None, description="limit of error of its counter of microseconds; left out: latencies by it alone carry no interval"
+    )
     virtual: Mapping[str, Any] = Field(
         default_factory=dict, description="only for a virtual board: its physics and which firmware runs, see labd_virtual/spec.py"
     )

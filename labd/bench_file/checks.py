@@ -48,6 +48,7 @@ def check_plan(bench: Bench, plan: Plan) -> None:
             *_rates_possible(bench, plan),
             *_firmware_can(bench, plan),
             *_host_can_fire(bench, plan),
+            *(_stock_fits(bench, plan) if bench.board.firmware != "labd" else _no_windows(bench, plan)),
         ]
     )
 
@@ -229,6 +230,29 @@ def _firmware_can(bench: Bench, plan: Plan) -> Found:
                 file,
                 Wrong(f"modes[{index}]", f'"{mode}" needs labd\'s firmware; stock firmware ({board.path}: firmware) is always_on only'),
             )
+
+
+def _no_windows(bench: Bench, plan: Plan) -> Found:
+    if plan.windows is not None:
+        own = f"labd's own ({bench.board.path}: firmware) paces its inferences"
+        yield str(plan.path), Wrong("windows", f"this table is of stock firmware; {own}: leave it out")
+
+
+def _stock_fits(bench: Bench, plan: Plan) -> Found:
+    """Stock firmware holds one model, takes one size of input and waits in one way."""
+    board, file = bench.board, str(plan.path)
+    if len(board.models) > 1:
+        yield str(board.path), Wrong("models", f"stock firmware holds one model, got {len(board.models)}")
+    if "idle_kind" in plan.model_fields_set and plan.idle_kind != "busy_poll":
+        yield file, Wrong("idle_kind", f'expected "busy_poll" or no such key: stock firmware polls its UART, got "{plan.idle_kind}"')
+    if plan.input is None and board.input_size is None:
+        text = "this key is required: input_size = 490 or the like; or name the bytes in the plan ([windows] input)"
+        yield str(board.path), Wrong("input_size", text)
+    if plan.input is not None and board.input_size is not None and len(plan.input) != board.input_size:
+        text = f"expected a file of {board.input_size} bytes ({board.path}: input_size), got {len(plan.input)}"
+        yield file, Wrong("windows.input", text)
+    if bench.board.dialect != "mlperf-tiny":
+        yield str(board.path), Wrong("dialect", f'runs are of "mlperf-tiny" so far, got "{bench.board.dialect}"')
 
 
 def _host_can_fire(bench: Bench, plan: Plan) -> Found:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PrivateAttr
 
 from labd.bench_file.trigger import ScheduleSection
+from labd.bench_file.windows import WindowsSection
 from labd.config.document import FileSection, Source, parse_section, read_section
 from labd.config.problems import file_error
 from labd.config.quantity import FRACTION, write_quantity
@@ -116,10 +117,12 @@ class Plan(FileSection):
     schedule: ScheduleSection | None = Field(default=None, description="when the host fires; left out, periodically")
     captures: CapturesSection = Field(default_factory=CapturesSection, description="how much is captured")
     conditions: ConditionsSection = Field(default_factory=ConditionsSection, description="what must hold before a run")
+    windows: WindowsSection | None = Field(default=None, description="only for a board with stock firmware; left out: its defaults hold")
     detector: DetectorSection = Field(description="what decides that an event happened")
     battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
 
     _recorded_ns: tuple[int, ...] = PrivateAttr(default=())
+    _input: bytes | None = PrivateAttr(default=None)
 
     @property
     def arrivals(self) -> Arrivals | None:
@@ -128,6 +131,11 @@ class Plan(FileSection):
             return None
         schedule = self.schedule or ScheduleSection(arrivals="periodic")
         return Arrivals(schedule.arrivals, round(schedule.late * 1e9), self._recorded_ns)
+
+    @property
+    def input(self) -> bytes | None:
+        """For stock firmware; None where the plan names no file."""
+        return self._input
 
     @property
     def rates_above_zero(self) -> tuple[Rate, ...]:
@@ -175,6 +183,8 @@ def plan_of(text: str, name: Path) -> Plan:
 def _whole(plan: Plan, source: Source) -> Plan:
     """With what it names beside itself. Raises FileError."""
     plan._source = source
+    if plan.windows is not None:
+        plan._input = plan.windows.input_bytes(source.path)
     if plan.schedule is not None:
         plan._recorded_ns = plan.schedule.recorded_ns(source.path)
         if plan.schedule.file is not None and len(plan._recorded_ns) < plan.captures.events:

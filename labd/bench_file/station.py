@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from labd.analyse.setup import AnalysisSetup, SourceSetup
-from labd.bench.expand import Method, Wanted
+from labd.bench.expand import Method, Wanted, Windows
 from labd.bench.interlock import Limits
 from labd.bench.rig import BoardFacts
 from labd.bench.station import ToolSpec
 from labd.bench_file.bench import Bench
+from labd.bench_file.board import Board
 from labd.bench_file.plan import DetectorSection, Plan
+from labd.bench_file.windows import WindowsSection
 from labd.config.quantity import Uncertain
 from labd.kpi.inputs import Battery, Detector
 from labd.store.folder import file_slug
 
+STOCK_IDLE = "busy_poll"  # it waits for a command in a loop over its UART
 SECONDS_A_YEAR = 365.25 * 86400
 
 
@@ -63,7 +67,7 @@ def board_facts(bench: Bench) -> BoardFacts:
     )
 
 
-def wanted(plan: Plan) -> Wanted:
+def wanted(plan: Plan, board: Board) -> Wanted:
     return Wanted(
         modes=plan.modes,
         rates_hz=sorted(plan.rates),
@@ -74,10 +78,27 @@ def wanted(plan: Plan) -> Wanted:
         floor_time_s=plan.captures.floor_time,
         repeats=plan.repeats,
         seed=plan.seed,
-        idle_kind=plan.idle_kind,
+        idle_kind=plan.idle_kind if board.firmware == "labd" else STOCK_IDLE,
         cross_check_time_s=plan.captures.cross_check_time,
         arrivals=plan.arrivals,
+        windows=None if board.firmware == "labd" else _windows(plan),
     )
+
+
+def _windows(plan: Plan) -> Windows:
+    section = plan.windows or WindowsSection()
+    return Windows(section.count, section.length, tuple(sorted(section.inferences)), plan.captures.warm_up_inferences)
+
+
+def board_input(board: Board, plan: Plan) -> tuple[bytes | None, str]:
+    """What stock firmware is loaded with, and what a reader of the run is told of it; nothing for labd's own, which makes its input."""
+    if board.firmware == "labd":
+        return None, ""
+    if plan.input is not None:
+        found = hashlib.sha256(plan.input).hexdigest()
+        return plan.input, f"input of every inference: {plan.windows and plan.windows.input}, {len(plan.input)} bytes, sha256 {found}"
+    size = board.input_size or 0
+    return bytes(size), f"input of every inference: {size} zero bytes; the plan names no file (windows.input)"
 
 
 def method(bench: Bench, *, stream: bool, update_s: float) -> Method:
@@ -108,6 +129,7 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         u_time_constant_s=tau.u,
         burst_bound_s=bench.board.longest_event,
         peak_a=bench.board.peak_current,
+        device_clock=bench.board.counter_limit,
         lead_ohm=lead_ohm,
         u_lead_ohm=u_lead_ohm,
         fixture_leakage_mean_a=leakage.value if leakage else 0.0,

@@ -161,4 +161,4 @@ def _laid_out(bench: Bench, text: str) -> tuple[Plan, list[CapturePlan]]:
     bench_file.check_plan(bench, plan)
     how = method(bench)
     bench_file.check_trigger(bench, plan, streams=how.stream)
-    return plan, expand(translate.wanted(plan), how, longest_event_s=bench.board.longest_event)
+    return plan, expand(translate.wanted(plan, bench.board), how, longest_event_s=bench.board.longest_event)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labd import bench_file
-from labd.bench.check import Declared, check_station
+from labd.bench.check import check_station
 from labd.bench.finding import Finding
+from labd.bench.firmware import Declared
 from labd.bench.station import unassured
 from labd.bench_file import Bench
 from labd.bench_file.run_facts import self_test_document

@@ -16,6 +16,7 @@ from labd.analyse.run import Analysis, store_analysis
 from labd.bench.control import RunControl
 from labd.bench.cross_check import check_cross_checks
 from labd.bench.expand import CapturePlan, Method, expand
+from labd.bench.firmware import check_firmware
 from labd.bench.journal import Journal
 from labd.bench.range_rules import check_ranges
 from labd.bench.recorder import Recordings
@@ -25,14 +26,14 @@ from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
 from labd.bench_file.run_facts import instruments, new_run, planned, with_self_test
 from labd.daemon.around import Surroundings
+from labd.daemon.check import declared
 from labd.daemon.figures import figures_as_they_come
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import OpenBench, open_bench, rig_of
 from labd.daemon.stopping import stoppable
-from labd.dut.device import Device
-from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError
+from labd.errors import FileError, InstrumentFailure, Interrupted, LabdError
 from labd.queue.retention import check_space
-from labd.records import KpiRecord, Mode
+from labd.records import KpiRecord
 from labd.store import self_tests
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import from_json
@@ -82,7 +83,7 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     bench_file.check_plan(request.bench, request.plan)
     how = method(request.bench)
     bench_file.check_trigger(request.bench, request.plan, streams=how.stream)
-    plans = expand(translate.wanted(request.plan), how, longest_event_s=request.bench.board.longest_event)
+    plans = expand(translate.wanted(request.plan, request.bench.board), how, longest_event_s=request.bench.board.longest_event)
     row, todo = await _begun(request, plans, around)
     journal = Journal(around.catalogue, around.news, row.id, job=request.job)
     kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
@@ -196,6 +197,7 @@ class _Going:
             rules=self.request.rules,
             before=partial(self.space_for, self.request.bench.storage.least_free),
             after=captured,
+            input=translate.board_input(self.request.bench.board, plan)[0],
         )
 
     async def prepared(self, opened: OpenBench, plans: list[CapturePlan]) -> None:
@@ -214,8 +216,9 @@ class _Going:
         notices = check_ranges(rig, plans)
         check_cross_checks(rig, plans, plan_file=str(plan.path))
         await station.interlock.power_up(plans[0].point.supply_v, opened.lines)
-        _check_firmware(opened.board.device, plan)
-        await self.journal.notice(*notices, *station.interlock.notices)
+        told_of_firmware = check_firmware(rig, declared(bench))
+        told = translate.board_input(bench.board, plan)[1]
+        await self.journal.notice(*notices, *station.interlock.notices, *told_of_firmware, *([told] if told else []))
 
     @asynccontextmanager
     async def opened(self, recordings: Recordings) -> AsyncIterator[OpenBench]:
@@ -240,18 +243,6 @@ class _Going:
         """Raises StoreError where the disk has too little for a capture."""
         needed = round(BYTES_A_SAMPLE * capture.duration_s / FINEST_DT_S)
         await self.around.catalogue.do(lambda catalogue: check_space(catalogue.folder, needed, least_free))
-
-
-def _check_firmware(device: Device, plan: Plan) -> None:
-    if device.extended:
-        return
-    event = [str(mode) for mode in plan.modes if mode is not Mode.ALWAYS_ON]
-    if event:
-        raise DutFailure(f"the board runs stock MLPerf Tiny firmware, which is always_on only; take {', '.join(event)} out of the plan")
-    raise DutFailure(
-        "the board runs stock MLPerf Tiny firmware, which cannot pace its inferences; "
-        "this version of labd sweeps rates with its own firmware (folder firmware/) only"
-    )
 
 
 def method(bench: Bench) -> Method:

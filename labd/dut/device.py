@@ -110,7 +110,7 @@ class Device:
         self.answer_s = answer_s
         self._identity: DutIdentity | None = None
         self._in_doubt = ""  # why it is not known what the DUT computes on
-        self._loaded = False  # an input that a reboot would lose
+        self._loaded: bytes | None = None  # an input that a reboot would lose
         self._bracket: Bracket | None = None
 
     @property
@@ -129,7 +129,7 @@ class Device:
         energy build makes one pulse on the timestamp pin)."""
         with self._minding_input():
             vendor = replies.parse_name(await self._link.resync())
-        if self._loaded and self._link.rebooted_unseen:
+        if self._loaded is not None and self._link.rebooted_unseen:
             self._in_doubt = "the input is lost: the DUT rebooted before it was identified again"
         profile, model = replies.parse_profile(await self._ask("profile"))
         build = self._link.boot_build or await self._probe_build()
@@ -147,7 +147,11 @@ class Device:
         except DutFailure as error:
             self._in_doubt = str(error)
             raise
-        self._in_doubt, self._loaded = "", True
+        self._in_doubt, self._loaded = "", data
+
+    def holds(self, data: bytes) -> bool:
+        """Whether this input is in the DUT, verified, and nothing has happened since that would lose it."""
+        return self._loaded == data and not self._in_doubt
 
     async def infer(self, iterations: int, *, warmups: int = 0, timeout_s: float = INFER_S) -> Inferred:
         """Run a number of inferences back to back. warmups is always sent: the firmware's own default is 10."""
@@ -181,7 +185,7 @@ class Device:
     async def set_workload(self, model: str, *, activity: int, seed: int) -> None:
         """Choose the net (dnn or snn), make its input data (activity in percent) and make it resident."""
         await self._set("workload", f"{model} {activity} {seed}")
-        self._in_doubt, self._loaded = "", False
+        self._in_doubt, self._loaded = "", None
 
     async def set_marks(self, style: MarkStyle) -> None:
         """What the marker pin shows. Stock firmware has pulses in an energy build and text laps in a performance build; an agent may have
@@ -213,7 +217,11 @@ class Device:
 
     @asynccontextmanager
     async def resting(self, seconds: float) -> AsyncIterator[None]:
-        """The DUT rests, pin and UART wake blocked, from the entry on for `seconds` of its own time; leaving waits for the end."""
+        """The DUT rests, pin and UART wake blocked, from the entry on for `seconds` of its own time; leaving waits for the end. Stock
+        firmware waits for a command and polls its UART meanwhile: it is sent none."""
+        if not self.extended:
+            yield
+            return
         ms = max(1, round(seconds * 1e3))
         async with self._running(f"idle {ms}", "m-idle-start", lasting_s=ms * 1e-3) as ended:
             yield
@@ -271,7 +279,7 @@ class Device:
         try:
             yield
         except LOSES_INPUT as error:
-            if self._loaded:
+            if self._loaded is not None:
                 self._in_doubt = f"the input is lost: {error}"
             raise
 

@@ -20,9 +20,10 @@ from labd.kpi.latency import latencies, wake_ups
 from labd.kpi.peak import peaks
 from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
 from labd.kpi.readings import read_mean
+from labd.kpi.stock import stock_figures
 from labd.kpi.terms import Terms
 from labd.kpi.trace import Trace, built
-from labd.records import KpiRecord, OperatingPoint, Role, Window
+from labd.records import KpiRecord, MarkStyle, OperatingPoint, Role, Window
 from labd.segment.edges import EdgeSeries
 
 
@@ -32,7 +33,7 @@ class CaptureResult:
 
     records: to publish. estimates: id -> value with its correlations (plus `excess_power` and `active_time`, which are not published).
     windows: phases on each stretch's axis. per_event: id -> one value an event, for distributions. problems: one line each.
-    flags: of every record, and of what rests on this capture.
+    flags: of every record, and of what rests on this capture. stock: its windows are of stock firmware.
     """
 
     key: str
@@ -46,6 +47,7 @@ class CaptureResult:
     per_event: Mapping[str, tuple[float, ...]]
     problems: tuple[str, ...]
     flags: tuple[str, ...] = ()
+    stock: bool = False
 
 
 def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> CaptureResult:
@@ -55,9 +57,9 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
     """
     trace = built(capture)
     found = Findings()
-    events = _no_events() if capture.role == Role.FLOOR or capture.read else find_events(capture, trace)
+    events = _events(capture, trace)
     mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
-    bands = _guard(capture, trace, events, mains)
+    bands = None if capture.windows else _guard(capture, trace, events, mains)
     ctx = Context(
         capture=capture,
         trace=trace,
@@ -69,8 +71,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         flags=_flags(capture, trace, events),
         hum=None if bands is None else find_hum(trace, bands, mains_records=mains),
     )
-    _figures(ctx)
-    problems = list(events.problems)
+    problems = [*events.problems, *_figures(ctx)]
     if any(BACK_FEED in record.flags for record in found.records):
         problems.append("back_feed: current flows out of the supply pins")
     return CaptureResult(
@@ -85,6 +86,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         per_event=found.per_event,
         problems=tuple(problems),
         flags=ctx.flags,
+        stock=bool(capture.windows),
     )
 
 
@@ -95,7 +97,22 @@ def _told(record: KpiRecord, records: list[KpiRecord]) -> KpiRecord:
     return replace(record, flags=(*record.flags, BACK_FEED))
 
 
-def _figures(ctx: Context) -> None:
+def _events(capture: CaptureInput, trace: Trace) -> Events:
+    """None at rest, in readings, and where text alone tells of windows."""
+    if capture.role == Role.FLOOR or capture.read or (capture.windows and capture.mark_style is MarkStyle.TEXT):
+        return _no_events()
+    return find_events(capture, trace)
+
+
+def _figures(ctx: Context) -> list[str]:
+    """Returns problems, one line each."""
+    if ctx.capture.windows:
+        return stock_figures(ctx)
+    _of_events(ctx)
+    return []
+
+
+def _of_events(ctx: Context) -> None:
     if ctx.capture.role == Role.FLOOR:
         lost = bool(ctx.trace.missing[-1]) or any(s.gap for s in ctx.capture.stretches)
         if lost and not ctx.capture.allow_gaps:
@@ -128,7 +145,7 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
     if not events.complete:
         flags.append("events missing")
     longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0
-    if capture.burst_bound_s > 0 and longest > LONGER_THAN_BOUND * capture.burst_bound_s:
+    if not capture.windows and capture.burst_bound_s > 0 and longest > LONGER_THAN_BOUND * capture.burst_bound_s:
         flags.append("burst longer than the board's bound")
     return tuple(flags)
 

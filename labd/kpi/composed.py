@@ -36,6 +36,8 @@ def compose(own: Sequence[CaptureResult], at: str, *, mode: Mode, terms: Terms) 
     event = closure.pooled([c for c in own if c.role == Role.EVENT], closure.window_energy(mode), terms=terms)
     if not floors:
         return "needs rate 0"
+    if event is None and any(c.stock for c in own):
+        return "no window energy"
     if event is None:
         return "needs two rates or more, or event captures"
     keys = (*(c.key for c in floors), *event[2])

@@ -45,18 +45,18 @@ def dead_time(ctx: Context) -> Uncertain:
     events, ok = ctx.events, ctx.guard.usable
     spans = zip(events.rise.x[ok].astype(np.int64), np.ceil(events.fall.x[ok]).astype(np.int64), strict=True)
     high = float(np.quantile(np.concatenate([ctx.trace.power[a:b] for a, b in spans]), _HIGH))
-    step_w = (high - float(ctx.watt(ctx.guard.quiet[ok]).mean())) / ctx.capture.inferences_per_event
+    step_w = high - float(ctx.watt(ctx.guard.quiet[ok]).mean())
     return sum(step_w * ctx.terms.limit(f"{meter.instrument}:dead_time.{edge}", meter.dead_s / 2) for edge in ("rise", "fall"))
 
 
 def _always_on(ctx: Context) -> None:
     """gross = guard band with the idle level subtracted, plus the idle level times the window; net_of_idle without the last term."""
     assert ctx.guard is not None
-    ok, dt = ctx.guard.usable, ctx.trace.dt_s / ctx.capture.inferences_per_event
+    ok, dt = ctx.guard.usable, ctx.trace.dt_s
     net, quiet = ctx.guard.net[ok] * dt, ctx.guard.quiet[ok]
     window = (ctx.events.fall.x - ctx.events.rise.x)[ok] * dt
     gross = net + window[:, None] * quiet
-    p_idle = float(ctx.watt(quiet).mean()) / ctx.capture.inferences_per_event
+    p_idle = float(ctx.watt(quiet).mean())
     flags = settling(ctx)
     edges = _edge_terms(ctx, p_idle, -p_idle)
     dead = dead_time(ctx)
@@ -70,7 +70,7 @@ def _always_on(ctx: Context) -> None:
 def _burst(ctx: Context) -> None:
     """net_of_sleep = guard band over the whole burst; per_event adds the sleep level while awake."""
     assert ctx.guard is not None
-    ok, dt = ctx.guard.usable, ctx.trace.dt_s / ctx.capture.inferences_per_event
+    ok, dt = ctx.guard.usable, ctx.trace.dt_s
     net, quiet = ctx.guard.net[ok] * dt, ctx.guard.quiet[ok]
     awake = (ctx.events.fall.x - ctx.events.rise.x)[ok] * dt
     event = net + awake[:, None] * quiet
@@ -94,7 +94,7 @@ def _hum(ctx: Context) -> tuple[FloatArray, FloatArray]:
     quiet = ctx.hum.quiet_w(ctx.guard, ok)
     start, stop = ctx.guard.start[ok], ctx.guard.stop[ok]
     net = ctx.hum.energy(start, stop, ok) - (stop - start) * ctx.trace.dt_s * quiet
-    return net / ctx.capture.inferences_per_event, quiet
+    return net, quiet
 
 
 def _energy(ctx: Context, kpi: str, vectors: FloatArray, *, hum: FloatArray, extra: Uncertain = 0.0, flags: tuple[str, ...] = ()) -> None:

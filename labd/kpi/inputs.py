@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.records import MarkStyle, OperatingPoint, Role
+from labd.records import InferWindow, MarkStyle, OperatingPoint, Role
 from labd.segment.bracketed import Burnt
 
 
@@ -122,7 +122,7 @@ class CaptureInput:
     marker_high_v: high level of the marker line. expected_events: how many inferences (or windows) the DUT was asked for, 0 = unknown.
     mains_hz: 0 where there is no hum to average out. peak_tau_s: boxcar lengths of the peak power.
     trigger_fires_dut: the instrument's trigger is the wake event. burst_bound_s: longest event of the board.
-    inferences_per_event: back-to-back inferences inside one window (stock MLPerf firmware: `infer N`).
+    windows: what stock MLPerf firmware was asked for, one entry an event; empty for labd's own, whose events are single inferences.
     device_clock: limit of error of the device's counter, as a fraction; used only where nothing else ties it to the sample axis.
     read: its records are steady readings, in which no event is seen; peak_a: the most that flows within one, None where unknown.
     power_w: float64 [n], where the instrument reads power itself.
@@ -145,7 +145,7 @@ class CaptureInput:
     allow_gaps: bool = False
     trigger_fires_dut: bool = False
     burst_bound_s: float = 0.0
-    inferences_per_event: int = 1
+    windows: tuple[InferWindow, ...] = ()
     device_clock: float | None = None
     read: bool = False
     peak_a: float | None = None
@@ -158,8 +158,6 @@ class CaptureInput:
             raise ValueError(f"capture {self.key} holds no records")
         if len({s.dt_s for s in self.stretches}) != 1:
             raise ValueError(f"the stretches of capture {self.key} differ in their sample interval")
-        if self.inferences_per_event < 1:
-            raise ValueError(f"inferences_per_event is {self.inferences_per_event}, at least 1 is meant")
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,9 @@ def _durations(
     note: str = "",
 ) -> None:
     """mean: what the mean's id has after `kpi`."""
-    dt, per = ctx.trace.dt_s, ctx.capture.inferences_per_event
-    series = (end.x - start.x) * dt / per
+    series = (end.x - start.x) * ctx.trace.dt_s
     nominal = float(series.mean())
-    shared = nominal + timebase(ctx.terms, ctx.capture.meter, nominal) + (_delay(ctx, names[1]) - _delay(ctx, names[0])) / per
+    shared = nominal + timebase(ctx.terms, ctx.capture.meter, nominal) + _delay(ctx, names[1]) - _delay(ctx, names[0])
     ctx.add(f"{kpi}{mean}", shared, series=series, note=note)
     ctx.found.per_event[kpi] = tuple(series.tolist())
     if quantiles:
@@ -103,14 +102,14 @@ def _counter(ctx: Context) -> None:
     ticks = laps[:, 4] - laps[:, 3]
     if np.isnan(ticks).any():
         return
-    series = ticks * 1e-6 / ctx.capture.inferences_per_event
+    series = ticks * 1e-6
     ratio = _clock_ratio(ctx, ticks)
     scale = float(ratio if isinstance(ratio, float) else ratio.nominal_value)
     series = series * scale
     nominal = float(series.mean())
     shared = nominal * (ratio / scale)
     if float(np.ptp(series)) == 0:
-        shared = shared + ctx.terms.limit(f"{ctx.capture.key}:counter_step", 1e-6 / ctx.capture.inferences_per_event)
+        shared = shared + ctx.terms.limit(f"{ctx.capture.key}:counter_step", 1e-6)
     ctx.add("latency.dut_counter.mean", shared, series=series, note=ctx.events.placing)
     ctx.found.per_event["latency.dut_counter"] = tuple(series.tolist())
     _quantiles(ctx, "latency.dut_counter", series, shared - nominal)
@@ -136,10 +135,6 @@ def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
 
 def _quantiles(ctx: Context, kpi: str, series: FloatArray, systematic: Uncertain) -> None:
     """Order-statistic intervals, widened by the systematic part; none where a term of that is unknown, as for the mean."""
-    if ctx.capture.inferences_per_event > 1:
-        for name, _ in QUANTILES:
-            ctx.withhold(f"{kpi}.{name}", "needs one inference a window", n=len(series))
-        return
     unknown = unknown_terms(systematic)
     wide = ctx.draws.half_width(systematic) if parts(systematic) and not unknown else 0.0
     ordered = np.sort(series)

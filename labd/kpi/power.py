@@ -104,7 +104,7 @@ def whole_periods(ctx: Context) -> None:
     periods = np.diff(cuts)
     _mean(ctx, sums, periods, flags=flags)
     rate = _rate(ctx, cuts, flags=flags)
-    at_rate = sums * (ctx.trace.dt_s / ctx.capture.inferences_per_event)
+    at_rate = sums * ctx.trace.dt_s
     ctx.add("energy_per_inference.at_rate", ctx.of_power(at_rate.mean(axis=0), timed=True), series=ctx.watt(at_rate), flags=flags)
     _duty(ctx, rate, flags=flags)
 
@@ -165,7 +165,7 @@ def _rate(ctx: Context, cuts: FloatArray, *, flags: tuple[str, ...]) -> Uncertai
     """Events over the time between the first and the last of them; the spread of single periods is the DUT's, not an error of the mean."""
     events = ctx.events
     span = float(cuts[-1] - cuts[0]) * ctx.trace.dt_s
-    nominal = (len(cuts) - 1) * ctx.capture.inferences_per_event / span
+    nominal = (len(cuts) - 1) / span
     u_edge = (events.marks.start if events.marks is not None else events.rise).u
     both = float(np.hypot(u_edge[0], u_edge[-1])) * ctx.trace.dt_s
     value = nominal + nominal * ctx.terms.random(f"A:{ctx.capture.key}:inference_rate", both / span, dof=1e6)
@@ -177,7 +177,7 @@ def _rate(ctx: Context, cuts: FloatArray, *, flags: tuple[str, ...]) -> Uncertai
 def _duty(ctx: Context, rate: Uncertain, *, flags: tuple[str, ...]) -> None:
     """Share of the time in which the DUT is active: inferring (always_on), or not at rest (event modes)."""
     events, trace = ctx.events, ctx.trace
-    series = (events.fall.x - events.rise.x) * trace.dt_s / ctx.capture.inferences_per_event
+    series = (events.fall.x - events.rise.x) * trace.dt_s
     nominal = float(series.mean())
     active: Uncertain = nominal + timebase(ctx.terms, ctx.capture.meter, nominal)
     if events.pinned and not ctx.capture.point.mode.is_event:

@@ -159,15 +159,14 @@ def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[st
         note = f"{length:.1f} records long, edges known to {u_edge:.2g} records"
         ctx.withhold(part.kpi, NOT_RESOLVED, n=len(part.sums), note=note)
         return
-    share = 1 / ctx.capture.inferences_per_event
-    vectors = part.sums * (ctx.trace.dt_s * share)
+    vectors = part.sums * ctx.trace.dt_s
     hum = np.zeros(len(vectors))
     if ctx.hum is not None:
-        hum = share * np.sum([ctx.hum.energy(a.x, b.x, ok) for a, b in part.spans], axis=0)
+        hum = np.sum([ctx.hum.energy(a.x, b.x, ok) for a, b in part.spans], axis=0)
     moved = sum(_displaced(ctx, cut, sign) for cut, sign in part.cuts)
     tau_w = sum(sign * cut.level_w for cut, sign in part.cuts)
     moved = moved + tau_w * ctx.terms.standard(f"{ctx.capture.meter.instrument}:time_constant", ctx.capture.meter.u_time_constant_s)
-    value = ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + share * moved
+    value = ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + moved
     series = ctx.watt(vectors) - hum
     notes = ("" if ctx.hum is None else HUM_OFF, "" if ctx.events.pinned else ctx.events.placing)
     ctx.add(part.kpi, value, series=series, flags=flags, note="; ".join(filter(None, notes)))

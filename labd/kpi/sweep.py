@@ -16,6 +16,7 @@ from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withhel
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
 from labd.kpi.mode_fit import COMPOSED, ModeFit, composed_fit, fit_mode, measured_at_rates
 from labd.kpi.terms import Terms, unknown_terms
+from labd.kpi.waiting import net_of_idle, no_break_even
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 
 
@@ -47,8 +48,10 @@ def analyse_sweep(
     fits: list[ModeFit] = []
     estimates: dict[str, Estimate] = {}
     groups = _groups(captures)
-    for name, members in groups.items():
+    for name, own in groups.items():
         suffix = f"/{name}" if len(groups) > 1 else ""
+        members, more = net_of_idle(own, terms=terms, draws=draws)
+        records += [*more, *no_break_even(members, suffix)]
         mine = _modes(members, suffix, rates_hz, terms=terms, draws=draws, records=records, estimates=estimates)
         fits += mine
         for first, second in itertools.combinations(sorted(mine, key=lambda f: list(Mode).index(f.mode)), 2):

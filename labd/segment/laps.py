@@ -34,11 +34,13 @@ def fit_clock(x: FloatArray, counter: FloatArray, *, u_x: float) -> ClockMap:
 
 @dataclass(frozen=True, slots=True)
 class PerInference:
-    """x: of one inference, in the unit of the windows; u: its standard uncertainty, None from two windows. constant: of each window."""
+    """x: of one inference, in the unit of the windows; u: its standard uncertainty, None from two windows. constant: of each window.
+    weights: float64 [n]; x is the sum of the windows times these, and so is whatever else is of one inference."""
 
     x: float
     u: float | None
     constant: float
+    weights: FloatArray
 
 
 def per_inference(counts: NDArray[np.intp], windows: FloatArray) -> PerInference:
@@ -51,11 +53,12 @@ def per_inference(counts: NDArray[np.intp], windows: FloatArray) -> PerInference
     spread = float(np.sum((t - t.mean()) ** 2)) if len(t) else 0.0
     if spread == 0:
         raise NoMarks("windows of one number of inferences do not tell what of them is inference: try another number")
-    slope = float(np.sum((t - t.mean()) * windows)) / spread
+    weights = (t - t.mean()) / spread
+    slope = float(weights @ windows)
     constant = float(windows.mean() - slope * t.mean())
     rest = windows - constant - slope * t
     u = float(np.sqrt(np.sum(rest**2) / (len(t) - 2) / spread)) if len(t) > 2 else None
-    return PerInference(slope, u, constant)
+    return PerInference(slope, u, constant, weights)
 
 
 def place(clock: ClockMap, counter: FloatArray) -> EdgeSeries:

@@ -113,6 +113,7 @@ class Device:
     said: list[str]
     meter: Meter
     deaf: int = 0
+    extended: bool = True
 
     async def set_mode(self, mode: Mode, *, idle_kind: str | None = None) -> None:
         self.said.append(f"{mode}")

@@ -9,8 +9,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labd.bench.expand import CapturePlan, Method, Wanted, expand, locked
-from labd.records import Mode, Role
+from labd.bench.expand import CapturePlan, Method, Wanted, Windows, expand, locked
+from labd.bench.windows import in_order
+from labd.records import MarkStyle, Mode, Role
 from labd.trigger.schedule import Arrivals
 
 LONGEST_S = 0.028
@@ -136,3 +137,22 @@ def test_only_mean_captures_are_fired_by_the_host_each_by_instants_of_its_own(wa
     instants = [plan.offsets_ns for plan in fired if plan.offsets_ns]
     assert len(set(instants)) == len(instants)
     assert fired == plans(replace(wanted, arrivals=ARRIVALS), method)
+
+
+@given(wants, methods, st.integers(1, 7), st.lists(st.integers(1, 500), min_size=2, max_size=4, unique=True))
+def test_stock_firmware_has_floors_and_windows_at_rate_0_and_nothing_that_is_paced(
+    wanted: Wanted, method: Method, count: int, numbers: list[int]
+) -> None:
+    windows = Windows(count, 10.0, tuple(sorted(numbers)), 5)
+    found = plans(replace(wanted, modes=[Mode.ALWAYS_ON], windows=windows), method)
+    own = [p for p in found if p.instrument == method.meter]
+    places = len(wanted.supplies_v) * len(wanted.models) * wanted.repeats
+    assert Counter(p.role for p in own) == {Role.FLOOR: 2 * places, Role.EVENT: places}
+    assert {p.point.rate_hz for p in found} == {0.0}
+    events = [p for p in own if p.role is Role.EVENT]
+    assert {(p.windows, p.marks, p.events) for p in events} == {(windows, MarkStyle.PULSES, count * len(numbers))}
+    order = in_order(windows.inferences, count)
+    assert Counter(order) == dict.fromkeys(numbers, count)
+    if count % 2 == 0:  # a steady drift has the same mean over the windows of each number
+        places_of = [[k for k, number in enumerate(order) if number == one] for one in numbers]
+        assert len({sum(own) for own in places_of}) == 1

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from labd.bench.check import Declared, check_station
+from labd.bench.check import check_station
 from labd.bench.finding import Finding
+from labd.bench.firmware import Declared
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
 from labd.bench.runner import restart
 from labd.errors import InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal

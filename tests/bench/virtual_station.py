@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labd import bench_file, resources
-from labd.bench.check import Declared
+from labd.bench.firmware import Declared
 from labd.bench.interlock import IoLine
 from labd.bench.rig import Rig
 from labd.bench.station import Station, open_station

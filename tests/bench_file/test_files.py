@@ -26,6 +26,8 @@ PAIRS = [
     ("n6705c", "first"),
     ("virtual-agent", "agent"),
     ("virtual-rp2040", "rp2040"),
+    ("virtual-stock", "stock"),
+    ("virtual-stock", "mlperf-tiny-energy"),
 ]
 
 
@@ -64,7 +66,9 @@ def test_a_virtual_board_says_which_firmware_it_runs() -> None:
     emulated = virtual.spec(load_bench(FIXTURES / "benches" / "emulated.toml"))
     assert (emulated["firmware"]["target"], emulated["firmware"]["delay_s"]) == ("lm3s6965evb", 0.02)
     assert not [key for key in emulated["board"] if key.startswith("firmware")]
-    assert "target" not in virtual.spec(load_bench(FIXTURES / "benches" / "demo.toml"))["firmware"]
+    own, stock = (virtual.spec(load_bench(FIXTURES / "benches" / f"{name}.toml"))["firmware"] for name in ("demo", "virtual-stock"))
+    assert "target" not in own
+    assert (own["stock"], stock["stock"], stock["energy_mode"]) == (False, True, True)
 
 
 def test_the_demo_bench_is_what_it_says() -> None:

@@ -159,7 +159,7 @@ def test_the_unchanged_demo_files_have_no_problem(files: Path) -> None:
 def test_stock_firmware_is_always_on_only(files: Path) -> None:
     change(files, BOARD, ('firmware = "labd"', 'firmware = "mlperf-tiny"'))
     found = problems(files)
-    assert [line.partition(": ")[2].partition(":")[0] for line in found] == ["modes[1]", "modes[2]"]
+    assert [line.partition(": ")[2].partition(":")[0] for line in found] == ["modes[1]", "modes[2]", "models", "input_size"]
     assert '"event_sleep" needs labd\'s firmware; stock firmware' in found[0]
 
 

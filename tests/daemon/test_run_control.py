@@ -12,12 +12,13 @@ import pytest
 
 from labd import bench_file, logs
 from labd.bench import runner
-from labd.bench.acquire import Taken, acquire
+from labd.bench.acquire import acquire
 from labd.bench.control import RunControl
 from labd.bench.expand import CapturePlan
 from labd.bench.rig import Rig
 from labd.bench.runner import CaptureRefused, Rules
 from labd.bench.running_log import Sink
+from labd.bench.taken import Taken
 from labd.bench_file.server import StorageSection
 from labd.errors import DutFailure, FileError, Interrupted, StoreError
 from labd.records import CaptureState

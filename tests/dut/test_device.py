@@ -160,7 +160,6 @@ EXTENSIONS: list[tuple[str, Callable[[Device], Any]]] = [
     ("workload", lambda d: d.set_workload("dnn", activity=10, seed=1)),
     ("marks", lambda d: d.set_marks(MarkStyle.GATE)),
     ("periodic", lambda d: d.periodic(3, 1000)),
-    ("idle", lambda d: d.resting(1.0).__aenter__()),
     ("arm", lambda d: d.armed(1, timeout_s=1.0).__aenter__()),
     ("laps", lambda d: d.laps()),
     ("stat", lambda d: d.counters()),
@@ -182,6 +181,8 @@ async def test_what_stock_firmware_does_anyway_needs_no_command() -> None:
         heard = len(dut.heard)
         await device.set_mode(Mode.ALWAYS_ON)
         await device.set_marks(MarkStyle.TEXT)
+        async with device.resting(1.0):
+            pass
         assert len(dut.heard) == heard
 
 
@@ -302,6 +303,19 @@ async def test_times_of_a_signature_that_cannot_be_are_refused(text: str) -> Non
     async with _device({**LABD, "signature": lines("m-signature-start", text)}) as (device, _):
         with pytest.raises(UnexpectedReply, match="not the times of a signature"):
             await device.signature(Bracket(1000, 6, 5))
+
+
+async def test_it_is_known_which_input_is_in_the_device_until_a_reboot() -> None:
+    async with _device({**STOCK, "db": Memory(), "infer": INFER}) as (device, dut):
+        assert not device.holds(b"abc")
+        await device.load_input(b"abc")
+        await device.infer(2, warmups=1)
+        assert device.holds(b"abc")
+        assert not device.holds(b"abd")
+        names = iter([PERFORMANCE_BANNER + lines("m-name-dut-[labd]")])
+        dut.answers["name"] = lambda _: next(names, lines("m-name-dut-[labd]"))
+        await device.identify()
+        assert not device.holds(b"abc")
 
 
 async def test_a_reboot_in_a_program_loses_the_input() -> None:

@@ -402,14 +402,6 @@ def test_peak_power_is_a_boxcar_without_the_bias_of_a_largest_value() -> None:
     assert get(analyse_capture(short), "power.peak[100us]").flags[0] == "not resolved"
 
 
-def test_windows_of_several_inferences_are_divided_among_them() -> None:
-    capture = synth.periodic(dut(Mode.ALWAYS_ON), Bench(), np.random.default_rng(1), rate=5, events=6, style=MarkStyle.GATE)
-    one, four = (analyse_capture(dataclasses.replace(capture, inferences_per_event=n)) for n in (1, 4))
-    for kpi in ("energy_per_inference.gross", "charge_per_inference", "latency.pin.mean", "energy_per_inference.at_rate"):
-        assert value(one, kpi) == pytest.approx(4 * value(four, kpi))
-    assert value(four, "inference_rate") == pytest.approx(4 * value(one, "inference_rate"))
-
-
 def test_a_two_wire_lead_is_corrected_and_budgeted() -> None:
     meter = dataclasses.replace(Bench().terms, lead_ohm=0.5, u_lead_ohm=0.05)
     board = dut(Mode.ALWAYS_ON, **STEADY)
