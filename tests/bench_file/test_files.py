@@ -82,11 +82,11 @@ def test_the_demo_bench_is_what_it_says() -> None:
     assert (rows[0].full_scale, rows[0].gain, rows[0].offset) == (10e-6, 0.00025, 8e-9)
 
 
-@pytest.mark.parametrize("name", ["benches", "boards", "plans"])
-def test_templates_that_a_user_gets_load_where_they_were_written(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "count"), [("benches", 4), ("boards", 4), ("plans", 5)])
+def test_templates_that_a_user_gets_load_where_they_were_written(tmp_path: Path, name: str, count: int) -> None:
     load = {"benches": load_bench, "boards": load_board, "plans": load_plan}[name]
     written = [path for path in write_templates(tmp_path / "new") if path.parent.name == name]
-    assert len(written) == 3
+    assert len(written) == count
     for path in written:
         load(path)
 
