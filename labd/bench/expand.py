@@ -11,6 +11,7 @@ from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd.trigger.schedule import Arrivals
 
 LOCKED_WITHIN = 1e-3  # of a period, per update
+MOST_INFERENCES = 2_000_000_000  # of one `infer`, whose number stock firmware reads into 32 bits with a sign
 
 
 @dataclass(frozen=True, slots=True)

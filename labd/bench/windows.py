@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from labd.bench import setups
-from labd.bench.expand import CapturePlan, Windows
+from labd.bench.expand import MOST_INFERENCES, CapturePlan, Windows
 from labd.bench.rig import Rig
 from labd.bench.running_log import Sink, running_log, streams
 from labd.bench.taken import Taken
@@ -18,7 +18,6 @@ from labd.records import InferWindow
 AHEAD = 1.1  # windows are planned longer than asked: the trial that sizes them is timed by the host
 TRIAL_LEAST_S = 0.2  # that a trial takes longer than one inference, so that the jitter of a serial port is little of it
 TRIAL_SHARE = 0.3  # of what the command takes beside its inferences
-MOST_INFERENCES = 2_000_000_000  # that `infer` takes: the firmware reads a signed 32-bit number
 
 
 async def record_windows(rig: Rig, plan: CapturePlan, sink: Sink, wanted: Windows) -> Taken:

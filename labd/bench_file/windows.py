@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pydantic import Field
 
+from labd.bench.expand import MOST_INFERENCES
 from labd.config.problems import file_error
 from labd.config.section import Section, Wrong
 from labd.config.types import Count, Seconds, Words
 
 FEWEST = 3  # windows: a line through two has nothing left to tell its own uncertainty by
-MOST_INFERENCES = 2_000_000_000  # the firmware reads a signed 32-bit number
 
 
 class WindowsSection(Section):
