@@ -26,7 +26,7 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
         lines += [label, *(aligned(row, widths) for row in rows)]
     lines += ["", *(verdict.capitalised(verdict.fit_sentence(report, c)) for c in report.curves)]
     lines += ["", *verdict.verdicts(report), verdict.detector_sentence(report)]
-    lines += ["", *warnings(report), "± is U95, the half width of the 95 % coverage interval."]
+    lines += ["", *warnings(report), tables.completeness(report), "± is U95, the half width of the 95 % coverage interval."]
     text = "\n".join(folded(printable(line)) for line in lines) + "\n"
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
 
