@@ -25,6 +25,7 @@ MODULES = {
     "replay": ("replay",),
     "archive": ("archive", "import", "annotate", "delete"),
     "drivers": ("drivers",),
+    "kpis": ("kpis",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),
     "queue": ("queue", "move", "cancel", "pause", "resume", "abort"),
