@@ -26,6 +26,7 @@ MODULES = {
     "archive": ("archive", "import", "annotate", "delete"),
     "drivers": ("drivers",),
     "kpis": ("kpis",),
+    "model": ("model",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),
     "queue": ("queue", "move", "cancel", "pause", "resume", "abort"),
