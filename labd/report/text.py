@@ -25,6 +25,8 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
     for label, rows in groups.items():
         lines += [label, *(aligned(row, widths) for row in rows)]
     lines += ["", *(verdict.capitalised(verdict.fit_sentence(report, c)) for c in report.curves)]
+    if starts := verdict.start_sentences(report):
+        lines += ["", *starts]
     lines += ["", *verdict.verdicts(report), verdict.detector_sentence(report)]
     lines += ["", *warnings(report), "± is U95, the half width of the 95 % coverage interval."]
     text = "\n".join(folded(printable(line)) for line in lines) + "\n"
