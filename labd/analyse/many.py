@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from labd.store.rows import CaptureRow, RunRow, RunState, RunSummary
 AHEAD = 4  # tasks a process or thread that are handed out beyond those under way: memory does not grow with the number of runs
 CONNECTS_S = 10.0
 MOST_RUNS = 10_000_000
+THREADS = "OPENBLAS_NUM_THREADS"
 
 Hands = Callable[[Path, Sequence[str]], Iterator["RunFigures"]]
 """Who analyses: given a store and ids of runs it gives the figures of each, in any order."""
@@ -166,20 +168,18 @@ def _distributed() -> Any:
     return distributed
 
 
-class _one_thread_each:  # noqa: N801  reads as a statement
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
     """Processes that are started inside compute with one thread: several of them share the cores already."""
-
-    NAME = "OPENBLAS_NUM_THREADS"
-
-    def __enter__(self) -> None:
-        self._before = os.environ.get(self.NAME)
-        os.environ[self.NAME] = "1"
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is None:
-            os.environ.pop(self.NAME, None)
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[THREADS]
         else:
-            os.environ[self.NAME] = self._before
+            os.environ[THREADS] = before
 
 
 def ended(catalogue: Catalogue, *, tag: str | None = None, bench: str | None = None) -> list[RunSummary]:

@@ -93,6 +93,8 @@ def analyse_every_there(daemon: Connection, wanted: EveryRun) -> Whole:
     whole = Whole()
     with daemon:
         every = answer(list_runs.sync_detailed(client=daemon.client, limit=LISTED, tag=wanted.tag))
+        if len(every) == LISTED:
+            print(f"labd: warning: {daemon.url} lists the newest {LISTED} runs; older ones are not among these", file=sys.stderr)
         for run in every:
             if run.state == StateThere.RUNNING or wanted.bench not in (None, run.bench_name):
                 continue
