@@ -312,3 +312,9 @@ async def test_a_recording_that_cannot_be_ended_does_not_keep_main_from_being_of
         assert not arc.persona.output_on()
         with pytest.raises(RefusedError, match="Invalid project id"):
             await arc.do(arc.driver.reset)
+
+
+async def test_a_log_goes_on_for_as_long_as_the_last_samples_may_be_on_their_way(bench: Bench) -> None:
+    """Else a log loses its tail, and with it the signature that closes a capture."""
+    async with otii(bench) as made:
+        assert made.driver.setups.late_s * 1e9 >= qoitech_otii.AHEAD_NS

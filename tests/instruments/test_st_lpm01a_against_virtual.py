@@ -445,3 +445,9 @@ async def test_a_device_that_goes_away_is_named(bench: Bench) -> None:
         await lpm.persona.close()
         with pytest.raises(NotConnectedError, match="ttyACM"):
             await lpm.do(lpm.driver.identify)
+
+
+async def test_a_log_goes_on_for_as_long_as_the_last_samples_may_be_on_their_way(bench: Bench) -> None:
+    """Else a log loses its tail, and with it the signature that closes a capture."""
+    async with board(bench) as lpm:
+        assert lpm.driver.setups.late_s * 1e9 >= st_lpm01a.AHEAD_NS

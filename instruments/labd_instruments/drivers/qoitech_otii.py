@@ -192,7 +192,7 @@ class Otii:
     @property
     def setups(self) -> Setups:
         """Its one fixed range is that of amperes."""
-        return Setups(seamless=True, fixed_ranges=False, marker_wired=self._kit.options.marker_pin is not None)
+        return Setups(seamless=True, fixed_ranges=False, marker_wired=self._kit.options.marker_pin is not None, late_s=BEHIND_S)
 
     def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
         if isinstance(setup, MeanSetup):

@@ -28,7 +28,7 @@ from labd_instruments.contract import (
     StreamSetup,
 )
 from labd_instruments.drivers._lpm01a import BAUD, LIMITS, VOLTAGE_V, Kit, Options, frequencies, frequency
-from labd_instruments.drivers._lpm01a_log import Log, Mean, acquisition, look, mean_aperture_s, mean_frequency, ranges
+from labd_instruments.drivers._lpm01a_log import BEHIND_S, Log, Mean, acquisition, look, mean_aperture_s, mean_frequency, ranges
 from labd_instruments.errors import OutOfRangeError, OutputNotOffError
 from labd_instruments.links.serial import SerialLink, open_serial
 
@@ -199,7 +199,7 @@ class LPM01A:
 
     @property
     def setups(self) -> Setups:
-        return Setups(seamless=True, fixed_ranges=False, measures_voltage=False)
+        return Setups(seamless=True, fixed_ranges=False, measures_voltage=False, late_s=BEHIND_S)
 
     def interval_s(self, setup: StreamSetup | CaptureSetup | MeanSetup) -> float:
         if isinstance(setup, MeanSetup):
