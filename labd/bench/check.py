@@ -13,7 +13,7 @@ from labd.bench.expand import CapturePlan
 from labd.bench.finding import Finding
 from labd.bench.firmware import Declared, refuse_other_board
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, IoLine
-from labd.bench.ranges import range_u95
+from labd.bench.ranges import amperes, range_u95
 from labd.bench.rig import Rig
 from labd.bench.self_test import board_clock, round_trip, sample_rate, zero
 from labd.bench.station import Tool
@@ -109,7 +109,7 @@ async def _powered(rig: Rig, lines: list[IoLine], supply_v: float) -> str | Find
     except DutFailure as error:  # the link comes last: the supply is as it should be
         return Finding("link to the board", False, str(error))
     reading = await rig.station.source.call(rig.station.interlock.source.measure_output)
-    return f"{reading.voltage_v:.4g} V and {reading.current_a * 1e3:.3g} mA at the board"
+    return f"{reading.voltage_v:.4g} V and {amperes(reading.current_a, 3)} at the board"
 
 
 async def _board(rig: Rig, declared: Declared) -> str:
@@ -146,12 +146,12 @@ def _zero_limit(meter: Tool, acquisition: Acquisition | None) -> float | None:
 def back_feed(mean_a: float, u_a: float, limit_a: float | None) -> Finding:
     """What a mean current asleep says of it. u_a: standard uncertainty of the mean by its scatter; limit_a: what the meter may read of
     nothing: as much as that out of the supply pins may be its own zero."""
-    what, asleep = "back-feed asleep", f"{mean_a * 1e6:.3g} uA asleep"
+    what, asleep = "back-feed asleep", f"{amperes(mean_a, 3)} asleep"
     if mean_a >= -2 * u_a:
-        return Finding(what, True, f"{asleep}, into the supply pins")
+        return Finding(what, True, f"none: the board draws {amperes(mean_a, 3)} from its supply asleep, nothing flows back")
     if limit_a is not None and mean_a >= -(2 * u_a + limit_a):
         return Finding(
-            what, None, f"{asleep} is within what the meter may read of nothing, {limit_a * 1e6:.3g} uA: no line is seen to feed the board"
+            what, None, f"{asleep} is within what the meter may read of nothing, {amperes(limit_a, 3)}: no line is seen to feed the board"
         )
     zero = "" if limit_a is not None else ", or the meter's zero is off, whose limit is not known"
     return Finding(what, False, f"back_feed: {asleep} flows out of the supply pins; a line feeds the board, isolate it{zero}")

@@ -144,9 +144,9 @@ def range_clamp(meter: Tool) -> float | None:
     return driver.range_clamp if isinstance(driver, LimitsByRange) else None
 
 
-def amperes(value: float) -> str:
-    """`100 uA`, as people write it."""
-    return write_quantity(float(f"{value:.4g}"), CURRENT)
+def amperes(value: float, digits: int = 4) -> str:
+    """`100 uA`, as people write it, with so many significant digits."""
+    return write_quantity(float(f"{value:.{digits}g}"), CURRENT)
 
 
 def _lowest(meter: Tool, ampere: float, what: str, *, crest: float = 1.0) -> float:

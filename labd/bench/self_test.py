@@ -25,6 +25,7 @@ QUESTIONS = 20
 ZERO_READINGS = 20
 SETTLED_SD = 5.0  # standard deviations of the later half: within them a reading is like those
 APART_S = 1.0  # two looks at the board's counter
+_PERCENT_FROM = 1e-3  # shares below it are told in ppm
 
 
 async def round_trip(tool: Tool) -> Finding:
@@ -82,8 +83,8 @@ async def zero(rig: Rig, supply_v: float) -> Finding:
     found = Zero.of([reading.current_a for reading in readings])
     figures = {"mean_a": found.mean_a, "noise_a": found.noise_a, "settled_s": found.settled * each_s, "each_s": each_s}
     text = (
-        f"{meter.spec.name} reads {found.mean_a * 1e9:.3g} nA with its output off, on the {amperes(full_scale)} range, "
-        f"noise {found.noise_a * 1e9:.2g} nA, {_settled(found.settled, each_s)}"
+        f"{meter.spec.name} reads {amperes(found.mean_a, 3)} with its output off, on the {amperes(full_scale)} range, "
+        f"noise {amperes(found.noise_a, 2)}, {_settled(found.settled, each_s)}"
     )
     if limit is None:
         return Finding("zero", None, f"{text}; its limit of error is not known", figures, of=meter.spec.name)
@@ -92,11 +93,11 @@ async def zero(rig: Rig, supply_v: float) -> Finding:
         return Finding(
             "zero",
             False,
-            f"{text}, more than its limit of {limit * 1e9:.3g} nA: let it warm up, zero or calibrate it",
+            f"{text}, more than its limit of {amperes(limit, 3)}: let it warm up, zero or calibrate it",
             figures,
             of=meter.spec.name,
         )
-    return Finding("zero", True, f"{text}, limit {limit * 1e9:.3g} nA", figures, of=meter.spec.name)
+    return Finding("zero", True, f"{text}, limit {amperes(limit, 3)}", figures, of=meter.spec.name)
 
 
 async def _read_nothing(rig: Rig, driver: Measures, setup: MeanSetup) -> tuple[list[Reading], float]:
@@ -156,7 +157,17 @@ async def board_clock(rig: Rig) -> Finding:
     return Finding(
         "board clock",
         True,
-        f"goes {apart * 1e6:+.3g} ppm against this machine's, told to {u * 1e6:.2g} ppm by two looks; its offset is told to "
-        f"{first.half_s * 1e3:.2g} ms",
+        f"{pace(apart, u)}; its offset is told to {first.half_s * 1e3:.2g} ms",
         {"apart": apart, "apart_u": u, "offset_s": offset_s, "offset_u_s": first.half_s},
     )
+
+
+def pace(apart: float, u: float) -> str:
+    """By which share a clock goes faster than this machine's, where two looks, which tell it to within u, can see that at all."""
+    if abs(apart) <= u:
+        return f"goes as this machine's to within {_share(u)}: two looks tell no better, any difference is not resolved"
+    return f"goes {'+' if apart > 0 else '-'}{_share(abs(apart))} against this machine's, told to {_share(u)} by two looks"
+
+
+def _share(of_one: float) -> str:
+    return f"{of_one * 100:.2g} %" if of_one >= _PERCENT_FROM else f"{of_one * 1e6:.3g} ppm"

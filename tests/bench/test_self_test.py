@@ -17,7 +17,7 @@ from labd.analyse.instruments import self_test
 from labd.bench.check import back_feed, check_station
 from labd.bench.finding import Finding
 from labd.bench.interlock import DISCHARGE_NOT_SEEN
-from labd.bench.self_test import ZERO_READINGS, Zero, zero
+from labd.bench.self_test import ZERO_READINGS, Zero, pace, zero
 from labd.bench_file.run_facts import with_self_test
 from labd.daemon.opened import load_bench, open_bench, rig_of
 from labd.store import self_tests
@@ -53,9 +53,10 @@ def test_a_meter_that_always_reads_the_same_has_settled_at_once(current_a: float
 @pytest.mark.parametrize(
     ("mean_a", "limit_a", "ok", "told"),
     [
-        (9e-6, 1e-9, True, "9 uA asleep, into the supply pins"),
-        (-1e-10, 1e-9, True, "into the supply pins"),  # within its scatter
-        (-0.9e-9, 1e-9, None, "within what the meter may read of nothing, 0.001 uA"),
+        (9e-6, 1e-9, True, "none: the board draws 9 uA from its supply asleep"),
+        (0.17, 1e-9, True, "draws 170 mA from"),
+        (-1e-10, 1e-9, True, "nothing flows back"),  # within its scatter
+        (-0.9e-9, 1e-9, None, "within what the meter may read of nothing, 1 nA"),
         (-1.3e-9, 1e-9, False, "a line feeds the board, isolate it"),
         (-0.9e-9, None, False, "or the meter's zero is off, whose limit is not known"),
     ],
@@ -64,6 +65,18 @@ def test_the_meters_own_zero_is_not_taken_for_back_feed(mean_a: float, limit_a: 
     found = back_feed(mean_a, 1e-10, limit_a)
     assert found.ok is ok
     assert told in found.text
+
+
+@pytest.mark.parametrize(
+    ("apart", "u", "told"),
+    [
+        (1.24e-2, 1.9e-2, "goes as this machine's to within 1.9 %: two looks tell no better, any difference is not resolved"),
+        (-3.1e-2, 1.9e-2, "goes -3.1 % against this machine's, told to 1.9 % by two looks"),
+        (4.56e-4, 1.2e-5, "goes +456 ppm against this machine's, told to 12 ppm by two looks"),
+    ],
+)
+def test_a_clocks_difference_is_told_only_where_two_looks_can_see_it(apart: float, u: float, told: str) -> None:
+    assert pace(apart, u) == told
 
 
 @pytest.mark.compiler
