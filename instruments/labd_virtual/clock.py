@@ -41,6 +41,15 @@ class Timer:
             self._on_cancel(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How real time was kept. worst_ns: by how much the bench did something later than it was due, at worst, or was told something later
+    than it can be placed; late: how often it was told so late, where a followed device shows itself with a delay."""
+
+    worst_ns: int = 0
+    late: int = 0
+
+
 class BoardClock:
     """Integer nanoseconds since the bench started; `run` is the one task that moves it.
 
@@ -65,6 +74,7 @@ class BoardClock:
         self._lenient_until = -1
         self._woken = False
         self._firing = False
+        self._behind = Behind()
 
     def now_ns(self) -> int:
         if not self.stepped and not self._stands_still() and not self._firing:
@@ -96,7 +106,7 @@ class BoardClock:
 
     def call_at(self, t_ns: int, action: Callable[[], None], *, urgency: Urgency = Urgency.PASSIVE) -> Timer:
         """Call `action` when the clock is exactly at t_ns (now, if that is past). It must not block."""
-        timer = Timer(max(t_ns, self._now), urgency, action, self._forget)
+        timer = Timer(max(t_ns, self.now_ns()), urgency, action, self._forget)
         self._created += 1
         heapq.heappush(self._heap, (timer.t_ns, self._created, timer))
         self._live[urgency] += 1
@@ -130,6 +140,15 @@ class BoardClock:
         """The host did something: PATIENT timers wait anew."""
         self._touched += 1
 
+    def fell_behind(self, by_ns: int, *, late: int = 0) -> None:
+        """This machine was so much slower than real time."""
+        self._behind = Behind(max(self._behind.worst_ns, by_ns), self._behind.late + late)
+
+    def behind(self) -> Behind:
+        """What was told since this was last asked; nothing in stepped time, in which nobody is late."""
+        behind, self._behind = self._behind, Behind()
+        return behind
+
     async def run(self) -> None:
         """Move the clock for ever (cancel to stop)."""
         while True:
@@ -162,6 +181,8 @@ class BoardClock:
         if timer is None or self._stands_still() or not (self._may_step(timer) if self.stepped else self._is_due(timer)):
             return False
         heapq.heappop(self._heap)
+        if not self.stepped:
+            self.fell_behind(time.monotonic_ns() - self._origin - timer.t_ns)
         self._now = max(self._now, timer.t_ns)
         self._firing = True
         action, timer.action = timer.action, None

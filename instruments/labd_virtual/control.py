@@ -21,7 +21,8 @@ class ControlError(Exception):
 
 
 class Control:
-    """Serves `now`, `sleep`, `freeze`, `thaw`, `quit`, and with `open_truth` also truth, redraw, hang, network, board, output, set.
+    """Serves `now`, `behind`, `sleep`, `freeze`, `thaw`, `quit`, and with `open_truth` also truth, redraw, hang, network, board, output,
+    set.
 
     `freeze` stops stepped time for a host that thinks: it passes only while a `sleep`, or an instrument with work under way,
     awaits an instant, and stops again there.
@@ -32,7 +33,7 @@ class Control:
         self._quit = quit_event
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: dict[str, Callable[[Answer], Awaitable[Answer]]] = {"now": self._now, "quit": self._end}
-        self._open |= {"sleep": self._sleep, "freeze": self._freeze, "thaw": self._thaw}
+        self._open |= {"behind": self._behind, "sleep": self._sleep, "freeze": self._freeze, "thaw": self._thaw}
         self._closed: dict[str, Callable[[Answer], Answer]] = {
             "truth": self._truth,
             "redraw": self._redraw,
@@ -88,6 +89,10 @@ class Control:
 
     async def _now(self, _request: Answer) -> Answer:
         return {"t_ns": self._bench.clock.now_ns()}
+
+    async def _behind(self, _request: Answer) -> Answer:
+        behind = self._bench.clock.behind()
+        return {"worst_ns": behind.worst_ns, "late": behind.late}
 
     async def _sleep(self, request: Answer) -> Answer:
         clock = self._bench.clock

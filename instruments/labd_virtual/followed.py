@@ -145,6 +145,8 @@ class Followed:
         now = self._clock.now_ns()
         due = self._delay_ns + (now if host_ns is None else self._clock.at_host_ns(host_ns))
         self.counts.late += due < now
+        if self._delay_ns and due < now:
+            self._clock.fell_behind(now - due + self._delay_ns, late=1)
         self._planned = [timer for timer in self._planned if timer.action is not None]
         if due <= now and not self._planned:
             self._apply(shown)

@@ -17,6 +17,7 @@ from labd.bench.readings import POLL_S, Patience, as_block, next_reading, of_pow
 from labd.bench.rig import Rig
 from labd.bench.running_log import Discarded, Sink, running_log, streams, trip
 from labd.bench.station import Tool
+from labd.bench.supply_state import supply_state
 from labd.bench.taken import Taken
 from labd.bench.windows import record_windows
 from labd.errors import DataLost, DutFailure, InstrumentFailure, LabdError
@@ -97,9 +98,9 @@ async def prepare(rig: Rig, plan: CapturePlan) -> None:
         await rig.device.set_mode(plan.point.mode, idle_kind=plan.idle_kind)
         await rig.device.set_marks(plan.marks)
         await rig.device.set_bracket(None)
-    trip = await rig.station.interlock.tripped()
-    if trip is not None:
-        raise InstrumentFailure(f"{rig.station.source.spec.name}: {trip} is active; the board is not at its operating point")
+    state = await supply_state(rig.station)
+    if state is not None:
+        raise InstrumentFailure(f"{state}; the board is not at its operating point")
     await rig.station.clock.sleep(rig.settle_s)
 
 
@@ -151,11 +152,10 @@ async def _floor_read(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
 
 async def _refuse_fallen_supply(rig: Rig, acquisition: Acquisition, *, cause: InstrumentFailure | None = None) -> None:
     """Raises BrownOut when the source limits: the board was not at its supply voltage, whatever was read."""
-    trip = await rig.station.interlock.tripped()
-    if trip is not None:
-        raise BrownOut(
-            f"brown-out: {trip} is active {on_range(rig.station.meter, acquisition.current_range_a)}; the board lost its supply"
-        ) from cause
+    state = await supply_state(rig.station)
+    if state is not None:
+        where = on_range(rig.station.meter, acquisition.current_range_a)
+        raise BrownOut(f"brown-out: {state}; the capture was {where}") from cause
 
 
 def on_range(meter: Tool, range_a: float | None) -> str:

@@ -41,6 +41,7 @@ async def _feed(interlock: Interlock, session: Caller, driver: GuardsItself, eve
         if interlock.guarded:
             try:
                 await session.call(driver.feed_watchdog)
+                interlock.was_fed()
             except InstrumentFailure as error:  # whoever measures meets it as well, and ends the run
                 log.warning("the source's watchdog could not be fed: %s", error)
         with suppress(TimeoutError):

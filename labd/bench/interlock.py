@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -126,7 +127,8 @@ class Interlock:
         self._remote_sense = remote_sense
         self._lowest_v = source.lowest_v if isinstance(source, BeginsAbove) else 0.0
         self._powered = powered
-        self._watchdog_s = watchdog_s
+        self.watchdog_s = watchdog_s
+        self._fed_s = self._longest_unfed_s = 0.0
         self.guarded = False  # the source's own watchdog runs
         self._lines: list[IoLine] = []
         self._sense = Sense.UNTESTED
@@ -178,6 +180,14 @@ class Interlock:
 
     async def tripped(self) -> str | None:
         return await self._do(self.source.tripped)
+
+    def was_fed(self) -> None:
+        """The source's watchdog was served just now."""
+        self._longest_unfed_s, self._fed_s = self.unfed_s(), time.monotonic()
+
+    def unfed_s(self) -> float:
+        """The longest time since power-up for which the source's watchdog was not served; the one under way counts."""
+        return max(self._longest_unfed_s, time.monotonic() - self._fed_s) if self.guarded else 0.0
 
     async def power_down(self) -> None:
         """Lines high-Z, 0 V, discharged, then output off, each verified.
@@ -258,11 +268,12 @@ class Interlock:
             self.tell(DISCHARGE_NOT_SEEN)
 
     async def _watchdog(self, *, on: bool) -> None:
-        if self._watchdog_s is None or not isinstance(self.source, GuardsItself) or self.guarded == on:
+        if self.watchdog_s is None or not isinstance(self.source, GuardsItself) or self.guarded == on:
             return
         if on:
             self.guarded = True  # before it runs, so that it is fed from its first moment
-            await self._do(self.source.set_watchdog, self._watchdog_s)
+            self._longest_unfed_s, self._fed_s = 0.0, time.monotonic()
+            await self._do(self.source.set_watchdog, self.watchdog_s)
         else:
             await self._do(self.source.set_watchdog, None)
             self.guarded = False

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from labd import logs
-from labd.bench.acquire import BrownOut, CaptureUnfit, acquire, on_range
+from labd.bench.acquire import CaptureUnfit, acquire
+from labd.bench.clock import TOO_SLOW, Pace
 from labd.bench.control import RunControl
 from labd.bench.cross_check import cross_check
 from labd.bench.expand import CapturePlan
+from labd.bench.explained import explained
 from labd.bench.interlock import IoLine
 from labd.bench.journal import Journal
 from labd.bench.recorder import Recorder, Recordings, Subject
 from labd.bench.rig import Rig
-from labd.bench.setups import rest_range
 from labd.bench.station import Station, not_reached
 from labd.bench.taken import Taken
-from labd.dut.serial_link import DutRebooted
 from labd.errors import DutFailure, InstrumentFailure, LabdError
-from labd.records import Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from labd.store.rows import CaptureRow
 from labd.store.session import CatalogueSession
 from labd.stream.news import NewsKind
+
+log = logging.getLogger(__name__)
 
 
 class CaptureRefused(LabdError):
@@ -43,6 +45,10 @@ class Rules:
     retries: int = 0
 
 
+class NotBack(DutFailure):
+    """The board failed in a capture, and does not answer after a power cycle either."""
+
+
 class BrokenOff(InstrumentFailure):
     """The connection to an instrument broke in a capture that may be made again, once the bench was opened anew."""
 
@@ -51,12 +57,14 @@ class BrokenOff(InstrumentFailure):
 class Progress:
     """How far a run is, kept where its bench is opened anew.
 
-    plans: captures still to be made. attempt: of the first of them, from 0. failed: errors of those that failed for good.
+    plans: captures still to be made. attempt: of the first of them, from 0. failed: errors of those that failed for good. behind: by key,
+    in which captures a virtual bench did not keep real time.
     """
 
     plans: list[CapturePlan]
     attempt: int = 0
     failed: list[str] = field(default_factory=list)
+    behind: dict[str, Pace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +143,9 @@ class _Sweep:
                     raise BrokenOff(str(error)) from error
                 raise
             except DutFailure as error:
-                text = await _explained(work, plan, error)
+                text = str(error)
                 work.recordings.afterwards(partial(_tell_end, work, plan, text, goes_on=True))
-                await restart(work.rig.station, plan.point.supply_v, work.lines)
+                await self._restart(plan, error)
                 await work.recordings.finish()
                 self._loaded = None
                 continue
@@ -145,6 +153,14 @@ class _Sweep:
             work.after(plan)
             return ""
         return text
+
+    async def _restart(self, plan: CapturePlan, error: DutFailure) -> None:
+        """Raises NotBack where the board does not come back: what it failed of first is what there is to say, not what it fails of now."""
+        try:
+            await restart(self._work.rig.station, plan.point.supply_v, self._work.lines)
+        except DutFailure as after:
+            log.info("after a power cycle: %s", after)
+            raise NotBack(f"{plan.key}: {error}; the board did not come back from a power cycle") from error
 
     async def _once(self, plan: CapturePlan, attempt: int) -> None:
         work = self._work
@@ -186,14 +202,22 @@ async def _one(work: Work, plan: CapturePlan, *, load: bool) -> None:
     row = await work.catalogue.do(lambda catalogue: catalogue.captures.begin(work.run_id, plan.key))
     samples = 0
     try:
-        if load:
-            await _load(work, plan)
-        async with work.recordings.recorder(work.catalogue.folder / row.trace, Subject(work.run_id, plan)) as sink:
-            try:
-                measure = acquire if plan.instrument == work.rig.station.meter.spec.name else cross_check
-                taken = await measure(work.rig, plan, sink)
-            finally:
-                samples = sink.samples
+        await work.rig.station.clock.pace()  # what was before is nothing of this capture's
+        try:
+            if load:
+                await _load(work, plan)
+            async with work.recordings.recorder(work.catalogue.folder / row.trace, Subject(work.run_id, plan)) as sink:
+                try:
+                    measure = acquire if plan.instrument == work.rig.station.meter.spec.name else cross_check
+                    taken = await measure(work.rig, plan, sink)
+                finally:
+                    samples = sink.samples
+        except DutFailure as error:
+            known = await explained(work.rig, plan, error, await _pace(work, plan))
+            if known is None:
+                raise
+            raise known from error
+        pace = await _pace(work, plan)
     except BaseException as error:
         interrupted = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
         why = "interrupted" if interrupted else str(error) or type(error).__name__
@@ -201,7 +225,24 @@ async def _one(work: Work, plan: CapturePlan, *, load: bool) -> None:
         if not isinstance(error, DutFailure | CaptureUnfit):
             work.recordings.afterwards(partial(_tell_end, work, plan, why))
         raise
-    await work.catalogue.do(partial(_finish, row, sink, taken))
+    await work.catalogue.do(partial(_finish, row, sink, replace(taken, flags=taken.flags if pace.kept else (*taken.flags, TOO_SLOW))))
+
+
+async def _pace(work: Work, plan: CapturePlan) -> Pace:
+    """How a virtual bench kept real time in this capture; kept for the run's own account where it did not."""
+    pace = await work.rig.station.clock.pace()
+    if not pace.kept:
+        work.progress.behind[plan.key] = pace
+    return pace
+
+
+def told_of_pace(behind: Mapping[str, Pace]) -> list[str]:
+    """The notice of a run in real time that this machine was too slow for; none where it kept up. behind: by capture."""
+    if not behind:
+        return []
+    worst = max(behind.values(), key=lambda pace: pace.behind_s)
+    where = next(iter(behind)) if len(behind) == 1 else f"{len(behind)} captures, first in {next(iter(behind))}"
+    return [f"{worst.text} at worst, in {where}; the figures of such a capture carry a flag"]
 
 
 def _finish(row: CaptureRow, sink: Recorder, taken: Taken, catalogue: Catalogue) -> None:
@@ -222,19 +263,6 @@ async def _tell_end(work: Work, plan: CapturePlan, error: str, *, goes_on: bool 
     """goes_on: the run does, although this capture failed."""
     text = f"{plan.key} failed: {error}" if error else plan.key
     await work.journal.tell(NewsKind.CAPTURE_ENDED, text, capture=plan.key, order=plan.order, error=error, goes_on=goes_on or not error)
-
-
-async def _explained(work: Work, plan: CapturePlan, error: DutFailure) -> str:
-    """Why the DUT failed, as far as the supply can tell: a limit that is active when the board reboots is a brown-out."""
-    text = str(error)
-    if isinstance(error, BrownOut):
-        return text
-    trip = await work.rig.station.interlock.tripped()
-    if not isinstance(error, DutRebooted) and trip is None:
-        return text
-    meter = work.rig.station.meter
-    range_a = rest_range(work.rig, plan) if plan.role is Role.FLOOR else None
-    return f"brown-out: {text}; {f'{trip} is active, ' if trip else ''}the capture was {on_range(meter, range_a)}"
 
 
 async def restart(station: Station, supply_v: float, lines: list[IoLine]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labd import host
+from labd.bench.clock import LEAST_BEHIND_S, Pace
 from labd.deadline import deadline
 from labd.errors import InstrumentFailure
 from labd_instruments.checks import Clock
@@ -78,10 +79,16 @@ class BoardTime:
         self._address = address
         self._asking = ControlChannel(address)
         # in stepped time nobody is late; in real time the request itself takes time
-        self.for_drivers = Clock("virtual bench's clock", self._now_s, 0.0 if stepped else 0.1)
+        self.for_drivers = Clock("virtual bench's clock", self._now_s, 0.0 if stepped else LEAST_BEHIND_S)
 
     async def sleep(self, seconds: float) -> None:
         await self._request({"op": "sleep", "ns": round(seconds * 1e9)})
+
+    async def pace(self) -> Pace:
+        if self.stepped:
+            return Pace()
+        told = await self._request({"op": "behind"})
+        return Pace(told["worst_ns"] * 1e-9, told["late"])
 
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
@@ -100,7 +107,7 @@ class BoardTime:
     def _now_s(self) -> float:
         return float(self._asking.ask(op="now")["t_ns"]) * 1e-9
 
-    async def _request(self, request: Mapping[str, object]) -> None:
+    async def _request(self, request: Mapping[str, object]) -> dict[str, Any]:
         try:
             reader, writer = await asyncio.open_connection(*self._address)
         except OSError as error:
@@ -108,8 +115,10 @@ class BoardTime:
         try:
             writer.write(json.dumps(request).encode() + b"\n")
             line = await reader.readline()
-            if not line or "error" in json.loads(line):
+            answer: dict[str, Any] = json.loads(line or b"{}")
+            if not line or "error" in answer:
                 raise InstrumentFailure(f"the virtual bench did not {request['op']}: {line.decode(errors='replace').strip() or 'it ended'}")
+            return answer
         finally:
             writer.close()
 

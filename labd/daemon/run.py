@@ -20,7 +20,7 @@ from labd.bench.firmware import check_firmware
 from labd.bench.journal import Journal
 from labd.bench.range_rules import check_ranges
 from labd.bench.recorder import Recordings
-from labd.bench.runner import BrokenOff, Progress, Rules, Work, run_captures
+from labd.bench.runner import BrokenOff, Progress, Rules, Work, run_captures, told_of_pace
 from labd.bench.station import not_reached, unassured
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
@@ -165,20 +165,26 @@ class _Going:
             figures_as_they_come(around, self.journal, self.run_id) as captured,
             Recordings(around.worker.finish_trace, around.feed) as recordings,
         ):
-            until_s = 0.0
-            while True:
-                try:
-                    async with self.opened(recordings) as opened:
-                        await self.prepared(opened, progress.plans)
-                        return await run_captures(self.work(opened, recordings, progress, captured))
-                except BrokenOff as error:
-                    until_s = time.monotonic() + BACK_S
-                    await recordings.finish()
-                    await self.journal.tell(NewsKind.NOTICE, f"outputs off; the bench is opened anew: {error}")
-                except InstrumentFailure as error:
-                    if time.monotonic() >= until_s or not not_reached(error):
-                        raise
-                    await asyncio.sleep(AGAIN_S)
+            try:
+                return await self.captured(recordings, progress, captured)
+            finally:
+                recordings.afterwards(partial(self.journal.notice, *told_of_pace(progress.behind)))
+
+    async def captured(self, recordings: Recordings, progress: Progress, told: Callable[[CapturePlan], None]) -> list[str]:
+        until_s = 0.0
+        while True:
+            try:
+                async with self.opened(recordings) as opened:
+                    await self.prepared(opened, progress.plans)
+                    return await run_captures(self.work(opened, recordings, progress, told))
+            except BrokenOff as error:
+                until_s = time.monotonic() + BACK_S
+                await recordings.finish()
+                await self.journal.tell(NewsKind.NOTICE, f"outputs off; the bench is opened anew: {error}")
+            except InstrumentFailure as error:
+                if time.monotonic() >= until_s or not not_reached(error):
+                    raise
+                await asyncio.sleep(AGAIN_S)
 
     def work(self, opened: OpenBench, recordings: Recordings, progress: Progress, captured: Callable[[CapturePlan], None]) -> Work:
         plan = self.request.plan

@@ -148,6 +148,10 @@ LIMITS = Limits(3.6, 0.15, 0.5, 0.2, 5e-3, 3600.0, 0.1, 2.0, sinking_off=True, w
 class Interlock:
     trips: list[str | None] = field(default_factory=list)
     source: Meter | None = None
+    watchdog_s: float | None = None
+
+    def unfed_s(self) -> float:
+        return 0.0
 
     async def tripped(self) -> str | None:
         return self.trips.pop(0) if self.trips else None
@@ -221,8 +225,9 @@ async def test_a_board_that_stays_awake_is_read_on_the_range_of_its_peak() -> No
 
 async def test_a_limit_that_is_active_after_the_readings_is_a_brown_out() -> None:
     lab = Lab(trips=[None, "current limit"], floor_range_a=1e-4)
-    with pytest.raises(BrownOut, match=r"brown-out: current limit is active on the 100 uA range of smu, which limits the output to 105 uA"):
+    with pytest.raises(BrownOut, match=r"^brown-out: the supply failed: smu says that its current limit is active; ") as found:
         await lab.take(Role.FLOOR, Mode.ALWAYS_ON)
+    assert str(found.value).endswith("the capture was on the 100 uA range of smu, which limits the output to 105 uA")
     assert lab.sink.blocks == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labd.bench.clock import Pace
 from labd.bench.interlock import DISCHARGE_NOT_SEEN, Interlock, IoLine, Limits
 from labd.errors import DutFailure, InstrumentFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd_instruments.checks import HOST_CLOCK
@@ -32,6 +33,9 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.now_s += seconds
+
+    async def pace(self) -> Pace:
+        return Pace()
 
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:

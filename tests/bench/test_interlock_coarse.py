@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from labd.bench.clock import Pace
 from labd.bench.interlock import Interlock, Limits
 from labd.errors import InstrumentFailure, SafetyRefusal
 from labd_instruments.checks import HOST_CLOCK
@@ -44,6 +45,9 @@ class BenchTime:
 
     async def sleep(self, seconds: float) -> None:
         self.bench.clock.pass_s(seconds)
+
+    async def pace(self) -> Pace:
+        return Pace()
 
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:

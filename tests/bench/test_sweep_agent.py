@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from labd.dut.errors import NoAgent, WrongKey
+from labd.bench.runner import NotBack
+from labd.dut.errors import WrongKey
 from labd.stream.news import News, NewsKind
 from tests.agent.apart import Agent, started
 from tests.bench.whole_run import FIXTURES, Watch, Whole, changed, replaced, whole_run
@@ -175,8 +176,9 @@ def test_an_agent_that_is_killed_in_a_run_is_named_and_the_outputs_go_off(tmp_pa
 
         watch = Watch(tmp_path / "truth.jsonl")
         plan = changed(tmp_path, "plans", "agent", replaced(*QUICK, *FLOOR, ('models = ["onnx_model"]', 'models = ["model"]')))
-        with pytest.raises(NoAgent, match="nobody listens there"):
+        with pytest.raises(NotBack, match=r"is gone .* did not come back from a power cycle") as ended:
             whole_run(tmp_path, bench_of(tmp_path, agent.place, model="model"), plan, watch, within_s=120, show=kill)
+    assert "nobody listens there" not in str(ended.value)  # of course not: it was killed
     assert watch.board["state"] == "unpowered"
     assert watch.board["voltage_v"] < 0.1
 

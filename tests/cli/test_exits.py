@@ -175,6 +175,7 @@ def test_a_board_that_browns_out_fails_its_capture_by_name_and_is_started_again(
             run.until(lambda: bench.board()["state"] == "unpowered" or None)
             send("VOLT 3.0,(@1)")
         failed = run.until_failed()
+        assert failed.error.startswith("brown-out: ")  # as the error lines have it
         assert "rebooted" in failed.error
         assert samples(run.trace(failed)) > 0
         run.until_recording()  # the next capture

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from labd_virtual.clock import BoardClock, Urgency
+from labd_virtual.clock import Behind, BoardClock, Urgency
 
 MS = 1_000_000
 
@@ -182,3 +182,23 @@ async def test_a_past_instant_returns_at_once() -> None:
             await clock.sleep_until(MS)
             await clock.sleep_until(0)
         assert clock.now_ns() == MS
+
+
+async def test_real_time_tells_once_by_how_much_it_fell_behind() -> None:
+    async with moving(stepped=False) as clock, asyncio.timeout(5):
+        await clock.sleep_until(clock.now_ns() + MS)
+        clock.behind()
+        clock.freeze("firmware")  # a machine that comes to nothing for a while looks alike
+        at = clock.now_ns()
+        task = asyncio.create_task(clock.sleep_until(at + MS))
+        await asyncio.sleep(0.04)
+        clock.thaw("firmware")
+        await task
+        assert clock.behind().worst_ns >= 39 * MS
+        assert clock.behind() == Behind()
+
+
+async def test_stepped_time_is_never_behind() -> None:
+    async with moving() as clock, asyncio.timeout(5):
+        await clock.sleep_until(10**12)
+        assert clock.behind() == Behind()

@@ -114,6 +114,16 @@ async def test_what_is_stamped_too_late_counts_as_it_comes_in_its_order() -> Non
         puppet.follower.shows(TAIL, time.monotonic_ns() - 900_000)
         assert bench.board.silicon.doing.phase is Phase.TAIL
         assert bench.board.silicon.counts.late == 2
+        assert bench.clock.behind().late == 0  # it shows itself without a delay: nothing was to be kept
+
+
+async def test_what_comes_later_than_its_delay_is_told_as_time_that_was_not_kept() -> None:
+    puppet = Puppet()
+    async with followed(puppet, delay_s=0.02) as bench:
+        puppet.follower.shows(INFERS, time.monotonic_ns() - 15_000_000_000)
+        told = bench.clock.behind()
+        assert told.late == 1
+        assert told.worst_ns >= 15_000_000_000
 
 
 async def test_nothing_planned_survives_the_supply() -> None:
