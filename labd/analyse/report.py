@@ -36,6 +36,7 @@ SERIES = ("energy_per_inference", "latency")
 VIRTUAL = "virtual instrument: no figure of this report says anything about real silicon"
 NOT_ZEROED = "its log is not zeroed by labd: the offset limits of its document or certificate stand for that"
 _NAMED = 3  # captures named in one notice
+ENDED = {RunState.FAILED: "it failed", RunState.INTERRUPTED: "it was interrupted"}
 _LOST = (CaptureState.FAILED, CaptureState.INTERRUPTED)
 
 
@@ -217,14 +218,14 @@ def series(results: Iterable[CaptureResult]) -> tuple[InferenceSeries, ...]:
 
 def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, setup: AnalysisSetup | None) -> list[Notice]:
     """What a reader must know, errors first."""
-    failed = [Notice("error", row.key, row.error or str(row.state)) for row in rows if row.state in _LOST]
+    failed = same_told_once("error", [(row.key, row.error or str(row.state)) for row in rows if row.state in _LOST])
     missing = sum(row.state in (CaptureState.PLANNED, CaptureState.RECORDING) for row in rows)
-    found = [Notice("error", "", f"the run was {run.state}: {run.error}")] if run.error and not failed else []
+    found = [Notice("error", "run", f"{ENDED.get(run.state, run.state)}: {run.error}")] if run.error and not failed else []
     found += failed
     if missing:
-        found.append(Notice("warning", "", f"{missing} of {len(rows)} captures were not made"))
+        found.append(Notice("warning", "run", f"{missing} of {len(rows)} captures {'was' if missing == 1 else 'were'} not made"))
     if run.state is RunState.RUNNING:
-        found.append(Notice("warning", "", "the run is still going on, or the process that ran it died"))
+        found.append(Notice("warning", "run", "it is still going on, or the process that ran it died"))
     if setup is not None:
         found += [Notice("warning", "instruments", f"{flag}; limits of error are widened by {setup.widen:g}") for flag in setup.flags]
         if kelvin := outside_k(setup):
@@ -251,16 +252,20 @@ def bent(figures: Figures) -> list[Notice]:
 
 
 def problems(results: Iterable[CaptureResult]) -> list[Notice]:
-    """What the analysis found odd; the same thing in several captures is said once."""
+    """What the analysis found odd."""
+    return same_told_once("warning", [(result.key, text) for result in results for text in result.problems])
+
+
+def same_told_once(severity: str, told: Iterable[tuple[str, str]]) -> list[Notice]:
+    """told: (capture, text); the same text of several captures becomes one notice."""
     where: dict[str, list[str]] = {}
-    for result in results:
-        for text in result.problems:
-            where.setdefault(text, []).append(result.key)
-    return [_problem(text, keys_of) for text, keys_of in where.items()]
+    for capture, text in told:
+        where.setdefault(text, []).append(capture)
+    return [_of_captures(severity, text, captures) for text, captures in where.items()]
 
 
-def _problem(text: str, captures: Sequence[str]) -> Notice:
+def _of_captures(severity: str, text: str, captures: Sequence[str]) -> Notice:
     if len(captures) == 1:
-        return Notice("warning", captures[0], text)
+        return Notice(severity, captures[0], text)
     named = ", ".join(captures[:_NAMED]) + (" ..." if len(captures) > _NAMED else "")
-    return Notice("warning", f"{len(captures)} captures", f"{text} ({named})")
+    return Notice(severity, f"{len(captures)} captures", f"{text} ({named})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,9 @@ from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
+from labd.client.connection import Connection
 from labd.errors import StoreError
-from labd.report import csv, html, json, markdown
+from labd.report import csv, html, json, markdown, verdict
 from labd.report.data import RunReport
 
 
@@ -52,16 +54,26 @@ def report(
     daemon = named(context)
     if daemon is None:
         found = report_of(store, run)
+        none = verdict.nothing(found)
         paths = write(found, out or Path(found.run.run_id), formats)
     else:
         with daemon:
             contents = {wanted: daemon.report(run, wanted) for wanted in formats}
+            none = nothing_there(daemon, run)
         paths = [put(out or Path(run), wanted, content) for wanted, content in contents.items()]
     if as_json:
         print_json(paths)
     else:
         for path in paths:
             print(path)
+    if none:
+        print(f"labd: {none}", file=sys.stderr)
+
+
+def nothing_there(daemon: Connection, run: str) -> str:
+    """The first line of a report without figures, empty where it has some."""
+    first = daemon.report(run, "ascii").partition("\n\n")[0].replace("\n", " ")
+    return first if first.startswith(verdict.NOTHING) else ""
 
 
 def write(found: RunReport, folder: Path, formats: Iterable[Format]) -> list[Path]:

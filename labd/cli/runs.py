@@ -23,6 +23,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState, RunSummary
 
 PIPED_WIDTH = 240  # a table that goes into a file or a pipe is not cut
+ERROR_WIDTH = 60  # longer ones go on in the next line
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +67,7 @@ def table(runs: Sequence[RunSummary]) -> Table:
     """One line a run."""
     found = Table()
     for name in ("run", "state", "bench", "plan", "started (UTC)", "captures", "tags", "error"):
-        found.add_column(name, no_wrap=name == "run", overflow="fold")
+        found.add_column(name, no_wrap=name == "run", overflow="fold", max_width=ERROR_WIDTH if name == "error" else None)
     for run in runs:
         cells = (run.id, str(run.state), run.bench_name, run.plan_name, started(run.created_ns), done(run), ", ".join(run.tags), run.error)
         found.add_row(*(Text(cell) for cell in cells))  # Text: what users named is never markup

@@ -18,7 +18,7 @@ from labd.daemon import run as running
 from labd.daemon.around import Surroundings
 from labd.daemon.guarding import refuse_unattended
 from labd.daemon.opened import load_bench
-from labd.daemon.run import RunRequest
+from labd.daemon.run import RunRequest, first_of
 from labd.errors import Interrupted, LabdError, OutputNotVerifiedOff
 from labd.guard.link import GuardLost, TakenByGuard
 from labd.queue.steps import JobOutcome
@@ -73,7 +73,7 @@ class BenchUse:
             log.error("job %s failed: %s", job.id, error)
             return JobOutcome(JobState.FAILED, await self._run_of(job), str(error))
         state = JobState.FAILED if outcome.failed else JobState.FINISHED
-        return JobOutcome(state, outcome.run_id, "; ".join(outcome.failed))
+        return JobOutcome(state, outcome.run_id, first_of(outcome.failed))
 
     async def check(self, show: Callable[[Finding], None], stop: asyncio.Event) -> bool:
         """Test the bench, telling each finding; True when nothing failed."""

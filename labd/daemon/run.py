@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -102,8 +102,13 @@ async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
         state = RunState.INTERRUPTED if interrupted else RunState.FAILED
         await going.ended(state, (control.reason if interrupted else "") or str(error) or type(error).__name__)
         raise
-    await going.ended(RunState.FAILED if failed else RunState.FINISHED, "; ".join(failed))
+    await going.ended(RunState.FAILED if failed else RunState.FINISHED, first_of(failed))
     return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed))
+
+
+def first_of(errors: Sequence[str]) -> str:
+    """The first error and how many more there are, each of which its own capture keeps; empty for none."""
+    return errors[0] + (f" (+{len(errors) - 1} more)" if len(errors) > 1 else "") if errors else ""
 
 
 async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surroundings) -> tuple[RunRow, list[CapturePlan]]:

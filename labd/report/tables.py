@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labd.records import KpiRecord, OperatingPoint
+from labd.report import verdict
 from labd.report.catalogue import LOWER_BOUND, SUMMARY, Column, curve_label, place, rank, rate_label, title
 from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
 from labd.report.numbers import quantity, reason, show, significant, words
@@ -38,8 +39,10 @@ def cell(report: RunReport, point: OperatingPoint, column: Column) -> str:
 
 
 def summary(report: RunReport) -> dict[str, Table]:
-    """Per curve label, one row a rate."""
+    """Per curve label, one row a rate; none where there is no figure for any."""
     columns = summary_columns(report)
+    if not columns:
+        return {}
     head = ("Rate", *(c.heading for c in columns))
     found: dict[str, list[tuple[str, ...]]] = {}
     for point in report.points:
@@ -51,7 +54,7 @@ def summary(report: RunReport) -> dict[str, Table]:
 
 def fits(report: RunReport) -> Table:
     rows = []
-    for curve in report.curves:
+    for curve in () if verdict.nothing(report) else report.curves:
         limit = quantity(curve.r_max_hz, "/s") if curve.r_max_hz else "—"
         if curve.fit is None:
             rows.append((curve_label(report, curve.key), "no fit", "—", "—", limit))

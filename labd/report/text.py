@@ -19,16 +19,23 @@ _SHOWN = (MEAN_POWER, AT_RATE, LATENCY, WAKE_UP)  # columns of the summary that 
 def render(report: RunReport, *, ascii_only: bool = False) -> str:
     """About 95 columns wide. ascii_only writes `+-` and `uJ` for terminals without Unicode. Control characters are replaced."""
     lines = [verdict.measured(report), ""]
+    if not verdict.nothing(report):
+        lines += [*figures(report), ""]
+    lines += warnings(report)
+    text = "\n".join(folded(printable(line)) for line in lines) + "\n"
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
+
+
+def figures(report: RunReport) -> list[str]:
+    """Table, fits and break-even rates."""
     head, groups = summary(report)
     widths = [max(len(row[k]) for row in (head, *(r for rows in groups.values() for r in rows))) for k in range(len(head))]
-    lines += [aligned(head, widths), "─" * (sum(widths) + 2 * len(widths) - 2)]
+    lines = [aligned(head, widths), "─" * (sum(widths) + 2 * len(widths) - 2)] if groups else []
     for label, rows in groups.items():
         lines += [label, *(aligned(row, widths) for row in rows)]
     lines += ["", *(verdict.capitalised(verdict.fit_sentence(report, c)) for c in report.curves)]
     lines += ["", *verdict.verdicts(report), verdict.detector_sentence(report)]
-    lines += ["", *warnings(report), "± is U95, the half width of the 95 % coverage interval."]
-    text = "\n".join(folded(printable(line)) for line in lines) + "\n"
-    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
+    return [*lines, "± is U95, the half width of the 95 % coverage interval."]
 
 
 def summary(report: RunReport) -> tuple[tuple[str, ...], dict[str, list[tuple[str, ...]]]]:
@@ -47,7 +54,7 @@ def aligned(row: tuple[str, ...], widths: list[int]) -> str:
 
 def warnings(report: RunReport) -> list[str]:
     """Warnings in full, withheld figures as a count (the report names them)."""
-    found = [f"{n.severity}: {n.where}: {n.text}" for n in report.notices if n.severity != "info"]
+    found = [": ".join(part for part in (n.severity, n.where, n.text) if part) for n in report.notices if n.severity != "info"]
     gone: Table = tables.withheld(report)
     if gone.rows:
         found.append(f"{len(gone.rows)} figure{'s' if len(gone.rows) > 1 else ''} withheld; the report says why.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from labd.records import BudgetLine, KpiRecord
+from labd.records import BudgetLine, CaptureState, KpiRecord
 from labd.report.catalogue import MODES, curve_label
 from labd.report.data import BreakEven, Outcome, RateCurve, RunReport
 from labd.report.numbers import bounds, interval, quantity, reason, show
+
+NOTHING = "No capture succeeded"
 
 # What to do about a term of the budget, by a word of its name. The first that fits is taken.
 _REMEDIES = (
@@ -29,8 +31,20 @@ _REMEDIES = (
 )
 
 
+def nothing(report: RunReport) -> str:
+    """That no capture succeeded, and why, as far as it is known: then there is no figure to print. Empty where one did."""
+    if report.kpis or not report.captures or any(c.state is CaptureState.FINISHED for c in report.captures):
+        return ""
+    if report.run.state == "running":
+        return ""
+    why = next((f"{n.where}: {n.text}" for n in report.notices if n.severity == "error"), "")
+    return f"{NOTHING}, of {len(report.captures)}" + (f". {why}" if why else ".")
+
+
 def measured(report: RunReport) -> str:
-    """One sentence: what was measured, on what, how much of it."""
+    """One sentence: what was measured, on what, how much of it; or that nothing was."""
+    if none := nothing(report):
+        return none
     modes = [MODES[m] for m in dict.fromkeys(p.mode for p in report.points)]
     rates = sorted({p.rate_hz for p in report.points if p.rate_hz > 0})
     span = (

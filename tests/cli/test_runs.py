@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labd.cli import runs
+from labd.daemon.run import first_of
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
 from tests.analyse.stored_run import NOW_NS, captures, new_run
@@ -55,3 +56,18 @@ def test_a_folder_without_a_catalogue_is_an_error_with_its_name(tmp_path: Path, 
     assert answer.code == 9
     assert str(tmp_path / "none") in answer.error
     assert not (tmp_path / "none").exists()
+
+
+def test_a_long_error_makes_no_wide_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Catalogue.open(tmp_path) as catalogue:
+        run = catalogue.runs.create(new_run(), [m.planned for m in captures(rates=())], now_ns=NOW_NS)
+        catalogue.runs.end(run.id, RunState.FAILED, error="no answer to `laps` " * 12)
+    answer = Commands(capsys, runs)("runs", "--store", tmp_path)
+    assert answer.out.count("no answer to") == 12
+    assert max(map(len, answer.out.splitlines())) < 180
+
+
+def test_a_run_keeps_the_first_of_its_errors_and_how_many_more_there_are() -> None:
+    assert first_of(["a: gone", *["b: silent"] * 11]) == "a: gone (+11 more)"
+    assert first_of(["a: gone"]) == "a: gone"
+    assert first_of([]) == ""
