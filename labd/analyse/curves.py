@@ -63,7 +63,9 @@ def curves(points: Sequence[OperatingPoint], figures: Figures, fits: Sequence[Mo
         own = sorted((p for p in points if by_key[p.key] == key), key=lambda p: p.rate_hz)
         dots = tuple(dot for p in own for dot in rate_points(p, figures))
         fit = fitted.get(key)
-        found.append(RateCurve(key, own[0].mode, dots, rate_fit(key, figures, fit, dots), fit.r_max_hz if fit else None))
+        largest = figures.get("largest_rate", key)
+        r_max_hz = fit.r_max_hz if fit else largest.value if largest else None
+        found.append(RateCurve(key, own[0].mode, dots, rate_fit(key, figures, fit, dots), r_max_hz, largest))
     return found
 
 

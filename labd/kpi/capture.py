@@ -12,7 +12,7 @@ from labd.kpi.draws import Draws
 from labd.kpi.edge_check import check_edges
 from labd.kpi.energy import energies
 from labd.kpi.estimate import Estimate
-from labd.kpi.events import LONGER_THAN_BOUND, Events, find_events, windows
+from labd.kpi.events import LONGER_THAN_BOUND, TOO_LONG, Events, find_events, windows
 from labd.kpi.guard import Guard, guard, guard_records
 from labd.kpi.hum import find_hum
 from labd.kpi.inputs import CaptureInput
@@ -146,7 +146,7 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
         flags.append("events missing")
     longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0
     if not capture.windows and capture.burst_bound_s > 0 and longest > LONGER_THAN_BOUND * capture.burst_bound_s:
-        flags.append("burst longer than the board's bound")
+        flags.append(TOO_LONG)
     return tuple(flags)
 
 

@@ -51,6 +51,7 @@ def unit_of(kpi: str) -> str:
         "timeline": "s",
         "battery_life": "s",
         "inference_rate": "Hz",
+        "largest_rate": "Hz",
         "break_even_rate": "Hz",
         "fit.floor_power": "W",
         "fit.incremental_energy": "J",

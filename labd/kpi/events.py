@@ -24,6 +24,7 @@ BY_BURSTS = "laps placed by the bursts alone"
 _SMOOTH_S = 50e-6  # boxcar before the hysteresis where records are shorter
 
 
+TOO_LONG = "burst longer than the board's bound"
 LONGER_THAN_BOUND = 1.2  # times the longest event that the board file tells: no event
 
 

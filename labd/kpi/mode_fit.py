@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from labd.kpi.capture import CaptureResult
+from labd.kpi.closure import pooled
 from labd.kpi.composed import Composition
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate
+from labd.kpi.events import TOO_LONG
 from labd.kpi.floors import bracketed
 from labd.kpi.rate_model import Line, NeedsRateZeroError, fit_line
 from labd.kpi.terms import Terms, Uncertain
 from labd.records import Mode, Role
 
 NEEDS_RATE_ZERO = "needs rate 0"
+NO_ACTIVE_TIME = "no capture tells the active time"
+BELOW_MEASURED = "below a rate that was measured"
 COMPOSED = "composed: floor + excess over the quiet level of the same capture"
 _CURVE_POINTS = 48
 
@@ -26,7 +30,8 @@ class ModeFit:
     """One mode's line with the points it rests on, for tables and plots.
 
     rates_hz, powers_w, u_w: the points. curve: (rate, power, low, high) on a logarithmic grid up to r_max_hz. composed: see COMPOSED,
-    or COMPOSED_OF_EVENTS among the flags of the line.
+    or COMPOSED_OF_EVENTS among the flags of the line. largest: the largest rate that the mode can serve, r_max_hz with its uncertainty,
+    or why it is not known.
     """
 
     at: str
@@ -39,6 +44,7 @@ class ModeFit:
     composed: bool
     captures: tuple[str, ...]
     curve: tuple[tuple[float, float, float, float], ...]
+    largest: Estimate | str = NO_ACTIVE_TIME
 
 
 def fit_mode(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms, draws: Draws) -> ModeFit | str:
@@ -57,7 +63,8 @@ def fit_mode(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms,
         return NEEDS_RATE_ZERO
     except ValueError:
         return "needs two rates or more"
-    r_max = _largest_rate(own)
+    largest = _largest_rate(own, at, terms)
+    r_max = None if isinstance(largest, str) else largest.nominal
     return ModeFit(
         at=at,
         mode=mode,
@@ -69,6 +76,7 @@ def fit_mode(own: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Terms,
         composed=composed,
         captures=tuple(c.key for c in (*floors, *means)),
         curve=_curve(line, max(r for r, _ in points), r_max, draws=draws),
+        largest=largest,
     )
 
 
@@ -83,7 +91,8 @@ def composed_fit(
     floors = [terms.adopt(c.estimates["power.floor"].value) for c in own if c.role == Role.FLOOR and "power.floor" in c.estimates]
     above = sorted(r for r in rates_hz if r > 0)
     points = [*((0.0, p) for p in floors), *((r, found.line.at(r)) for r in above)]
-    r_max = _largest_rate(own)
+    largest = _largest_rate(own, at, terms)
+    r_max = None if isinstance(largest, str) else largest.nominal
     return ModeFit(
         at=at,
         mode=mode,
@@ -95,6 +104,7 @@ def composed_fit(
         composed=True,
         captures=found.captures,
         curve=_curve(found.line, above[-1], r_max, draws=draws) if above else (),
+        largest=largest,
     )
 
 
@@ -115,9 +125,18 @@ def _rate(mean: CaptureResult) -> float:
     return found.nominal if found else mean.point.rate_hz
 
 
-def _largest_rate(own: Sequence[CaptureResult]) -> float | None:
-    active = [c.estimates["active_time"].nominal for c in own if "active_time" in c.estimates]
-    return 1 / (sum(active) / len(active)) if active and sum(active) > 0 else None
+def _largest_rate(own: Sequence[CaptureResult], at: str, terms: Terms) -> Estimate | str:
+    """One over the active time of one inference, by the captures that tell one, or why there is none. One that is smaller than a rate that
+    the mode was seen at is none: the active times behind it are not those of single inferences."""
+    found = pooled(own, "active_time", terms=terms)
+    if found is None:
+        return TOO_LONG if any(TOO_LONG in c.flags for c in own) else NO_ACTIVE_TIME
+    active, n, _ = found
+    if active.nominal_value <= 0:
+        return NO_ACTIVE_TIME
+    estimate = Estimate("largest_rate", at, 1 / active, n)
+    measured = max((c.estimates["inference_rate"].nominal for c in own if "inference_rate" in c.estimates), default=0.0)
+    return BELOW_MEASURED if estimate.nominal < measured else estimate
 
 
 def _curve(line: Line, measured: float, r_max: float | None, *, draws: Draws) -> tuple[tuple[float, float, float, float], ...]:

@@ -6,9 +6,10 @@ import numpy as np
 
 from labd.kpi.context import Context
 from labd.kpi.energy import settling
-from labd.kpi.estimate import Estimate
+from labd.kpi.estimate import NOT_RESOLVED, Estimate
+from labd.kpi.events import TOO_LONG
 from labd.kpi.readings import read_series
-from labd.kpi.terms import Uncertain, latency, timebase
+from labd.kpi.terms import Uncertain, latency, timebase, unknown_terms
 from labd.kpi.type_a import evaluate
 from labd.records import Mode
 from labd.segment.edges import FloatArray
@@ -16,6 +17,7 @@ from labd.segment.edges import FloatArray
 GAP = "gap"
 BACK_FEED = "back_feed"
 ACTIVITY = "activity at rate 0"
+ABOVE_ONE = "above 1: bursts that are not one event each"
 _FLOOR_BLOCKS = 100  # where there is no mains period to make blocks of
 
 
@@ -175,9 +177,13 @@ def _rate(ctx: Context, cuts: FloatArray, *, flags: tuple[str, ...]) -> Uncertai
 
 
 def _duty(ctx: Context, rate: Uncertain, *, flags: tuple[str, ...]) -> None:
-    """Share of the time in which the DUT is active: inferring (always_on), or not at rest (event modes)."""
+    """Share of the time in which the DUT is active: inferring (always_on), or not at rest (event modes). A burst that is longer than any
+    event of the board holds something else (it was awake for its host, or for several events), and tells no active time of one."""
     events, trace = ctx.events, ctx.trace
     series = (events.fall.x - events.rise.x) * trace.dt_s
+    if TOO_LONG in ctx.flags:
+        ctx.withhold("duty_cycle", TOO_LONG, n=len(series))
+        return
     nominal = float(series.mean())
     active: Uncertain = nominal + timebase(ctx.terms, ctx.capture.meter, nominal)
     if events.pinned and not ctx.capture.point.mode.is_event:
@@ -187,5 +193,18 @@ def _duty(ctx: Context, rate: Uncertain, *, flags: tuple[str, ...]) -> None:
     if len(series) >= 2:
         found = evaluate(series)
         active = active + ctx.terms.random(f"A:{ctx.capture.key}:active", found.u, dof=found.dof)
+    reason = _no_duty(ctx, active * rate, scatter=len(series) >= 2)
+    if reason:
+        ctx.withhold("duty_cycle", reason, n=len(series), note=f"{float((active * rate).nominal_value):.3g} was found")
+        return
+    if len(series) >= 2:
         ctx.found.estimates["active_time"] = Estimate("active_time", ctx.at, active, len(series), ctx.flags)
     ctx.put(Estimate("duty_cycle", ctx.at, active * rate, len(series), (*flags, *ctx.flags)), scatter=len(series) >= 2)
+
+
+def _no_duty(ctx: Context, duty: Uncertain, *, scatter: bool) -> str:
+    """Why this is no duty cycle; empty where it is one."""
+    if float(duty.nominal_value) > 1:
+        return ABOVE_ONE
+    unresolved = scatter and not unknown_terms(duty) and ctx.draws.half_width(duty) > float(duty.nominal_value)
+    return NOT_RESOLVED if unresolved else ""

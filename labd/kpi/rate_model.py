@@ -16,6 +16,7 @@ _UNLIKELY = 0.05  # chance of a lack of fit under which it is
 _IMPROBABLE = 0.002  # chance of a lack of fit under which the line is called not linear
 NOT_LINEAR = "not linear"
 INFLATED = "inflated by Birge ratio"
+TWO_RATES = "fitted through 2 rates, linearity not tested"
 
 
 class NeedsRateZeroError(ValueError):
@@ -54,7 +55,7 @@ def fit_line(rates: Sequence[float], powers: Sequence[Uncertain]) -> Line:
     chi2 = _lack_of_fit(design, estimator, powers=powers, covariance=random + shared)
     dof = len(r) - 2
     per_dof = chi2 / dof if dof > 0 else None
-    flags: list[str] = []
+    flags: list[str] = [TWO_RATES] if len(np.unique(r)) == 2 else []
     birge = 1.0
     if per_dof is not None and per_dof > _BIRGE_FROM:
         chance = f_tail(per_dof, dof, dof2=_typical_dof(powers))

@@ -141,6 +141,11 @@ def _publish_fit(fit: ModeFit, *, draws: Draws, records: list[KpiRecord], estima
         estimate = Estimate(kpi, fit.at, value, len(fit.rates_hz), flags)
         estimates[f"{kpi}@{fit.at}"] = estimate
         records.append(published(estimate, draws=draws, captures=fit.captures, provenance=Provenance.COMPUTED))
+    if isinstance(fit.largest, str):
+        records.append(withheld("largest_rate", fit.at, reason=fit.largest, captures=fit.captures))
+    else:
+        estimates[f"largest_rate@{fit.at}"] = fit.largest
+        records.append(published(fit.largest, draws=draws, captures=fit.captures, provenance=Provenance.COMPUTED))
     if fit.line.chi2_per_dof is None:
         records.append(withheld("fit.chi2_per_dof", fit.at, reason="no spare points", captures=fit.captures, n=len(fit.rates_hz)))
         return

@@ -66,6 +66,7 @@ TITLES: Mapping[str, str] = {
     "timeline": "Check of the timeline",
     "inference_rate.back_to_back": "Throughput, inferences back to back",
     "inference_rate": "Inference rate",
+    "largest_rate": "Largest rate that can be served",
     "duty_cycle": "Duty cycle achieved",
     "battery_life": "Battery life",
     "closure.power_analyzer": "Closure test against the power analyzer",

@@ -213,13 +213,17 @@ class RateFit:
 
 @dataclass(frozen=True, slots=True)
 class RateCurve:
-    """One mode (at one supply, model and setting) over the rates. r_max_hz: the largest rate the mode can serve, None if unknown."""
+    """One mode (at one supply, model and setting) over the rates. r_max_hz: the largest rate the mode can serve, None if unknown.
+
+    largest_rate: the same as a record with its interval, or with the reason why there is none; None in runs that have no such record.
+    """
 
     key: str
     mode: Mode
     points: tuple[RatePoint, ...]
     fit: RateFit | None = None
     r_max_hz: float | None = None
+    largest_rate: KpiRecord | None = None
 
 
 class Outcome(enum.StrEnum):

@@ -90,7 +90,6 @@ def cards(report: RunReport) -> Markup:
     for curve in report.curves:
         if curve.fit is None:
             continue
-        limit = f"up to {quantity(curve.r_max_hz, '/s')}" if curve.r_max_hz else "largest rate unknown"
         found.append(
             tag(
                 "li",
@@ -98,7 +97,7 @@ def cards(report: RunReport) -> Markup:
                 tag("span", show(curve.fit.floor), class_="big"),
                 tag("div", "to wait (floor power)", class_="note"),
                 tag("span", show(curve.fit.incremental), class_="big"),
-                tag("div", f"for each inference, {limit}", class_="note"),
+                tag("div", f"for each inference, {verdict.largest_rate(curve)}.{verdict.untested(curve.fit.floor)}", class_="note"),
             )
         )
     return tag("ul", *found, class_="cards") if found else Markup("")

@@ -29,13 +29,17 @@ def summary_columns(report: RunReport) -> list[Column]:
 
 def cell(report: RunReport, point: OperatingPoint, column: Column) -> str:
     """One figure of the summary; at rate 0 only what exists there, and a withheld figure says why."""
-    record = report.find(point.key, *column.ids)
+    record = of_cell(report, point, column)
     gone = next((r for r in report.edge_cases if r.at == point.key and r.id in column.ids), None)
     if point.rate_hz == 0 and not column.at_floor and record is None:
         return ""
     if record is not None and record.id == LOWER_BOUND and record.value is not None:
         return f"≥ {show(record)}"
     return show(record or gone)
+
+
+def of_cell(report: RunReport, point: OperatingPoint, column: Column) -> KpiRecord | None:
+    return report.find(point.key, *column.ids)
 
 
 def summary(report: RunReport) -> dict[str, Table]:
@@ -55,7 +59,7 @@ def summary(report: RunReport) -> dict[str, Table]:
 def fits(report: RunReport) -> Table:
     rows = []
     for curve in () if verdict.nothing(report) else report.curves:
-        limit = quantity(curve.r_max_hz, "/s") if curve.r_max_hz else "—"
+        limit = verdict.largest_rate(curve).removeprefix("up to ").removeprefix("largest rate ")
         if curve.fit is None:
             rows.append((curve_label(report, curve.key), "no fit", "—", "—", limit))
             continue

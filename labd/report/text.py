@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
+from labd.kpi.rate_model import TWO_RATES
+from labd.records import KpiRecord, OperatingPoint
 from labd.report import tables, verdict
-from labd.report.catalogue import AT_RATE, LATENCY, MEAN_POWER, WAKE_UP
-from labd.report.data import RunReport
+from labd.report.catalogue import AT_RATE, LATENCY, MEAN_POWER, WAKE_UP, curve_label
+from labd.report.data import RunReport, curve_key
+from labd.report.numbers import TERM_UNKNOWN, words
 from labd.report.tables import Table
 
 WIDTH = 100
@@ -27,15 +31,50 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
 
 
 def figures(report: RunReport) -> list[str]:
-    """Table, fits and break-even rates."""
+    """Table, fits and break-even rates, with marks for the flags that figures carry."""
     head, groups = summary(report)
     widths = [max(len(row[k]) for row in (head, *(r for rows in groups.values() for r in rows))) for k in range(len(head))]
+    notes = Footnotes(report)
     lines = [aligned(head, widths), "─" * (sum(widths) + 2 * len(widths) - 2)] if groups else []
     for label, rows in groups.items():
-        lines += [label, *(aligned(row, widths) for row in rows)]
-    lines += ["", *(verdict.capitalised(verdict.fit_sentence(report, c)) for c in report.curves)]
-    lines += ["", *verdict.verdicts(report), verdict.detector_sentence(report)]
-    return [*lines, "± is U95, the half width of the 95 % coverage interval."]
+        own = [p for p in report.points if curve_label(report, curve_key(p)) == label]
+        lines += [label, *(aligned(row, widths) + notes.of(shown(report, p)) for row, p in zip(rows, own, strict=True))]
+    fitted = [(verdict.fit_sentence(report, c), [c.fit.floor, c.fit.incremental] if c.fit else []) for c in report.curves]
+    lines += ["", *(verdict.capitalised(sentence) + notes.of(records) for sentence, records in fitted)]
+    compared = zip(verdict.verdicts(report), report.break_evens, strict=True)
+    lines += ["", *(sentence + notes.of([item.record]) for sentence, item in compared), verdict.detector_sentence(report)]
+    return [*lines, *notes.lines(), "± is U95, the half width of the 95 % coverage interval."]
+
+
+def shown(report: RunReport, point: OperatingPoint) -> list[KpiRecord]:
+    """The figures in a row of the table."""
+    found = [tables.of_cell(report, point, column) for column in tables.summary_columns(report) if column.ids in _SHOWN]
+    return [record for record in found if record is not None]
+
+
+class Footnotes:
+    """Numbers the flags of figures in the order of print. What every figure of the table carries is said once, without a number; what a
+    cell or a sentence says itself is left out."""
+
+    def __init__(self, report: RunReport) -> None:
+        every = [set(self._flags(record)) for point in report.points for record in shown(report, point)]
+        self._common = sorted(set.intersection(*every)) if len(every) > 1 else []
+        self._numbers: dict[str, int] = {}
+
+    @staticmethod
+    def _flags(record: KpiRecord) -> list[str]:
+        said = (TERM_UNKNOWN, TWO_RATES)
+        return [f for f in record.flags if record.value is not None and f not in said and not f.startswith("one value")]
+
+    def of(self, records: Iterable[KpiRecord]) -> str:
+        """` [1][3]`, empty for figures without flags."""
+        flags = dict.fromkeys(f for record in records for f in self._flags(record) if f not in self._common)
+        marks = "".join(f"[{self._numbers.setdefault(flag, len(self._numbers) + 1)}]" for flag in flags)
+        return f" {marks}" if marks else ""
+
+    def lines(self) -> list[str]:
+        common = [f"Every figure: {', '.join(map(words, self._common))}."] if self._common else []
+        return common + [f"[{number}] {words(flag)}" for flag, number in self._numbers.items()]
 
 
 def summary(report: RunReport) -> tuple[tuple[str, ...], dict[str, list[tuple[str, ...]]]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from labd.kpi.rate_model import TWO_RATES
 from labd.records import BudgetLine, CaptureState, KpiRecord
 from labd.report.catalogue import MODES, curve_label
 from labd.report.data import BreakEven, Outcome, RateCurve, RunReport
-from labd.report.numbers import bounds, interval, quantity, reason, show
+from labd.report.numbers import bounds, interval, quantity, reason, show, words
 
 NOTHING = "No capture succeeded"
 
@@ -76,7 +77,8 @@ def break_even_sentence(report: RunReport, item: BreakEven) -> str:
     match item.outcome:
         case Outcome.CROSSES:
             extra = " This lies outside the measured rates: extrapolated." if item.extrapolated else ""
-            return f"{first} needs less power than {second} below {rate_with_interval(item.record)}, and more above it.{extra}"
+            below = rate_with_interval(item.record)
+            return f"{first} needs less power than {second} below {below}, and more above it.{extra}{untested(item.record)}"
         case Outcome.FIRST_ALWAYS:
             return f"{first} needs less power than {second} at every rate that both can serve."
         case Outcome.SECOND_ALWAYS:
@@ -112,8 +114,23 @@ def fit_sentence(report: RunReport, curve: RateCurve) -> str:
     name = curve_label(report, curve.key)
     if curve.fit is None:
         return f"{name}: no straight line was fitted."
-    text = f"{name}: {show(curve.fit.floor)} at rate 0, and {show(curve.fit.incremental)} for each inference"
-    return text + (f", up to {curve.r_max_hz:.3g} /s." if curve.r_max_hz else ".")
+    text = f"{name}: {show(curve.fit.floor)} at rate 0, and {show(curve.fit.incremental)} for each inference, {largest_rate(curve)}."
+    return text + untested(curve.fit.floor)
+
+
+def untested(record: KpiRecord) -> str:
+    """What a reader must know of a figure that rests on a line through two rates; empty for others."""
+    return f" {capitalised(TWO_RATES)}." if TWO_RATES in record.flags else ""
+
+
+def largest_rate(curve: RateCurve) -> str:
+    """`up to 43.9 ± 0.2 /s`, or that it is not known and why."""
+    record = curve.largest_rate
+    if record is not None and record.value is not None:
+        return f"up to {show(record)}"
+    if curve.r_max_hz:
+        return f"up to {quantity(curve.r_max_hz, '/s')}"
+    return "largest rate not known" + (f" ({words(record.flags[0])})" if record is not None and record.flags else "")
 
 
 def shares(record: KpiRecord) -> list[tuple[BudgetLine, float]]:
