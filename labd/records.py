@@ -26,6 +26,7 @@ class Role(enum.StrEnum):
     FLOOR = "floor"
     EVENT = "event"
     MEAN = "mean"
+    START = "start"
 
 
 class Phase(enum.StrEnum):

@@ -40,6 +40,9 @@ void labd_boot(struct labd_device *device, const struct labd_board *board) {
     labd_meter_clear(&device->meter);
     labd_put_line(&device->out, "m-init-done", "", "");
     drop_received(device);
+    if (!LABD_STOCK) {
+        labd_mark_ready(device);
+    }
     labd_put_line(&device->out, "m-ready", "", "");
 }
 
@@ -59,5 +62,6 @@ void labd_turn(struct labd_device *device) {
             return;
         }
     }
+    labd_mark_heard(device);
     labd_receive(device, (char)byte);
 }

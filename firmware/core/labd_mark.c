@@ -9,6 +9,21 @@ void labd_mark_style(struct labd_device *device, enum labd_marks marks) {
     set(device, marks == LABD_MARKS_PULSES);
 }
 
+void labd_mark_ready(struct labd_device *device) {
+    /* Falling edges are MLPerf Tiny's timestamps in an energy build: one more would be one too many. */
+    if (device->marks != LABD_MARKS_PULSES) {
+        device->ready_shown = true;
+        set(device, true);
+    }
+}
+
+void labd_mark_heard(struct labd_device *device) {
+    if (device->ready_shown) {
+        device->ready_shown = false;
+        set(device, false);
+    }
+}
+
 void labd_mark_pulse(struct labd_device *device, enum labd_phase phase) {
     if (device->marks == LABD_MARKS_PULSES) {
         set(device, false);

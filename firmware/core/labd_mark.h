@@ -7,6 +7,10 @@
 /* Choose the style and bring the pin to its idle level: high for pulses, else low. */
 void labd_mark_style(struct labd_device *device, enum labd_marks marks);
 
+/* From the end of the boot the pin is high, until the first character is received; never in an energy build. */
+void labd_mark_ready(struct labd_device *device);
+void labd_mark_heard(struct labd_device *device);
+
 /* Pulses: one falling edge, held, in `phase`. Other styles: nothing. */
 void labd_mark_pulse(struct labd_device *device, enum labd_phase phase);
 

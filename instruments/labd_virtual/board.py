@@ -117,7 +117,7 @@ class Board:
             self.silicon.power_on()
         else:
             self.silicon.power_off(brown_out=self.supply.fed)
-        self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs)
+        self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs, least_v=self.spec.supply_min_v)
 
     def _set_lines(self) -> None:
         trig = self.spec.io_level_v if self.pins.level("TRIG") else 0.0

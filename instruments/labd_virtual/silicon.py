@@ -125,6 +125,7 @@ class Silicon:
             self._do(Doing(State.BUSY_POLL, Phase.IDLE))
             return
         self._alive = True
+        self.truth.boots()
         self._clock.freeze(_OWNER)
         self._firmware.start(self._on_request, self._on_end)
 
@@ -229,6 +230,7 @@ class Silicon:
 
     def _begin_wait(self, request: Request) -> None:
         now = self._clock.now_ns()
+        self.truth.listens()
         wait = Wait(State(min(request.a & ~IN_NS, State.SLEEP_MODEL_OFF)), Phase(request.b >> 8 & 7), request.b & 7, now)
         if wait.wanted & TRIG:
             self._trig_enabled = True

@@ -150,6 +150,10 @@ class Supply:
         node, bulk = self._motion.drops_at((self._clock.now_ns() - self._segment.t0_ns) * 1e-9)
         return 0.5 * self._spec.capacitance_f * (self._emf - node) ** 2 + 0.5 * self._spec.bulk_f * (self._emf - bulk) ** 2
 
+    def known_from_ns(self) -> int:
+        """Since when its history is kept."""
+        return self._history.begins_ns
+
     def segments(self) -> int:
         return len(self._history)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from labd_virtual.clock import BoardClock, Timer
 from labd_virtual.load import Phase, State
 from labd_virtual.supply import Supply
@@ -16,6 +18,7 @@ from labd_virtual.waveform import CHARGE, ENERGY, LOAD_ENERGY
 
 # exp(-25) = 1.4e-11 of a current step is left when a burst counts as recovered.
 _RECOVERED_TAUS = 25
+_RISE_NS = 20_000_000
 _REST_OF_NOTE_NS = 100_000_000
 
 Record = dict[str, Any]
@@ -67,8 +70,9 @@ class Burst:
 class Truth:
     """Told by the board what happens; hands each finished record to `sink` (None: nobody wants to know, nothing is kept).
 
-    Records (JSON): `event`, `rest` (100 ms or longer), `power`, `mark`. Times are board nanoseconds; energies J and charges C; cumulative
-    ones since the bench began. load_j: energy at the load by phase, the board's series drop charged to the load that causes it.
+    Records (JSON): `event`, `rest` (100 ms or longer), `power`, `start`, `mark`. Times are board nanoseconds; energies J and
+    charges C; cumulative ones since the bench began. load_j: energy at the load by phase, the board's series drop charged to the load that
+    causes it.
     """
 
     def __init__(self, clock: BoardClock, supply: Supply, sink: Callable[[Record], None] | None) -> None:
@@ -80,6 +84,8 @@ class Truth:
         self._timer: Timer | None = None
         self._rest: Record = {}
         self._events = 0
+        self._supplied_ns = 0
+        self._booting_ns: int | None = None
 
     def rest_begins(self, state: State, phase: Phase) -> None:
         self._end_burst()
@@ -105,10 +111,25 @@ class Truth:
         if self._burst is not None and span.end_ns > span.start_ns:
             self._burst.spans.append(span)
 
-    def power(self, *, on: bool, resets: int) -> None:
-        """Brown-out or power-on: what was going on has no truth."""
+    def power(self, *, on: bool, resets: int, least_v: float) -> None:
+        """Brown-out or power-on: what was going on has no truth. least_v: where the supply is enough."""
         self._burst, self._recovering, self._rest = None, None, {}
+        if on:
+            self._supplied_ns = self._reached_ns(least_v)
+        self._booting_ns = None
         self._put({"kind": "power", "on": on, "t_ns": self._clock.now_ns(), "resets": resets})
+
+    def boots(self) -> None:
+        """Code begins to run."""
+        self._booting_ns = self._supplied_ns
+
+    def listens(self) -> None:
+        """Code waits for somebody: the first time after its boot it is ready."""
+        since_ns, self._booting_ns = self._booting_ns, None
+        if since_ns is not None and self._sink is not None:
+            now = self._clock.now_ns()
+            step = self._supply.steps([since_ns, now])[0]
+            self._put({"kind": "start", "supplied_ns": since_ns, "ready_ns": now, "energy_j": float(step[ENERGY])})
 
     def mark(self, label: str = "") -> Record:
         """Cumulative energy and charge now; mean power between two marks is exact."""
@@ -117,6 +138,13 @@ class Truth:
         record = {"kind": "mark", "label": label, "t_ns": now, "cum_energy_j": float(sums[ENERGY]), "cum_charge_c": float(sums[CHARGE])}
         self._put(record)
         return record
+
+    def _reached_ns(self, least_v: float) -> int:
+        """When the supply last rose to a level, to a microsecond."""
+        now = self._clock.now_ns()
+        t_ns = np.arange(max(now - _RISE_NS, self._supply.known_from_ns()), now + 1, 1000, dtype=np.int64)
+        below = np.flatnonzero(self._supply.voltage(t_ns) < least_v)
+        return int(t_ns[min(below[-1] + 1, len(t_ns) - 1)]) if len(below) else now
 
     def _end_burst(self) -> None:
         burst, self._burst = self._burst, None

@@ -122,6 +122,11 @@ class History:
             self._summed = 1
         self._count += 1
 
+    @property
+    def begins_ns(self) -> int:
+        """What lies before is gone."""
+        return int(self._starts[0])
+
     def integrals(self, t_ns: Instants) -> Floats:
         """[n, SUMS] running integrals since the start. Raises HistoryGoneError."""
         k, rows, t = self._locate(t_ns)

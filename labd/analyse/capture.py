@@ -62,6 +62,7 @@ def capture_input(
         burst_bound_s=setup.burst_bound_s,
         windows=windows,
         device_clock=setup.device_clock,
+        supply_min_v=setup.supply_min_v,
         read=bool(taken.get("steady", False)),
         peak_a=_peak_a(acquisition, setup),
         burnt=_burnt(taken),

@@ -32,7 +32,7 @@ from labd.trigger.jitter import Jitter
 from labd_instruments.contract import Acquisition
 
 PHASES = (Phase.WAKE, Phase.LOAD, Phase.INFER, Phase.TAIL)
-SERIES = ("energy_per_inference", "latency")
+SERIES = ("energy_per_inference", "latency", "start_time")
 VIRTUAL = "virtual instrument: no figure of this report says anything about real silicon"
 NOT_ZEROED = "its log is not zeroed by labd: the offset limits of its document or certificate stand for that"
 _NAMED = 3  # captures named in one notice
@@ -143,14 +143,14 @@ def composed(captured: Sequence[OperatingPoint], figures: Figures, rates_hz: Seq
 
 def capture_facts(row: CaptureRow) -> CaptureFacts:
     taken = acquisition_of(row)
-    triggered = row.role is Role.EVENT
+    apart = row.role in (Role.EVENT, Role.START)  # a stretch each
     return CaptureFacts(
         key=row.key,
         point=row.point.key,
         role=row.role,
         state=row.state,
         samples=row.samples,
-        gaps=int("gap_before" in row.flags) if triggered else max(row.stretches - 1, 0),
+        gaps=int("gap_before" in row.flags) if apart else max(row.stretches - 1, 0),
         events=int(row.acquisition.get("served") or 0),
         dt_s=taken.dt_ns * 1e-9 if taken else None,
         settings=(settings(taken) if taken else {}) | fired_by_host(row),

@@ -32,6 +32,7 @@ class AnalysisSetup:
     peak_a: the most that the board draws, None where the run did not store it. device_clock: limit of error of its counter (fraction),
     None where not declared.
 
+    supply_min_v: the least that the board works at, None where the run did not store it.
     lead_ohm, u_lead_ohm: between sense point and board, of no account with remote sense; None as uncertainty: not declared.
     fixture_leakage_mean_a: flows past the board, subtracted; fixture_leakage_a: limit of what is left.
     trigger_latency_s: limit, None where unknown.
@@ -66,5 +67,6 @@ class AnalysisSetup:
     source: SourceSetup | None = None
     peak_a: float | None = None
     device_clock: float | None = None
+    supply_min_v: float | None = None
     ambient_c: float | None = None
     ambient_half_width_k: float = 0.0

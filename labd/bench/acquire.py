@@ -16,6 +16,7 @@ from labd.bench.ranges import amperes, peak_range, range_clamp, voltage_range
 from labd.bench.readings import POLL_S, Patience, as_block, next_reading, of_power
 from labd.bench.rig import Rig
 from labd.bench.running_log import Discarded, Sink, running_log, streams, trip
+from labd.bench.starts import record_starts
 from labd.bench.station import Tool
 from labd.bench.supply_state import supply_state
 from labd.bench.taken import Taken
@@ -50,11 +51,22 @@ class BrownOut(DutFailure):
 
 async def acquire(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """Make one capture. Raises InstrumentFailure, DutFailure, DataLost; the station's way out stops what it leaves under way."""
+    if plan.role is Role.START:
+        _refuse_energy_build(rig, plan)
+        return await record_starts(rig, plan, sink)
     await prepare(rig, plan)
     taken = await _taken(rig, plan, sink)
     if "voltage" in taken.acquisition.columns:
         return taken
     return replace(taken, supply=await read_supply(rig, plan))
+
+
+def _refuse_energy_build(rig: Rig, plan: CapturePlan) -> None:
+    """Raises CaptureUnfit: its pin shows MLPerf Tiny's timestamps and nothing else."""
+    if rig.device.identity.build == "energy":
+        raise CaptureUnfit(
+            f"{plan.key}: an energy build does not show on its pin when it is ready; flash the performance build, or write starts = 0"
+        )
 
 
 async def _taken(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:

@@ -83,6 +83,8 @@ class Wanted:
     cross_check_time_s: float = 60.0
     arrivals: Arrivals | None = None
     windows: Windows | None = None
+    starts: int = 0
+    start_time_s: float = 0.5
 
 
 def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[CapturePlan]:
@@ -104,10 +106,23 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
         for capture in _captures(point, wanted, method, longest_event_s):
             half = (early, late)[capture.repeat % 2] if capture.role is Role.FLOOR else shuffle.choice((early, late))
             half.append(capture)
+    late += _starts(points, wanted, method)
     shuffle.shuffle(early)
     shuffle.shuffle(late)
     last = [] if method.cross_check is None else [_cross_check(points, wanted, method, method.cross_check)]
     return [replace(capture, order=order, idle_kind=wanted.idle_kind) for order, capture in enumerate(early + late + last)]
+
+
+def _starts(points: Sequence[OperatingPoint], wanted: Wanted, method: Method) -> list[CapturePlan]:
+    """One capture a supply voltage: a start knows neither mode nor rate, and the model is the one that the firmware holds at its boot."""
+    if not wanted.starts:
+        return []
+    chosen = {point.supply_v: point for point in reversed(points) if point.rate_hz == 0}
+    lasts_s = wanted.starts * wanted.start_time_s
+    style = MarkStyle.GATE
+    return [
+        _capture(point, Role.START, 0, events=wanted.starts, duration_s=lasts_s, marks=style, method=method) for point in chosen.values()
+    ]
 
 
 def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, method: Method, instrument: str) -> CapturePlan:

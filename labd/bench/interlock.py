@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -152,8 +153,14 @@ class Interlock:
                     f"{IO_ABOVE_SUPPLY_V:g} V above its supply; add a level shifter and declare it ({self._limits.where}: isolation)"
                 )
 
-    async def power_up(self, supply_v: float, lines: list[IoLine]) -> None:
-        """From any state to supply on and lines connected. Raises SafetyRefusal; whatever it raises, the output is off or being cut."""
+    async def power_up(
+        self, supply_v: float, lines: list[IoLine], *, watched: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    ) -> None:
+        """From any state to supply on and lines connected. Raises SafetyRefusal; whatever it raises, the output is off or being cut.
+
+        watched: entered once the sense leads are known to be good and before the supply rises, left before it is looked at whether the
+        supply holds. Nothing may be asked of the source inside but what this does.
+        """
         self.check_voltage(supply_v)
         self.check_lines(lines, supply_v)
         if self.state is not Power.OFF:
@@ -162,7 +169,9 @@ class Interlock:
         await self._watchdog(on=True)
         await self._prepare()
         await self._sense_test()
-        await self._ramp(supply_v)
+        async with watched():
+            await self._ramp(supply_v)
+        await self._check_held(supply_v)
         self.state = Power.SUPPLY
         await self._connect(lines)
 
@@ -386,7 +395,6 @@ class Interlock:
             await self._clock.sleep(lasts_s / RAMP_STEPS)
         await self._protect(self._limits.voltage_v, trip=True)
         await self._clock.sleep(RAMP_S)
-        await self._check_held(supply_v)
 
     async def _check_held(self, supply_v: float) -> None:
         reading: Reading = await self._do(self.source.measure_output)

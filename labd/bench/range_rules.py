@@ -30,6 +30,8 @@ def _check(rig: Rig, plan: CapturePlan) -> list[str]:
         return _floor(rig, plan)
     if plan.role is Role.EVENT:
         return _event(rig, plan)
+    if plan.role is Role.START:
+        _refuse(rig, setups.starts_not(rig.station.meter))
     if not isinstance(rig.station.meter.driver, Streams):
         return _peak(rig, setups.periods_mean(rig, plan).aperture_s)
     setup = setups.periods_stream(rig, plan)

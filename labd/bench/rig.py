@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labd.bench.host_trigger import HostTrigger
+from labd.bench.interlock import IoLine
 from labd.bench.station import Station
 from labd.dut.device import Device
 
@@ -29,7 +30,7 @@ class DeviceHolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """Everything one capture works with."""
+    """Everything one capture works with. lines: into the board, which a start lets go of and connects again."""
 
     station: Station
     link: DeviceHolder
@@ -39,6 +40,7 @@ class Rig:
     floor_range_a: float | None = None
     largest_u95: float = 0.2
     host_trigger: HostTrigger | None = None
+    lines: tuple[IoLine, ...] = ()
 
     @property
     def device(self) -> Device:

@@ -167,8 +167,9 @@ class _Sweep:
         wanted = (plan.point.supply_v, plan.point.model)
         again = f", attempt {attempt + 1}" if attempt else ""
         await work.journal.tell(NewsKind.CAPTURE_STARTED, f"{plan.key}{again}", capture=plan.key, order=plan.order, attempt=attempt)
-        await _one(work, plan, load=self._loaded != wanted)
-        self._loaded = wanted
+        starts = plan.role is Role.START
+        await _one(work, plan, load=self._loaded != wanted and not starts)
+        self._loaded = None if starts else wanted  # a board that has started anew holds what its boot loads
 
     async def _pause(self, plan: CapturePlan) -> None:
         """Outputs off for as long as somebody wants the run to wait; the board starts from power-off afterwards."""

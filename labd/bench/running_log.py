@@ -52,8 +52,8 @@ class Recording:
 
 
 @asynccontextmanager
-async def running_log(rig: Rig, plan: CapturePlan, sink: Sink, acquisition: Acquisition) -> AsyncIterator[Recording]:
-    """A running log whose blocks go to the sink; the body waits, the log's end is known after it.
+async def running_log(rig: Rig, plan: CapturePlan, sink: Sink, acquisition: Acquisition, *, stretch: int = 0) -> AsyncIterator[Recording]:
+    """A running log whose blocks go to the sink; the body waits, the log's end is known after it. stretch: where its records go.
 
     Raises DataLost, and SafetyRefusal for a block beyond the bench's limits.
     """
@@ -64,7 +64,7 @@ async def running_log(rig: Rig, plan: CapturePlan, sink: Sink, acquisition: Acqu
     try:
         async with (
             pumping(meter.session, driver.read_block, deadline_s=READ_S, check=trip(rig, acquisition, plan.point.supply_v)) as pump,
-            _beside(_drain(pump, sink)),
+            _beside(_drain(pump, sink, stretch)),
         ):
             yield recording
             if late_s := setups.able(meter).late_s:
@@ -94,8 +94,7 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         raise group.exceptions[0] from None
 
 
-async def _drain(pump: Pump, sink: Sink) -> None:
-    stretch = 0
+async def _drain(pump: Pump, sink: Sink, stretch: int) -> None:
     async for block in pump:
         await sink.write(block, stretch=stretch, trigger=False)
 

@@ -12,7 +12,7 @@ from labd.bench.station import Tool
 from labd.kpi.split import FEWEST_RECORDS
 from labd.records import Bracket, Mode
 from labd.segment.signature import shortest_chip_s
-from labd_instruments.contract import Acquisition, CaptureSetup, MeanSetup, Setups, StreamSetup, TellsSetups
+from labd_instruments.contract import Acquisition, CaptureSetup, MeanSetup, Setups, Streams, StreamSetup, TellsSetups
 
 # wanted; the nearest at or above it that the meter can do is taken
 STREAM_S = 100e-6  # of a log of whole periods, whose edges are known to a record
@@ -25,6 +25,16 @@ SIGNATURE_ORDER = 6  # 63 chips
 SIGNATURE_CHIPS = 2.0  # times the shortest that can be told
 SIGNATURE_MOST_S = 5.0  # a pattern that takes longer costs more than it is worth: the log is too coarse for the phases that it would place
 MOST_PERIODS = 50  # of the mains, in one reading
+
+
+def starts_not(meter: Tool) -> str | None:
+    """Why starts cannot be measured with this meter; None where they can."""
+    who = f"{meter.spec.name}: {meter.spec.driver}"
+    if not isinstance(meter.driver, Streams):
+        return f"{who} has no log to see the supply rise in; write starts = 0 in the plan"
+    if not able(meter).marker_wired:
+        return f"{who} records no marker line, by which a board shows that it is ready; write starts = 0 in the plan"
+    return None
 
 
 def rest_stream(rig: Rig, plan: CapturePlan) -> StreamSetup:

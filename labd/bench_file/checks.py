@@ -251,6 +251,8 @@ def _stock_fits(bench: Bench, plan: Plan) -> Found:
     if plan.input is not None and board.input_size is not None and len(plan.input) != board.input_size:
         text = f"expected a file of {board.input_size} bytes ({board.path}: input_size), got {len(plan.input)}"
         yield file, Wrong("windows.input", text)
+    if plan.captures.starts:
+        yield file, Wrong("captures.starts", "expected 0 or no such key: stock firmware does not show on a line when it is ready")
     if bench.board.dialect != "mlperf-tiny":
         yield str(board.path), Wrong("dialect", f'runs are of "mlperf-tiny" so far, got "{bench.board.dialect}"')
 

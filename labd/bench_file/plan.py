@@ -49,6 +49,10 @@ class CapturesSection(Section):
     events: Count = Field(default=24, description="inferences in each mean capture")
     floor_time: Seconds = Field(default=4.0, description="length of each rate-0 capture; whole mains periods are taken")
     event_captures: CountOrZero = Field(default=12, description="triggered captures per event mode, for wake-up, phases and peak")
+    starts: CountOrZero = Field(
+        default=0, description="starts of the board from no supply to ready, at each supply voltage; each takes the supply away first"
+    )
+    start_time: Seconds = Field(default=0.5, description="how long each start is logged from where the supply begins to rise")
     peak_tau: tuple[Seconds, ...] = Field(default=(1e-3,), description="peak power is the largest mean over each of these times")
     warm_up_inferences: CountOrZero = Field(default=5, description="inferences before the first one that counts")
     cross_check_time: Seconds = Field(default=60.0, description="length of the steady plateau that a cross_check instrument confirms")

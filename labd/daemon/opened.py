@@ -178,4 +178,5 @@ def rig_of(opened: OpenBench, *, settle_s: float) -> Rig:
         bench.floor.range,
         bench.floor.largest_u95,
         opened.firing.host_trigger,
+        tuple(opened.lines),
     )

@@ -20,6 +20,7 @@ from labd.kpi.latency import latencies, wake_ups
 from labd.kpi.peak import peaks
 from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
 from labd.kpi.readings import read_mean
+from labd.kpi.starts import starts
 from labd.kpi.stock import stock_figures
 from labd.kpi.terms import Terms
 from labd.kpi.trace import Trace, built
@@ -99,13 +100,15 @@ def _told(record: KpiRecord, records: list[KpiRecord]) -> KpiRecord:
 
 def _events(capture: CaptureInput, trace: Trace) -> Events:
     """None at rest, in readings, and where text alone tells of windows."""
-    if capture.role == Role.FLOOR or capture.read or (capture.windows and capture.mark_style is MarkStyle.TEXT):
+    if capture.role in (Role.FLOOR, Role.START) or capture.read or (capture.windows and capture.mark_style is MarkStyle.TEXT):
         return _no_events()
     return find_events(capture, trace)
 
 
 def _figures(ctx: Context) -> list[str]:
     """Returns problems, one line each."""
+    if ctx.capture.role is Role.START:
+        return starts(ctx)
     if ctx.capture.windows:
         return stock_figures(ctx)
     _of_events(ctx)

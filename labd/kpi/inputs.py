@@ -127,6 +127,7 @@ class CaptureInput:
     read: its records are steady readings, in which no event is seen; peak_a: the most that flows within one, None where unknown.
     power_w: float64 [n], where the instrument reads power itself.
     burnt: the signatures that the device burnt into its current before and after its program, None where it burnt none.
+    supply_min_v: from here on the board is supplied, None where the run did not store it.
     flags: what else went wrong while it was made (deadlines missed), copied into every KPI.
     """
 
@@ -150,6 +151,7 @@ class CaptureInput:
     read: bool = False
     peak_a: float | None = None
     power_w: NDArray[np.float64] | None = None
+    supply_min_v: float | None = None
     burnt: Burnt | None = None
     flags: tuple[str, ...] = ()
 

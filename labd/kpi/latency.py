@@ -82,7 +82,7 @@ def _durations(
     ctx.add(f"{kpi}{mean}", shared, series=series, note=note)
     ctx.found.per_event[kpi] = tuple(series.tolist())
     if quantiles:
-        _quantiles(ctx, kpi, series, shared - nominal)
+        order_quantiles(ctx, kpi, series, shared - nominal)
 
 
 def _delay(ctx: Context, name: str) -> Uncertain:
@@ -112,7 +112,7 @@ def _counter(ctx: Context) -> None:
         shared = shared + ctx.terms.limit(f"{ctx.capture.key}:counter_step", 1e-6)
     ctx.add("latency.dut_counter.mean", shared, series=series, note=ctx.events.placing)
     ctx.found.per_event["latency.dut_counter"] = tuple(series.tolist())
-    _quantiles(ctx, "latency.dut_counter", series, shared - nominal)
+    order_quantiles(ctx, "latency.dut_counter", series, shared - nominal)
 
 
 def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
@@ -133,7 +133,7 @@ def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
     return ratio * (1.0 + terms.random(f"A:{key}:device_clock", u, dof=1e6) + timebase(terms, ctx.capture.meter, 1.0))
 
 
-def _quantiles(ctx: Context, kpi: str, series: FloatArray, systematic: Uncertain) -> None:
+def order_quantiles(ctx: Context, kpi: str, series: FloatArray, systematic: Uncertain) -> None:
     """Order-statistic intervals, widened by the systematic part; none where a term of that is unknown, as for the mean."""
     unknown = unknown_terms(systematic)
     wide = ctx.draws.half_width(systematic) if parts(systematic) and not unknown else 0.0

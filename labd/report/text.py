@@ -41,6 +41,8 @@ def figures(report: RunReport) -> list[str]:
         lines += [label, *(aligned(row, widths) + notes.of(shown(report, p)) for row, p in zip(rows, own, strict=True))]
     fitted = [(verdict.fit_sentence(report, c), [c.fit.floor, c.fit.incremental] if c.fit else []) for c in report.curves]
     lines += ["", *(verdict.capitalised(sentence) + notes.of(records) for sentence, records in fitted)]
+    if starts := verdict.start_sentences(report):
+        lines += ["", *starts]
     compared = zip(verdict.verdicts(report), report.break_evens, strict=True)
     lines += ["", *(sentence + notes.of([item.record]) for sentence, item in compared), verdict.detector_sentence(report)]
     return [*lines, *notes.lines(), "± is U95, the half width of the 95 % coverage interval."]

@@ -6,7 +6,7 @@ import re
 
 from labd.kpi.rate_model import TWO_RATES
 from labd.records import BudgetLine, CaptureState, KpiRecord
-from labd.report.catalogue import MODES, curve_label
+from labd.report.catalogue import MODES, curve_label, place
 from labd.report.data import BreakEven, Outcome, RateCurve, RunReport
 from labd.report.numbers import bounds, interval, quantity, reason, show, words
 
@@ -70,6 +70,17 @@ def verdicts(report: RunReport) -> list[str]:
 
 def capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
+
+
+def start_sentences(report: RunReport) -> list[str]:
+    """One for each supply voltage that the board was started at."""
+    kinds = {kpi: {r.at: r for r in report.kpis if r.id == kpi} for kpi in ("start_time", "start_time.p95", "start_energy", "start_peak")}
+    return [
+        f"From the supply's reaching supply_min to ready ({place(report, at)}): {show(kinds['start_time'][at])}, "
+        f"p95 {show(kinds['start_time.p95'].get(at))}, {show(kinds['start_energy'].get(at))}, "
+        f"at most {show(kinds['start_peak'].get(at))}."
+        for at in kinds["start_time"]
+    ]
 
 
 def break_even_sentence(report: RunReport, item: BreakEven) -> str:

@@ -28,6 +28,7 @@ wants = st.builds(
     repeats=st.integers(1, 3),
     seed=st.integers(0, 2**32 - 1),
     idle_kind=st.sampled_from(("wfi", "busy_poll", "clock_gated")),
+    starts=st.integers(0, 3),
 )
 methods = st.builds(Method, stream=st.booleans(), meter=st.just("smu"), cross_check=st.sampled_from((None, "analyzer")))
 
@@ -60,6 +61,13 @@ def test_keys_are_unique_name_their_point_and_orders_are_a_permutation(wanted: W
     assert [p.order for p in found] == list(range(len(found)))
     assert len({p.seed for p in found}) == len(found)
     assert {p.idle_kind for p in found} == {wanted.idle_kind}
+
+
+@given(wants, methods)
+def test_starts_are_one_capture_a_supply_voltage(wanted: Wanted, method: Method) -> None:
+    starts = [p for p in plans(wanted, method) if p.role is Role.START]
+    assert sorted(p.point.supply_v for p in starts) == (sorted(wanted.supplies_v) if wanted.starts else [])
+    assert all(p.events == wanted.starts for p in starts)
 
 
 @given(wants, methods)
@@ -144,7 +152,7 @@ def test_stock_firmware_has_floors_and_windows_at_rate_0_and_nothing_that_is_pac
     wanted: Wanted, method: Method, count: int, numbers: list[int]
 ) -> None:
     windows = Windows(count, 10.0, tuple(sorted(numbers)), 5)
-    found = plans(replace(wanted, modes=[Mode.ALWAYS_ON], windows=windows), method)
+    found = plans(replace(wanted, modes=[Mode.ALWAYS_ON], windows=windows, starts=0), method)
     own = [p for p in found if p.instrument == method.meter]
     places = len(wanted.supplies_v) * len(wanted.models) * wanted.repeats
     assert Counter(p.role for p in own) == {Role.FLOOR: 2 * places, Role.EVENT: places}

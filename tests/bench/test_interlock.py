@@ -148,6 +148,35 @@ async def test_power_up_is_sense_test_then_ramp_then_lines_and_power_down_the_re
     assert lock.state.name == "OFF"
 
 
+async def test_a_rise_that_is_watched_lies_between_the_sense_test_and_the_look_at_what_holds() -> None:
+    source = FakeSource()
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[None]:
+        source.log.append("watched")
+        yield
+        source.log.append("seen")
+
+    await interlock(source).power_up(3.0, [line(source)], watched=watched)
+    log = source.log
+    assert log.index("volt 0.1") < log.index("watched") < log.index("volt 0.39")
+    assert log.index("volt 3") < log.index("protect 3.6 V 0.139 A trip after 0.005 s") < log.index("seen") < log.index("connect uart")
+
+
+async def test_a_supply_that_does_not_hold_is_off_after_it_was_watched() -> None:
+    source = FakeSource()
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[None]:
+        yield
+        source.measures = 0.5
+
+    with pytest.raises(SafetyRefusal, match="does not hold 3 V"):
+        await interlock(source).power_up(3.0, [line(source)], watched=watched)
+    assert not source.on
+    assert "connect uart" not in source.log
+
+
 async def test_an_output_that_stays_on_is_never_called_off() -> None:
     source = FakeSource(on=True, obeys_off=False)
     lock = interlock(source)

@@ -25,7 +25,14 @@ def upload(board: Dut, data: bytes, chunk: int = 31) -> None:
 
 def test_the_performance_build_greets_with_a_lap(performance: FakeBoard) -> None:
     assert re.fullmatch(r"m-timestamp-mode-performance\r\nm-lap-us-\d+\r\nm-init-done\r\nm-ready\r\n", performance.sent.decode())
-    assert performance.edges() == [(0, 0)]
+    assert performance.edges() == [(0, 0), (performance.t_ns, 1)]
+
+
+def test_the_ready_mark_of_the_boot_goes_with_the_first_character(performance: FakeBoard) -> None:
+    performance.command("name%")
+    assert [level for _, level in performance.edges()] == [0, 1, 0]
+    performance.command("name%")
+    assert [level for _, level in performance.edges()] == [0, 1, 0]
 
 
 def test_the_energy_build_greets_with_one_falling_edge_and_no_lap(energy: FakeBoard) -> None:
