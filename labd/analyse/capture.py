@@ -63,6 +63,7 @@ def capture_input(
         windows=windows,
         device_clock=setup.device_clock,
         supply_min_v=setup.supply_min_v,
+        host_starts_s=tuple(float(one) for one in taken.get("host_starts_s", ())),
         read=bool(taken.get("steady", False)),
         peak_a=_peak_a(acquisition, setup),
         burnt=_burnt(taken),

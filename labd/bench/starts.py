@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ async def record_starts(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     """One stretch a start. Raises InstrumentFailure, DutFailure, DataLost, SafetyRefusal, OutputNotVerifiedOff.
 
     The supply goes up as it always does, tested and ramped, and the lines to the board stay high-Z until the log has ended: nothing is said
-    to a board that starts.
+    to a board that starts. As many starts again are timed by this host, in which the lines are connected at once; none on a bench in
+    stepped time, which is not the host's.
     """
     interlock = rig.station.interlock
     logged = _Logged()
@@ -39,7 +41,23 @@ async def record_starts(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
         await interlock.power_up(plan.point.supply_v, list(rig.lines), watched=_log(rig, plan, sink, start, logged))
     if logged.acquisition is None:
         raise InstrumentFailure(f"{plan.key}: no start was asked for")
-    return Taken(logged.acquisition, logged.records, served=plan.events)
+    host_s = () if rig.station.clock.stepped else tuple([await _by_protocol(rig, plan) for _ in range(plan.events)])
+    return Taken(logged.acquisition, logged.records, served=plan.events, host_starts_s=host_s)
+
+
+async def _by_protocol(rig: Rig, plan: CapturePlan) -> float:
+    """A start of its own, without a log: the board is spoken to as soon as it is supplied, and has answered at the end."""
+    rose_s = 0.0
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[None]:
+        nonlocal rose_s
+        rose_s = time.monotonic()
+        yield
+
+    await rig.station.interlock.power_down()
+    await rig.station.interlock.power_up(plan.point.supply_v, list(rig.lines), watched=watched)
+    return time.monotonic() - rose_s
 
 
 def _log(rig: Rig, plan: CapturePlan, sink: Sink, start: int, logged: _Logged) -> Callable[[], AbstractAsyncContextManager[None]]:

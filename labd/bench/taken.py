@@ -20,6 +20,7 @@ class Taken:
     laps: per event (event, awake, ready, start, end) in us of the DUT's counter.
     served: inferences that the DUT says it made; missed: deadlines it missed, or this host where it fires. records: samples written.
     jitter: how well this host met its instants, None where it does not fire. windows: of stock firmware, in order.
+    host_starts_s: further starts, from before the supply rises until the board had answered, by this host's clock.
     """
 
     acquisition: Acquisition
@@ -37,3 +38,4 @@ class Taken:
     counters: dict[str, int] = field(default_factory=dict)
     jitter: Jitter | None = None
     windows: tuple[InferWindow, ...] = ()
+    host_starts_s: tuple[float, ...] = ()

@@ -128,6 +128,7 @@ class CaptureInput:
     power_w: float64 [n], where the instrument reads power itself.
     burnt: the signatures that the device burnt into its current before and after its program, None where it burnt none.
     supply_min_v: from here on the board is supplied, None where the run did not store it.
+    host_starts_s: starts by the host's clock, each an upper bound.
     flags: what else went wrong while it was made (deadlines missed), copied into every KPI.
     """
 
@@ -152,6 +153,7 @@ class CaptureInput:
     peak_a: float | None = None
     power_w: NDArray[np.float64] | None = None
     supply_min_v: float | None = None
+    host_starts_s: tuple[float, ...] = ()
     burnt: Burnt | None = None
     flags: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ import numpy as np
 from labd.kpi.context import Context
 from labd.kpi.latency import order_quantiles
 from labd.kpi.terms import Uncertain, latency, timebase
+from labd.records import KpiRecord, Provenance
 from labd.segment.edges import FloatArray, level_edges
 
 TIME, ENERGY, PEAK = "start_time", "start_energy", "start_peak"
@@ -17,6 +18,8 @@ NO_VOLTAGE = "needs the voltage in the log"
 NO_MARKER = "needs the marker line in the log"
 NO_LEAST = "needs the board's supply_min"
 NOT_READY = "not ready within the log"
+HOST = "start_time.host"
+BOUND = "upper bound"
 NOTE = "from the crossing of supply_min"
 
 
@@ -31,6 +34,7 @@ class Start:
 
 def starts(ctx: Context) -> list[str]:
     """start_time and its distribution, start_energy and start_peak, over the stretches. Returns problems, one line each."""
+    _by_host(ctx)
     reason = _lacking(ctx)
     if reason is not None:
         _withheld(ctx, reason)
@@ -43,6 +47,30 @@ def starts(ctx: Context) -> list[str]:
         return [f"none of {len(found)} starts: {NOT_READY}; a board that takes longer needs a longer captures.start_time"]
     _figures(ctx, good)
     return [f"{lost} of {len(found)} starts: {NOT_READY}"] if lost else []
+
+
+def _by_host(ctx: Context) -> None:
+    """Bounds, which carry no interval and are in no other figure."""
+    told = ctx.capture.host_starts_s
+    if told:
+        ctx.found.per_event[HOST] = told
+        ctx.found.records.append(
+            KpiRecord(
+                id=HOST,
+                at=ctx.at,
+                value=float(np.median(told)),
+                unit="s",
+                u=None,
+                low=None,
+                high=None,
+                n=len(told),
+                provenance=Provenance.MEASURED,
+                method="host clock",
+                captures=(ctx.capture.key,),
+                flags=(BOUND, *ctx.flags),
+                note="median, from before the supply rose until the board had answered; ramp, tests and protocol are in it",
+            )
+        )
 
 
 def _lacking(ctx: Context) -> str | None:

@@ -61,6 +61,7 @@ TITLES: Mapping[str, str] = {
     "latency": "Latency",
     "wake_up.current_rise_to_ready": "Current rise to ready (lower bound of wake-up)",
     "wake_up": "Wake-up",
+    "start_time.host": "Start, seen from the host (upper bound)",
     "start_time": "Start, from the supply reaching supply_min to ready",
     "start_energy": "Energy of a start, from the supply reaching supply_min to ready",
     "start_peak": "Largest current of a start",

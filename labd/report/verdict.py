@@ -78,7 +78,7 @@ def start_sentences(report: RunReport) -> list[str]:
     return [
         f"From the supply's reaching supply_min to ready ({place(report, at)}): {show(kinds['start_time'][at])}, "
         f"p95 {show(kinds['start_time.p95'].get(at))}, {show(kinds['start_energy'].get(at))}, "
-        f"at most {show(kinds['start_peak'].get(at))}."
+        f"largest current {show(kinds['start_peak'].get(at))}."
         for at in kinds["start_time"]
     ]
 

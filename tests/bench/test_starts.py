@@ -16,6 +16,14 @@ STARTS = 8
 RECORD_S = 204.8e-6  # of a log with the marker line
 AT = "event_sleep/r=0/v=3/dnn"
 
+SHORT = replaced(
+    ('modes = ["always_on", "event_sleep", "event_reload"]', 'modes = ["event_sleep"]'),
+    ('rates = ["0 /s", "0.5 /s", "2 /s", "5 /s", "10 /s", "20 /s", "35 /s"]', 'rates = ["0 /s", "5 /s"]'),
+    ("events = 60 ", f'starts = {STARTS}\nstart_time = "200 ms"\nevents = 6 '),
+    ("event_captures = 30 ", "event_captures = 2 "),
+    ('floor_time = "4 s"', 'floor_time = "200 ms"'),
+)
+
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Whole:
@@ -24,13 +32,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         folder,
         "plans",
         "demo",
-        replaced(
-            ('modes = ["always_on", "event_sleep", "event_reload"]', 'modes = ["event_sleep"]'),
-            ('rates = ["0 /s", "0.5 /s", "2 /s", "5 /s", "10 /s", "20 /s", "35 /s"]', 'rates = ["0 /s", "5 /s"]'),
-            ("events = 60 ", f'starts = {STARTS}\nstart_time = "200 ms"\nevents = 6 '),
-            ("event_captures = 30 ", "event_captures = 2 "),
-            ('floor_time = "4 s"', 'floor_time = "200 ms"'),
-        ),
+        SHORT,
     )
     return whole_run(folder, FIXTURES / "benches/demo.toml", plan, Watch(folder / "truth.jsonl"))
 
@@ -107,3 +109,16 @@ def test_stock_firmware_shows_no_ready(tmp_path: Path) -> None:
     )
     with pytest.raises(FileError, match=r"captures\.starts: expected 0"):
         whole_run(tmp_path, FIXTURES / "benches/virtual-stock.toml", plan)
+
+
+def test_a_start_by_protocol_is_a_bound_of_its_own(tmp_path: Path) -> None:
+    bench = changed(tmp_path, "benches", "demo", replaced(('time = "stepped" ', 'time = "real" ')))
+    plan = changed(tmp_path, "plans", "demo", lambda content: SHORT(content).replace(f"starts = {STARTS}", "starts = 2"))
+    run = whole_run(tmp_path, bench, plan, within_s=150.0)
+    assert not run.outcome.failed
+    found, electrical = run.get("start_time.host", AT), run.value("start_time", AT)
+    assert found.value is not None
+    assert found.value > electrical
+    assert (found.u, found.low, found.high) == (None, None, None)
+    assert found.method == "host clock"
+    assert found.flags[0] == "upper bound"
