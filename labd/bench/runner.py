@@ -22,6 +22,7 @@ from labd.bench.rig import Rig
 from labd.bench.station import Station, not_reached
 from labd.bench.taken import Taken
 from labd.errors import DutFailure, InstrumentFailure, LabdError
+from labd.records import Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from labd.store.rows import CaptureRow
