@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -103,6 +104,13 @@ def _date(value: object) -> datetime.date:
     raise _refusal(f"expected a date without quotes such as 2026-06-01, got {q.shown(value)}")
 
 
+def _number(value: object) -> float:
+    """A number that is no quantity: what it counts, its unit says beside it."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise _refusal(f"expected a number such as 2.5 (without quotes), got {q.shown(value)}")
+
+
 def _bytes(value: object) -> int:
     """`"20 GB"` or `"512 MiB"`; a count of bytes where the default is one."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -118,6 +126,7 @@ Amperes = Annotated[float, As(q.CURRENT)]
 Watts = Annotated[float, As(q.POWER)]
 Ohms = Annotated[float, As(q.RESISTANCE)]
 Farads = Annotated[float, As(q.CAPACITANCE)]
+Joules = Annotated[float, As(q.ENERGY)]
 Seconds = Annotated[float, As(q.TIME)]
 SecondsOrZero = Annotated[float, As(q.TIME, above=False)]
 Hertz = Annotated[float, As(q.FREQUENCY)]
@@ -149,6 +158,7 @@ Text = Annotated[str, Field(strict=True)]
 Words = Annotated[str, Field(strict=True, min_length=1)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 Flag = Annotated[bool, Strict()]
+Number = Annotated[float, BeforeValidator(_number)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
