@@ -1,50 +1,13 @@
-"""What a reader needs to know of the whole deployment pipeline; whatever nobody told is printed as not disclosed.
-
-The items are those that Narduzzi et al., "Benchmarking Neuromorphic Computing for Inference", table 1.1 and sections 1.2.2, 1.3.1 to
-1.3.3, ask for: task, final model, hardware and the tools between them.
-"""
+"""What a reader needs to know of the whole deployment pipeline: what the run's cards say of it, and how labd measures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from labd.analyse.wording import said, section
+from labd.cards.disclosure import UNKNOWN, Told, told
 from labd.report.data import Disclosure
 from labd.store.rows import RunRow
-
-# group, item, card, key of that card
-ITEMS = (
-    ("Task", "Task and objective", "task", "objective"),
-    ("Task", "Data set and split", "task", "dataset"),
-    ("Task", "Input: size, rate, precision", "task", "input"),
-    ("Task", "Accuracy, class-balanced", "task", "balanced_accuracy"),
-    ("Task", "Precision, recall, specificity, F1", "task", "scores"),
-    ("Task", "False-positive rate, area under the ROC curve", "task", "roc"),
-    ("Task", "Target figures of the use case", "use_case", "targets"),
-    ("Model", "Architecture: layers and their number", "model", "structure"),
-    ("Model", "Parameters", "model", "parameters"),
-    ("Model", "Operations per inference (MAC; 1 MAC = 2 operations)", "model", "macs"),
-    ("Model", "Synaptic operations and spikes per inference", "model", "synops"),
-    ("Model", "Precision of parameters and activations", "model", "precision"),
-    ("Model", "Sparsity of parameters and activations", "model", "sparsity"),
-    ("Model", "Largest activation buffer", "model", "largest_activation"),
-    ("Model", "Memory footprint", "model", "memory"),
-    ("Hardware", "Chip and revision", "hardware", "chip"),
-    ("Hardware", "Process node", "hardware", "process_node"),
-    ("Hardware", "Die area", "hardware", "die_area"),
-    ("Hardware", "Embedded non-volatile memory: kind, qualified by the foundry", "hardware", "envm"),
-    ("Hardware", "On-chip memory, bandwidth", "hardware", "memory"),
-    ("Hardware", "External memory, and whether its energy is inside the boundary", "hardware", "external_memory"),
-    ("Hardware", "Core voltage", "hardware", "core_voltage"),
-    ("Hardware", "Processing elements", "hardware", "processing_elements"),
-    ("Hardware", "Supported layers, kernel sizes and precisions", "hardware", "supported"),
-    ("Hardware", "Special units used (zero skipping, in-memory computing ...)", "hardware", "special_units"),
-    ("Hardware", "Silicon measured, or simulated figures", "hardware", "origin"),
-    ("Deployment", "Training framework and its version", "deployment", "framework"),
-    ("Deployment", "Quantisation, and training for it", "deployment", "quantisation"),
-    ("Deployment", "Pruning and other changes to the model", "deployment", "optimisations"),
-    ("Deployment", "Compiler or converter, version and options", "deployment", "compiler"),
-    ("Deployment", "Mapping and scheduling on the hardware", "deployment", "mapping"),
-    ("Deployment", "Runtime and libraries", "deployment", "runtime"),
-)
 
 _METHOD = (
     ("Batch size in this run", "1: every inference is started on its own"),
@@ -55,14 +18,26 @@ _METHOD = (
 
 
 def disclosure(run: RunRow) -> tuple[Disclosure, ...]:
-    """The full list, from the run's cards where they say it, then how labd measures."""
-    asked = [Disclosure(group, item, said(section(run.cards, card).get(key)) or _known(run, card, key)) for group, item, card, key in ITEMS]
-    return (*asked, *(Disclosure("Method", item, text) for item, text in _METHOD))
+    """The full list, whatever of it is told; then how labd measures."""
+    return (*_asked(run), *(Disclosure("Method", item, text) for item, text in _METHOD))
 
 
-def _known(run: RunRow, card: str, key: str) -> str | None:
-    """What bench and board say without a card."""
+def _asked(run: RunRow) -> Iterator[Disclosure]:
+    models = tuple(str(model) for model in section(run.plan_expanded, "plan").get("models", ()))
     board = section(run.bench_effective, "board", "board")
-    if (card, key) == ("hardware", "origin") and board.get("virtual"):
-        return "neither: a virtual board"
-    return None
+    known = {("hardware", "origin"): "virtual"} if board.get("virtual") else {}
+    for one in told(run.cards, models=models, known=known):
+        of = f" ({one.model})" if one.model else ""
+        missing = f"{one.where}" if one.missing else ""
+        yield Disclosure(one.asked.group, f"{one.asked.item}{of}", _value(one), missing, one.asked.why if missing else "")
+
+
+def _value(one: Told) -> str:
+    """Each key in words; one that is not told beside others that are is named."""
+    words = {key: said(value) for key, value in one.values.items() if said(value)}
+    words |= {key: UNKNOWN for key in one.unknown if key in one.asked.keys}
+    if not words:
+        return ""
+    if len(one.asked.keys) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{key.replace('_', ' ')}: {text}" for key, text in words.items())

@@ -114,6 +114,7 @@ def build(
         break_evens=tuple(comparisons),
         detector=detector(setup.detector if setup else Detector()),
         disclosure=disclosure(run),
+        cards=run.cards,
         phase_energies=tuple(phase_energies(points, records, rows)),
         excerpts=shown,
         series=series(analysis.captures) if analysis else (),

@@ -42,6 +42,7 @@ class Board(FileSection):
         default="mlperf-tiny", description="the protocol it speaks: the classic one, or that of the streaming-wakeword reference"
     )
     models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
+    card: Words | None = Field(default=None, description="file of its hardware card, relative to this one")
     longest_event: Seconds = Field(
         description="from wake event to asleep again (stock firmware: one inference), at most, of any model; 1 / this is the largest rate"
     )

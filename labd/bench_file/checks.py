@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labd.bench.interlock import IO_ABOVE_SUPPLY_V
 from labd.bench_file.bench import Bench, read_bench
+from labd.bench_file.cards import hardware_card
 from labd.bench_file.instrument import InstrumentRole
 from labd.bench_file.plan import Plan
 from labd.bench_file.text import amperes, rate, seconds, volts
@@ -36,6 +37,7 @@ def load_bench(path: Path) -> Bench:
 def check_bench(bench: Bench) -> None:
     """What the bench file and its board's file contradict. Raises FileError naming every problem, one line each."""
     supply = (bench.board.supply,)
+    hardware_card(bench.board)
     _refuse([*_board_within_limits(bench), *_lines_fit(bench, supply, "supply", str(bench.board.path)), *_lines_idle_low(bench)])
 
 

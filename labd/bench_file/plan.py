@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
+from labd.bench_file.cards import CardsSection, cards_of
 from labd.bench_file.trigger import ScheduleSection
 from labd.bench_file.windows import WindowsSection
 from labd.config.document import FileSection, Source, parse_section, read_section
-from labd.config.problems import file_error
+from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import FRACTION, write_quantity
 from labd.config.section import Section, Wrong
 from labd.config.types import (
@@ -123,9 +124,11 @@ class Plan(FileSection):
     conditions: ConditionsSection = Field(default_factory=ConditionsSection, description="what must hold before a run")
     windows: WindowsSection | None = Field(default=None, description="only for a board with stock firmware; left out: its defaults hold")
     detector: DetectorSection = Field(description="what decides that an event happened")
+    cards: CardsSection = Field(default_factory=CardsSection, description="what the deployment pipeline is")
     battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
 
     _recorded_ns: tuple[int, ...] = PrivateAttr(default=())
+    _cards: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _input: bytes | None = PrivateAttr(default=None)
 
     @property
@@ -140,6 +143,11 @@ class Plan(FileSection):
     def input(self) -> bytes | None:
         """For stock firmware; None where the plan names no file."""
         return self._input
+
+    @property
+    def stored_cards(self) -> Mapping[str, Any]:
+        """As a run keeps them: by kind, model cards by model."""
+        return self._cards
 
     @property
     def rates_above_zero(self) -> tuple[Rate, ...]:
@@ -164,6 +172,9 @@ class Plan(FileSection):
             yield Wrong(
                 "repeats", f"{points} operating points, {self.repeats} times each, are more than {MOST_CAPTURES} captures of a kind"
             )
+        for name in self.cards.model:
+            if name not in self.models:
+                yield Wrong(f"cards.model.{name}", f"this plan has no model {name!r}{did_you_mean(name, self.models)}")
         for key in ("modes", "rates", "supply", "models"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
@@ -187,6 +198,7 @@ def plan_of(text: str, name: Path) -> Plan:
 def _whole(plan: Plan, source: Source) -> Plan:
     """With what it names beside itself. Raises FileError."""
     plan._source = source
+    plan._cards = cards_of(plan.cards, plan=source.path)
     if plan.windows is not None:
         plan._input = plan.windows.input_bytes(source.path)
     if plan.schedule is not None:

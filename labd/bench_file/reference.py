@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board
 from labd.bench_file.plan import Plan
+from labd.cards.kinds import KINDS
+from labd.cards.template import schema
 from labd.config.reference import reference
 
 _QUANTITIES = (
@@ -34,7 +37,21 @@ def pages() -> Mapping[str, str]:
         "bench-file.md": reference(Bench, "Bench file", _intro(bench)),
         "board-file.md": reference(Board, "Board file", _intro(board)),
         "plan-file.md": reference(Plan, "Plan file", _intro(plan)),
+        "cards.md": _cards(),
+        "cards.schema.json": json.dumps(schema(), indent=1) + "\n",
     }
+
+
+def _cards() -> str:
+    intro = (
+        "The deployment pipeline, disclosed and machine readable. A board file names its hardware card (`card`), a plan the others "
+        "(`[cards]`); a run stores them, and its report says what is not told, field by field, with the reason. `labd cards new KIND` "
+        "writes one to fill in, `labd cards check FILE` says what is wrong with it and what it leaves out. As JSON Schema: "
+        "[cards.schema.json](cards.schema.json)."
+    )
+    parts = [reference(model, model.kind.removeprefix("a ").capitalize(), (model.__doc__ or "").strip()) for model in KINDS.values()]
+    below = [part.replace("\n## ", "\n### ").replace("# ", "## ", 1) for part in parts]
+    return "\n".join([f"# Cards\n\n{intro}\n\n{_QUANTITIES}\n\n{_MADE}\n", *below])
 
 
 def write_pages(folder: Path) -> list[Path]:

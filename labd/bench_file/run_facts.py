@@ -15,6 +15,7 @@ from labd.bench.finding import Finding
 from labd.bench.station import Tool
 from labd.bench_file import station as translate
 from labd.bench_file.bench import Bench
+from labd.bench_file.cards import hardware_card
 from labd.bench_file.checks import flags
 from labd.bench_file.effective import effective, effective_plan
 from labd.bench_file.plan import Plan
@@ -39,6 +40,7 @@ def new_run(bench: Bench, plan: Plan, plans: Sequence[CapturePlan]) -> NewRun:
             "order": [p.key for p in plans],
             "analysis": to_json(translate.analysis_setup(bench, plan, found)),
         },
+        cards={**hardware_card(bench.board), **plan.stored_cards},
         seeds={"plan": plan.seed},
         versions=versions(),
         environment=environment(),

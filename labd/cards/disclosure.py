@@ -162,6 +162,13 @@ def told(cards: Mapping[str, Any], *, models: Sequence[str], known: Mapping[tupl
                 yield _of(asked, card, known, model if len(models) > 1 else "")
 
 
+def untold(card: Mapping[str, Any]) -> list[Told]:
+    """What is asked of a card of this kind and not told by it. card: as a run stores it."""
+    kind = str(card.get("card", ""))
+    of = [_of(asked, card, {}) for asked in ASKED if asked.card == kind and (kind != "model" or _applies(asked, card))]
+    return [one for one in of if one.missing]
+
+
 def tells(value: Any) -> bool:
     """Whether a stored value says anything: a default does not."""
     if isinstance(value, Mapping) and "unit" not in value:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from labd.config.document import FileSection
+from labd.config.problems import did_you_mean
 from labd.config.section import Section, Wrong, written_name
 from labd.config.types import (
     Bytes,
@@ -65,11 +66,11 @@ class Card(FileSection):
     given: tuple[Given, ...] = Field(default=(), description="figures that somebody else has published")
 
     def wrong(self) -> Iterator[Wrong]:
-        keys = {written_name(name, field) for name, field in type(self).model_fields.items()}
+        values = {written_name(name, field): getattr(self, name) for name, field in type(self).model_fields.items()}
         for index, key in enumerate(self.unknown):
-            if key not in keys:
-                yield Wrong(f"unknown[{index}]", f"this card has no key {key!r}")
-            elif getattr(self, key, None) not in (None, "", ()):
+            if key not in values:
+                yield Wrong(f"unknown[{index}]", f"this card has no key {key!r}{did_you_mean(key, values)}")
+            elif values[key] not in (None, "", ()):
                 yield Wrong(f"unknown[{index}]", f"{key} is said to be unknown and is given; leave out one of the two")
 
 
@@ -91,7 +92,7 @@ class DatasetCard(Card):
     card: Literal["dataset"] = Field(description="the kind of card")
     split: Text = Field(default="", description="which part of it is sent, and how it was chosen")
     samples: Count | None = Field(default=None, description="how many of them")
-    sha256: Text = Field(default="", description="of its content, as `labd accuracy` prints it")
+    content_sha256: Text = Field(default="", alias="sha256", description="of its content, as `labd accuracy` prints it")
     preprocessing: Text = Field(default="", description="what is done to a sample before it is an input; `none` where nothing is")
     preprocessing_at: Literal["host", "dut", "sensor", "none"] | None = Field(default=None, description="where that is done")
     preprocessing_counted: Flag | None = Field(default=None, description="whether its time and energy are in the figures")

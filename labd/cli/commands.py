@@ -24,6 +24,7 @@ MODULES = {
     "analyse": ("analyse",),
     "replay": ("replay",),
     "archive": ("archive", "import", "annotate", "delete"),
+    "cards": ("cards",),
     "drivers": ("drivers",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),

@@ -28,6 +28,14 @@ TEMPLATES: Final = (
     "plans/agent.toml",
     "agent/onnx_model.py",
     "agent/make_onnx_model.py",
+    "cards/demo/dataset.toml",
+    "cards/demo/hardware-virtual-m4.toml",
+    "cards/demo/model-dnn.toml",
+    "cards/demo/model-snn.toml",
+    "cards/demo/setup.toml",
+    "cards/demo/task.toml",
+    "cards/demo/toolchain.toml",
+    "cards/demo/use-case.toml",
 )
 
 
@@ -64,7 +72,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write commented bench, board and plan files to start from: one set for a virtual bench, one for your own."""
+    """Write commented bench, board, plan and card files to start from: one set for a virtual bench, one for your own."""
     paths = write_templates(folder, force)
     if as_json:
         print_json(paths)

@@ -86,7 +86,9 @@ def _word(annotation: Any) -> str:
     inner = [a for a in get_args(annotation) if a not in (type(None), Ellipsis)]
     if inner:
         return _word(inner[0])
-    return {"str": "text", "bool": "`true` or `false`", "int": "whole number", "date": "date, without quotes"}[annotation.__name__]
+    return {"str": "text", "bool": "`true` or `false`", "int": "whole number", "float": "number", "date": "date, without quotes"}[
+        annotation.__name__
+    ]
 
 
 def _default(field: FieldInfo) -> str:

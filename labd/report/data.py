@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Role
 
@@ -159,11 +160,14 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """One item a reviewer asks for; value empty or None means not disclosed."""
+    """One item a reviewer asks for; value empty or None means not disclosed. missing: which card and keys would tell what is not told, why:
+    what cannot be judged without it; both empty where all is told, or where no card is asked."""
 
     group: str
     item: str
     value: str | None = None
+    missing: str = ""
+    why: str = ""
 
     @property
     def text(self) -> str:
@@ -318,7 +322,7 @@ class RunReport:
     """Everything every renderer needs. kpis: all records, of all operating points, in any order.
 
     points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
-    that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`.
+    that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`. cards: as the run stored them.
     """
 
     run: RunFacts
@@ -338,6 +342,12 @@ class RunReport:
     series: tuple[InferenceSeries, ...] = ()
     notices: tuple[Notice, ...] = ()
     edge_cases: tuple[KpiRecord, ...] = ()
+    cards: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def untold(self) -> tuple[Disclosure, ...]:
+        """What of the deployment pipeline nobody told: as long as there is any of it, the run is marked incomplete."""
+        return tuple(item for item in self.disclosure if item.missing)
 
     def find(self, at: str, *ids: str) -> KpiRecord | None:
         """The record at this place with the first of `ids` that has a value there; else the first that was withheld; else None."""

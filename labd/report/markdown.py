@@ -23,7 +23,7 @@ def render(report: RunReport) -> str:
         parts += section(table)
     for table in (tables.notices(report), tables.withheld(report), tables.flagged(report), tables.figures(report), tables.accuracy(report)):
         parts += section(table)
-    parts += ["", "## Disclosure"]
+    parts += ["", "## Disclosure", "", literal(tables.completeness(report)), *section(tables.untold(report))]
     for group, items in tables.disclosure(report).items():
         parts += ["", written(Table(group, (group, ""), tuple(items)))]
     parts += [*section(tables.captures(report)), *reproduce(report)]

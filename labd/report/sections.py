@@ -89,7 +89,9 @@ def flags(report: RunReport) -> Markup:
 
 def disclosure(report: RunReport) -> Markup:
     """One definition table a group; what is not disclosed is printed as such, not left out."""
-    parts = []
+    parts = [tag("p", sentence)] if (sentence := tables.completeness(report)) else []
+    if report.untold:
+        parts.append(folded("Show what is not told, and why it is asked for", tables.untold(report)))
     for group, items in tables.disclosure(report).items():
         rows = [
             tag("tr", tag("th", name, scope="row"), tag("td", value, class_="missing" if value == NOT_DISCLOSED else "key"))

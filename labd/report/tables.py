@@ -141,6 +141,22 @@ def disclosure(report: RunReport) -> dict[str, list[tuple[str, str]]]:
     return groups
 
 
+def untold(report: RunReport) -> Table:
+    """What of the deployment pipeline nobody told, which card would tell it, and why it is asked for."""
+    rows = tuple((item.group, item.item, item.missing, item.why) for item in report.untold)
+    return Table("Not told of the deployment pipeline", ("", "Item", "Card and keys", "Why it is asked for"), rows)
+
+
+def completeness(report: RunReport) -> str:
+    """One sentence: whether the whole deployment pipeline is told."""
+    asked = sum(bool(item.missing) or item.group != "Method" for item in report.disclosure)
+    if not asked:
+        return ""
+    if not report.untold:
+        return "Deployment pipeline: complete, every item that the paper asks for is told or said to be unknown."
+    return f"Deployment pipeline: incomplete, {len(report.untold)} of {asked} items are not told; a comparison with this run says which."
+
+
 def run_facts(report: RunReport) -> list[Disclosure]:
     run, plan = report.run, report.plan
     found = [

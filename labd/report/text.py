@@ -25,7 +25,7 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
     lines = [verdict.measured(report), ""]
     if not verdict.nothing(report):
         lines += [*figures(report), ""]
-    lines += warnings(report)
+    lines += [*warnings(report), tables.completeness(report)]
     text = "\n".join(folded(printable(line)) for line in lines) + "\n"
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
 
