@@ -41,9 +41,15 @@ class Given(Section):
     value: Number | None = Field(default=None, description="the figure; left out where only limits are given")
     least: Number | None = Field(default=None, description="lower limit of a range")
     most: Number | None = Field(default=None, description="upper limit of a range")
+    least_open: Flag = Field(default=False, description="the lower limit is given as `less than`")
+    u: Number | None = Field(default=None, description="standard uncertainty, where the source gives one")
     unit: Words = Field(description='UCUM code, such as "J", "1", "/s"')
     scope: Text = Field(default="", description='what it covers, such as "CONV only", "chip only"')
-    conditions: Text = Field(default="", description="clock, precision, batch, voltage that it holds at")
+    model: Text = Field(default="", description="the net that it was taken with")
+    batch: Count | None = Field(default=None, description="inferences at once")
+    clock: Hertz | None = Field(default=None, description="of the core")
+    precision: Text = Field(default="", description="of parameters and activations, as the source words it")
+    conditions: Text = Field(default="", description="whatever else it holds at, such as a voltage")
     source: Words = Field(description="document and page or table")
     provenance: Literal["declared", "estimated"] = Field(default="declared", description="estimated: by a simulator")
 
@@ -52,6 +58,10 @@ class Given(Section):
             yield Wrong("value", "one of value, least and most is required")
         if self.least is not None and self.most is not None and self.least > self.most:
             yield Wrong("least", f"expected at most {self.most:g}, which is most, got {self.least:g}")
+        if self.least_open and self.least is None:
+            yield Wrong("least_open", "says how `least` is meant, which is left out")
+        if self.u is not None and self.u < 0:
+            yield Wrong("u", f"expected 0 or more, got {self.u:g}")
 
 
 class Card(FileSection):

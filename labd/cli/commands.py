@@ -25,6 +25,7 @@ MODULES = {
     "replay": ("replay",),
     "archive": ("archive", "import", "annotate", "delete"),
     "cards": ("cards",),
+    "tables": ("tables",),
     "drivers": ("drivers",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),

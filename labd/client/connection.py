@@ -7,7 +7,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -176,6 +176,15 @@ class Connection:
         if response.is_error:
             raise _error(response.status_code, response.content)
         return response.text
+
+    def table(self, form: str, cards: Sequence[str], runs: Sequence[str]) -> dict[str, Any]:
+        """A table in one of the paper's forms, of the texts of cards and the runs there. Raises LabdError."""
+        asked = {"form": form, "cards": list(cards), "runs": list(runs)}
+        response = self.client.get_httpx_client().post(f"{PREFIX}tables", json=asked)
+        if response.is_error:
+            raise _error(response.status_code, response.content)
+        found: dict[str, Any] = response.json()
+        return found
 
     def download(self, path: str, target: Path) -> None:
         """Written aside and renamed: a file of that name is whole. Raises LabdError, OSError."""

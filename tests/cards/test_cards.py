@@ -98,7 +98,7 @@ def test_the_model_cards_of_the_demo_are_those_of_the_firmware() -> None:
 def test_a_template_is_a_card_and_explains_keys_that_tell_all_that_is_asked(kind: str) -> None:
     empty = card_from(template(kind), "new.toml")
     assert empty.card == kind
-    assert len(untold(stored(empty))) == sum(asked.card == kind for asked in ASKED) - (kind == "dataset")  # a name is there
+    assert len(untold(stored(empty))) == sum(asked.card == kind for asked in ASKED)
     text = filled(kind)
     full = (
         re.sub(r'= ""$', '= "word"', text, flags=re.MULTILINE)
@@ -218,7 +218,7 @@ def test_a_card_is_written_to_fill_in_and_checked(tmp_path: Path, capsys: pytest
     assert "exists already" in capsys.readouterr().err
     assert run_command(["cards", "check", str(new), str(demo("task.toml"))]) == 0
     said = capsys.readouterr().out
-    assert f"ok   {new}: hardware card of ..., 13 things are not told" in said
+    assert f"ok   {new}: hardware card of ..., 12 things are not told" in said
     assert "     process_node: Process node; it sets active power, leakage and cost [1.3.1]" in said
     assert f"ok   {demo('task.toml')}: task card of keyword spotting\n" in said
     new.write_text(new.read_text("utf-8").replace('card = "hardware"', 'card = "hard"'), encoding="utf-8")

@@ -147,6 +147,7 @@ READING: dict[str, Arguments] = {
     "runs": lambda place, plan, folder: (),
     "show": lambda place, plan, folder: ("latest",),
     "status": lambda place, plan, folder: (),
+    "tables": lambda place, plan, folder: ("1.5", "--paper", "--run", "latest"),
 }
 ACTING: dict[str, Arguments] = {
     "abort": lambda place, plan, folder: (NO_JOB,),

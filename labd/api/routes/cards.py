@@ -1,15 +1,23 @@
-"""Cards of the deployment pipeline: to fill in, and what is wrong with one."""
+"""Cards of the deployment pipeline: to fill in, what is wrong with one, what a run has of them, tables of them in the paper's forms."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from labd.analyse.disclosure import disclosure
+from labd.analyse.paper import entries_of_run
+from labd.api.models import RunId
+from labd.api.routes.asked import Given
 from labd.cards.disclosure import untold
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
+from labd.report.data import Disclosure
+from labd.report.entries import Entry, of_card
+from labd.report.paper import Form, paper_table
+from labd.store.catalogue import Catalogue
 
 router = APIRouter(tags=["cards"])
 
@@ -51,3 +59,50 @@ class Template(BaseModel):
 async def to_fill_in(kind: Kind) -> Template:
     """A card of a kind to fill in, TOML."""
     return Template(text=template(kind))
+
+
+class RunCards(BaseModel):
+    """cards: by kind, those of models by model, each whole. complete: whether all that the paper asks for is told; disclosure: by item,
+    those not told with the card and keys that would, and the reason."""
+
+    cards: dict[str, Any]
+    complete: bool
+    disclosure: list[Disclosure]
+
+
+@router.get("/runs/{run_id}/cards", operation_id="run_cards")
+async def of_run(run_id: RunId, given: Given) -> RunCards:
+    """The deployment pipeline of a run."""
+    run = await given.catalogue.read(lambda c: c.runs.get(run_id))
+    found = disclosure(run)
+    return RunCards(cards=dict(run.cards), complete=not any(item.missing for item in found), disclosure=list(found))
+
+
+class TableBody(BaseModel):
+    """Lines stand in this order: cards, then runs."""
+
+    form: Form
+    cards: list[Annotated[str, Field(max_length=MOST)]] = Field(default=[], max_length=200, description="texts of files of cards, TOML")
+    runs: list[RunId] = Field(default=[], max_length=200)
+
+
+class TableAnswer(BaseModel):
+    """rows: as long as head each. notes: what to know of the table, and the source of each line."""
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+@router.post("/tables", operation_id="table")
+async def table(body: TableBody, given: Given) -> TableAnswer:
+    """Cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or the five figures of the multi-metric approach."""
+    entries = [entry for k, text in enumerate(body.cards) for entry in of_card(stored(card_from(text, f"cards[{k}]")))]
+
+    def measured(catalogue: Catalogue) -> list[Entry]:
+        return [entry for run in body.runs for entry in entries_of_run(catalogue, run)]
+
+    made = paper_table(body.form, entries + (await given.catalogue.read(measured) if body.runs else []))
+    rows = [list(row) for row in made.table.rows]
+    return TableAnswer(caption=made.table.caption, head=list(made.table.head), rows=rows, notes=list(made.notes))

@@ -1,0 +1,97 @@
+"""`labd tables FORM`: cards and runs in the forms of the paper."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from labd import resources
+from labd.analyse.paper import entries_of_run
+from labd.cards.read import card_of, stored
+from labd.cli.bench_option import named
+from labd.cli.json_option import Json, print_json
+from labd.cli.store_option import Store
+from labd.config.document import read_source
+from labd.errors import FileError
+from labd.report.entries import of_card
+from labd.report.markdown import literal, written
+from labd.report.paper import Form, PaperTable, paper_table
+from labd.report.tables import Table
+from labd.report.text import aligned, printable
+from labd.store.catalogue import Catalogue
+
+
+def register(app: typer.Typer) -> None:
+    app.command("tables")(tables)
+
+
+def tables(
+    context: typer.Context,
+    form: Annotated[Form, typer.Argument(help="Which form: the number of the paper's table, or multi-metric.", show_default=False)],
+    cards: Annotated[list[Path] | None, typer.Argument(help="Files of cards, or folders of them.", show_default=False)] = None,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", help="A run to add: its id, a part of it, or `latest`; may be repeated.")
+    ] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Add the lines of the paper's own table.")] = False,
+    markdown: Annotated[bool, typer.Option("--md", help="As Markdown.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Print cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or accuracy, size, energy and speed together."""
+    files = [*(_of_paper(form) if paper else ()), *(file for path in cards or () for file in _files(path))]
+    if not files and not run:
+        raise FileError("labd tables", "", "there is nothing to show: name files of cards, --run RUN, or --paper for the paper's own lines")
+    found = _made(context, form, files, run or [], store)
+    if as_json:
+        print_json({"caption": found.table.caption, "head": found.table.head, "rows": found.table.rows, "notes": found.notes})
+    else:
+        print(_markdown(found) if markdown else _text(found), end="")
+
+
+def _made(context: typer.Context, form: Form, files: list[Path], runs: list[str], store: Path | None) -> PaperTable:
+    sources = [read_source(file) for file in files]
+    read = [stored(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the table
+    daemon = named(context)
+    if daemon is not None:
+        with daemon:
+            answer: dict[str, Any] = daemon.table(form, [source.text for source in sources], runs)
+        rows = tuple(tuple(row) for row in answer["rows"])
+        return PaperTable(Table(answer["caption"], tuple(answer["head"]), rows), tuple(answer["notes"]))
+    entries = [entry for card in read for entry in of_card(card)]
+    if runs:
+        with Catalogue.open_read_only(store) as catalogue:
+            entries += [entry for one in runs for entry in entries_of_run(catalogue, one)]
+    return paper_table(form, entries)
+
+
+def _of_paper(form: Form) -> list[Path]:
+    if form is Form.MULTI_METRIC:
+        raise FileError("--paper", "", "the paper prints no multi-metric table; name files of cards, or --run RUN")
+    return _files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or those of a folder in the order of their names."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.toml"))
+    if not found:
+        raise FileError(str(path), "", "this folder holds no card: no file whose name ends in .toml")
+    return found
+
+
+def _text(shown: PaperTable) -> str:
+    rows = [shown.table.head, *shown.table.rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(shown.table.head))]
+    lines = [aligned((row[0].ljust(widths[0]), *row[1:]), widths) for row in rows]
+    text = "\n".join(printable(line) for line in (shown.table.caption, "", *lines, "", *shown.notes)) + "\n"
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def _markdown(shown: PaperTable) -> str:
+    notes = "\n".join(f"- {literal(note)}" for note in shown.notes)
+    return f"### {literal(shown.table.caption)}\n\n{written(shown.table)}\n\n{notes}\n"

@@ -1,0 +1,68 @@
+"""Cards over HTTP: checked, to fill in, of a run, in tables."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from labd import resources
+from labd.cards.disclosure import ASKED
+from labd.cards.read import card_from, stored
+from labd.cards.template import template
+from labd.report.entries import of_card
+from labd.report.paper import Form, paper_table
+from labd.store.rows import NewRun
+from tests.api.served import Api, api
+
+PAPER = resources.path("fixtures") / "cards/paper"
+TASK = (resources.path("fixtures") / "cards/demo/task.toml").read_text("utf-8")
+
+
+@pytest.fixture
+async def given(tmp_path: Path) -> AsyncIterator[Api]:
+    async with api(tmp_path) as found:
+        yield found
+
+
+async def test_a_card_is_checked_and_a_wrong_one_is_told_by_key(given: Api) -> None:
+    right = await given.ask("POST", "cards/check", json={"text": TASK})
+    assert (right.status_code, right.json()["untold"]) == (200, [])
+    assert right.json()["card"] == stored(card_from(TASK, "card"))
+    wrong = await given.ask("POST", "cards/check", json={"text": TASK.replace("metric", "metrik")})
+    assert wrong.status_code == 422
+    assert "metrik: no such key; did you mean metric?" in wrong.text.replace('\\"', "")
+
+
+async def test_a_card_to_fill_in_is_the_one_that_the_command_writes(given: Api) -> None:
+    assert (await given.ask("GET", "cards/model/template")).json() == {"text": template("model")}
+
+
+async def test_a_run_tells_its_cards_and_what_they_leave_out(given: Api) -> None:
+    cards = {"task": stored(card_from(TASK, "task"))}
+    run = (await given.services.catalogue.do(lambda c: c.runs.create(NewRun("b", "", "p", "", cards=cards), []))).id
+    found = (await given.ask("GET", f"runs/{run}/cards")).json()
+    assert (found["cards"], found["complete"]) == (cards, False)
+    by_item = {item["item"]: item for item in found["disclosure"]}
+    assert by_item["Task and objective"]["value"] == cards["task"]["objective"]
+    assert by_item["Process node"]["missing"] == "hardware card: process_node"
+    asked = [item for item in found["disclosure"] if item["missing"]]
+    assert {item["item"] for item in asked} == {one.item for one in ASKED if one.card not in ("task", "model")}
+    assert all(item["why"] for item in asked)
+
+
+@pytest.mark.parametrize("form", [Form.DETECTION, Form.COMBINED])
+async def test_a_table_is_the_one_that_the_command_prints(form: Form, given: Api) -> None:
+    texts = [file.read_text("utf-8") for file in sorted((PAPER / f"table-{form}").glob("*.toml"))]
+    found = (await given.ask("POST", "tables", json={"form": form, "cards": texts})).json()
+    made = paper_table(form, [entry for text in texts for entry in of_card(stored(card_from(text, "c")))])
+    assert found["rows"] == [list(row) for row in made.table.rows]
+    assert (found["head"], found["notes"]) == (list(made.table.head), list(made.notes))
+
+
+async def test_a_table_of_a_wrong_card_or_of_no_such_run_is_refused(given: Api) -> None:
+    wrong = await given.ask("POST", "tables", json={"form": "1.2", "cards": [TASK, "card = 3"]})
+    assert wrong.status_code == 422
+    assert "cards[1]" in wrong.text
+    assert (await given.ask("POST", "tables", json={"form": "1.2", "runs": ["r00000000"]})).status_code == 404
