@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from pydantic import Field
 
 from labd.bench_file.board import Board
 from labd.cards.kinds import AnyCard
-from labd.cards.read import card_of, stored
+from labd.cards.read import card_from, card_of, stored
 from labd.config.document import read_source
 from labd.config.problems import file_error
 from labd.config.section import Section, Wrong
@@ -20,7 +23,7 @@ ONE = ("task", "dataset", "use_case", "toolchain", "setup")
 
 
 class CardsSection(Section):
-    """Files of cards, relative to this one; `labd cards new KIND` writes one to fill in."""
+    """Files of cards, relative to this one, or their texts; `labd cards new KIND` writes one to fill in."""
 
     task: Words | None = Field(default=None, description="what is to be done")
     dataset: Words | None = Field(default=None, description="what that is measured on")
@@ -39,7 +42,10 @@ class CardsSection(Section):
 
 
 def card_at(file: str, kind: str, *, named_in: Path, key: str) -> AnyCard:
-    """The card that a key of another file names. Raises FileError: no such file, another kind, or what is wrong in it."""
+    """The card that a key of another file names, or holds: text of more than a line. Raises FileError: no such file, another kind, or what
+    is wrong in it."""
+    if "\n" in file:
+        return _of_kind(card_from(file, f"{named_in}: {key}"), kind, said="this is", named_in=named_in, key=key)
     path = Path(file)
     if not path.is_absolute():
         if not named_in.is_file():
@@ -47,10 +53,34 @@ def card_at(file: str, kind: str, *, named_in: Path, key: str) -> AnyCard:
         path = named_in.parent / path
     if not path.is_file():
         raise file_error(str(named_in), [Wrong(key, f"there is no file {path}")])
-    card = card_of(read_source(path))
+    return _of_kind(card_of(read_source(path)), kind, said=f"{path} is", named_in=named_in, key=key)
+
+
+def _of_kind(card: AnyCard, kind: str, *, said: str, named_in: Path, key: str) -> AnyCard:
     if card.card != kind:
-        raise file_error(str(named_in), [Wrong(key, f'expected a card of the kind "{kind}", {path} is one of the kind "{card.card}"')])
+        raise file_error(str(named_in), [Wrong(key, f'expected a card of the kind "{kind}", {said} one of the kind "{card.card}"')])
     return card
+
+
+def with_cards(text: str, path: Path) -> str:
+    """The text of a plan with the texts of its cards in place of their names, as a daemon that has not these files can read it.
+
+    path: of the plan. Text that is no plan is left as it is: the daemon refuses it. Raises FileError: no such file, or a name that is
+    written in another way than on the line of its key.
+    """
+    try:
+        named = CardsSection.model_validate(tomllib.loads(text).get("cards", {})).files()
+    except ValueError:
+        return text
+    for file, key in {file: key for key, _, file in named if "\n" not in file}.items():
+        at = Path(file) if Path(file).is_absolute() else path.parent / file
+        if not at.is_file():
+            raise file_error(str(path), [Wrong(key, f"there is no file {at}")])
+        card = json.dumps(read_source(at).text.rstrip("\n") + "\n", ensure_ascii=False)
+        text, found = re.subn(rf"(?<==)(\s*)(['\"]){re.escape(file)}\2", lambda m, card=card: m[1] + card, text)  # type: ignore[misc]
+        if not found:
+            raise file_error(str(path), [Wrong(key, f"expected the name between plain quotes on the key's line, got {file!r}")])
+    return text
 
 
 def cards_of(section: CardsSection, *, plan: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from labd.analyse.report import report_of
+from labd.bench_file.cards import with_cards
 from labd.cli.bench_option import named
 from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
@@ -69,7 +70,7 @@ def run(
 
 def _through(daemon: Connection, plan: Path, *, quiet: bool, as_json: bool) -> int:
     """The exit code of the job that the plan becomes."""
-    job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=read_source(plan).text)))
+    job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=with_cards(read_source(plan).text, plan))))
     code = watched(daemon, job.id, quiet=quiet or as_json)
     if as_json:
         print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())

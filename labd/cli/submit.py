@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from labd.bench_file.cards import with_cards
 from labd.cli.bench_option import connected
 from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
@@ -55,7 +56,7 @@ def submit(
 ) -> int:
     """Put PLAN into the daemon's queue; the daemon checks it against its bench first. Prints the job's id."""
     body = JobBody(
-        plan_text=read_source(plan).text,
+        plan_text=with_cards(read_source(plan).text, plan),
         priority=priority,
         not_before_ns=None if at is None else _ns(at),
         recurrence=every,
@@ -97,7 +98,7 @@ def edit(
 ) -> None:
     """Change a waiting job: what is given is put in place of what it has, the rest stays."""
     given: dict[str, Any] = {
-        "plan_text": None if plan is None else read_source(plan).text,
+        "plan_text": None if plan is None else with_cards(read_source(plan).text, plan),
         "priority": priority,
         "recurrence": every,
         "zone": zone,

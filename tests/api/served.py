@@ -19,6 +19,7 @@ from labd.api.server import Tls, bound, serving
 from labd.api.services import Access, Services
 from labd.bench.control import RunControl
 from labd.bench.finding import Finding
+from labd.bench_file.cards import with_cards
 from labd.guard.wire import OffResult
 from labd.influx.replay import Raw, Sent
 from labd.live.view import LiveView
@@ -32,7 +33,8 @@ from labd.stream.feed import Feed
 from labd.stream.hub import Hub
 from labd.stream.news import News
 
-PLAN = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
+PLAN_FILE = resource("fixtures") / "plans/demo.toml"
+PLAN = with_cards(PLAN_FILE.read_text(encoding="utf-8"), PLAN_FILE)
 SOON_S = 10.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -103,10 +104,11 @@ class Whole:
 
 
 def changed(folder: Path, kind: str, name: str, change: Callable[[str], str]) -> Path:
-    """A fixture file with changes, beside the boards it names."""
+    """A fixture file with changes, beside the boards and cards it names."""
     target = folder / kind / f"{name}.toml"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(change((FIXTURES / kind / f"{name}.toml").read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.copytree(FIXTURES / "cards/demo", folder / "cards/demo", dirs_exist_ok=True)
     boards = folder / "boards"
     boards.mkdir(exist_ok=True)
     for board in (FIXTURES / "boards").glob("*.toml") if kind == "benches" else ():

@@ -12,7 +12,7 @@ from labd import resources
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A copy of the fixtures' benches, boards and plans."""
-    for folder in ("benches", "boards", "plans"):
+    """A copy of the fixtures' benches, boards, plans and cards."""
+    for folder in ("benches", "boards", "plans", "cards"):
         shutil.copytree(resources.path("fixtures") / folder, tmp_path / folder)
     return tmp_path

@@ -56,6 +56,7 @@ def problems(texts: dict[str, str]) -> Iterator[str]:
             path = Path(folder, name)
             path.parent.mkdir()
             path.write_text(text, encoding="utf-8")
+        Path(folder, "cards").symlink_to(resources.path("fixtures") / "cards")
         try:
             bench, plan = load_bench(Path(folder, BENCH)), load_plan(Path(folder, PLAN))
             check_plan(bench, plan)

@@ -127,7 +127,12 @@ BAD = [
         'supply = ["2.5 V"]',
         'benches/demo.toml: links.uart.isolation: "none" with io_level 3 V needs a supply of at least 2.7 V',
     ),
-    (PLAN, 'models = ["dnn"]', 'models = ["dmn"]', 'plans/demo.toml: models[0]: virtual-m4 holds no model "dmn"; did you mean "dnn"?'),
+    (
+        PLAN,
+        'models = ["dnn"]',
+        'models = ["dnn", "dmn"]',
+        'plans/demo.toml: models[1]: virtual-m4 holds no model "dmn"; did you mean "dnn"?',
+    ),
     (PLAN, 'activity = "10 %"', 'activity = "110 %"', 'activity: expected a fraction 0 % or more and at most 100 %, got "110 %"'),
     (PLAN, 'activity = "10 %"', 'activity = "10.5 %"', "activity: expected whole percent, got 10.5 %"),
     (PLAN, 'kind = "host-triggered" ', 'kind = "measured" ', "detector.power: this key is required"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labd.bench_file import check_trigger, load_bench, notices, plan_of
+from labd.bench_file.cards import with_cards
 from labd.bench_file.plan import Plan
 from labd.daemon.board_gpio import gpio_settings
 from labd.dut.gpio_chip import Wire
@@ -116,10 +117,10 @@ def test_a_wrong_schedule_is_named(
 def test_a_plan_sent_to_a_daemon_names_its_file_absolutely(files: Path) -> None:
     change(files, PLAN, RECORDED)
     with pytest.raises(FileError, match=r"schedule.file: a plan that was sent to a daemon needs an absolute path, got 'arrivals.txt'"):
-        plan_of((files / PLAN).read_text(encoding="utf-8"), Path("job 7 (demo)"))
+        plan_of(with_cards((files / PLAN).read_text(encoding="utf-8"), files / PLAN), Path("job 7 (demo)"))
     path = files / "arrivals.txt"
     path.write_text("".join(f"{k}\n" for k in range(1, 101)), encoding="utf-8")
-    text = (files / PLAN).read_text(encoding="utf-8").replace('"arrivals.txt"', f'"{path}"')
+    text = with_cards((files / PLAN).read_text(encoding="utf-8"), files / PLAN).replace('"arrivals.txt"', f'"{path}"')
     found = plan_of(text, Path("job 7 (demo)")).arrivals
     assert found is not None
     assert len(found.recorded_ns) == 100

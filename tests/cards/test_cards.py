@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labd import bench_file, resources
+from labd.bench_file.cards import with_cards
 from labd.bench_file.run_facts import new_run
 from labd.cards.disclosure import ASKED, told, untold
 from labd.cards.kinds import KINDS, ModelCard
@@ -226,3 +227,31 @@ def test_a_card_is_written_to_fill_in_and_checked(tmp_path: Path, capsys: pytest
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["cards"] == []
     assert "expected one of" in found["problems"][0]
+
+
+def test_a_plan_is_sent_with_the_texts_of_its_cards_in_place_of_their_names() -> None:
+    file = FIXTURES / "plans/demo.toml"
+    text = file.read_text("utf-8")
+    sent = with_cards(text, file)
+    assert bench_file.plan_of(sent, Path("plan")).stored_cards == bench_file.load_plan(file).stored_cards
+    assert with_cards(sent, Path("elsewhere/plan.toml")) == sent
+    assert with_cards("no plan", file) == "no plan"
+
+
+def test_a_card_inside_a_plan_is_refused_by_the_plans_key(tmp_path: Path) -> None:
+    file = FIXTURES / "plans/demo.toml"
+    sent = with_cards(file.read_text("utf-8"), file)
+    with pytest.raises(FileError, match=r"plan: cards\.task.* metrik: no such key; did you mean metric\?"):
+        bench_file.plan_of(sent.replace("\\nmetric", "\\nmetrik"), Path("plan"))
+    with pytest.raises(FileError, match=r'cards\.task: expected a card of the kind "task", this is one of the kind "setup"'):
+        bench_file.plan_of(
+            sent.replace('card = \\"task\\"', 'card = \\"setup\\"')
+            .replace("objective", "place")
+            .replace("\\nmetric", "\\nrails")
+            .replace("\\ninput", "\\nmodifications")
+            .replace("\\noutput", "\\nnotes"),
+            Path("plan"),
+        )
+    (tmp_path / "plan.toml").write_text(file.read_text("utf-8"), encoding="utf-8")
+    with pytest.raises(FileError, match=r"cards\.task: there is no file .*task\.toml"):
+        with_cards(file.read_text("utf-8"), tmp_path / "plan.toml")

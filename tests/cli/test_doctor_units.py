@@ -33,6 +33,7 @@ GRANTED = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "Runtim
 def real_bench(tmp_path: Path) -> Path:
     """The bench file of a real supply, which listens on a port of this machine; its board is not plugged in."""
     shutil.copytree(FIXTURES / "boards", tmp_path / "boards")
+    shutil.copytree(FIXTURES / "cards", tmp_path / "cards")
     (tmp_path / "benches").mkdir()
     text = (FIXTURES / "benches/n6705c.toml").read_text("utf-8")
     path = tmp_path / "benches/n6705c.toml"

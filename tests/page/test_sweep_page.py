@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
+from labd.bench_file.cards import with_cards
 from labd.resources import path as resource
 from tests.cli.bench_apart import changed, demo_text
 from tests.page.chromium import CHROMIUM
@@ -41,7 +42,8 @@ class Swept:
 
 
 def plan() -> str:
-    text = (resource("fixtures") / "plans/demo.toml").read_text(encoding="utf-8")
+    file = resource("fixtures") / "plans/demo.toml"
+    text = with_cards(file.read_text(encoding="utf-8"), file)
     for old, new in (
         ('"0 /s", "0.5 /s", "2 /s", "5 /s", "10 /s", "20 /s", "35 /s"', '"0 /s", "10 /s", "20 /s"'),
         ('["always_on", "event_sleep", "event_reload"]', '["always_on", "event_sleep"]'),
