@@ -71,7 +71,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             given.http.headers["authorization"] = f"Bearer {token}"
             (run,) = (await given.ask("GET", "runs")).json()
             job = await given.submit()
-            told.append(Served(given.url.rstrip("/"), token, {"run_id": run["id"], "order": 0, "job_id": job["id"]}))
+            told.append(Served(given.url.rstrip("/"), token, {"run_id": run["id"], "order": 0, "job_id": job["id"], "kind": "task"}))
             started.set()
             await end.wait()
 
