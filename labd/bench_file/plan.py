@@ -189,16 +189,17 @@ def load_plan(path: Path) -> Plan:
     return _whole(plan, source)
 
 
-def plan_of(text: str, name: Path) -> Plan:
-    """A plan from the text of its file. name: what errors call it. Raises FileError with every problem, one line each."""
+def plan_of(text: str, name: Path, *, cards: Mapping[str, Any] | None = None) -> Plan:
+    """A plan from the text of its file. name: what errors call it. cards: those of a run that is gone on with, as it stored them; None:
+    those that the plan names are read. Raises FileError with every problem, one line each."""
     source = Source(name, text, hashlib.sha256(text.encode()).hexdigest())
-    return _whole(parse_section(source, Plan), source)
+    return _whole(parse_section(source, Plan), source, cards)
 
 
-def _whole(plan: Plan, source: Source) -> Plan:
+def _whole(plan: Plan, source: Source, cards: Mapping[str, Any] | None = None) -> Plan:
     """With what it names beside itself. Raises FileError."""
     plan._source = source
-    plan._cards = cards_of(plan.cards, plan=source.path)
+    plan._cards = cards_of(plan.cards, plan=source.path) if cards is None else cards
     if plan.windows is not None:
         plan._input = plan.windows.input_bytes(source.path)
     if plan.schedule is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from labd import bench_file, logs
 from labd.bench.control import RunControl
@@ -61,7 +62,7 @@ class BenchUse:
         """One job from its first capture to its report; whatever fails is in the outcome."""
         try:
             async with self.used_by(f"job {job.id}") as bench:
-                plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"))
+                plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"), cards=await self._cards_of(job))
                 refuse_unattended(bench, attended=job.attended)
                 rules = Rules(stop_at_failure=job.after_failure is AfterFailure.STOP, retries=job.retries)
                 request = RunRequest(bench, plan, resume=job.run_id, rules=rules, job=job.id, notes=job.note, tags=job.tags)
@@ -79,6 +80,13 @@ class BenchUse:
         """Test the bench, telling each finding; True when nothing failed."""
         async with self.used_by("a check of the bench") as bench:
             return await checking.check(bench, self._around.guard, self._around.catalogue, show=show, stop=stop, hold=False)
+
+    async def _cards_of(self, job: JobRow) -> Mapping[str, Any] | None:
+        """Those of the run that a job goes on with: its plan may name files that were beside it on another day."""
+        if not job.run_id:
+            return None
+        row = await self._around.catalogue.do(lambda catalogue: catalogue.runs.get(job.run_id))
+        return {kind: card for kind, card in row.cards.items() if kind != "hardware"}  # that is the board's
 
     async def _run_of(self, job: JobRow) -> str:
         """The newest run that was made for a job, empty when it never came to one."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labd import bench_file, resources
@@ -138,12 +138,14 @@ def test_a_wrong_card_names_file_key_value_and_what_would_be_right(text: str, sa
     assert re.search(says.replace("[0]", r"\[0\]").replace("?", r"\?").replace("(", r"\("), str(caught.value))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_a_card_or_is_refused_by_name(text: str) -> None:
     with pytest.raises(FileError, match=r"^a\.toml"):
         card_from(text, "a.toml")
 
 
+@settings(deadline=None)
 @given(
     macs=st.none() | st.integers(0, 2**53),
     synops=st.none() | st.floats(0, 1e15),
@@ -255,3 +257,9 @@ def test_a_card_inside_a_plan_is_refused_by_the_plans_key(tmp_path: Path) -> Non
     (tmp_path / "plan.toml").write_text(file.read_text("utf-8"), encoding="utf-8")
     with pytest.raises(FileError, match=r"cards\.task: there is no file .*task\.toml"):
         with_cards(file.read_text("utf-8"), tmp_path / "plan.toml")
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_cards_whatever_became_of_their_files() -> None:
+    text = (FIXTURES / "plans/demo.toml").read_text("utf-8")
+    kept = bench_file.load_plan(FIXTURES / "plans/demo.toml").stored_cards
+    assert bench_file.plan_of(text, Path("job 7 (demo)"), cards=kept).stored_cards == kept
