@@ -165,7 +165,7 @@ def test_conditions_and_board_read_as_a_person_writes_them(report: RunReport) ->
 def test_what_nobody_told_is_printed_as_not_disclosed(report: RunReport) -> None:
     told = {item.item: item.text for item in report.disclosure}
     assert told["Process node"] == told["Compiler or converter, version and options"] == "not disclosed"
-    assert told["Embedded non-volatile memory: kind, qualified by the foundry"] == "not disclosed"
+    assert told["Embedded non-volatile memory: kind, qualified by the foundry; parameters in it"] == "not disclosed"
     assert "virtual" in told["Silicon measured, or simulated figures"]
 
 

@@ -51,7 +51,7 @@ MISTAKES = {
     "a board file that is not there": Wrong(
         "../boards/virtual-m4.toml", "../boards/no.toml", ("board", "boards/no.toml", "cannot be read")
     ),
-    "a model the board lacks": Wrong('models = ["dnn"]', 'models = ["dmn"]', ("models[0]", "dmn", "did you mean"), PLAN),
+    "a model the board lacks": Wrong('models = ["dnn"]', 'models = ["dnn", "dmn"]', ("models[1]", "dmn", "did you mean"), PLAN),
     "a mode that does not exist": Wrong('"event_sleep"', '"event_slip"', ("modes[1]", "event_slip", "event_sleep"), PLAN),
     "no floor": Wrong('"0 /s", ', "", ("rates", '"0 /s"'), PLAN),
     "a wrong unit in the board": Wrong('clock = "64 MHz"', 'clock = "64 MV"', ("clock", "MHz", "64 MV"), BOARD),

@@ -267,6 +267,7 @@ def test_a_retention_policy_that_panels_do_not_name_is_told(tmp_path: Path, caps
     demo = FIXTURES / "benches/demo.toml"
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards/virtual-m4.toml").write_text((FIXTURES / "boards/virtual-m4.toml").read_text("utf-8"), "utf-8")
+    (tmp_path / "cards").symlink_to(FIXTURES / "cards")
     (tmp_path / "benches").mkdir()
     bench = tmp_path / "benches/demo.toml"
     table = '\n[influx]\nurl = "http://127.0.0.1:8086"\ndatabase = "labd"\nretention_policy = "year"\n'
