@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from labd.analyse.analyzer import analyzer_readings, is_cross_check
 from labd.analyse.capture import capture_input
+from labd.analyse.counts import counted
 from labd.analyse.setup import AnalysisSetup
 from labd.errors import StoreError
 from labd.kpi.capture import CaptureResult, analyse_capture
+from labd.kpi.combined import combined
+from labd.kpi.draws import Draws
 from labd.kpi.inputs import AnalyzerReadings
 from labd.kpi.sweep import SweepResult, analyse_sweep
 from labd.kpi.terms import Terms
@@ -22,7 +25,8 @@ from labd.store.trace_reader import read_trace
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Figures of one run. records: of captures in the order they were planned, then of the sweep."""
+    """Figures of one run. records: of captures in the order they were planned, of the sweep, and what joins both with the
+    work an inference is."""
 
     run: RunRow
     setup: AnalysisSetup
@@ -39,6 +43,7 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     terms = Terms()
     results: list[CaptureResult] = []
     checks: list[AnalyzerReadings] = []
+    made: list[CaptureRow] = []
     for row in catalogue.captures.of(run.id):
         if row.state is not CaptureState.FINISHED:
             continue
@@ -46,10 +51,12 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
             checks.append(analyzer_readings(run, row, setup))
         else:
             results.append(analyse_stored(catalogue, run, row, setup=setup, terms=terms))
+            made.append(row)
     sweep = analyse_sweep(
         results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=checks, rates_hz=setup.rates_hz
     )
-    records = tuple(record for result in results for record in result.records) + sweep.records
+    joined = combined(results, counted(made), terms=terms, draws=Draws(setup.seed, "combined"))
+    records = tuple(record for result in results for record in result.records) + sweep.records + joined
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
     return Analysis(run, setup, tuple(results), sweep, records, problems)
 

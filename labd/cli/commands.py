@@ -27,6 +27,7 @@ MODULES = {
     "cards": ("cards",),
     "tables": ("tables",),
     "drivers": ("drivers",),
+    "kpis": ("kpis",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),
     "queue": ("queue", "move", "cancel", "pause", "resume", "abort"),

@@ -61,6 +61,16 @@ def unit_of(kpi: str) -> str:
         "closure.power_analyzer": "W",
         "closure": "J",
         "naive.edge_gated": "J",
+        "energy_per_op": "J",
+        "energy_per_synop": "J",
+        "energy_per_spike": "J",
+        "energy_efficiency": "1/J",
+        "inferences_per_joule": "1/J",
+        "throughput": "1/s",
+        "area_efficiency": "1/(s.m2)",
+        "utilisation": "1",
+        "edp": "J.s",
+        "spike_rate": "Hz",
     }
     unit = table.get(kpi) or table.get(kpi.split(".", maxsplit=1)[0])
     if unit is None:

@@ -22,7 +22,7 @@ from labd.errors import FileError
 from tests.api.certificate import self_signed
 from tests.api.served import PLAN, Api, api
 
-READ_PATHS = ("status", "jobs", "runs", "bench", "drivers", "lease")
+READ_PATHS = ("status", "jobs", "runs", "bench", "drivers", "kpis", "lease")
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ READING: dict[str, Arguments] = {
     "archive": lambda place, plan, folder: ("latest", folder / "run.zip"),
     "doctor": lambda place, plan, folder: (),
     "drivers": lambda place, plan, folder: (),
+    "kpis": lambda place, plan, folder: (),
     "export": lambda place, plan, folder: ("latest", "--out", folder / "out"),
     "lease": lambda place, plan, folder: (),
     "queue": lambda place, plan, folder: (),

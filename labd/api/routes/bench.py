@@ -12,6 +12,7 @@ from labd.api.models import PlanBody
 from labd.api.routes.asked import Given, Who
 from labd.bench.finding import Finding
 from labd.guard.wire import OffResult
+from labd.kpi.table import KpiRow, rows
 from labd_instruments import loader
 from labd_instruments.loader import DriverInfo
 
@@ -64,3 +65,9 @@ async def check_plan(body: PlanBody, given: Given) -> PlanCheck:
 async def drivers() -> list[DriverInfo]:
     """Every driver with its capabilities, roles, options and what its commands rest on."""
     return loader.available()
+
+
+@router.get("/kpis", operation_id="kpis")
+async def kpis() -> list[KpiRow]:
+    """Every KPI that labd knows: definition, formula, unit, provenance, how it is obtained, and which records carry it."""
+    return list(rows())
