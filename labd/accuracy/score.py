@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Z95 = 1.959964
+from labd.kpi.share import Z95, auc, wilson
+
 # least quality of the closed division (MLPerf Tiny rules); ad01 is an AUC, the others top-1
 GATES = {"kws01": 0.90, "vww01": 0.80, "ic01": 0.85, "ic02": 0.91, "ad01": 0.85}
 
@@ -63,34 +62,3 @@ def score(predictions: Sequence[Prediction], *, model: str = "") -> Score | None
 def best(scores: Sequence[float]) -> int:
     """The class with the largest score, the first of several."""
     return max(range(len(scores)), key=lambda k: scores[k])
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927, p. 209); n > 0."""
-    share, z2 = hits / n, Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Share of pairs in which the positive sample has the larger score, ties count half; and its standard uncertainty.
-
-    scores: float64 [n]; positive: bool [n], both kinds among them. Rank statistic and variance of DeLong et al., Biometrics 44 (1988),
-    p. 837, by midranks as in Sun and Xu, IEEE Signal Processing Letters 21 (2014), p. 1389.
-    """
-    high, low = scores[positive], scores[~positive]
-    m, n = len(high), len(low)
-    ranks = midranks(np.concatenate((high, low)))
-    of_high = (ranks[:m] - midranks(high)) / n
-    of_low = 1 - (ranks[m:] - midranks(low)) / m
-    variance = (of_high.var(ddof=1) / m if m > 1 else 0.25) + (of_low.var(ddof=1) / n if n > 1 else 0.25)
-    return float(of_high.mean()), math.sqrt(float(variance))
-
-
-def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1 on, equal values share the mean of theirs."""
-    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    found: NDArray[np.float64] = (last - (counts - 1) / 2)[index]
-    return found

@@ -28,6 +28,7 @@ MODULES = {
     "tables": ("tables",),
     "drivers": ("drivers",),
     "kpis": ("kpis",),
+    "model": ("model",),
     "serve": ("serve",),
     "submit": ("submit", "edit"),
     "queue": ("queue", "move", "cancel", "pause", "resume", "abort"),

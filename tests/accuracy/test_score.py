@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from labd.accuracy.score import Prediction, auc, best, midranks, score, wilson
+from labd.accuracy.score import Prediction, best, score
+from labd.kpi.share import auc, midranks, wilson
 
 some = st.lists(st.integers(-4, 4), min_size=1, max_size=30)
 
@@ -30,9 +31,9 @@ def test_the_auc_is_scipy_s_rank_statistic() -> None:
 
 def test_the_uncertainty_of_an_auc_is_its_scatter() -> None:
     rng = np.random.default_rng(2)
-    made = [auc(np.concatenate((rng.normal(1, 1, 80), rng.normal(0, 1, 50))), np.arange(130) < 80) for _ in range(1500)]
+    made = [auc(np.concatenate((rng.normal(1, 1, 80), rng.normal(0, 1, 50))), np.arange(130) < 80) for _ in range(600)]
     values, u = np.array(made).T
-    assert float(values.std()) == pytest.approx(float(np.sqrt((u**2).mean())), rel=0.08)
+    assert float(values.std()) == pytest.approx(float(np.sqrt((u**2).mean())), rel=0.1)
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.5, 40), (0.9, 200), (0.99, 100)])

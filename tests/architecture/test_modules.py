@@ -32,6 +32,10 @@ EXTRAS = {
     ("labd/dut/gpio_chip.py", "gpiod"),
     ("labd/dut/gpio_link.py", "gpiod"),  # who has not got it is told what to install
     ("labd/analyse/many.py", "distributed"),  # who has not got it is told what to install
+    ("labd/models/onnx_file.py", "onnx"),  # who has not got it is told what to install
+    ("labd/models/onnx_file.py", "google"),  # protobuf, which onnx brings
+    ("labd/models/tflite_file.py", "tflite"),
+    ("labd/models/nir_file.py", "nir"),
     ("labd/compiled.py", "numba"),  # who has not got it gets the same from numpy
     ("instruments/labd_instruments/drivers/_joulescope_link.py", "pyjoulescope_driver"),  # who has not got it is told what to install
 }
