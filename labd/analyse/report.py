@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labd.analyse import facts
+from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, break_evens, curves, keys
 from labd.analyse.disclosure import disclosure
 from labd.analyse.excerpt import current_range, excerpt, representative
@@ -65,9 +66,12 @@ def stored_report(catalogue: Catalogue, run_id: str) -> RunReport:
 
 
 def _told(report: RunReport, catalogue: Catalogue, run: RunRow) -> RunReport:
-    """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives."""
+    """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives; and
+    with what the board's predictions are worth, where an accuracy run knows."""
     told = [Notice("warning", "bench", event.text) for event in catalogue.runs.events(run.id) if event.kind == "notice"]
-    return replace(report, notices=(*report.notices, *told))
+    task = accuracies(catalogue.folder, report.board.name, {point.model for point in report.points})
+    kpis = (*report.kpis, *(record for one in task for record in one.kpis))
+    return replace(report, kpis=kpis, task=task, notices=(*report.notices, *told))
 
 
 def excerpts(catalogue: Catalogue, rows: Iterable[CaptureRow], analysis: Analysis) -> tuple[Excerpt, ...]:

@@ -33,6 +33,10 @@ def accuracy(
     verify_every: Annotated[
         int, typer.Option("--verify-every", help="Read every so many uploads back; 0: the first only, and after anything odd.")
     ] = 0,
+    model: Annotated[
+        str,
+        typer.Option("--model", help="What plans call the model, where the board tells another name: its runs then show these figures."),
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +54,7 @@ def accuracy(
             bar.update(task, completed=progress.done, description=f"{read.name}{_of_reboots(progress.reboots)}")
 
         async def work(stop: asyncio.Event) -> AccuracyOutcome:
-            return await run_accuracy(AccuracyRequest(bench, read, store, fresh, verify_every), show=show, stop=stop)
+            return await run_accuracy(AccuracyRequest(bench, read, store, fresh, verify_every, model), show=show, stop=stop)
 
         outcome = with_signals(work)
     if as_json:

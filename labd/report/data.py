@@ -318,6 +318,23 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """The accuracy run of the same board and model. session: its folder's name. kpis: its figures, also among those of the report.
+
+    confusion[i][j]: samples of class i taken for class j. roc: of each class the points (false, true positive rate), ascending.
+    """
+
+    model: str
+    session: str
+    dataset: str
+    dataset_sha256: str
+    samples: int
+    kpis: tuple[KpiRecord, ...]
+    confusion: tuple[tuple[int, ...], ...] = ()
+    roc: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything every renderer needs. kpis: all records, of all operating points, in any order.
 
@@ -343,6 +360,7 @@ class RunReport:
     notices: tuple[Notice, ...] = ()
     edge_cases: tuple[KpiRecord, ...] = ()
     cards: Mapping[str, Any] = field(default_factory=dict)
+    task: tuple[TaskFacts, ...] = ()
 
     @property
     def untold(self) -> tuple[Disclosure, ...]:

@@ -25,6 +25,7 @@ def render(report: RunReport) -> str:
 def document(report: RunReport) -> dict[str, Any]:
     fields = {f.name: plain(getattr(report, f.name)) for f in dataclasses.fields(report) if f.name not in _LEFT_OUT}
     points = [operating_point(p) for p in report.points]
+    fields["task"] = [{name: item for name, item in one.items() if name != "kpis"} for one in fields["task"]]  # they stand in `kpis`
     return {"schema": SCHEMA_ID, "operating_points": points, **fields, "withheld": [value_object(r) for r in report.withheld()]}
 
 
