@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labd import resources
 from labd.cli import kpis
 from labd.cli.main import run_command
 from labd.kpi.table import row_of, rows
@@ -59,3 +60,42 @@ def test_what_the_table_calls_measured_or_computed_without_a_need_is_in_a_demo_r
     lacking = [row.id for row in rows() if row.records and not row.needs and not row.carried and not any(map(row.carries, emitted))]
     assert lacking == []
     assert {"energy_per_op.gross", "energy_efficiency.gross", "throughput.one_in_flight", "model.macs", "edp.gross"} <= emitted.keys()
+
+
+TWO_NETS = """schema = 1
+name = "two nets"
+use_case = "keyword spotting"
+modes = ["always_on"]
+rates = ["0 /s", "5 /s", "10 /s"]
+supply = ["3.0 V"]
+models = ["snn", "dnn"]
+activity = "10 %"
+seed = 1
+[captures]
+events = 12
+floor_time = "1 s"
+[detector]
+kind = "host-triggered"
+"""
+
+
+@pytest.mark.compiler
+def test_a_spiking_net_has_its_own_figures_and_the_other_one_has_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(TWO_NETS)
+    bench = resources.path("fixtures") / "benches/demo.toml"
+    assert run_command(["run", str(bench), str(tmp_path / "plan.toml"), "--store", str(tmp_path / "store"), "--quiet"]) == 0
+    with Catalogue.open_read_only(tmp_path / "store") as catalogue:
+        records = catalogue.kpis.of(catalogue.runs.get("latest").id)
+    by_net = {net: {r.id: r for r in records if r.at == net or r.at.endswith(f"/{net}")} for net in ("snn", "dnn")}
+    assert {"model.synops", "model.spikes", "energy_per_synop.net_of_idle", "energy_per_spike.net_of_idle", "spike_rate"} <= by_net[
+        "snn"
+    ].keys()
+    assert "energy_per_op.gross" not in by_net["snn"]
+    assert by_net["dnn"]["model.macs"].value == 131_600
+    assert not any(kpi.startswith(("energy_per_s", "spike", "model.s")) for kpi in by_net["dnn"])
+    synops, each, energy = (
+        by_net["snn"][kpi] for kpi in ("model.synops", "energy_per_synop.net_of_idle", "energy_per_inference.net_of_idle")
+    )
+    assert synops.value
+    assert each.value is not None
+    assert each.value * synops.value == pytest.approx(energy.value, rel=0.01)  # of one rate or the other
