@@ -19,7 +19,23 @@ from labd.errors import FileError, Interrupted, LabdError
 WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 HERE_ONLY = frozenset(
-    {"accuracy", "agent", "cards", "demo", "discover", "flash", "grafana", "guard", "init", "model", "record", "serve", "token", "udev", "units"}
+    {
+        "accuracy",
+        "agent",
+        "cards",
+        "demo",
+        "discover",
+        "flash",
+        "grafana",
+        "guard",
+        "init",
+        "model",
+        "record",
+        "serve",
+        "token",
+        "udev",
+        "units",
+    }
 )
 
 app = typer.Typer(

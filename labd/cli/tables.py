@@ -18,7 +18,7 @@ from labd.config.document import read_source
 from labd.errors import FileError
 from labd.report.entries import of_card
 from labd.report.markdown import literal, written
-from labd.report.paper import Form, PaperTable, paper_table
+from labd.report.paper import PaperTable, TableForm, paper_table
 from labd.report.tables import Table
 from labd.report.text import aligned, printable
 from labd.store.catalogue import Catalogue
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def tables(
     context: typer.Context,
-    form: Annotated[Form, typer.Argument(help="Which form: the number of the paper's table, or multi-metric.", show_default=False)],
+    form: Annotated[TableForm, typer.Argument(help="Which form: the number of the paper's table, or multi-metric.", show_default=False)],
     cards: Annotated[list[Path] | None, typer.Argument(help="Files of cards, or folders of them.", show_default=False)] = None,
     run: Annotated[
         list[str] | None, typer.Option("--run", help="A run to add: its id, a part of it, or `latest`; may be repeated.")
@@ -51,7 +51,7 @@ def tables(
         print(_markdown(found) if markdown else _text(found), end="")
 
 
-def _made(context: typer.Context, form: Form, files: list[Path], runs: list[str], store: Path | None) -> PaperTable:
+def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list[str], store: Path | None) -> PaperTable:
     sources = [read_source(file) for file in files]
     read = [stored(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the table
     daemon = named(context)
@@ -67,8 +67,8 @@ def _made(context: typer.Context, form: Form, files: list[Path], runs: list[str]
     return paper_table(form, entries)
 
 
-def _of_paper(form: Form) -> list[Path]:
-    if form is Form.MULTI_METRIC:
+def _of_paper(form: TableForm) -> list[Path]:
+    if form is TableForm.MULTI_METRIC:
         raise FileError("--paper", "", "the paper prints no multi-metric table; name files of cards, or --run RUN")
     return _files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
 

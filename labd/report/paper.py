@@ -21,7 +21,7 @@ _ENERGY = tuple(f"energy_per_inference.{kind}" for kind in ("gross", "per_event"
 _OPERATIONS = ("throughput", "hardware.peak_throughput")
 
 
-class Form(enum.StrEnum):
+class TableForm(enum.StrEnum):
     """Which table: by its number in the paper, or `multi-metric`."""
 
     DETECTION = "1.2"
@@ -48,19 +48,19 @@ class _Column:
     optional: bool = False
 
 
-def paper_table(form: Form, entries: Sequence[Entry]) -> PaperTable:
+def paper_table(form: TableForm, entries: Sequence[Entry]) -> PaperTable:
     """The entries in one of the paper's forms, in their order."""
     caption, columns, notes = _FORMS[form]
     cells = [(column, [column.cell(entry) for entry in entries]) for column in columns]
     kept = [(column.head, texts) for column, texts in cells if not column.optional or any(text != NONE for text in texts)]
     head = tuple(name for name, _ in kept)
     rows = tuple(zip(*(texts for _, texts in kept), strict=True))
-    turned = form is Form.COMBINED
+    turned = form is TableForm.COMBINED
     if turned:
         head, *rest = ((name, *texts) for name, texts in kept)
         rows = tuple(rest)
     # in 1.4 columns hold words
-    numeric = frozenset() if form is Form.PEAK else frozenset(range(1, len(head)))
+    numeric = frozenset() if form is TableForm.PEAK else frozenset(range(1, len(head)))
     return PaperTable(Table(caption, head, rows, numeric), (*notes, *_sources(entries)))
 
 
@@ -213,8 +213,8 @@ def _name(entry: Entry) -> str:
     return entry.name
 
 
-_FORMS: dict[Form, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
-    Form.DETECTION: (
+_FORMS: dict[TableForm, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
+    TableForm.DETECTION: (
         "Task performance (table 1.2 of the paper)",
         (
             _Column("Model", _name),
@@ -228,7 +228,7 @@ _FORMS: dict[Form, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
         ),
         ("All in percent. The paper heads these columns Acc; they are average precisions as COCO defines them, not accuracies.",),
     ),
-    Form.RESOURCES: (
+    TableForm.RESOURCES: (
         "Task performance and resources (table 1.3 of the paper)",
         (
             _Column("Network", _name),
@@ -241,7 +241,7 @@ _FORMS: dict[Form, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
         ),
         ("mAP and accuracy in percent. MACs are the paper's MAdds: one is two operations. B: 10^9.",),
     ),
-    Form.PEAK: (
+    TableForm.PEAK: (
         "Operations a second and power (table 1.4 of the paper)",
         (
             _Column("Accelerator", _name),
@@ -251,7 +251,7 @@ _FORMS: dict[Form, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
         ),
         ("OPS: operations a second. Where no precision is told, an efficiency made of these figures means nothing.",),
     ),
-    Form.COMBINED: (
+    TableForm.COMBINED: (
         "Hardware and inference (table 1.5 of the paper)",
         (
             _Column("", _name),
@@ -272,7 +272,7 @@ _FORMS: dict[Form, tuple[str, tuple[_Column, ...], tuple[str, ...]]] = {
         ),
         ("Areas in gates and in mm2, batches, sparse and dense nets, CONV layers and all layers stand side by side as told.",),
     ),
-    Form.MULTI_METRIC: (
+    TableForm.MULTI_METRIC: (
         "Accuracy, size, energy and speed (the multi-metric approach of Fra et al., section 1.3.2 of the paper)",
         (
             _Column("", _name),

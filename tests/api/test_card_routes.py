@@ -12,7 +12,7 @@ from labd.cards.disclosure import ASKED
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
 from labd.report.entries import of_card
-from labd.report.paper import Form, paper_table
+from labd.report.paper import TableForm, paper_table
 from labd.store.rows import NewRun
 from tests.api.served import Api, api
 
@@ -52,8 +52,8 @@ async def test_a_run_tells_its_cards_and_what_they_leave_out(given: Api) -> None
     assert all(item["why"] for item in asked)
 
 
-@pytest.mark.parametrize("form", [Form.DETECTION, Form.COMBINED])
-async def test_a_table_is_the_one_that_the_command_prints(form: Form, given: Api) -> None:
+@pytest.mark.parametrize("form", [TableForm.DETECTION, TableForm.COMBINED])
+async def test_a_table_is_the_one_that_the_command_prints(form: TableForm, given: Api) -> None:
     texts = [file.read_text("utf-8") for file in sorted((PAPER / f"table-{form}").glob("*.toml"))]
     found = (await given.ask("POST", "tables", json={"form": form, "cards": texts})).json()
     made = paper_table(form, [entry for text in texts for entry in of_card(stored(card_from(text, "c")))])

@@ -14,7 +14,7 @@ from labd.cards.read import card_from, stored
 from labd.cards.template import schema
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 from labd.report.entries import Entry, of_card, of_run
-from labd.report.paper import Form, PaperTable, counted, paper_table, scaled
+from labd.report.paper import PaperTable, TableForm, counted, paper_table, scaled
 
 PAPER = resources.path("fixtures") / "cards/paper"
 
@@ -73,12 +73,12 @@ def plain(cell: str) -> str:
     return words.replace(" ", "")
 
 
-def entries(form: Form) -> list[Entry]:
+def entries(form: TableForm) -> list[Entry]:
     files = sorted((PAPER / f"table-{form}").glob("*.toml"))
     return [entry for file in files for entry in of_card(stored(card_from(file.read_text("utf-8"), file.name)))]
 
 
-def rendered(form: Form) -> PaperTable:
+def rendered(form: TableForm) -> PaperTable:
     return paper_table(form, entries(form))
 
 
@@ -87,33 +87,33 @@ def cells(rows: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def test_table_1_2_renders_with_the_papers_figures() -> None:
-    made = rendered(Form.DETECTION)
+    made = rendered(TableForm.DETECTION)
     assert cells(made.table.rows) == typed(TABLE_12)
     assert made.table.head == ("Model", "AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
 
 
 def test_table_1_3_renders_with_the_papers_figures() -> None:
-    made = rendered(Form.RESOURCES)
+    made = rendered(TableForm.RESOURCES)
     assert [[cell.removesuffix("(CPU)") for cell in row] for row in cells(made.table.rows)] == typed(TABLE_13)
     assert made.table.head == ("Network", "mAP", "Params", "MACs", "Inference time")
 
 
 def test_table_1_4_renders_with_the_papers_figures() -> None:
-    made = rendered(Form.PEAK)
+    made = rendered(TableForm.PEAK)
     assert cells(made.table.rows) == typed(TABLE_14)
     assert made.table.head == ("Accelerator", "Type", "Target application", "Performance")
 
 
 def test_table_1_5_renders_with_the_papers_figures() -> None:
-    made = rendered(Form.COMBINED)
+    made = rendered(TableForm.COMBINED)
     assert made.table.head == ("", "Eyeriss", "ENVISION", "Thinker", "UNPU", "Eyeriss v2", "Eyeriss v2")
     without_units = [[re.sub(r"kBSRAM$|MHz$", "", cell) for cell in row[1:]] for row in cells(made.table.rows)]
     assert without_units == [row[1:] for row in typed(TABLE_15)]
     assert len({row[0] for row in made.table.rows}) == len(made.table.rows)
 
 
-@pytest.mark.parametrize("form", [form for form in Form if form is not Form.MULTI_METRIC])
-def test_a_table_says_where_each_of_its_lines_comes_from(form: Form) -> None:
+@pytest.mark.parametrize("form", [form for form in TableForm if form is not TableForm.MULTI_METRIC])
+def test_a_table_says_where_each_of_its_lines_comes_from(form: TableForm) -> None:
     last = rendered(form).notes[-1]
     assert last.startswith(f"declared: Narduzzi et al., Benchmarking Neuromorphic Computing for Inference, table {form} (")
     assert all(entry.name in last for entry in entries(form))
@@ -128,7 +128,7 @@ def test_the_papers_cards_follow_the_published_schema() -> None:
 
 def test_an_uncertainty_that_a_source_gives_is_printed_with_its_figure() -> None:
     text = 'schema = 1\ncard = "model"\nname = "n"\n[[given]]\nid = "task.accuracy"\nvalue = 0.9\nu = 0.01\nunit = "1"\nsource = "p. 3"\n'
-    assert paper_table(Form.MULTI_METRIC, list(of_card(stored(card_from(text, "n"))))).table.rows[0][1] == "90.0 ± 2.0"
+    assert paper_table(TableForm.MULTI_METRIC, list(of_card(stored(card_from(text, "n"))))).table.rows[0][1] == "90.0 ± 2.0"
 
 
 POINTS = [OperatingPoint(mode, rate, 3.0, "dnn") for mode in (Mode.ALWAYS_ON, Mode.EVENT_SLEEP) for rate in (0.0, 35.0, 2.0)]
@@ -151,7 +151,7 @@ def test_a_run_has_one_line_a_mode_at_its_largest_rate_with_the_interval_and_the
         record("task.accuracy", 0.905, "1", "dnn"),
         record("throughput.at_rate", 9.2e6, "1/s", POINTS[1].key),
     ]
-    made = paper_table(Form.MULTI_METRIC, list(of_run("board", CARDS, POINTS, records)))
+    made = paper_table(TableForm.MULTI_METRIC, list(of_run("board", CARDS, POINTS, records)))
     assert made.table.rows == (
         (
             "board, dnn, always-on at 35 /s",
@@ -168,7 +168,7 @@ def test_a_run_has_one_line_a_mode_at_its_largest_rate_with_the_interval_and_the
 
 def test_a_run_stands_beside_the_papers_lines() -> None:
     mine = list(of_run("board", CARDS, POINTS[1:2], [record("inference_rate", 35.0, "Hz", POINTS[1].key)]))
-    rows = {row[0]: row[1:] for row in paper_table(Form.COMBINED, [*entries(Form.COMBINED), *mine]).table.rows}
+    rows = {row[0]: row[1:] for row in paper_table(TableForm.COMBINED, [*entries(TableForm.COMBINED), *mine]).table.rows}
     assert rows["Inference/s (overall)"][-1].startswith("35.00 ± 0.35")
     assert rows["Inference/s (CONV only)"][-1] == "-"
     assert (rows["Batch size"][-1], rows["Core frequency"][-1], rows["Model"][-1], rows["Area"][-1]) == ("1", "64 MHz", "net", "-")
@@ -176,8 +176,8 @@ def test_a_run_stands_beside_the_papers_lines() -> None:
 
 def test_what_no_line_has_and_the_paper_has_no_column_for_takes_no_room() -> None:
     with_accuracy = list(of_run("b", CARDS, POINTS[1:2], [record("task.accuracy", 0.9, "1", "dnn")]))
-    assert "Accuracy" in paper_table(Form.RESOURCES, with_accuracy).table.head
-    assert "Accuracy" not in rendered(Form.RESOURCES).table.head
+    assert "Accuracy" in paper_table(TableForm.RESOURCES, with_accuracy).table.head
+    assert "Accuracy" not in rendered(TableForm.RESOURCES).table.head
 
 
 @pytest.mark.parametrize(("value", "says"), [(0.0, "0 W"), (999.99, "999.99 W"), (1000.0, "1 kW"), (2.5e-6, "2.5 µW"), (-3e-3, "-3 mW")])

@@ -16,7 +16,7 @@ from labd.cards.read import card_from, stored
 from labd.cards.template import template
 from labd.report.data import Disclosure
 from labd.report.entries import Entry, of_card
-from labd.report.paper import Form, paper_table
+from labd.report.paper import TableForm, paper_table
 from labd.store.catalogue import Catalogue
 
 router = APIRouter(tags=["cards"])
@@ -81,7 +81,7 @@ async def of_run(run_id: RunId, given: Given) -> RunCards:
 class TableBody(BaseModel):
     """Lines stand in this order: cards, then runs."""
 
-    form: Form
+    form: TableForm
     cards: list[Annotated[str, Field(max_length=MOST)]] = Field(default=[], max_length=200, description="texts of files of cards, TOML")
     runs: list[RunId] = Field(default=[], max_length=200)
 
