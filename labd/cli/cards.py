@@ -31,11 +31,15 @@ def register(app: typer.Typer) -> None:
 def new(
     kind: Annotated[Kind, typer.Argument(help="Which kind of card.")],
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, it is printed.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write a card to fill in: every key with what it means, those that may be left out as comments."""
     text = template(str(kind))
     if out is None:
-        print(text, end="")
+        if as_json:
+            print_json({"kind": str(kind), "text": text})
+        else:
+            print(text, end="")
         return
     if out.exists():
         raise FileError(str(out), "", "exists already and is left as it is; give another --out")
@@ -43,7 +47,10 @@ def new(
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written: {error.strerror or error}") from error
-    print(out)
+    if as_json:
+        print_json({"kind": str(kind), "file": out})
+    else:
+        print(out)
 
 
 def check(files: Annotated[list[Path], typer.Argument(help="Files of cards.")], as_json: Json = False) -> None:
