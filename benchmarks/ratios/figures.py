@@ -13,7 +13,8 @@ REPEATS = 7
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times as fast as `against` labd is at `what`: the median of `repeats` ratios, and the smallest and largest of them.
+    """How many times as fast as `against` labd is at `what`: the median of `repeats` ratios, and the smallest and largest of them; where
+    the maker says so, that of all repeats together, and of each half.
 
     kind: `limit` (nothing can be faster, 1 is the best there is), `peer` (another way to the same result) or `real time`. least: what is
     promised, 0 where nothing is.
