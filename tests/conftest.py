@@ -8,9 +8,13 @@ import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from labd import fast
 from labd.loop_watch import watched_loop
+
+settings.register_profile("labd", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("labd")
 
 SKIPS_FAIL = os.environ.get("LABD_SKIPS_FAIL") == "1"
 

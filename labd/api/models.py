@@ -41,6 +41,8 @@ Cron = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{0,60}$", examples=["Europe/Berlin"])]
 Instant = Annotated[int, Field(ge=0, le=LONGEST_NS, description="nanoseconds UTC since 1970")]
 JobId = Annotated[str, BeforeValidator(_like_a_job), Field(pattern=JOB, examples=["j0a1b2c3d"])]
+DatasetId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["0a1b2c3d4e5f6071"])]
+AccuracyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,160}$", examples=["20261128-101500-digits"])]
 RunId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$", examples=["20261123-143000-demo-ab12"])]
 
 
@@ -66,6 +68,20 @@ class JobBody(Body):
     def new_job(self, *, name: str, who: str, estimate_s: float | None) -> NewJob:
         given = self.model_dump() | {"plan_name": self.plan_name or name, "tags": tuple(self.tags)}
         return NewJob(**given, submitted_by=who, estimate_s=estimate_s)
+
+
+class AccuracyBody(Body):
+    """A data set to send to the board, sample by sample."""
+
+    dataset: DatasetId = Field(description="of one that was sent")
+    model: SafeName | None = Field(default=None, description="what plans call the model, where the board tells another name")
+    fresh: bool = Field(default=False, description="begin anew where an earlier run was broken off")
+    verify_every: int = Field(default=0, ge=0, le=10**6, description="read every so many uploads back; 0: the first only")
+    priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
+    not_before_ns: Instant | None = Field(default=None)
+    attended: bool = Field(default=False, description="somebody stays with the bench")
+    note: Note = ""
+    tags: list[Tag] = Field(default_factory=list, max_length=20)
 
 
 class JobChanges(Body):

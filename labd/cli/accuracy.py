@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,28 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from labd.accuracy.dataset import read_dataset
+from labd.accuracy.dataset import Dataset, read_dataset
+from labd.accuracy.kept import pack
+from labd.accuracy.listed import AccuracyRun
 from labd.accuracy.measure import Progress
 from labd.accuracy.score import Score
+from labd.accuracy.session import Subject
+from labd.cli.bench_option import named
+from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
 from labd.cli.store_option import Store
+from labd.cli.watch import CODES
+from labd.client.connection import Connection, answer
+from labd.client.generated.api.accuracy import get_accuracy_run, submit_accuracy
+from labd.client.generated.api.queue import get_job
+from labd.client.generated.models.accuracy_body import AccuracyBody
+from labd.client.generated.models.job_state import JobState
 from labd.daemon.accuracy import AccuracyOutcome, AccuracyRequest, run_accuracy
 from labd.errors import FileError
+from labd.store.jsonform import from_json
+from labd.store.lock import BenchBusy
+from labd.stream.news import News, NewsKind
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def accuracy(
+    context: typer.Context,
     bench: Annotated[Path, typer.Argument(help="Bench file.")],
     dataset: Annotated[Path, typer.Argument(help="Folder of .bin inputs with their y_labels.csv, or that file.")],
     store: Store = None,
@@ -39,28 +55,83 @@ def accuracy(
     ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Send every sample of DATASET to the board of BENCH and score what it answers: top-1, or AUC where it gives one number.
 
     What is done is kept: after a crash, a lost board or Ctrl-C the same command goes on where it was.
+
+    Where a daemon serves BENCH, or one is named with --bench, the data set is sent to it, and the work goes into its queue.
     """
     if verify_every < 0:
         raise FileError("--verify-every", "", f"expected 0 or more, got {verify_every}")
     read = read_dataset(dataset)
-    with _bar(quiet=quiet or as_json) as bar:
+    body = AccuracyBody(dataset="", model=model or None, fresh=fresh, verify_every=verify_every)
+    quiet = quiet or as_json
+    there = named(context)
+    if there is not None:
+        with there:
+            refuse_another_bench(there, bench)
+            return _through(there, read, body, quiet=quiet, as_json=as_json)
+    try:
+        outcome = _measured(AccuracyRequest(bench, read, store, fresh, verify_every, model), quiet=quiet)
+    except BenchBusy as busy:
+        with holder(bench, store, busy) as daemon:
+            return _through(daemon, read, body, quiet=quiet, as_json=as_json)
+    if as_json:
+        print_json(outcome)
+    else:
+        lines = _lines(outcome.subject, outcome, resumed=outcome.resumed, reboots=outcome.reboots)
+        print("\n".join([*lines, str(outcome.folder)]))
+    return 0
+
+
+def _measured(request: AccuracyRequest, *, quiet: bool) -> AccuracyOutcome:
+    read = request.dataset
+    with _bar(quiet=quiet) as bar:
         task = bar.add_task(read.name, total=len(read.samples))
 
         def show(progress: Progress) -> None:
             bar.update(task, completed=progress.done, description=f"{read.name}{_of_reboots(progress.reboots)}")
 
         async def work(stop: asyncio.Event) -> AccuracyOutcome:
-            return await run_accuracy(AccuracyRequest(bench, read, store, fresh, verify_every, model), show=show, stop=stop)
+            return await run_accuracy(request, show=show, stop=stop)
 
-        outcome = with_signals(work)
+        return with_signals(work)
+
+
+def _through(daemon: Connection, dataset: Dataset, body: AccuracyBody, *, quiet: bool, as_json: bool) -> int:
+    """The exit code of the job that it becomes."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "dataset.zip"
+        pack(dataset, packed)
+        body.dataset = str(daemon.upload("datasets", packed)["id"])
+    job_id = answer(submit_accuracy.sync_detailed(client=daemon.client, body=body)).id
+    state, error, made = _watched(daemon, job_id, dataset, quiet=quiet)
+    run = from_json(AccuracyRun, answer(get_accuracy_run.sync_detailed(made, client=daemon.client)).to_dict()) if made else None
     if as_json:
-        print_json(outcome)
-    else:
-        print("\n".join(_lines(outcome)))
+        print_json({"job": job_id, "state": str(state), "error": error, "accuracy": run})
+        return CODES[state]
+    if error:
+        Console(stderr=True).print(f"labd: {state}: {error}", markup=False, soft_wrap=True)
+    if run is not None and run.ended:
+        print("\n".join([*_lines(run.subject, run), f"accuracy run {run.id}"]))
+    return CODES[state]
+
+
+def _watched(daemon: Connection, job_id: str, dataset: Dataset, *, quiet: bool) -> tuple[JobState, str, str]:
+    """State, error and what it has made, of a job once it has ended."""
+    with daemon.news() as news, _bar(quiet=quiet) as bar:
+        task = bar.add_task(dataset.name, total=len(dataset.samples))
+        while (job := answer(get_job.sync_detailed(job_id, client=daemon.client))).state not in CODES:
+            for item in news:
+                if not isinstance(item, News) or item.job != job_id:
+                    continue
+                if item.kind is NewsKind.QUEUE:
+                    break
+                if item.kind is NewsKind.NOTICE and "done" in item.data:
+                    told = f"{dataset.name}{_of_reboots(item.data['reboots'])}"
+                    bar.update(task, completed=item.data["done"], description=told)
+    return job.state, job.error, str(job.made)
 
 
 def _bar(*, quiet: bool) -> Bar:
@@ -73,28 +144,35 @@ def _of_reboots(count: int) -> str:
     return f", the board rebooted {count} times" if count else ""
 
 
-def _lines(outcome: AccuracyOutcome) -> list[str]:
-    resumed = f", {outcome.resumed} of them made before" if outcome.resumed else ""
-    subject = outcome.subject
-    lines = [f"{subject.dut.model}: {subject.samples} samples of {subject.dataset}{resumed}{_of_reboots(outcome.reboots)}"]
-    if outcome.score is None:
+def _lines(subject: Subject, found: AccuracyOutcome | AccuracyRun, *, resumed: int = 0, reboots: int = 0) -> list[str]:
+    before = f", {resumed} of them made before" if resumed else ""
+    lines = [f"{subject.dut.model}: {subject.samples} samples of {subject.dataset}{before}{_of_reboots(reboots)}"]
+    if found.score is None:
         lines.append("nothing to score by: the data set tells no class, or all samples are of one and the DUT gives one number")
     else:
-        lines += _of_score(outcome.score)
-    if outcome.latency_s is not None:
-        lines.append(f"latency {outcome.latency_s * 1e3:.4g} ms, mean by the board's counter")
-    unseen = "" if outcome.verified == outcome.inputs else "; what was damaged on its way to another shows in nothing (--verify-every 1)"
-    lines.append(f"{outcome.verified} of {outcome.inputs} uploads read back{unseen}")
-    return [*lines, str(outcome.folder)]
+        lines += _of_score(found.score)
+    if found.latency_s is not None:
+        u95_s = found.latency_u95_s
+        interval = "no interval: the board file has no counter_limit" if u95_s is None else f"± {u95_s * 1e3:.2g} ms"
+        lines.append(f"latency {found.latency_s * 1e3:.4g} ms, mean by the board's counter ({interval})")
+    unseen = "" if found.verified == found.inputs else "; what was damaged on its way to another shows in nothing (--verify-every 1)"
+    return [*lines, f"{found.verified} of {found.inputs} uploads read back{unseen}"]
 
 
 def _of_score(score: Score) -> list[str]:
     """In words, and as MLPerf Tiny's submission checker reads it."""
     name = "AUC" if score.metric == "auc" else "top-1"
-    gate = "" if score.gate is None else f"; the closed division asks for {score.gate:.4g}: {'met' if score.met else 'NOT met'}"
+    gate = "" if score.gate is None else f"; the closed division asks for {score.gate:.4g}: {_of_gate(score)}"
     lines = [f"{name} {score.value:.4g}, 95 % interval {score.low:.4g} to {score.high:.4g}, of {score.n} samples{gate}"]
     if score.ties:
         lines.append(f"{score.ties} samples have several classes with the largest score; the first one counted")
     if score.unlabelled:
         lines.append(f"{score.unlabelled} samples have no class and count for nothing")
     return [*lines, f"AUC = {score.value:.4f}" if score.metric == "auc" else f"Top 1% = {100 * score.value:.2f}"]
+
+
+def _of_gate(score: Score) -> str:
+    """The rule looks at the value alone; whether so many samples can tell is said beside it."""
+    assert score.gate is not None
+    met = "met" if score.met else "NOT met"
+    return f"{met}, by less than the interval can tell" if score.low < score.gate <= score.high else met

@@ -20,7 +20,6 @@ WrongUsage: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ i
 
 HERE_ONLY = frozenset(
     {
-        "accuracy",
         "agent",
         "cards",
         "demo",

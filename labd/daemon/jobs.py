@@ -16,6 +16,7 @@ from labd.bench.runner import Rules
 from labd.bench_file import Bench
 from labd.daemon import check as checking
 from labd.daemon import run as running
+from labd.daemon.accuracy import accuracy_job
 from labd.daemon.around import Surroundings
 from labd.daemon.guarding import refuse_unattended
 from labd.daemon.opened import load_bench
@@ -23,7 +24,7 @@ from labd.daemon.run import RunRequest, first_of
 from labd.errors import Interrupted, LabdError, OutputNotVerifiedOff
 from labd.guard.link import GuardLost, TakenByGuard
 from labd.queue.steps import JobOutcome
-from labd.store.jobs import AfterFailure, JobRow, JobState
+from labd.store.jobs import AfterFailure, JobKind, JobRow, JobState
 from labd.store.lock import BenchBusy
 
 log = logging.getLogger(__name__)
@@ -59,11 +60,15 @@ class BenchUse:
                 self.by = ""
 
     async def run(self, job: JobRow, control: RunControl) -> JobOutcome:
-        """One job from its first capture to its report; whatever fails is in the outcome."""
+        """One job from its first capture, or sample, to its report; whatever fails is in the outcome."""
         try:
             async with self.used_by(f"job {job.id}") as bench:
-                plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"), cards=await self._cards_of(job))
                 refuse_unattended(bench, attended=job.attended)
+                if job.kind is JobKind.ACCURACY:
+                    with logs.about(job=job.id):
+                        await accuracy_job(job, bench, self._around, control)
+                    return JobOutcome(JobState.FINISHED, "", "")
+                plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"), cards=await self._cards_of(job))
                 rules = Rules(stop_at_failure=job.after_failure is AfterFailure.STOP, retries=job.retries)
                 request = RunRequest(bench, plan, resume=job.run_id, rules=rules, job=job.id, notes=job.note, tags=job.tags)
                 with logs.about(job=job.id):

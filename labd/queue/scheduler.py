@@ -18,7 +18,7 @@ from labd.queue import steps
 from labd.queue.recurrence import is_due, next_due_ns, zone_of
 from labd.queue.steps import JobOutcome
 from labd.store.catalogue import Catalogue
-from labd.store.jobs import UNDER_WAY, JobRow, JobState, NewJob, Place
+from labd.store.jobs import UNDER_WAY, JobKind, JobRow, JobState, NewJob, Place
 from labd.store.leases import Lease
 from labd.store.session import CatalogueSession
 from labd.stream.hub import Hub
@@ -164,6 +164,10 @@ class Scheduler:
     async def pause(self, job_id: str) -> JobRow:
         """The running job waits before its next capture, outputs off. Raises NotFound, WrongState."""
         running = await self._the_running(job_id)
+        if running.job.kind is not JobKind.PLAN:
+            raise WrongState(
+                f"job {job_id} is no run of captures to pause between: `labd abort {job_id}` ends it, and resumed it goes on where it was"
+            )
         await self._catalogue.do(lambda c: c.jobs.pause(job_id, paused=True))
         running.control.pause()
         return await self._did("paused", lambda c: c.jobs.get(job_id))

@@ -1,4 +1,4 @@
-"""The jobs of the queue: plans that wait for the bench, run on it, or have had their turn."""
+"""The jobs of the queue: plans and other work that wait for the bench, go on on it, or have had their turn."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class JobState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+class JobKind(enum.StrEnum):
+    """What a job does. PLAN: the run of its plan. ACCURACY: a data set, sent to the board."""
+
+    PLAN = "plan"
+    ACCURACY = "accuracy"
+
+
 class AfterFailure(enum.StrEnum):
     """What a run does when a capture has failed for good."""
 
@@ -47,6 +54,7 @@ class NewJob:
     """What somebody submits. priority: higher goes first. not_before_ns: UTC. recurrence: five cron fields in zone (IANA), or empty.
 
     retries: of a failed capture. attended: somebody stays with the bench. run_id: of an interrupted run to go on with.
+    asked: of a kind without a plan, what it is to do, as JSON; plan_text is empty then.
     """
 
     plan_name: str
@@ -63,6 +71,8 @@ class NewJob:
     tags: tuple[str, ...] = ()
     run_id: str = ""
     estimate_s: float | None = None
+    kind: JobKind = JobKind.PLAN
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,7 @@ class JobRow:
     jobs, or among jobs of its priority.
 
     run_id: the run it has made, or goes on with. error: why it failed or was ended; of one under way, why it is being aborted.
+    kind, asked: as in NewJob; made: what a job without a plan has made, the id of an accuracy run.
     """
 
     id: str
@@ -95,6 +106,9 @@ class JobRow:
     run_id: str
     error: str
     estimate_s: float | None
+    kind: JobKind = JobKind.PLAN
+    asked: str = ""
+    made: str = ""
 
 
 # What `edit` may change while a job waits.
@@ -212,8 +226,8 @@ class Jobs:
             "UPDATE jobs SET state = ?, started_ns = NULL WHERE id = ? AND state = ?", (JobState.QUEUED, job_id, JobState.RUNNING)
         )
 
-    def learn(self, job_id: str, *, run_id: str) -> None:
-        self._set(job_id, {"run_id": run_id})
+    def learn(self, job_id: str, *, run_id: str = "", made: str = "") -> None:
+        self._set(job_id, {name: value for name, value in (("run_id", run_id), ("made", made)) if value})
 
     def recurs_no_more(self, job_id: str) -> None:
         """Its next occurrence has its recurrence now: whoever resumes this one has one job more, not two series."""

@@ -16,12 +16,20 @@ from typing import Any
 
 import pytest
 
+from labd.accuracy.dataset import read_dataset
+from labd.accuracy.kept import pack
 from labd.api.tokens import Scope, make_token
 from labd.cli.main import HERE_ONLY, run_command
 from labd.cli.reference import commands
+from labd.client.connection import Connection, answer, target
+from labd.client.generated.api.accuracy import get_accuracy_run, submit_accuracy
+from labd.client.generated.api.queue import get_job
+from labd.client.generated.models.accuracy_body import AccuracyBody
 from labd.errors import FileError, NotAllowed
+from labd.stream.news import News
 from tests.api.certificate import self_signed
 from tests.cli.bench_apart import EXIT_S, LABD, demo_text, write_plan
+from tests.cli.test_accuracy import made as made_dataset
 
 pytestmark = pytest.mark.compiler
 
@@ -134,6 +142,11 @@ def run(places: tuple[Place, Place], tmp_path_factory: pytest.TempPathFactory) -
     return str(job["run_id"])
 
 
+def dataset(folder: Path, samples: int, *, wrong: int = 0) -> Path:
+    folder.mkdir(exist_ok=True)
+    return made_dataset(folder / "words", samples, wrong=wrong)
+
+
 Arguments = Callable[[Place, Path, Path], tuple[object, ...]]  # of a served bench, a plan and a folder to write to
 
 READING: dict[str, Arguments] = {
@@ -152,6 +165,7 @@ READING: dict[str, Arguments] = {
 }
 ACTING: dict[str, Arguments] = {
     "abort": lambda place, plan, folder: (NO_JOB,),
+    "accuracy": lambda place, plan, folder: (place.bench, dataset(folder, 1)),
     "analyse": lambda place, plan, folder: ("latest",),
     "annotate": lambda place, plan, folder: ("latest", "--notes", "new leads"),
     "cancel": lambda place, plan, folder: (NO_JOB,),
@@ -247,6 +261,27 @@ def test_a_run_elsewhere_is_annotated_analysed_and_goes_there_and_back_as_a_file
     assert run not in labd("runs").out
     assert labd("import", file).out.strip() == run
     assert next(one for one in labd.json("runs") if one["id"] == run)["notes"] == "new leads"
+
+
+def test_a_board_elsewhere_is_scored_and_goes_on_where_it_was_aborted(near: Place, tmp_path: Path, labd: Labd) -> None:
+    words = dataset(tmp_path, 300, wrong=30)
+    with Connection(target(near.host, None)) as there:
+        pack(read_dataset(words), tmp_path / "words.zip")
+        kept = there.upload("datasets", tmp_path / "words.zip")
+        job = answer(submit_accuracy.sync_detailed(client=there.client, body=AccuracyBody(dataset=kept["id"], fresh=True)))
+        with there.news() as news:
+            next(one for one in news if isinstance(one, News) and one.data.get("done", 0) > 0)
+        assert labd("--bench", near.host, "abort", job.id).code == 0
+        made = str(answer(get_job.sync_detailed(job.id, client=there.client)).made)
+        before = answer(get_accuracy_run.sync_detailed(made, client=there.client))
+        assert (0 < before.done < 300, before.ended) == (True, False)
+        assert labd("--bench", near.host, "resume", job.id).code == 0
+        assert labd("--bench", near.host, "watch", job.id).code == 0
+        after = answer(get_accuracy_run.sync_detailed(made, client=there.client))
+        assert (after.done, after.ended, after.score.value if after.score else None) == (300, True, 0.9)
+    again = labd("--bench", near.host, "accuracy", near.bench, dataset(tmp_path / "few", 10, wrong=3))
+    assert again.code == 0, again.err
+    assert "top-1 0.7, 95 % interval" in again.out
 
 
 def test_the_option_goes_before_the_environment(far: Place, near: Place, labd: Labd) -> None:

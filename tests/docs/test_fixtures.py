@@ -10,7 +10,8 @@ from tests.bench_file.test_files import BENCHES, BOARDS, PLANS
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
-TESTED_ONE_BY_ONE = {*BENCHES, *BOARDS, *PLANS}  # each is loaded and checked in tests/bench_file
+PAPER_CARDS = {*(FIXTURES / "cards/paper").glob("table-*/*.toml")}  # each stands in its table in tests/report/test_paper.py
+TESTED_ONE_BY_ONE = {*BENCHES, *BOARDS, *PLANS, *PAPER_CARDS}  # each is loaded and checked in tests/bench_file
 SOURCES = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from labd.api.models import AbortBody, JobBody, JobChanges, JobId, LeaseBody, MoveBody
 from labd.api.routes.asked import Given, Who
 from labd.errors import WrongState
-from labd.store.jobs import JobRow, JobState
+from labd.store.jobs import JobKind, JobRow, JobState
 from labd.store.leases import Lease
 
 router = APIRouter(tags=["queue"])
@@ -41,6 +41,8 @@ async def edit(job_id: JobId, body: JobChanges, given: Given) -> JobRow:
     changes = body.changes()
     if "plan_text" in changes:
         job = await given.queue.job(job_id)
+        if job.kind is not JobKind.PLAN:
+            raise WrongState(f"job {job_id} has no plan to change: it does {job.plan_name}; cancel it, and submit another")
         if job.state is JobState.QUEUED and job.run_id:  # at its turn the run would refuse another plan than its own
             raise WrongState(
                 f"job {job_id} goes on with run {job.run_id}, so plan_text cannot be changed; "

@@ -17,6 +17,7 @@ from labd.errors import NotFound
 from labd.influx.replay import Sent
 from labd.queue.retention import DISK_S, remove_traces
 from labd.records import Event, KpiRecord
+from labd.store.archive import read as read_archive
 from labd.store.catalogue import Catalogue
 from labd.store.jobs import JobRow, NewJob
 from labd.store.rows import CaptureRow, RunRow, RunState, RunSummary
@@ -143,7 +144,7 @@ async def archive(run_id: RunId, given: Given) -> ArchiveResponse:
 @router.post("/import", operation_id="import_run", status_code=201)
 async def import_run(request: Request, given: Given) -> Imported:
     """Take in a run that `export_run` wrote. Refused: one that is there already, damage, anything but such a file."""
-    return Imported(await received(given, request.stream()))
+    return Imported(await received(given, request.stream(), read_archive))
 
 
 def _job_to_resume(catalogue: Catalogue, run_id: str, who: str) -> NewJob:

@@ -1,4 +1,4 @@
-"""A run as one file, out and in, without ever holding it in memory."""
+"""A run as one file, out and in, and a data set in, without ever holding it in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, TypeVar
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -16,8 +16,16 @@ from labd.queue.retention import TRACES, check_space, size_of
 from labd.store import archive
 from labd.stream.session import InstrumentSession
 
+T_co = TypeVar("T_co", covariant=True)
+
 CHUNK = 1 << 20
 DISK_S = 600.0
+
+
+class TakesIn(Protocol[T_co]):
+    """A file into a store. room: told how many bytes will be unpacked."""
+
+    def __call__(self, path: Path, store: Path, /, *, room: Callable[[int], None]) -> T_co: ...
 
 
 class ArchiveResponse(StreamingResponse):
@@ -49,8 +57,8 @@ async def archive_of(given: Services, run_id: str) -> ArchiveResponse:
     return ArchiveResponse(file, f"{run_id}{archive.SUFFIX}")
 
 
-async def received(given: Services, stream: AsyncIterator[bytes]) -> str:
-    """Take in an archive; returns the run's id. Raises StoreError, also before the disk has less than storage.least_free."""
+async def received(given: Services, stream: AsyncIterator[bytes], take_in: TakesIn[T_co]) -> T_co:
+    """Take in a zip; returns what of. Raises StoreError, also before the disk has less than storage.least_free."""
     path = given.catalogue.folder / archive.TRANSFER / f"in-{secrets.token_hex(4)}{archive.SUFFIX}"
     room = partial(check_space, given.catalogue.folder, least_free=given.least_free, what="the import")
     async with InstrumentSession("archive") as disk:
@@ -58,7 +66,7 @@ async def received(given: Services, stream: AsyncIterator[bytes]) -> str:
             await disk.call(_begun, path, deadline_s=DISK_S)
             async for data in stream:
                 await disk.call(_appended, path, data, room, deadline_s=DISK_S)
-            return await disk.call(partial(archive.read, path, given.catalogue.folder, room=room), deadline_s=DISK_S)
+            return await disk.call(partial(take_in, path, given.catalogue.folder, room=room), deadline_s=DISK_S)
         finally:
             path.unlink(missing_ok=True)
 
