@@ -71,6 +71,19 @@ class MarkStyle(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HostGates:
+    """What this host saw of a capture on a line from the board (gate style), seconds of its own monotonic clock from one zero.
+
+    fired_s: of each firing, when the system's call began and when it had returned. gates_s: of each inference, the earliest and latest
+    instant of its rise, then of its fall; both are the same where the kernel stamps the edge. lost: why edges may be missing, or empty.
+    """
+
+    fired_s: tuple[tuple[float, float], ...]
+    gates_s: tuple[tuple[float, float, float, float], ...]
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bracket:
     """The pattern that a device burns into its current before and after a program: 2^order - 1 chips of chip_us of its counter, which
     begin with the shift register at `seed`. See docs/reference/dut-protocol.md."""

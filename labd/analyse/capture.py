@@ -12,7 +12,7 @@ from labd.analyse.temperature import at_temperature, flags
 from labd.analyse.wiring import burden, leads, with_supply
 from labd.errors import StoreError
 from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
-from labd.records import Bracket, InferWindow, MarkStyle, Role, SupplyReading
+from labd.records import Bracket, HostGates, InferWindow, MarkStyle, Role, SupplyReading
 from labd.segment.bracketed import Burnt
 from labd.segment.signature import Signature
 from labd.store.jsonform import from_json
@@ -64,6 +64,7 @@ def capture_input(
         device_clock=setup.device_clock,
         supply_min_v=setup.supply_min_v,
         host_starts_s=tuple(float(one) for one in taken.get("host_starts_s", ())),
+        host_gates=from_json(HostGates, gates) if (gates := taken.get("host_gates")) else None,
         read=bool(taken.get("steady", False)),
         peak_a=_peak_a(acquisition, setup),
         burnt=_burnt(taken),

@@ -237,6 +237,7 @@ async def _fired(rig: Rig, plan: CapturePlan, sink: Sink, acquisition: Acquisiti
         flags=fired.flags,
         counters=await rig.device.counters(),
         jitter=fired.jitter,
+        host_gates=fired.gates,
     )
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labd.bench.expand import CapturePlan
+from labd.bench.seen_line import gates, seen
 from labd.dut.device import Device
+from labd.dut.lines import Line
+from labd.records import HostGates
 from labd.trigger.firing import Target
 from labd.trigger.jitter import Jitter, jitter
 from labd.trigger.process import Trigger
@@ -18,19 +21,23 @@ WAITS_S = 2.0  # that the armed device waits longer than the longest gap: a host
 
 @dataclass(frozen=True, slots=True)
 class HostTrigger:
-    """How this host fires the board. wake: what the device is armed for. target: what is fired on, once the board's lines are connected."""
+    """How this host fires the board. wake: what the device is armed for. target: what is fired on, once the board's lines are connected.
+    seen: a line on which the board shows its inferences to this host, None where there is none."""
 
     wake: Literal["pin", "uart"]
     target: Callable[[], Target]
+    seen: Callable[[], Line | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """served: inferences that the device says it made. crowded: instants that came sooner after another than the longest event takes."""
+    """served: inferences that the device says it made. crowded: instants that came sooner after another than the longest event takes.
+    gates: what this host saw of them, None where it sees nothing."""
 
     served: int
     jitter: Jitter
     crowded: int = 0
+    gates: HostGates | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -51,10 +58,13 @@ async def fire(device: Device, how: HostTrigger, process: Trigger, plan: Capture
     target = how.target()
     gaps_ns = [b - a for a, b in itertools.pairwise((0, *plan.offsets_ns))]
     timeout_s, backlog_s = max(gaps_ns) * 1e-9 + WAITS_S, plan.events * longest_event_s
-    async with device.armed(plan.events, timeout_s=timeout_s, wake=how.wake, backlog_s=backlog_s) as armed:
+    async with seen(how.seen()) as shown, device.armed(plan.events, timeout_s=timeout_s, wake=how.wake, backlog_s=backlog_s) as armed:
         firings = await process.fire(target, plan.offsets_ns, late_ns=plan.late_ns)
     return Fired(
-        armed.served, jitter(firings, plan.events, plan.late_ns, process.footing), crowded(plan.offsets_ns, longest_event_s=longest_event_s)
+        armed.served,
+        jitter(firings, plan.events, plan.late_ns, process.footing),
+        crowded(plan.offsets_ns, longest_event_s=longest_event_s),
+        None if shown is None else gates(shown, firings),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labd.records import Bracket, InferWindow, SupplyReading
+from labd.records import Bracket, HostGates, InferWindow, SupplyReading
 from labd.trigger.jitter import Jitter
 from labd_instruments.contract import Acquisition, Reading, StreamEnd
 
@@ -21,6 +21,7 @@ class Taken:
     served: inferences that the DUT says it made; missed: deadlines it missed, or this host where it fires. records: samples written.
     jitter: how well this host met its instants, None where it does not fire. windows: of stock firmware, in order.
     host_starts_s: further starts, from before the supply rises until the board had answered, by this host's clock.
+    host_gates: what this host saw of the inferences that it fired, None where it saw nothing.
     """
 
     acquisition: Acquisition
@@ -39,3 +40,4 @@ class Taken:
     jitter: Jitter | None = None
     windows: tuple[InferWindow, ...] = ()
     host_starts_s: tuple[float, ...] = ()
+    host_gates: HostGates | None = None

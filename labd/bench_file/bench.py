@@ -214,13 +214,19 @@ class Bench(FileSection):
                 f"{self.trigger.by.upper()} cannot float and would feed the board through its pin while its supply is off: put an "
                 "isolator, or a level shifter that lets go then, between, and say so in isolation of the link",
             )
-        elif self.trigger.gpio is not None:
-            table, _, pin = self.trigger.gpio.partition(".")
-            if table not in self.gpio:
-                yield Wrong("trigger.gpio", f"no table gpio.{bare_or_quoted(table)}{did_you_mean(table, self.gpio)}")
-            elif self.gpio[table].output(pin) is None:
-                outputs = [line.pin for line in self.gpio[table].lines if line.direction == "out"]
-                yield Wrong("trigger.gpio", f"{bare_or_quoted(table)} drives no pin {shown(pin)}{did_you_mean(pin, outputs)}")
+        if not self.is_virtual:
+            yield from self._no_such_pin("trigger.gpio", self.trigger.gpio, "out")
+            yield from self._no_such_pin("trigger.seen", self.trigger.seen, "in")
+
+    def _no_such_pin(self, key: str, named: str | None, direction: Literal["out", "in"]) -> Iterator[Wrong]:
+        if named is None:
+            return
+        table, _, pin = named.partition(".")
+        if table not in self.gpio:
+            yield Wrong(key, f"no table gpio.{bare_or_quoted(table)}{did_you_mean(table, self.gpio)}")
+        elif pin not in (pins := self.gpio[table].pins(direction)):
+            does = "drives" if direction == "out" else "reads"
+            yield Wrong(key, f"{bare_or_quoted(table)} {does} no pin {shown(pin)}{did_you_mean(pin, pins)}")
 
 
 def read_bench(path: Path) -> Bench:

@@ -113,9 +113,10 @@ def notices(bench: Bench) -> tuple[str, ...]:
 
 def _unread(bench: Bench) -> Iterator[str]:
     for name, chip in bench.gpio.items():
-        pins = ", ".join(line.pin for line in chip.lines if line.direction == "in")
+        pins = ", ".join(pin for pin in chip.pins("in") if f"{name}.{pin}" != bench.trigger.seen)
         if pins:
-            yield f"gpio.{name}: {pins}: captures do not read lines from the board by GPIO yet; wire the marker to the instrument"
+            named = f'seen = "{name}.MARK"'
+            yield f"gpio.{name}: {pins}: nothing reads this; trigger.seen names the line that shows inferences, as in {named}"
 
 
 def _unbudgeted(bench: Bench) -> Iterator[str]:

@@ -62,8 +62,8 @@ class GpioSection(Section):
                     "isolator or a level shifter between (isolation), or wire it active high",
                 )
 
-    def output(self, pin: str) -> GpioLineSection | None:
-        return next((line for line in self.lines if line.pin == pin and line.direction == "out"), None)
+    def pins(self, direction: Literal["out", "in"]) -> list[str]:
+        return [line.pin for line in self.lines if line.direction == direction]
 
 
 class TriggerSection(Section):
@@ -73,12 +73,19 @@ class TriggerSection(Section):
         default="uart", description="a byte on the link's UART, one of its port's modem lines, or a GPIO line"
     )
     gpio: Words | None = Field(default=None, description='with by = "gpio": its table and pin, such as "pi.TRIG" for [gpio.pi]')
+    seen: Words | None = Field(
+        default=None,
+        description='table and pin of a GPIO line that shows this host the inferences, such as "pi.MARK": latency by the kernel\'s time '
+        "stamps, also where no instrument has a line",
+    )
     pulse: Seconds = Field(default=100e-6, description="how long a line is held active; at most 10 ms")
     asserted: Flag = Field(default=True, description="of a modem line: its state during the pulse; false: released for it")
 
     def wrong(self) -> Iterator[Wrong]:
         if self.by == "gpio" and (self.gpio is None or not all(self.gpio.partition("."))):
             yield Wrong("gpio", 'expected a table and a pin: gpio = "pi.TRIG" for the pin TRIG of [gpio.pi]')
+        if self.seen is not None and not all(self.seen.partition(".")):
+            yield Wrong("seen", 'expected a table and a pin: seen = "pi.MARK" for the pin MARK of [gpio.pi]')
         if self.by != "gpio" and self.gpio is not None:
             yield Wrong("gpio", 'only by = "gpio" has this key')
         if self.pulse > LONGEST_PULSE_S:

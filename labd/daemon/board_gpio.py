@@ -8,6 +8,7 @@ from labd.bench_file import Bench
 from labd.bench_file.trigger import GpioSection
 from labd.dut.gpio_chip import Wire
 from labd.dut.gpio_link import GpioLink, GpioSettings
+from labd.dut.lines import Line
 from labd.dut.serial_link import SerialLink
 from labd.errors import DutFailure
 from labd.trigger.firing import Bytes, GpioPulse, ModemPulse, Target
@@ -43,7 +44,13 @@ class Firing:
 
     @property
     def host_trigger(self) -> HostTrigger:
-        return HostTrigger("uart" if self._section.by == "uart" else "pin", self._target)
+        return HostTrigger("uart" if self._section.by == "uart" else "pin", self._target, self._seen)
+
+    def _seen(self) -> Line | None:
+        if self._section.seen is None:
+            return None
+        table, _, pin = self._section.seen.partition(".")
+        return self._gpio[table].line(pin)
 
     def _target(self) -> Target:
         """Raises DutFailure while the board is not connected."""

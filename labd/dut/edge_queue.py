@@ -32,6 +32,11 @@ class EdgeQueue:
     def put(self, edge: Edge) -> None:
         self._add(edge)
 
+    def forget(self) -> None:
+        """Nobody wants what nobody has read until now."""
+        self._edges.clear()
+        self._dropped = self._untold = 0
+
     def lost(self, text: str) -> None:
         """Edges are missing here; the sentence says how many, and why."""
         self._add(DataLost(f"{self._name}: {text}"))

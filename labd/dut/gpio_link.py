@@ -115,6 +115,10 @@ class GpioLink:
             raise LineFailure(f"{self.settings.chip}: {name} is an output, which gives no edges")
         return self._queues[name].read()
 
+    def forget(self, name: str) -> None:
+        if name in self._queues:
+            self._queues[name].forget()
+
     def _outputs_for(self, name: str) -> gpiod.LineRequest:
         if name not in self.settings.outputs:
             raise LineFailure(f"{self.settings.chip}: {name} is no output of this bench and is not driven")
@@ -225,6 +229,9 @@ class GpioLine:
 
     def edges(self) -> AsyncGenerator[Edge, None]:
         return self._link.edges(self._name)
+
+    def forget(self) -> None:
+        self._link.forget(self._name)
 
     async def close(self) -> None:
         if self._name in self._link.settings.outputs and self._link.driven:

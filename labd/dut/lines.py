@@ -30,5 +30,8 @@ class Line(Protocol):
         """Every edge since the line was opened or the edges were asked for last, in order, without end. Raises DataLost where one was lost,
         and goes on behind the gap when it is asked again. Only an input has this, and one reader at a time."""
 
+    def forget(self) -> None:
+        """Edges until now that nobody has read, and gaps among them."""
+
     async def close(self) -> None:
         """Drive it no more, hear nothing of it any more."""

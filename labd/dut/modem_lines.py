@@ -86,6 +86,10 @@ class ModemLines:
             threading.Thread(target=self._watch, args=(loop, dict(self._known)), name=f"looks at {self._name}", daemon=True).start()
         return self._queues[name].read()
 
+    def forget(self, name: ModemName) -> None:
+        if name in INPUTS:
+            self._queues[name].forget()
+
     def _levels(self) -> dict[str, bool]:
         """Raises OSError."""
         return {line: bool(getattr(self._port, line)) for line in INPUTS}
@@ -153,6 +157,9 @@ class ModemLine:
 
     def edges(self) -> AsyncGenerator[Edge, None]:
         return self._lines.edges(self._name)
+
+    def forget(self) -> None:
+        self._lines.forget(self._name)
 
     async def close(self) -> None:
         """Inactive, where it is an output."""

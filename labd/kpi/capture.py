@@ -14,6 +14,7 @@ from labd.kpi.energy import energies
 from labd.kpi.estimate import Estimate
 from labd.kpi.events import LONGER_THAN_BOUND, TOO_LONG, Events, find_events, windows
 from labd.kpi.guard import Guard, guard, guard_records
+from labd.kpi.host_line import host_line
 from labd.kpi.hum import find_hum
 from labd.kpi.inputs import CaptureInput
 from labd.kpi.latency import latencies, wake_ups
@@ -111,6 +112,7 @@ def _figures(ctx: Context) -> list[str]:
         return starts(ctx)
     if ctx.capture.windows:
         return stock_figures(ctx)
+    host_line(ctx)
     _of_events(ctx)
     return []
 

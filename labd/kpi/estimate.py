@@ -49,6 +49,7 @@ def unit_of(kpi: str) -> str:
         "latency": "s",
         "wake_up": "s",
         "start_time": "s",
+        "trigger_to_start": "s",
         "start_energy": "J",
         "start_peak": "A",
         "timeline": "s",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.records import InferWindow, MarkStyle, OperatingPoint, Role
+from labd.records import HostGates, InferWindow, MarkStyle, OperatingPoint, Role
 from labd.segment.bracketed import Burnt
 
 
@@ -129,6 +129,7 @@ class CaptureInput:
     burnt: the signatures that the device burnt into its current before and after its program, None where it burnt none.
     supply_min_v: from here on the board is supplied, None where the run did not store it.
     host_starts_s: starts by the host's clock, each an upper bound.
+    host_gates: what the host saw of the inferences that it fired, on a line of its own.
     flags: what else went wrong while it was made (deadlines missed), copied into every KPI.
     """
 
@@ -155,6 +156,7 @@ class CaptureInput:
     supply_min_v: float | None = None
     host_starts_s: tuple[float, ...] = ()
     burnt: Burnt | None = None
+    host_gates: HostGates | None = None
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

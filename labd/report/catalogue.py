@@ -57,6 +57,8 @@ TITLES: Mapping[str, str] = {
     "charge_per_inference": "Charge per inference",
     "latency.pin": "Latency, by marker pin",
     "latency.dut_counter": "Latency, by the device's counter",
+    "latency.gpio": "Latency, on a line that the host reads",
+    "trigger_to_start.gpio": "Trigger to the start of the inference, on a line that the host reads (upper bound)",
     "latency.host": "Latency, seen from the host",
     "latency": "Latency",
     "wake_up.current_rise_to_ready": "Current rise to ready (lower bound of wake-up)",

@@ -185,6 +185,8 @@ def test_gpio_lines_are_those_of_the_boards_pins(files: Path) -> None:
         ('gpio = "pi.WAKE"', 'gpio = "pi.WAEK"', 'trigger.gpio: pi drives no pin "WAEK"; did you mean "WAKE"?'),
         ('gpio = "pi.WAKE"', 'gpio = "pi.READY"', 'trigger.gpio: pi drives no pin "READY"'),
         ('gpio = "pi.WAKE"', 'gpio = "rp.WAKE"', "trigger.gpio: no table gpio.rp"),
+        ('gpio = "pi.WAKE"', 'gpio = "pi.WAKE"\nseen = "pi.WAKE"', 'trigger.seen: pi reads no pin "WAKE"'),
+        ('gpio = "pi.WAKE"', 'gpio = "pi.WAKE"\nseen = "MARK"', "trigger.seen: expected a table and a pin"),
         ('gpio = "pi.WAKE"', 'gpio = "WAKE"', "trigger.gpio: expected a table and a pin"),
         ('by = "gpio"', 'by = "rts"', 'trigger.gpio: only by = "gpio" has this key'),
         ('by = "gpio"', 'by = "gpio"\npulse = "11 ms"', "trigger.pulse: expected at most 10 ms, got 11 ms"),
@@ -227,7 +229,7 @@ def test_two_lines_into_one_pin_are_refused(files: Path) -> None:
 def test_edges_that_no_capture_reads_are_told(files: Path) -> None:
     change(files, BENCH, *REAL)
     add(files, GPIO)
-    assert any("gpio.pi: READY: captures do not read" in text for text in notices(load(files)[0]))
+    assert any("gpio.pi: READY: nothing reads this" in text for text in notices(load(files)[0]))
 
 
 @pytest.mark.parametrize(

@@ -39,5 +39,8 @@ class Wire:
     def edges(self) -> AsyncGenerator[Edge, None]:
         return self._queue.read()
 
+    def forget(self) -> None:
+        self._queue.forget()
+
     async def close(self) -> None:
         self._queue.end(LineFailure(f"{self._name}: closed"))
