@@ -17,6 +17,7 @@ from labd import bench_file, resources
 from labd.analyse.capture import meter_terms
 from labd.analyse.setup import AnalysisSetup
 from labd.bench.acquire import acquire
+from labd.bench.clock import Pace
 from labd.bench.expand import CapturePlan
 from labd.bench.rig import Rig
 from labd.bench.station import open_station
@@ -101,6 +102,10 @@ class Lab:
     async def rest(self, seconds: float) -> None:
         """Let bench time pass: a board that was busy cools down."""
         await self._rig.station.clock.sleep(seconds)
+
+    async def pace(self) -> Pace:
+        """How time was kept since this was last asked."""
+        return await self._rig.station.clock.pace()
 
     def last_boxcar_w(self, tau_s: float) -> float:
         """Largest boxcar mean of v*i in the last capture, plainly computed; the truth where the instrument has no errors."""
