@@ -10,6 +10,7 @@ import numpy as np
 
 from labd_virtual.oscillator import Oscillator
 from labd_virtual.spec import BoardSpec
+from labd_virtual.wander import wander
 
 
 class Phase(enum.IntEnum):
@@ -92,9 +93,12 @@ class Dispersion:
         self.clock_error = float(error if spec.clock_error is None else spec.clock_error)
 
     def oscillator_of(self, spec: BoardSpec, rng: np.random.Generator) -> Oscillator:
-        """The chip's own clock; where in its swing it is at time 0 is drawn."""
-        phase_rad = float(rng.uniform(0, math.tau)) if spec.clock_wander else 0.0
-        return Oscillator(self.clock_error, spec.clock_wander, spec.clock_wander_s, phase_rad)
+        """The chip's own clock; where in its wander it is at time 0 is drawn."""
+        if not spec.clock_wander:
+            return Oscillator(self.clock_error)
+        phase_rad = float(rng.uniform(0, math.tau))
+        way = wander(spec.clock_wander_shape, rng)
+        return Oscillator(self.clock_error, spec.clock_wander, spec.clock_wander_s, phase_rad, way)
 
     def event(self, spec: BoardSpec) -> tuple[float, float]:
         """(factor on cycles, factor on current) of the next event."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from labd_virtual.wander import SINE, Wander
+
 
 @dataclass(frozen=True, slots=True)
 class Oscillator:
-    """Runs by 1 + error in the mean; its rate swings by `wander` from its lowest to its highest, one sine of period_s with phase_rad."""
+    """Runs by 1 + error in the mean; its rate wanders by `wander` from its lowest to its highest, in the way of `path`, one period in
+    period_s, of which phase_rad have passed at time 0."""
 
     error: float
     wander: float = 0.0
     period_s: float = 1.0
     phase_rad: float = 0.0
+    path: Wander = SINE
 
     def elapsed_ns(self, t_ns: float) -> float:
         """Its own time at board time t_ns, from board time 0 on."""
@@ -28,15 +32,15 @@ class Oscillator:
         return t_ns
 
     def rate(self, t_ns: float) -> float:
-        return (1 + self.error) * (1 + self.wander / 2 * math.sin(self._angle(t_ns)))
+        return (1 + self.error) * (1 + self.wander * self.path.rate(self._share(t_ns)))
 
     def _strayed_ns(self, t_ns: float) -> float:
         if not self.wander:
             return 0.0
-        return self.wander / 2 * self.period_s * 1e9 / math.tau * (math.cos(self.phase_rad) - math.cos(self._angle(t_ns)))
+        return self.wander * self.period_s * 1e9 * (self.path.strayed(self._share(t_ns)) - self.path.strayed(self._share(0.0)))
 
-    def _angle(self, t_ns: float) -> float:
-        return math.tau * t_ns * 1e-9 / self.period_s + self.phase_rad
+    def _share(self, t_ns: float) -> float:
+        return t_ns * 1e-9 / self.period_s + self.phase_rad / math.tau
 
 
 class Counter:

@@ -33,8 +33,9 @@ class BoardSpec:
     Sleep (all of `*_quiescent_a + leakage_a + sleep_core_a`, the bleed and, when retained, `retention_a`) is 6 uA at 3 V by default and
     3 uA without the model RAM. series_ohm is the board's own supply filter, behind the boundary plane: source resistances of a regulated
     output are milliohms, so the current at the plane settles with about capacitance_f * series_ohm (22 us).
-    uart_a: drawn while its serial line sends. clock_wander: from its lowest to its highest rate the oscillator swings by this fraction,
-    once in clock_wander_s. counter_stops_asleep: the counter of marks and laps stands still while the fast oscillator is off; timers go on.
+    uart_a: drawn while its serial line sends. clock_wander: from its lowest to its highest rate the oscillator wanders by this fraction,
+    once in clock_wander_s, in the way of clock_wander_shape (labd_virtual.wander). counter_stops_asleep: the counter of marks and laps
+    stands still while the fast oscillator is off; timers go on.
     The options of the last group are physics that a model of the board may not know; they are off by default.
     """
 
@@ -54,6 +55,7 @@ class BoardSpec:
     clock_error_limit: float = _within(30e-6, 0.0, 0.2)
     clock_wander: float = _within(0.0, 0.0, 0.01)
     clock_wander_s: float = _within(2.0, 1e-3, 1e5)
+    clock_wander_shape: str = _one_of("sine", "drift", "walk", "step")
     counter_stops_asleep: bool = False
     oscillator_s: float = _within(1.2e-3, 0.0, 1.0)
     oscillator_a: float = _within(0.8e-3, 0.0, 10.0)
