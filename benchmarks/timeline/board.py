@@ -30,8 +30,9 @@ TAU_S = CAPACITANCE_F * (SERIES_OHM + SOURCE_OHM)
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is drawn for one capture and labd is not told: rate error and wander of the oscillator (fractions), period of the wander,
-    whether the counter stops in sleep, how long the record runs before anything happens, capacitance as a share of the nominal one."""
+    """What is drawn for one capture and labd is not told: rate error and wander of the oscillator (fractions), period and
+    shape of the wander, whether the counter stops in sleep, how long the record runs before anything happens, capacitance as a share of
+    the nominal one."""
 
     mode: Mode
     rate_error: float
@@ -40,6 +41,7 @@ class Conditions:
     stops: bool
     idle_s: float
     capacitance: float
+    shape: str = "sine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Board:
         board.configure("board.clock_error", conditions.rate_error)
         board.configure("board.clock_wander", conditions.wander)
         board.configure("board.clock_wander_s", conditions.wander_s)
+        board.configure("board.clock_wander_shape", conditions.shape)
         board.configure("board.counter_stops_asleep", conditions.stops)
         board.configure("board.capacitance_f", CAPACITANCE_F * conditions.capacitance)
         self._bench.redraw(seed)

@@ -10,20 +10,33 @@ import numpy as np
 from benchmarks.accuracy.verdict import binomial_cdf
 
 LEVEL = 0.95
+NORMAL = 1.96  # standard deviations of a normal error to either side hold 95 %
+MOST_PADDING = 1.25
 CHANCE = 0.01  # of a binomial interval to exclude a sound coverage
 
 
 @dataclass(slots=True)
 class Coverage:
-    """Trials of a stated 95 % interval. both: more than 95 % is wrong too."""
+    """Trials of a stated 95 % interval: its half-widths, and what it was off by."""
 
-    both: bool = True
-    covered: int = 0
-    total: int = 0
+    errors: list[float] = field(default_factory=list)
+    half_widths: list[float] = field(default_factory=list)
 
     def add(self, *, error: float, half_width: float) -> None:
-        self.total += 1
-        self.covered += abs(error) <= half_width
+        self.errors.append(error)
+        self.half_widths.append(half_width)
+
+    def join(self, other: Coverage) -> None:
+        self.errors += other.errors
+        self.half_widths += other.half_widths
+
+    @property
+    def total(self) -> int:
+        return len(self.errors)
+
+    @property
+    def covered(self) -> int:
+        return sum(abs(e) <= h for e, h in zip(self.errors, self.half_widths, strict=True))
 
     @property
     def share(self) -> float:
@@ -40,7 +53,19 @@ class Coverage:
     @property
     def compatible(self) -> bool:
         fewest, most = self.allowed
-        return fewest <= self.covered and (self.covered <= most or not self.both)
+        return fewest <= self.covered <= most
+
+    @property
+    def padding(self) -> float:
+        """What is said over what is: 1 where errors are normal and as large as the intervals say, 0.84 where they are rectangular."""
+        if not any(self.errors):
+            return math.nan
+        shares = [error / half_width for error, half_width in zip(self.errors, self.half_widths, strict=True)]
+        return 1 / (NORMAL * float(np.sqrt(np.mean(np.square(shares)))))
+
+    @property
+    def padded(self) -> bool:
+        return not self.padding <= MOST_PADDING
 
 
 class Draws:
@@ -67,10 +92,19 @@ class Aligned:
     judged_at_instants: bool
     worst_on_samples: list[float] = field(default_factory=list)
     worst_at_instants: list[float] = field(default_factory=list)
-    on_samples: Coverage = field(default_factory=lambda: Coverage(both=False))
+    on_samples: Coverage = field(default_factory=Coverage)
     at_instants: Coverage = field(default_factory=Coverage)
     said: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    def join(self, other: Aligned) -> None:
+        """More captures by the same instrument."""
+        self.worst_on_samples += other.worst_on_samples
+        self.worst_at_instants += other.worst_at_instants
+        self.on_samples.join(other.on_samples)
+        self.at_instants.join(other.at_instants)
+        self.said += other.said
+        self.failed += other.failed
 
     @property
     def captures(self) -> int:
@@ -86,7 +120,7 @@ class Aligned:
         q = np.quantile(self.worst_on_samples, (0.5, 0.99)) if self.worst_on_samples else (math.nan, math.nan)
         at = np.quantile(self.worst_at_instants, 0.5) if self.worst_at_instants else math.nan
         said = np.median(self.said) if self.said else math.nan
-        covered = f"{100 * self.on_samples.share:9.1f}% {100 * self.at_instants.share:9.1f}%"
+        covered = " ".join(f"{100 * one.share:9.1f}% {one.padding:7.2f}" for one in (self.on_samples, self.at_instants))
         figures = f"{100 * self.within:8.1f}% {q[0]:9.3f} {q[1]:9.3f} {at:9.3f} {said:9.3f} {covered}"
         return f"{self.name:40} {self.captures:5d} {len(self.failed):4d} {figures}"
 
@@ -94,5 +128,5 @@ class Aligned:
     def head() -> str:
         return (
             f"{'instrument':40} {'n':>5} {'none':>4} {'within':>9} {'median':>9} {'99 %':>9} {'at inst.':>9} {'u':>9} {'covered':>10} "
-            f"{'at inst.':>10}\n{'':52}{'worst edge of a capture, records':>38}"
+            f"{'padding':>7} {'at inst.':>10} {'padding':>7}\n{'':52}{'worst edge of a capture, records':>38}"
         )

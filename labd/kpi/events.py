@@ -152,7 +152,7 @@ def _bracketed(capture: CaptureInput, burnt: Burnt, trace: Trace, bursts: Bursts
     bursts = pair.sharpened(trace.power, bursts, tau_records=meter.time_constant_s / trace.dt_s)
     laps = unwrap_rows(lap_array(capture))
     record = Recorded(trace.power, trace.dt_s, meter.time_constant_s)
-    placed = place_bracketed(pair, record, bursts, laps, always_on=always_on, rate_limit=limit)
+    placed = place_bracketed(pair, record, bursts, laps, always_on=always_on)
     awake, ready, start, end = placed.instants[1:]
     marks = Marks(start, end) if always_on else Marks(start, end, awake, ready)
     u_s = float(np.median(start.u)) * trace.dt_s

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from labd.segment.burst_ends import Awake, place_by_ends
 from labd.segment.bursts import Bursts
 from labd.segment.clocks import ClockMap, FloatArray
 from labd.segment.edges import EdgeSeries
@@ -18,13 +19,10 @@ from labd.segment.timeline import NO_TIES, WANDER, Ties, Timeline, between, stoo
 TAIL_US = 5000.0  # from the end of an inference to sleep (docs/reference/dut-protocol.md)
 BY_SIGNATURE = "current signature"
 BY_BURST_ENDS = "current signature, each burst by its own end"
-U_ALIKE_S = 3e-6  # two hundred cycles: by how much an event's way from the timer to its current differs from a chip's
+WAY_S = 5e-6  # limit by which the ways from a timer to the current of an event and of a chip differ (docs/reference/dut-protocol.md)
 _NEAR_SIGMAS = 6.0
 _NEAR_RECORDS = 3.0
 _CLEAR_TAUS = 5.0  # after a burst's rise: then it no longer shows
-_SHARP = 0.3  # records: a step that is placed worse tells nothing of a rate
-_FEWEST_STEPS, _NEARLY_ALL = 4, 0.8
-_OF_ALL = 0.6  # of the wander's effect on one burst, what all bursts of a capture have in common (sines of 0.7 to 3 captures)
 _STEP_US = 1.0  # of the counter as it is told: cut off, not rounded
 
 
@@ -99,27 +97,28 @@ class Recorded:
 
 
 def place_bracketed(
-    pair: SignaturePair, record: Recorded, bursts: Bursts, laps: FloatArray, *, always_on: bool, rate_limit: float, wander: float = WANDER
+    pair: SignaturePair, record: Recorded, bursts: Bursts, laps: FloatArray, *, always_on: bool, wander: float = WANDER
 ) -> Placed:
-    """Place `laps` (float64 [n, 5]: event, awake, ready, start, end in counter microseconds, unwrapped) of one capture.
+    """Place `laps` (float64 [n, 5]: event, awake, ready, start, end in counter microseconds, unwrapped) of one capture, where a chip of the
+    same instant would show.
 
     Where the counter runs on between bursts, the line between the signatures is refined by the bursts that begin with an instant the
     device knows: its timer's expiry, or in always_on the inference. Where it stands still, each burst is placed by its own end.
-    Raises MissingEvents, SignatureUnclear.
+    wander: band of the counter's rate within the capture. Raises MissingEvents, SignatureUnclear.
     """
     low, high = pair.inside
     inside = bursts.take((bursts.rise.x > low) & (bursts.fall.x < high))
-    if stood_still(pair.opens, pair.closes, rate_limit=rate_limit):
-        return _by_ends(pair, record, inside, laps, always_on=always_on, wander=wander)
+    u_alike = WAY_S / np.sqrt(3) / record.dt_s
+    if stood_still(pair.opens, pair.closes, wander=wander):
+        if always_on:
+            raise SignatureUnclear(
+                "the device's counter stood still between the signatures although the device never slept, or its rate wandered by more "
+                f"than {wander * 1e6:.0f} ppm"
+            )
+        return _by_ends(pair, record, inside, laps, wander=wander, u_alike=u_alike)
     known = laps[:, 3] if always_on else laps[:, 0]
-    line = between(pair.opens, pair.closes, wander=wander, rate_limit=rate_limit)
-    line = between(
-        pair.opens,
-        pair.closes,
-        ties=_matched(line, inside.rise, known, u_alike=U_ALIKE_S / record.dt_s),
-        wander=wander,
-        rate_limit=rate_limit,
-    )
+    line = between(pair.opens, pair.closes, wander=wander)
+    line = between(pair.opens, pair.closes, ties=_matched(line, inside.rise, known, u_alike=u_alike), wander=wander)
     return Placed(tuple(line.place(column) for column in laps.T), line.clock, BY_SIGNATURE, line)
 
 
@@ -137,51 +136,24 @@ def _matched(line: Timeline, rises: EdgeSeries, counter_us: FloatArray, *, u_ali
     return Ties(counter_us[near], rises.x[nearest[near]], np.hypot(rises.u[nearest[near]], u_step), u_alike)
 
 
-def _by_ends(
-    pair: SignaturePair, record: Recorded, bursts: Bursts, laps: FloatArray, *, always_on: bool, wander: float
-) -> Placed:  # fmt: skip
-    if always_on:
-        raise SignatureUnclear("the device's counter stood still between the signatures although the device never slept")
+def _by_ends(pair: SignaturePair, record: Recorded, bursts: Bursts, laps: FloatArray, *, wander: float, u_alike: float) -> Placed:
     if len(bursts) != len(laps):
         raise MissingEvents(f"missing events: {len(bursts)} bursts for {len(laps)} laps of the device, whose counter stands still in sleep")
     opens, closes = pair.opens, pair.closes
-    into = (bursts.fall.x - opens.y0) / (closes.y0 - opens.y0)
-    rate = opens.rate + into * (closes.rate - opens.rate)
-    u_rate = np.hypot((1 - into) * opens.u_rate, into * closes.u_rate)
-    u_wander = wander * 2 * np.sqrt(into * (1 - into)) / np.sqrt(12)  # known at both ends, anywhere in its band between
-    shared = max(opens.u_shared, closes.u_shared)
     asleep = laps[:, 4] + TAIL_US
-    off = _differences(pair, record, bursts, bursts.fall.x - rate * (asleep - laps[:, 1]))
-    if off is not None:
-        rate, u_wander = rate - off / (asleep - laps[:, 1]), u_wander * _OF_ALL
-    u_rate = np.hypot(u_rate, u_wander)
-    u_step = _STEP_US / np.sqrt(6)  # of the one instant and of the other
-    instants = []
-    for column in laps.T:
-        back = rate * (asleep - column)
-        u = np.sqrt(bursts.fall.u**2 + (u_rate * back) ** 2 + (rate * u_step) ** 2 + shared**2)
-        instants.append(EdgeSeries(bursts.fall.x - back, u))
-    k = len(laps) // 2
-    slope = float(rate[k])
-    span = (float(laps.min()), float(laps.max()))
-    own = (float(bursts.fall.u[k]) ** 2, 0.0, (float(u_rate[k]) * slope) ** 2)
-    clock = ClockMap(float(asleep[k]), float(bursts.fall.x[k]), slope, *own, span, u_shared=shared)
-    return Placed(tuple(instants), clock, BY_BURST_ENDS, None)
+    expected = bursts.fall.x - (opens.rate + closes.rate) / 2 * (asleep - laps[:, 1])
+    awake = Awake(laps[:, 1], asleep, _steps(pair, record, bursts, expected), bursts.fall, u_alike)
+    instants, clock = place_by_ends(opens, closes, awake, laps, wander=wander)
+    return Placed(instants, clock, BY_BURST_ENDS, None)
 
 
-def _differences(pair: SignaturePair, record: Recorded, bursts: Bursts, expected: FloatArray) -> FloatArray | None:
-    """Records by which the step of power with which code begins lies off where it is expected, less what all bursts have in common (a board
-    restores its clocks before its code tells the time): what is left is the rate's own way through the capture. None where not nearly all
-    bursts show one."""
+def _steps(pair: SignaturePair, record: Recorded, bursts: Bursts, expected: FloatArray) -> EdgeSeries:
+    """The step of power with which code begins in each burst, NaN where none is as near to where it is expected as in most bursts."""
     tau = record.tau_s / record.dt_s
     between = (np.ceil(bursts.rise.x + _CLEAR_TAUS * (tau + pair.filter_records)).astype(np.intp), bursts.stop)
     found = steps_near(record.power, expected, between=between, tau_records=tau, filter_records=pair.filter_records)
     off = found.x - expected
-    alike = np.isfinite(off) & (found.u < _SHARP)
-    if alike.sum() < max(_FEWEST_STEPS, _NEARLY_ALL * len(off)):
-        return None
-    off = off - float(np.median(off[alike]))
-    alike &= np.abs(off) < _NEAR_RECORDS
-    if alike.sum() < max(_FEWEST_STEPS, _NEARLY_ALL * len(off)):
-        return None
-    return np.where(alike, off - float(off[alike].mean()), 0.0)
+    if not np.isfinite(off).any():
+        return found
+    near = np.abs(off - np.nanmedian(off)) < _NEAR_RECORDS
+    return EdgeSeries(np.where(near, found.x, np.nan), found.u)

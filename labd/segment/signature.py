@@ -72,17 +72,11 @@ class Signature:
 @dataclass(frozen=True, slots=True)
 class Path:
     """What lies between the load and the records. tau_s, u_tau_s: of the supply path inside the boundary, a first-order one, and its
-    standard uncertainty: the edges come later by it in the power than at the load. delay_s: least and most of what the instrument
-    delays all that it records by: it lies between the records and the instants themselves, and cancels in what is cut out of records."""
+    standard uncertainty: the edges come later by it in the power than at the load. What the instrument delays all that it records by
+    cancels in what is cut out of records, and is no part of it."""
 
     tau_s: float = 0.0
     u_tau_s: float = 0.0
-    delay_s: tuple[float, float] = (0.0, 0.0)
-
-    def delay_records(self, dt_s: float) -> tuple[float, float]:
-        """By how much an instant lies ahead of the place where it shows, and the limit of error of that, records."""
-        least, most = self.delay_s
-        return (least + most) / 2 / dt_s, (most - least) / 2 / dt_s
 
 
 @dataclass(frozen=True, slots=True)

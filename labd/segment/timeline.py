@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,14 @@ from numpy.typing import NDArray
 from labd.segment.clocks import ClockMap, FloatArray
 from labd.segment.edges import EdgeSeries
 from labd.segment.errors import SignatureUnclear
+from labd.segment.kriging import Kriged, kriged, likeliest, undisplaced
 
-WANDER = 500e-6  # band in which the rate of a board's oscillator stays within one capture, where nothing tells it better: an RC one's
-_CALMER = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # shares of the wander's band that the capture itself may show to be enough
-_COARSER = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.12, 0.06)  # times the ties' uncertainty that they scatter by
-_FEWEST_TIES = 6  # for that
-_GATE_SIGMAS = 5.0  # a tie farther off than this is an edge that a glitch displaced
+WANDER = 500e-6  # band in which the rate of a board's oscillator stays within one capture (docs/reference/dut-protocol.md)
+CALMER = (1.6, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # shares of the wander's band that the capture itself may show to be enough
+COARSER = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.12, 0.06)  # times their uncertainty that ties scatter by
+FEWEST_TIES = 6  # for that
+_RANGE_OF_WALK = math.sqrt(8 / math.pi)  # expected, in standard deviations of its end (W. Feller, Ann. Math. Stat. 22 (1951) 427)
+_SURE_SIGMAS = 4.0  # of a stand-still
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,13 @@ class Ties:
     def __len__(self) -> int:
         return len(self.x)
 
-    def without(self, k: int) -> Ties:
-        """All but the k-th."""
-        return Ties(np.delete(self.counter_us, k), np.delete(self.x, k), np.delete(self.u, k), self.u_alike)
+    def take(self, which: NDArray[np.bool_]) -> Ties:
+        """Some of them."""
+        return replace(self, counter_us=self.counter_us[which], x=self.x[which], u=self.u[which])
+
+    def coarser(self, times: float) -> Ties:
+        """The same, each known less well."""
+        return replace(self, u=times * self.u)
 
 
 NO_TIES = Ties(np.zeros(0), np.zeros(0), np.zeros(0), 1.0)
@@ -44,7 +52,8 @@ NO_TIES = Ties(np.zeros(0), np.zeros(0), np.zeros(0), 1.0)
 class Timeline:
     """The device's counter (us) against the sample axis (records) over one capture. opens, closes: at its two signatures. ties: in between.
 
-    wander: band of the rate within the capture, as a fraction. displaced: records by which the ties lie later than the signatures say,
+    wander: width of the band in which the rate stays within the capture, as a fraction of it: as it was given, or as the capture shows it
+    to be. displaced: records by which the ties lie later than the signatures say,
     and its standard uncertainty; both NaN without ties: the check of one method against the other. left_out: ties that contradict the rest.
     """
 
@@ -71,102 +80,93 @@ class Timeline:
         return EdgeSeries(x, np.hypot(u, self.clock.u_shared))
 
 
-def between(opens: ClockMap, closes: ClockMap, *, ties: Ties = NO_TIES, wander: float = WANDER, rate_limit: float) -> Timeline:
-    """A timeline from the counter (us) against the records at two signatures. Raises SignatureUnclear where their distance is not the
-    counter's: it stood still between them (`stood_still`)."""
-    if stood_still(opens, closes, rate_limit=rate_limit):
-        raise SignatureUnclear("the device's counter stood still between the signatures: its instants hold within one burst only")
-    line, left_out = _likeliest(Timeline(opens, closes, ties, wander, (np.nan, np.nan), 0)), 0
-    while len(line.ties) and (worst := _Strayed(line).worst_tie()) is not None:
-        line, left_out = replace(line, ties=line.ties.without(worst)), left_out + 1
-    return replace(line, displaced=_Strayed(line).displaced, left_out=left_out)
+def between(opens: ClockMap, closes: ClockMap, *, ties: Ties = NO_TIES, wander: float = WANDER) -> Timeline:
+    """A timeline from the counter (us) against the records at two signatures. wander: band of the counter's rate within the capture. Raises
+    SignatureUnclear where their distance is not the counter's: it stood still between them (`stood_still`)."""
+    if stood_still(opens, closes, wander=wander):
+        raise SignatureUnclear(
+            f"the device's counter stood still between the signatures, or its rate wandered by more than {wander * 1e6:.0f} ppm: its "
+            "instants hold within one burst only"
+        )
+    line = Timeline(opens, closes, ties, wander, (np.nan, np.nan), 0)
+    kept = undisplaced(len(ties), lambda which: _Strayed(replace(line, ties=ties.take(which))).kriged)
+    line = _likeliest(replace(line, ties=ties.take(kept)))
+    return replace(line, displaced=_Strayed(line).displaced, left_out=int((~kept).sum()))
 
 
 def _likeliest(line: Timeline) -> Timeline:
-    """With as much wander and as much scatter of the ties as the capture shows: the most likely of a few (restricted likelihood). The band
-    that is given holds for any capture; most wander less, and their instants are known better for it."""
-    if len(line.ties) < _FEWEST_TIES:
+    """With as much wander and as much scatter of the ties as the capture shows. The band that is given holds for any capture; most wander
+    less, and their instants are known better for it."""
+    if len(line.ties) < FEWEST_TIES:
         return line
-    ties = line.ties
-    tried = [
-        replace(line, wander=calm * line.wander, ties=replace(ties, u=fine * ties.u)) for calm in _CALMER for fine in _COARSER
-    ]  # fmt: skip
-    return max(tried, key=lambda one: _Strayed(one).likelihood)
+
+    def choice(of: tuple[float, float]) -> Timeline:
+        return replace(line, wander=of[0] * line.wander, ties=line.ties.coarser(of[1]))
+
+    return choice(likeliest(product(CALMER, COARSER), lambda of: _Strayed(choice(of)).kriged))
 
 
-def stood_still(opens: ClockMap, closes: ClockMap, *, rate_limit: float) -> bool:
-    """Whether more time passed between two signatures than the counter counted, by more than its rate may change."""
-    rate = (closes.y0 - opens.y0) / (closes.x0 - opens.x0) if closes.x0 > opens.x0 else np.inf
-    own = (opens.rate + closes.rate) / 2
-    u = 3 * max(opens.u_rate, closes.u_rate)
-    return bool(abs(rate / own - 1) > rate_limit + u)
+def stood_still(opens: ClockMap, closes: ClockMap, *, wander: float) -> bool:
+    """Whether other time passed between two signatures than the counter counted, by more than its rate may wander: their own rates and the
+    mean one between them all lie within one band."""
+    if closes.x0 <= opens.x0:
+        return True
+    lasts = closes.x0 - opens.x0
+    rate, own = (closes.y0 - opens.y0) / lasts, (opens.rate + closes.rate) / 2
+    u = math.hypot(opens.u_rate / 2, closes.u_rate / 2, math.sqrt(opens.var_y0 + closes.var_y0) / (lasts * own))
+    return abs(rate / own - 1) > wander + _SURE_SIGMAS * u
+
+
+def walk_sd(wander: float) -> float:
+    """By how much a rate that walks at random strays from the one end of a capture to the other (standard deviation), where its expected
+    range is the band `wander`."""
+    return wander / _RANGE_OF_WALK
 
 
 class _Strayed:
     """How far the records lie off the straight line: Gaussian regression on what both signatures and the ties say.
 
-    The rate walks at random (the clock model of C. Zucca and P. Tavella, IEEE Trans. UFFC 52 (2005) 289) by the wander's band, as a
-    standard deviation, over the capture. Unknown beside it and estimated (universal kriging): offset and rate at the opening signature.
-    Time is in shares of the capture, so that nothing in the matrices is much larger than the rest.
+    The rate walks at random (the clock model of C. Zucca and P. Tavella, IEEE Trans. UFFC 52 (2005) 289) as far as its band goes
+    (`walk_sd`). Unknown beside it and estimated: offset and rate at the opening signature. Time is in shares of the capture, so that
+    nothing in the matrices is much larger than the rest.
     """
 
     def __init__(self, line: Timeline) -> None:
         self._clock = clock = line.clock
         self._first, self._lasts = clock.span[0], clock.span[1] - clock.span[0]
-        self._walk = (line.wander * clock.rate * self._lasts) ** 2
+        self._walk = (walk_sd(line.wander) * clock.rate * self._lasts) ** 2
         ends, ties = (line.opens, line.closes), line.ties
         self._t = np.concatenate((np.repeat(self._share(np.array([own.x0 for own in ends])), 2), self._share(ties.counter_us)))
         self._is_rate = np.concatenate((np.array([False, True] * 2), np.zeros(len(ties), dtype=np.bool_)))
         rates = [(own.rate - clock.rate) * self._lasts for own in ends]
         offsets = [own.y0 - float(clock.at(np.array([own.x0]))[0]) for own in ends]
-        self._seen = np.concatenate((np.column_stack((offsets, rates)).ravel(), ties.x - clock.at(ties.counter_us)))
+        seen = np.concatenate((np.column_stack((offsets, rates)).ravel(), ties.x - clock.at(ties.counter_us)))
         noise = [v for own in ends for v in (own.var_y0, own.var_rate * self._lasts**2)]
-        self._cov = self._walked(self._t, self._is_rate) + np.diag(np.concatenate((noise, ties.u**2)))
+        cov = self._walked(self._t, self._is_rate) + np.diag(np.concatenate((noise, ties.u**2)))
         self._alike, self._u_alike = (np.arange(len(self._t)) >= 2 * len(ends)).astype(np.float64), ties.u_alike
-        self._cov += ties.u_alike**2 * np.outer(self._alike, self._alike)
+        cov += ties.u_alike**2 * np.outer(self._alike, self._alike)
         for k, own in enumerate(ends):
-            self._cov[2 * k, 2 * k + 1] += own.cov * self._lasts
-            self._cov[2 * k + 1, 2 * k] += own.cov * self._lasts
-        self._basis = np.column_stack((np.where(self._is_rate, 0.0, 1.0), np.where(self._is_rate, 1.0, self._t)))
-        self._inverse = np.linalg.inv(self._cov)
-        self._cov_beta = np.linalg.inv(self._basis.T @ self._inverse @ self._basis)
-        self._projected = self._inverse - self._inverse @ self._basis @ self._cov_beta @ self._basis.T @ self._inverse
-        self._beta = self._cov_beta @ self._basis.T @ self._inverse @ self._seen
+            cov[2 * k, 2 * k + 1] += own.cov * self._lasts
+            cov[2 * k + 1, 2 * k] += own.cov * self._lasts
+        basis = np.column_stack((np.where(self._is_rate, 0.0, 1.0), np.where(self._is_rate, 1.0, self._t)))
+        self.kriged: Kriged = kriged(seen, cov, basis)
 
     def at(self, counter_us: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Places in records and their standard uncertainties without the shared part."""
         t = self._share(counter_us)
         near = self._walked(t, np.zeros(len(t), dtype=np.bool_), self._t, self._is_rate)
-        weights = near @ self._inverse
-        basis = np.column_stack((np.ones(len(t)), t))
-        off = basis @ self._beta + weights @ (self._seen - self._basis @ self._beta)
-        left = basis - weights @ self._basis
-        own = self._walk * np.abs(t) ** 3 / 3 - np.sum(weights * near, axis=1)
-        u: FloatArray = np.sqrt(np.maximum(own + np.sum((left @ self._cov_beta) * left, axis=1), 0.0))
-        return self._clock.at(counter_us) + off, u
+        own = self._walk * np.abs(t) ** 3 / 3
+        off, variance = self.kriged.at(near, own, np.column_stack((np.ones(len(t)), t)))
+        return self._clock.at(counter_us) + off, np.sqrt(variance)
 
     @property
     def displaced(self) -> tuple[float, float]:
         """Of the ties against the signatures, records, and its standard uncertainty."""
         if not self._alike.any():
             return np.nan, np.nan
-        to_all = self._u_alike**2 * self._alike @ self._projected
+        to_all = self._u_alike**2 * self._alike @ self.kriged.projected
         left = self._u_alike**2 * (1 - float(to_all @ self._alike))
-        return float(to_all @ self._seen), float(np.sqrt(max(left, 0.0)))
-
-    @property
-    def likelihood(self) -> float:
-        """Logarithm of the restricted likelihood, but for a constant (D. Harville, JASA 72 (1977) 320)."""
-        spread = np.linalg.slogdet(self._cov)[1] - np.linalg.slogdet(self._cov_beta)[1]
-        return -0.5 * float(spread + self._seen @ self._projected @ self._seen)
-
-    def worst_tie(self) -> int | None:
-        """The tie that is farthest off what all the others say, in its own standard deviations, where it is beyond the gate (the closed
-        form of leaving one out: residual and variance from the projected inverse)."""
-        own = np.maximum(np.diag(self._projected), np.finfo(float).tiny)
-        off = np.where(self._alike > 0, np.abs(self._projected @ self._seen) / np.sqrt(own), 0.0)
-        worst = int(np.argmax(off))
-        return worst - int(np.argmax(self._alike)) if off[worst] > _GATE_SIGMAS else None
+        return float(to_all @ self.kriged.seen), float(np.sqrt(max(left, 0.0)))
 
     def _share(self, counter_us: FloatArray) -> FloatArray:
         return (counter_us - self._first) / self._lasts

@@ -17,8 +17,8 @@ def test_a_stated_interval_holds_95_percent_of_what_is_drawn(u: float, limits: t
     assert float(np.mean(np.abs(drawn) <= Draws(5).half_width(u, *limits))) == pytest.approx(0.95, abs=0.004)
 
 
-def counted(covered: int, *, both: bool = True) -> Coverage:
-    return Coverage(both=both, covered=covered, total=500)
+def counted(covered: int) -> Coverage:
+    return Coverage(errors=[0.5] * covered + [1.5] * (500 - covered), half_widths=[1.0] * 500)
 
 
 def test_a_coverage_is_compatible_within_its_binomial_interval() -> None:
@@ -28,8 +28,27 @@ def test_a_coverage_is_compatible_within_its_binomial_interval() -> None:
     assert float(np.mean(drawn < fewest)) < 0.005 < float(np.mean(drawn <= fewest))
     assert float(np.mean(drawn > most)) < 0.005 < float(np.mean(drawn >= most))
     assert [counted(k).compatible for k in (fewest - 1, fewest, most, most + 1)] == [False, True, True, False]
-    assert counted(500, both=False).compatible
-    assert not counted(fewest - 1, both=False).compatible
+
+
+@pytest.mark.parametrize(("times", "padded"), [(0.8, False), (1.0, False), (1.5, True)])
+def test_an_interval_wider_than_its_errors_is_padded(times: float, padded: bool) -> None:
+    rng = np.random.default_rng(3)
+    u = rng.uniform(0.1, 10, 500)
+    coverage = Coverage()
+    for error, one in zip(rng.normal(0, u).tolist(), u.tolist(), strict=True):
+        coverage.add(error=error, half_width=1.96 * times * one)
+    assert coverage.padding == pytest.approx(times, rel=0.1)
+    assert coverage.padded is padded
+
+
+def test_blocks_of_captures_join() -> None:
+    one, other = (Aligned("any", 1.0, judged_at_instants=False, worst_on_samples=[w], failed=["none"]) for w in (0.5, 2.0))
+    one.on_samples.add(error=0.1, half_width=0.2)
+    other.on_samples.add(error=0.3, half_width=0.2)
+    one.join(other)
+    assert one.captures == 4
+    assert one.within == 0.25
+    assert one.on_samples.share == 0.5
 
 
 def test_a_capture_that_could_not_be_aligned_counts_as_outside() -> None:
