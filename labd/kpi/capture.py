@@ -84,12 +84,18 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         ranges_a=tuple(r.full_scale_a for r in capture.meter.current),
         records=tuple(_told(record, found.records) for record in found.records),
         estimates=found.estimates,
-        windows=windows(events, trace, always_on=not capture.point.mode.is_event) if len(events) else (),
+        windows=_windows(capture, trace, events),
         per_event=found.per_event,
         problems=tuple(problems),
         flags=ctx.flags,
         stock=bool(capture.windows),
     )
+
+
+def _windows(capture: CaptureInput, trace: Trace, events: Events) -> tuple[Window, ...]:
+    if not len(events):
+        return ()
+    return windows(events, trace, always_on=not capture.point.mode.is_event, u_tau_s=capture.meter.u_time_constant_s)
 
 
 def _told(record: KpiRecord, records: list[KpiRecord]) -> KpiRecord:

@@ -58,7 +58,7 @@ def _always_on(ctx: Context) -> None:
     gross = net + window[:, None] * quiet
     p_idle = float(ctx.watt(quiet).mean())
     flags = settling(ctx)
-    edges = _edge_terms(ctx, p_idle, -p_idle)
+    edges = _edge_terms(ctx, p_idle, -p_idle) if ctx.events.pinned else _burst_edge(ctx, p_idle)
     dead = dead_time(ctx)
     hum, hum_quiet = _hum(ctx)
     hum_gross = hum + window * hum_quiet
@@ -76,7 +76,7 @@ def _burst(ctx: Context) -> None:
     event = net + awake[:, None] * quiet
     flags = settling(ctx)
     p_sleep = float(ctx.watt(quiet).mean())
-    edge = p_sleep * ctx.terms.limit(f"{ctx.capture.meter.instrument}:burst_edge", dt / 2)
+    edge = _burst_edge(ctx, p_sleep)
     dead = dead_time(ctx)
     hum, hum_quiet = _hum(ctx)
     hum_event = hum + awake * hum_quiet
@@ -126,6 +126,11 @@ def settling(ctx: Context) -> tuple[str, ...]:
     difference, u, length = found
     energy_j = float(ctx.watt(ctx.guard.net[ctx.guard.usable]).mean()) * ctx.trace.dt_s
     return (UNSETTLED,) if abs(difference) > 4 * u and abs(difference) * length > _MATERIAL * abs(energy_j) else ()
+
+
+def _burst_edge(ctx: Context, level_w: float) -> Uncertain:
+    """Energy at the level around a burst that its edges, which no line tells, may take in too much: up to half a record of it."""
+    return level_w * ctx.terms.limit(f"{ctx.capture.meter.instrument}:burst_edge", ctx.trace.dt_s / 2)
 
 
 def _edge_terms(ctx: Context, start_w: float, end_w: float) -> Uncertain:

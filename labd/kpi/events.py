@@ -115,7 +115,8 @@ def _between_events(marks: Marks | None, trace: Trace) -> slice | None:
     if marks is None or len(marks) < 2 or len(trace.bounds) > 2:
         return None
     between = slice(int(marks.start.x[0]), int(marks.end.x[-1]) + 1)
-    return between if quiet_level(trace.power[between])[0] < quiet_level(trace.power)[0] else None
+    (deepest, _), (every, noise) = quiet_level(trace.power[between]), quiet_level(trace.power)
+    return between if deepest < every - noise else None
 
 
 def _from_bursts(capture: CaptureInput, trace: Trace, bursts: Bursts, problems: list[str]) -> Events:
@@ -131,7 +132,8 @@ def _from_bursts(capture: CaptureInput, trace: Trace, bursts: Bursts, problems: 
     bursts, other = every.take(own), every.take(~own)
     if capture.laps and len(capture.stretches) == 1:  # separate stretches share no axis with the device's counter
         try:
-            marks, clock = place_laps(bursts, lap_array(capture), always_on=always_on)
+            u_tau = capture.meter.u_time_constant_s / trace.dt_s
+            marks, clock = place_laps(bursts, lap_array(capture), always_on=always_on, u_tau_records=u_tau)
         except SegmentError as error:
             problems.append(str(error))
     if marks is None and always_on and len(bursts):
@@ -188,7 +190,8 @@ def _joined(capture: CaptureInput, bursts: Bursts, marks: Marks, problems: list[
         problems.append(f"{int(shared.sum())} events share a burst with another: the DUT does not rest between them")
     good = np.flatnonzero(~outside & ~shared)
     lone = np.flatnonzero(counts == 0)
-    between = lone[(lone > held.min()) & (lone < held.max())]  # before and after them the device talks to the host
+    first, last = held[~outside].min(initial=len(bursts)), held[~outside].max(initial=-1)
+    between = lone[(lone > first) & (lone < last)]  # before and after them the device talks to the host
     if len(between):
         problems.append(f"{len(between)} bursts without a mark")
     clock = _clock(capture, marks)
@@ -236,9 +239,10 @@ def _counted(capture: CaptureInput, events: Events) -> Events:
     return events
 
 
-def windows(events: Events, trace: Trace, *, always_on: bool) -> tuple[Window, ...]:
-    """The events as windows in seconds on their stretch's axis, for the store and the annotated trace."""
-    rest = EdgeSeries(events.rise.x, events.rise.u)
+def windows(events: Events, trace: Trace, *, always_on: bool, u_tau_s: float) -> tuple[Window, ...]:
+    """The events as windows in seconds on their stretch's axis, for the store and the annotated trace. u_tau_s: standard uncertainty of the
+    supply path's time constant, by which every edge of a burst may be displaced."""
+    rise, fall = (EdgeSeries(edge.x, np.hypot(edge.u, u_tau_s / trace.dt_s)) for edge in (events.rise, events.fall))
     marks = events.marks
     if marks is None:
         return ()
@@ -246,14 +250,14 @@ def windows(events: Events, trace: Trace, *, always_on: bool) -> tuple[Window, .
     if not always_on:
         if marks.awake is not None and marks.ready is not None:
             chain = [
-                (Phase.WAKE, rest, marks.awake),
+                (Phase.WAKE, rise, marks.awake),
                 (Phase.LOAD, marks.awake, marks.ready),
                 (Phase.WAKE, marks.ready, marks.start),
                 *chain,
             ]
         else:
-            chain = [(Phase.WAKE, rest, marks.start), *chain]
-        chain.append((Phase.TAIL, marks.end, events.fall))
+            chain = [(Phase.WAKE, rise, marks.start), *chain]
+        chain.append((Phase.TAIL, marks.end, fall))
     out: list[Window] = []
     for phase, a, b in chain:
         stretch, start, end = trace.stretch_of(a.x), trace.seconds(a.x), trace.seconds(b.x)

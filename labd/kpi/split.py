@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from labd.kpi.context import Context
 from labd.kpi.estimate import NOT_RESOLVED
+from labd.kpi.events import BY_BURSTS
 from labd.kpi.terms import Uncertain, latency
 from labd.kpi.type_a import evaluate
 from labd.records import Mode
@@ -184,7 +185,10 @@ def _displaced(ctx: Context, cut: Cut, sign: float) -> Uncertain:
     if ctx.events.clock is None or ctx.events.pinned:
         return value
     u_s = float(np.median(cut.edge.u)) * ctx.trace.dt_s  # all text marks of a capture are displaced together
-    return value + step * terms.standard(f"{ctx.capture.key}:placement", u_s)
+    name = f"{ctx.capture.key}:placement"
+    if ctx.events.placing == BY_BURSTS:  # rounded to records
+        return value + step * terms.standard(name, u_s)
+    return value + step * terms.random(name, u_s, dof=1e6)
 
 
 def _tau_disagrees(ctx: Context, start: Cut, end: Cut, fall: EdgeSeries) -> bool:

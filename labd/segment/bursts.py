@@ -12,6 +12,7 @@ from labd.segment.edges import QUANTISED_U, EdgeSeries, FloatArray
 _SIGMAS = 6.0
 _LOW_SHARE = 0.005  # of the step: where a burst begins and ends
 _HIGH_SHARE = 0.2  # of the step: what a burst must reach to be one
+_SCATTER_SIGMAS, _PASSES = 3.0, 3  # about the quiet level, by which it is found
 _SAMPLED = 1 << 17  # records looked at for the levels
 
 
@@ -39,11 +40,18 @@ class Bursts:
 
 
 def quiet_level(power: NDArray[np.float32]) -> tuple[float, float]:
-    """Level of the quietest tenth and the standard deviation of one record (from differences of neighbours, hence blind to steps)."""
+    """Quiet level and the standard deviation of one record (from differences of neighbours, hence blind to steps).
+
+    The level is the median of what scatters about the quietest tenth of all records: the quantile alone lies the higher in that scatter the
+    fewer records are quiet.
+    """
     some = power[:: max(1, len(power) // _SAMPLED)]
     near = power[:_SAMPLED]
     noise = 1.0484 * float(np.median(np.abs(np.diff(near)))) if len(near) > 1 else 0.0
     base = float(np.quantile(some, 0.1)) + 1.2816 * noise * (len(some) > 10)
+    for _ in range(_PASSES):
+        quiet = some[np.abs(some - base) <= _SCATTER_SIGMAS * noise]
+        base = float(np.median(quiet)) if len(quiet) else base
     return base, noise
 
 

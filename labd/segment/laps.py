@@ -66,18 +66,21 @@ def place(clock: ClockMap, counter: FloatArray) -> EdgeSeries:
     return EdgeSeries(clock.at(counter), clock.u_at(counter))
 
 
-def place_laps(bursts: Bursts, laps: NDArray[np.float64], *, always_on: bool) -> tuple[Marks, ClockMap]:
+def place_laps(
+    bursts: Bursts, laps: NDArray[np.float64], *, always_on: bool, u_tau_records: float = 0.0
+) -> tuple[Marks, ClockMap]:  # fmt: skip
     """Marks from `laps` (float64 [n, 5]: event, awake, ready, start, end in counter microseconds, NaN where unknown).
 
     In always_on a burst is the inference: its edges carry start and end. Otherwise the burst rises when the device's timer expires, so
-    `event` lies at the rise. Raises MissingEvents when bursts and laps differ in number, NoMarks when nothing ties them together.
+    `event` lies at the rise. u_tau_records: standard uncertainty of the supply path's time constant, by which all edges of bursts are
+    displaced alike. Raises MissingEvents when bursts and laps differ in number, NoMarks when nothing ties them together.
     """
     if len(bursts) != len(laps):
         raise MissingEvents(f"missing events: {len(bursts)} bursts for {len(laps)} laps of the device")
     if not len(laps):
         raise NoMarks("neither laps nor bursts")
     counter = unwrap_rows(laps)
-    u_x = float(bursts.rise.u[0])
+    u_x = float(np.hypot(bursts.rise.u[0], u_tau_records))
     if always_on:
         fit = fit_clock(np.concatenate((bursts.rise.x, bursts.fall.x)), np.concatenate((counter[:, 3], counter[:, 4])), u_x=u_x)
     elif np.isnan(counter[:, 0]).any():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from labd.records import MarkStyle
-from labd.segment.bursts import find_bursts, holding
+from labd.segment.bursts import find_bursts, holding, quiet_level
 from labd.segment.edges import QUANTISED_U, level_edges
 from labd.segment.errors import ExtraEvents, MarkOutside, MissingEvents, NoMarks, OddEdgeCount, check_count
 from labd.segment.laps import fit_clock, place, place_laps, unwrap
@@ -187,3 +187,26 @@ def test_laps_are_placed_inside_their_bursts() -> None:
     np.testing.assert_allclose(marks.start.x, [112, 312, 512], atol=0.05)
     np.testing.assert_allclose(marks.end.x, [132, 332, 532], atol=0.05)
     assert fit.u_at(np.array([fit.x0])) >= QUANTISED_U
+
+
+@pytest.mark.parametrize("quiet_share", [0.15, 0.5, 0.9])
+def test_the_quiet_level_does_not_rise_as_fewer_records_are_quiet(quiet_share: float) -> None:
+    rng = np.random.default_rng(4)
+    n, noise = 200_000, 1e-6
+    power = np.where(np.arange(n) % 1000 < 1000 * quiet_share, 1e-4, 2e-2) + noise * rng.standard_normal(n)
+    level, seen = quiet_level(power.astype(np.float32))
+    assert seen == pytest.approx(noise, rel=0.05)
+    assert abs(level - 1e-4) < 0.05 * noise
+
+
+def test_the_quiet_level_of_records_without_noise_is_theirs() -> None:
+    assert quiet_level(np.array([1.0] * 5 + [2.0] * 15, dtype=np.float32)) == (1.0, 0.0)
+
+
+def test_laps_in_bursts_are_known_no_better_than_the_supply_path() -> None:
+    power = np.full(600, 1e-4, dtype=np.float32)
+    laps = np.array([[begin * 200.0 + d for d in (0.0, 1000.0, 2000.0, 2400.0, 6400.0)] for begin in (100, 300, 500)])
+    for begin in (100, 300, 500):
+        power[begin : begin + 40] = 2e-2
+    marks, _ = place_laps(find_bursts(power, tau_records=0.0), laps, always_on=False, u_tau_records=2.0)
+    assert float(marks.start.u.min()) > 2.0
