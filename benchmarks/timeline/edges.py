@@ -1,4 +1,4 @@
-"""Edges and energy of bursts at a million records a second, with noise and range changes, against the physics."""
+"""Edges and energy of bursts at a million records a second, with noise and range changes: as labd's analysis of a run gives both."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.timeline.board import TAU_S, Board, Conditions, Program
-from benchmarks.timeline.meter import Meter, recorded
-from labd.records import Mode
-from labd.segment.bursts import find_bursts
+from benchmarks.timeline.board import SUPPLY_V, TAU_S, U_TAU, Board, Conditions, Program, Ran
+from benchmarks.timeline.meter import Meter, Record, recorded
+from labd.kpi.capture import analyse_capture
+from labd.kpi.events import find_events
+from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
+from labd.kpi.trace import built
+from labd.records import Bracket, MarkStyle, Mode, OperatingPoint, Role
+from labd.segment.bracketed import Burnt
 from labd.segment.clocks import FloatArray
-from labd.segment.refine import refined
+from labd.segment.signature import Signature
 
 DT_S = 1e-6
-SMOOTH_S = 50e-6
 PERIOD_US = 50_000
-RECOVERED_TAUS = 25.0  # as the physics' own energy of an event counts it
+LONGEST_S = 0.03  # of an event, as a board file tells it
+ENERGY = "energy_per_inference.per_event"
 EDGE_SD_S = 10e-6
 ENERGY_MEDIAN = 1e-3
 
@@ -48,22 +52,39 @@ class BurstErrors:
 
 
 async def burst_errors(board: Board, events: int, rng: np.random.Generator) -> BurstErrors:
-    """Raises RuntimeError where labd finds another number of bursts."""
+    """Raises RuntimeError where labd gives another number of bursts or energies."""
     conditions = Conditions(Mode.EVENT_RELOAD, float(rng.uniform(-0.02, 0.02)), 0.0, 1.0, stops=False, idle_s=0.01, capacitance=1.0)
-    ran = await board.run(conditions, Program(None, events, PERIOD_US), seed=int(rng.integers(1 << 32)))
+    bracket = Bracket(2500, 6, int(rng.integers(1, 64)))
+    ran = await board.run(conditions, Program(bracket, events, PERIOD_US), seed=int(rng.integers(1 << 32)))
     record = recorded(board.node, Meter(DT_S, 0.0, 0.0, 0.0, 0.01, glitches=True), ran.span_ns, rng)
-    rough = find_bursts(record.power, tau_records=TAU_S / DT_S, smooth_records=round(SMOOTH_S / DT_S))
-    asleep = slice(*record.place(np.array([ran.truth[0]["event_ns"] - 1e7, ran.truth[-1]["recovered_ns"] + 1e7]), delayed=True).astype(int))
-    bursts = refined(record.power, rough, tau_records=TAU_S / DT_S)
-    bursts = bursts.take((bursts.first > asleep.start) & (bursts.stop < asleep.stop))
-    if len(bursts) != events:
-        raise RuntimeError(f"{len(bursts)} bursts of {events} were found")
+    capture = _as_of_a_run(record, ran, bracket)
+    found, energy = find_events(capture, built(capture)), np.array(analyse_capture(capture).per_event.get(ENERGY, ()))
+    if len(found) != events or len(energy) != events:
+        raise RuntimeError(f"{len(found)} bursts and {len(energy)} energies of {events} were found: {found.problems}")
     rise, fall = (
         record.place(np.array([e[name] for e in ran.truth], dtype=np.float64), delayed=True) for name in ("event_ns", "asleep_ns")
     )
-    area = np.concatenate(([0.0], np.cumsum(record.power, dtype=np.float64))) * DT_S
-    ends = bursts.fall.x + RECOVERED_TAUS * TAU_S / DT_S
-    energy = np.diff(np.interp(np.stack((bursts.rise.x, ends)), np.arange(len(area)), area), axis=0)[0]
     return BurstErrors(
-        (bursts.rise.x - rise) * DT_S, (bursts.fall.x - fall) * DT_S, energy / np.array([e["energy_j"] for e in ran.truth]) - 1
+        (found.rise.x - rise) * DT_S, (found.fall.x - fall) * DT_S, energy / np.array([e["energy_j"] for e in ran.truth]) - 1
+    )
+
+
+def _as_of_a_run(record: Record, ran: Ran, bracket: Bracket) -> CaptureInput:
+    """What the analysis of a run is told of a capture by a log without lines: the signatures, the device's laps, its longest event."""
+    current = (record.power / SUPPLY_V).astype(np.float32)
+    exact = MeterTerms("log", (RangeTerm(1.0, 0.0, 0.0),), 0.0, 0.0, 0.0, time_constant_s=TAU_S, u_time_constant_s=U_TAU * TAU_S)
+    return CaptureInput(
+        key="bursts",
+        point=OperatingPoint(Mode.EVENT_RELOAD, 1e6 / PERIOD_US, SUPPLY_V, "dnn"),
+        role=Role.MEAN,
+        stretches=(Stretch(0.0, DT_S, current, None, SUPPLY_V),),
+        mark_style=MarkStyle.TEXT,
+        marker_high_v=SUPPLY_V,
+        expected_events=len(ran.laps),
+        laps=tuple(Lap(*row) for row in ran.laps.tolist()),
+        meter=exact,
+        mains_hz=0.0,
+        seed=1,
+        burst_bound_s=LONGEST_S,
+        burnt=Burnt(Signature(bracket.chip_us * 1e-6, bracket.order, bracket.seed), ran.burnt_us[0], ran.burnt_us[1]),
     )
