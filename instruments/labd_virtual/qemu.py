@@ -103,8 +103,11 @@ class _Process:
         os.waitpid(self._pid, 0)
 
     def _read_log(self) -> None:
+        data = os.read(self._log, 65536)
+        if not data:  # it ended, and a pipe at its end is ready for ever
+            self._loop.remove_reader(self._log)
         real_to_monotonic = time.monotonic_ns() - time.time_ns()
-        for store in self._trace.feed(os.read(self._log, 65536)):
+        for store in self._trace.feed(data):
             self._follower.shows(store.shown, store.real_ns + real_to_monotonic)
 
     def _read_uart(self) -> None:

@@ -193,6 +193,9 @@ async def test_an_emulator_that_ends_leaves_a_dead_board_until_the_supply_goes(t
         os.kill(device._process._pid, signal.SIGKILL)
         await until(lambda: bench.board.silicon.counts.crashed)
         assert bench.board.silicon.counts.crashed.startswith("the emulator ended")
+        # A pipe at its end is ready at every turn of the loop: nobody may go on reading it.
+        watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
+        await until(lambda: device._process is not None and device._process._log not in watched)
         assert bench.board.silicon.doing.state is State.BUSY_POLL
         feed(bench, 0.0)
         await until(lambda: bench.board.silicon.doing.state is State.UNPOWERED)
