@@ -204,10 +204,14 @@ def test_infer_in_the_energy_build_replaces_the_laps_by_two_falling_edges(energy
     assert 3 * 10_000_000 <= edges[2][0] - edges[1][0] <= 3 * 16_000_000
 
 
-def test_nothing_is_printed_inside_an_energy_window(energy: FakeBoard) -> None:
-    before = len(energy.ops)
-    energy.command("infer 3 2%")
-    window = energy.ops[before:]
+@pytest.mark.parametrize(("build", "marks"), [("energy", "pulses"), ("performance", "pulses"), ("performance", "gate")])
+def test_nothing_is_printed_inside_a_window(power_on: Callable[[str], FakeBoard], build: str, marks: str) -> None:
+    board = power_on(build)
+    board.run()
+    board.command(f"marks {marks}%")
+    before = len(board.ops)
+    board.command("infer 3 2%")
+    window = board.ops[before:]
     pins = [number for number, op in enumerate(window) if op.op == PIN]
     assert not [op for op in window[pins[0] : pins[-1]] if op.op == UART_TX]
     texts = [op for op in window[: pins[0]] if op.op in {UART_TX, UART_FLUSH}]
