@@ -24,6 +24,8 @@ const WATCHDOG = 0x40058;
 const TIMER = 0x40054;
 const SCRATCH = [0x0c, 0x10, 0x14, 0x18];
 const UART_RIS = 0x3c;
+const UART_CR = 0x30;
+const RECEIVER = 1 << 9;
 const ALARM = { EVENT: 0x10, TIMEOUT: 0x14 };
 const ARMED = 0x20;
 const FORCE = 0x3c;
@@ -136,11 +138,20 @@ function catchUp() {
   }
 }
 
-// Bytes that the board's UART has received, as far as there is room.
+// Bytes that the board's UART has received, as far as there is room; none while the program has its receiver off.
 function takeBytes() {
+  if (!uart.rxEnabled) {
+    return 0;
+  }
   const { payload } = ask(Op.UART_RX, 0, 0, FIFO_SIZE - uart.rxFIFO.itemCount);
   payload.forEach((byte) => uart.feedByte(byte));
   return payload.length;
+}
+
+// What came while the receiver was off.
+function dropBytes() {
+  catchUp();
+  while (ask(Op.UART_RX, 0, 0, FIFO_SIZE).payload.length > 0) {}
 }
 
 // --- what the program does
@@ -321,6 +332,13 @@ hook(uart, 'readUint32', (original, offset) => {
     takeBytes();
   }
   return original(offset);
+});
+
+hook(uart, 'writeUint32', (original, offset, value) => {
+  if (offset === UART_CR && value & RECEIVER && !uart.rxEnabled) {
+    dropBytes();
+  }
+  original(offset, value);
 });
 
 uart.onByte = (byte) => todo.push(() => byteSent(byte));

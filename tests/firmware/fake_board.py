@@ -58,6 +58,7 @@ class FakeBoard:
     timer_ns: int | None = None
     expired_ns: int = 0
     blocked: Op | None = None
+    stray_trigger: bool = False  # an edge that nobody asked for comes with the end of the next wait
 
     def run(self) -> None:
         """Until the firmware waits for ever. Raises EOFError when it has ended, TimeoutError when it hangs."""
@@ -158,7 +159,9 @@ class FakeBoard:
         if slept:
             self.received[:] = before  # the UART has no clock: what comes until code runs is lost, the byte that wakes included
         self.blocked = None
-        self._reply(event, b"", value=self.t_ns - t_ns)
+        stray = EVENT_TRIG if self.stray_trigger else 0
+        self.stray_trigger = False
+        self._reply(event | stray, b"", value=self.t_ns - t_ns)
         return True
 
     def _reply(self, events: int, payload: bytes, *, value: int | None = None) -> None:

@@ -182,6 +182,29 @@ def test_a_trigger_that_comes_while_it_is_busy_is_served_next(rp2040: Chip) -> N
     assert {op.wanted for op in ops if op.op == WAIT and op.wanted} == {EVENT_TRIG}
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_trigger_from_before_the_arming_starts_nothing(rp2040: Chip, mode: str) -> None:
+    board = rp2040.board
+    board.command(f"mode {mode}%")
+    board.stray_trigger = True  # while the command comes: an earlier rest ends with a look of its own
+    assert board.lines("arm 1 50%") == ["m-arm-start-1", "m-arm-done-0"]
+    assert rp2040.edges("TRIG")
+    board.triggers_ns = [board.t_ns + 20_000_000]
+    assert board.lines("arm 1 50%") == ["m-arm-start-1", "m-arm-done-1"]
+
+
+@pytest.mark.parametrize("mode", EVENT_MODES)
+def test_the_byte_that_wakes_counts_once_though_the_uart_hears_it_out(rp2040: Chip, mode: str) -> None:
+    board = rp2040.board
+    board.command(f"mode {mode}%")
+    edge_ns = board.t_ns + 40_000_000
+    # Its first edge, which wakes, and its end, which comes when the clocks are back.
+    board.bytes_ns = [(edge_ns, ord("n")), (edge_ns + OSCILLATOR_START_NS + 82_000, ord("n"))]
+    assert board.lines("arm 2 100 uart%") == ["m-arm-start-2", "m-arm-done-1"]
+    board.bytes_ns = [(board.t_ns + ms * 1_000_000, ord("n")) for ms in (40, 120)]
+    assert board.lines("arm 2 100 uart%") == ["m-arm-start-2", "m-arm-done-2"]
+
+
 # --- work
 
 

@@ -143,17 +143,25 @@ static void gate_clocks(enum labd_rest_state state) {
     }
 }
 
-/* Once asked for, triggers are kept while the program is busy, until a rest that does not ask for them. */
+/* Once asked for, triggers are kept while the program is busy, until a rest that does not ask for them. The pin keeps an edge whether or not
+ * it may interrupt: one from before is nobody's. */
 static void listen(enum labd_rest_state state, uint32_t events, enum labd_phase phase) {
-    if ((events & LABD_EVENT_TRIG) != 0u) {
+    static bool listening;
+    if ((events & LABD_EVENT_TRIG) != 0u && !listening) {
+        listening = true;
+        IO_INTR(PIN_TRIG) = EDGE_HIGH(PIN_TRIG);
         SET_BITS(IO_INTE(PIN_TRIG)) = EDGE_HIGH(PIN_TRIG);
-    } else if (phase == LABD_PHASE_SLEEP || phase == LABD_PHASE_IDLE) {
+    } else if ((events & LABD_EVENT_TRIG) == 0u && (phase == LABD_PHASE_SLEEP || phase == LABD_PHASE_IDLE)) {
+        listening = false;
         CLEAR_BITS(IO_INTE(PIN_TRIG)) = EDGE_HIGH(PIN_TRIG);
         IO_INTR(PIN_TRIG) = EDGE_HIGH(PIN_TRIG);
         interrupts_off();
         happened &= ~LABD_EVENT_TRIG;
         interrupts_on();
     }
+    /* The byte whose edge wakes would be received after all, as the clock is back in time for it, and count once more. The receiver is on again
+     * at the next rest that is no sleep, by when an inference has passed. */
+    UART_CR = sleeps(state) ? UART_ENABLE_SENDING : UART_ENABLE_BOTH_WAYS;
     if (sleeps(state) && (events & LABD_EVENT_UART) != 0u) {
         IO_INTR(PIN_UART_RX) = EDGE_LOW(PIN_UART_RX); /* the UART has no clock: its line wakes, and the byte is lost */
         SET_BITS(IO_INTE(PIN_UART_RX)) = EDGE_LOW(PIN_UART_RX);

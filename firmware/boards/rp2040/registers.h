@@ -91,6 +91,7 @@
 #define UART_RECEIVE_INTERRUPT (1u << 4)
 #define UART_8N1_NO_FIFO 0x60u
 #define UART_ENABLE_BOTH_WAYS 0x301u
+#define UART_ENABLE_SENDING 0x101u
 
 /* 4.6: timer, 64 bits of microseconds. An alarm fires when the lower half equals it. */
 #define TIMER_ALARM(n) REGISTER(0x40054010u + 4u * (n))
