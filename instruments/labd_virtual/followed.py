@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +17,17 @@ from labd_virtual.silicon import Counts
 from labd_virtual.spec import BoardSpec
 from labd_virtual.truth import Span, Truth
 from labd_virtual.uart import Uart
+
+_CAUSES = 256  # the oldest are forgotten first: bytes to a device that shows no rest
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """What came from outside. t_ns: when it happened on the board. reached_ns: when the device was told, in the time that it stamps by."""
+
+    kind: str
+    t_ns: int
+    reached_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ class Followed:
         self._start: Timer | None = None
         self._planned: list[Timer] = []
         self._since_ns = 0
-        self._cause = "timer"
+        self._causes: deque[_Cause] = deque(maxlen=_CAUSES)  # what came from outside since it began to rest
         self._power = 1.0
         self.redraw(rng)
 
@@ -121,13 +134,13 @@ class Followed:
         for timer in self._planned:
             timer.cancel()
         self._start, self._planned = None, []
-        self._cause = "timer"
+        self._causes.clear()
 
     # --- the outside
 
     def trig(self, level: int) -> None:
         if level:
-            self._cause = "trig"
+            self._causes.append(_Cause("trig", self._pins.changed_ns("TRIG"), self._host_ns()))
         self._device.trig(level)
 
     def byte_arrives(self, byte: int) -> None:
@@ -135,23 +148,23 @@ class Followed:
         if not self._powered:
             self.counts.bytes_lost += 1
             return
-        if self._cause == "timer":
-            self._cause = "uart"
+        self._causes.append(_Cause("uart", self._clock.now_ns(), self._host_ns()))
         self._device.receives(bytes([byte]))
 
     # --- Follower
 
     def shows(self, shown: Shown, host_ns: int | None = None) -> None:
         now = self._clock.now_ns()
-        due = self._delay_ns + (now if host_ns is None else self._clock.at_host_ns(host_ns))
+        at = self._host_ns() if host_ns is None else self._clock.at_host_ns(host_ns)
+        due = self._delay_ns + (now if host_ns is None else at)
         self.counts.late += due < now
         if self._delay_ns and due < now:
             self._clock.fell_behind(now - due + self._delay_ns, late=1)
         self._planned = [timer for timer in self._planned if timer.action is not None]
         if due <= now and not self._planned:
-            self._apply(shown)
+            self._apply(shown, at)
         else:
-            self._planned.append(self._clock.call_at(due, lambda: self._apply(shown)))
+            self._planned.append(self._clock.call_at(due, lambda: self._apply(shown, at)))
 
     def sends(self, payload: bytes) -> None:
         self._uart.send(payload)
@@ -165,27 +178,37 @@ class Followed:
 
     # --- what it does
 
-    def _apply(self, shown: Shown) -> None:
+    def _apply(self, shown: Shown, at_ns: int) -> None:
+        """at_ns: when the device did it, `delay_s` ago."""
         resting = shown.state is not State.RUNNING and shown.phase in RESTING
         if self._rests() and not resting:
-            self._wake()
+            self._wake(at_ns)
         power, activity = (self._power, shown.activity) if shown.state is State.RUNNING else (1.0, 0.0)
         doing = Doing(shown.state, shown.phase, activity, power)
         if doing != self.doing:
             self._end_span()
             if resting:
                 self.truth.rest_begins(doing.state, doing.phase)
-                self._cause = "timer"
+                while self._causes and self._causes[0].reached_ns < at_ns:
+                    self._causes.popleft()
             self._do(doing)
         self._pins.set_mark(shown.mark)
+
+    def _host_ns(self) -> int:
+        """Now, by the host's clock: the bench's own may be behind it."""
+        return self._clock.at_host_ns(time.monotonic_ns())
 
     def _rests(self) -> bool:
         return self.doing.state not in (State.RUNNING, State.STARTING, State.UNPOWERED) and self.doing.phase in RESTING
 
-    def _wake(self) -> None:
-        """Before the load changes."""
+    def _wake(self, at_ns: int) -> None:
+        """Before the load changes. What woke it happened before, so that the wake-up is in the truth, and the delay in it, as in what an
+        instrument sees. A timer's expiry nobody tells: there the event is when code runs."""
         _, self._power = self._dispersion.event(self.spec)
-        self.truth.event(self._cause, self._clock.now_ns())
+        came = [cause for cause in self._causes if cause.reached_ns <= at_ns]
+        timer = _Cause("timer", self._clock.now_ns(), at_ns)
+        by = min(came, key=lambda cause: (cause.kind != "trig", cause.t_ns), default=timer)
+        self.truth.event(by.kind, by.t_ns)
         self.truth.awake()
 
     def _end_span(self) -> None:

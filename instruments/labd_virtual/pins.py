@@ -37,6 +37,11 @@ class Track:
         self.level = level
         return True
 
+    @property
+    def changed_ns(self) -> int:
+        """When it had its last edge."""
+        return int(self._t[self._count - 1])
+
     def edges(self, start_ns: int, end_ns: int) -> list[Edge]:
         first, last = np.searchsorted(self._t[1 : self._count], [start_ns, end_ns], side="left") + 1
         # Levels alternate, and the last one is known.
@@ -90,6 +95,10 @@ class BoardPins:
 
     def level(self, pin: str) -> int:
         return self._track(pin).level
+
+    def changed_ns(self, pin: str) -> int:
+        """When the pin had its last edge."""
+        return self._track(pin).changed_ns
 
     def _set(self, pin: str, level: int) -> bool:
         level = 1 if level else 0

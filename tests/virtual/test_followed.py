@@ -197,6 +197,26 @@ async def test_what_came_from_outside_while_it_rested_is_the_cause(outside: str)
         assert next(r for r in bench.truth if r["kind"] == "event")["cause"] == outside
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.2])
+async def test_the_truth_of_a_wake_up_begins_at_the_edge_that_woke_it(delay_s: float) -> None:
+    """With the delay the edge may come before the rest is shown that it ends: in the device's own time it came after it began."""
+    puppet = Puppet()
+    async with followed(puppet, delay_s=delay_s) as bench:
+        puppet.follower.shows(ASLEEP, time.monotonic_ns() if delay_s else None)
+        bench.board.pins.drive("TRIG", 1)
+        woke_ns = time.monotonic_ns() + 3_000_000
+        await bench.clock.sleep_until(bench.clock.now_ns() + 5_000_000)
+        for k, shown in enumerate((AWAKE, INFERS, TAIL, ASLEEP)):
+            puppet.follower.shows(shown, woke_ns + k * 1_000_000 if delay_s else None)
+            await bench.clock.sleep_until(bench.clock.now_ns() + 1_000_000)
+        await until(lambda: any(r["kind"] == "event" for r in bench.truth))
+        event = next(r for r in bench.truth if r["kind"] == "event")
+        (edge,) = bench.board.pins.edges("TRIG", 0, bench.clock.now_ns() + 1)
+    assert (event["cause"], event["event_ns"]) == ("trig", edge.t_ns)
+    assert event["awake_ns"] - event["event_ns"] >= 3_000_000 + delay_s * 1e9
+    assert event["from_ns"] == event["awake_ns"]
+
+
 async def test_one_that_ends_by_itself_leaves_a_core_that_hangs() -> None:
     puppet = Puppet()
     async with followed(puppet) as bench:
