@@ -29,7 +29,7 @@ def _asked(run: RunRow) -> Iterator[Disclosure]:
     for one in told(run.cards, models=models, known=known):
         of = f" ({one.model})" if one.model else ""
         missing = f"{one.where}" if one.missing else ""
-        yield Disclosure(one.asked.group, f"{one.asked.item}{of}", _value(one), missing, one.asked.why if missing else "")
+        yield Disclosure(one.asked.group, f"{one.asked.item}{of}", _value(one), missing, one.asked.why if missing else "", one.fields)
 
 
 def _value(one: Told) -> str:

@@ -36,6 +36,12 @@ class Told:
         return tuple(key for key in self.asked.keys if not tells(self.values.get(key)) and key not in self.unknown)
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The keys to write with the card before them: `hardware.process_node`, `model.dnn.macs`."""
+        card = ".".join(part for part in (self.asked.card, self.model) if part)
+        return tuple(f"{card}.{key}" for key in self.missing)
+
+    @property
     def where(self) -> str:
         """The card and the keys to write, for a person."""
         card = f"{self.asked.card} card{f' of {self.model}' if self.model else ''}"

@@ -160,14 +160,16 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """One item a reviewer asks for; value empty or None means not disclosed. missing: which card and keys would tell what is not told, why:
-    what cannot be judged without it; both empty where all is told, or where no card is asked."""
+    """One item a reviewer asks for; value empty or None means not disclosed. missing: which card and keys would tell what is not told,
+    keys: the same one by one (`hardware.process_node`, `model.dnn.macs`), why: what cannot be judged without it; all empty where all is
+    told, or where no card is asked."""
 
     group: str
     item: str
     value: str | None = None
     missing: str = ""
     why: str = ""
+    keys: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -366,6 +368,16 @@ class RunReport:
     def untold(self) -> tuple[Disclosure, ...]:
         """What of the deployment pipeline nobody told: as long as there is any of it, the run is marked incomplete."""
         return tuple(item for item in self.disclosure if item.missing)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Keys of cards that nobody filled in, `hardware.process_node`."""
+        return tuple(key for item in self.disclosure for key in item.keys)
+
+    @property
+    def disclosed(self) -> bool:
+        """Whether the whole deployment pipeline is told."""
+        return bool(self.disclosure) and not self.untold
 
     def find(self, at: str, *ids: str) -> KpiRecord | None:
         """The record at this place with the first of `ids` that has a value there; else the first that was withheld; else None."""

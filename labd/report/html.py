@@ -57,6 +57,7 @@ def page(report: RunReport) -> list[sections.Section]:
     return [
         make("result", "Result", answer(report)),
         make("summary", "Summary", sections.summary(report)),
+        make("targets", "Targets of the use case", sections.targets(report)),
         make("rates", "Power over rate", rates(report)),
         make("trace", "One period", traces(report)),
         make("phases", "Energy per phase", phases(report)),

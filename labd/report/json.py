@@ -12,6 +12,7 @@ from typing import Any
 
 from labd.records import KpiRecord, OperatingPoint
 from labd.report.data import RunReport
+from labd.report.targets import TargetAnswer, target_answers
 
 SCHEMA_ID = "urn:labd:schema:result:1"
 _LEFT_OUT = frozenset({"excerpts", "edge_cases", "points"})  # pictures; written as `withheld`; written with their keys
@@ -26,7 +27,15 @@ def document(report: RunReport) -> dict[str, Any]:
     fields = {f.name: plain(getattr(report, f.name)) for f in dataclasses.fields(report) if f.name not in _LEFT_OUT}
     points = [operating_point(p) for p in report.points]
     fields["task"] = [{name: item for name, item in one.items() if name != "kpis"} for one in fields["task"]]  # they stand in `kpis`
-    return {"schema": SCHEMA_ID, "operating_points": points, **fields, "withheld": [value_object(r) for r in report.withheld()]}
+    return {
+        "schema": SCHEMA_ID,
+        "operating_points": points,
+        **fields,
+        "complete": report.disclosed,
+        "missing": [text(key) for key in report.missing],
+        "targets": [target_object(item) for item in target_answers(report)],
+        "withheld": [value_object(r) for r in report.withheld()],
+    }
 
 
 def schema() -> dict[str, Any]:
@@ -67,6 +76,24 @@ def value_object(record: KpiRecord) -> dict[str, Any]:
     written = {f.name: plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
     order = ("id", "at", "value", "unit", "u", "low", "high")
     return {name: written.pop(name) for name in order} | {"bound": bound(record)} | written
+
+
+def target_object(item: TargetAnswer) -> dict[str, Any]:
+    """One target of the use case for one curve, with its answer and the figure that gave it."""
+    target, found = item.target, item.conformity
+    return {
+        "curve": text(item.curve),
+        "model": text(item.model),
+        "name": text(target.name),
+        "limit": plain(target.limit),
+        "unit": target.unit,
+        "side": "at_least" if target.least else "at_most",
+        "answer": str(found.answer),
+        "chance": found.chance,
+        "why": text(found.why),
+        "note": text(item.note),
+        "figure": None if item.record is None else value_object(item.record),
+    }
 
 
 def bound(record: KpiRecord) -> str:

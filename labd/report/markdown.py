@@ -9,6 +9,7 @@ from labd.report.catalogue import main_kpis
 from labd.report.data import RunReport
 from labd.report.numbers import show
 from labd.report.tables import Table
+from labd.report.targets import answers_table, overall, target_answers
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~$&])")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]+")
@@ -19,6 +20,9 @@ def render(report: RunReport) -> str:
     parts = [head(report), *(f"- {literal(s)}" for s in verdict.verdicts(report)), "", literal(verdict.detector_sentence(report))]
     for table in tables.summary(report).values():
         parts += ["", f"### {literal(table.caption)}", "", written(table)]
+    answers = target_answers(report)
+    parts += section(answers_table(report, answers))
+    parts += ["", *(f"- {literal(verdict.capitalised(said))}" for said in overall(report, answers))] if answers else []
     for table in (tables.fits(report), tables.phase_table(report), limits(report)):
         parts += section(table)
     for table in (tables.notices(report), tables.withheld(report), tables.flagged(report), tables.figures(report), tables.accuracy(report)):

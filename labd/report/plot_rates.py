@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from labd.records import Mode
@@ -11,6 +10,7 @@ from labd.report.axes import Frame, Log
 from labd.report.catalogue import SHAPES, curve_label, variants
 from labd.report.data import BreakEven, RateCurve, RateFit, RunReport
 from labd.report.numbers import bounds, quantity, show, value_of
+from labd.report.rate_line import half_band
 from labd.report.svg import Markup
 
 _FLOOR_ROOM = 46.0  # pixels left of the rate axis where rate 0 stands
@@ -98,7 +98,7 @@ def fitted(fit: RateFit, x: Log, y: Log, *, frame: Frame) -> Markup:
         return Markup("")
     rates = [x.low * (x.high / x.low) ** (k / 120) for k in range(121)]
     line = [(r, floor + slope * r) for r in rates if floor + slope * r > y.low]
-    widths = [fit_half_width(fit, r) for r, _ in line]
+    widths = [half_band(fit, r) or 0.0 for r, _ in line]
     xs = [x.at(r) for r, _ in line]
     clamp = frame.top
     parts = [
@@ -115,15 +115,6 @@ def fitted(fit: RateFit, x: Log, y: Log, *, frame: Frame) -> Markup:
     if floor > y.low:
         parts.append(svg.line(frame.left, y.at(floor), frame.left + _FLOOR_ROOM - 8, y.at(floor), class_="fit"))
     return svg.join(parts)
-
-
-def fit_half_width(fit: RateFit, rate_hz: float) -> float:
-    """Half the 95 % band of the fitted mean power at a rate, in W: k sqrt(u(a)^2 + 2 r cov(a, b) + r^2 u(b)^2); 0 when u is unknown."""
-    u_floor, u_slope = fit.floor.u, fit.incremental.u
-    if u_floor is None or u_slope is None:
-        return 0.0
-    variance = u_floor**2 + 2 * rate_hz * fit.covariance_wj + (rate_hz * u_slope) ** 2
-    return fit.coverage_factor * math.sqrt(max(variance, 0.0))
 
 
 def error_bar(at: float, low: float | None, high: float | None, *, y: Log) -> Markup:

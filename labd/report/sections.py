@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labd.report import tables
+from labd.report import tables, verdict
 from labd.report.data import NOT_DISCLOSED, RunReport
 from labd.report.svg import Markup, join, tag
 from labd.report.tables import Table
+from labd.report.targets import answers_table, overall, target_answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,15 @@ def summary(report: RunReport) -> Markup:
     meanings = [tag("li", tag("b", c.heading), f": {c.meaning}") for c in tables.summary_columns(report)]
     written = tag("table", tag("caption", caption), head_row(first), *bodies)
     return join([scrolling(written, caption), tag("ul", *meanings, class_="note")])
+
+
+def targets(report: RunReport) -> Markup:
+    """Whether each mode meets what the use case asks for."""
+    answers = target_answers(report)
+    if not answers:
+        return Markup("")
+    told = [tag("li", verdict.capitalised(said)) for said in overall(report, answers)]
+    return join([tag("div", tag("ul", *told), class_="answer"), table(answers_table(report, answers))])
 
 
 def flags(report: RunReport) -> Markup:

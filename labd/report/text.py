@@ -12,6 +12,7 @@ from labd.report.catalogue import AT_RATE, LATENCY, MEAN_POWER, WAKE_UP, curve_l
 from labd.report.data import RunReport, curve_key
 from labd.report.numbers import TERM_UNKNOWN, words
 from labd.report.tables import Table
+from labd.report.targets import overall, sentence, target_answers
 
 WIDTH = 100
 _ASCII = str.maketrans(
@@ -25,7 +26,7 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
     lines = [verdict.measured(report), ""]
     if not verdict.nothing(report):
         lines += [*figures(report), ""]
-    lines += [*warnings(report), tables.completeness(report)]
+    lines += [*targets(report), *warnings(report), tables.completeness(report)]
     text = "\n".join(folded(printable(line)) for line in lines) + "\n"
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
 
@@ -46,6 +47,12 @@ def figures(report: RunReport) -> list[str]:
     compared = zip(verdict.verdicts(report), report.break_evens, strict=True)
     lines += ["", *(sentence + notes.of([item.record]) for sentence, item in compared), verdict.detector_sentence(report)]
     return [*lines, *notes.lines(), "± is U95, the half width of the 95 % coverage interval."]
+
+
+def targets(report: RunReport) -> list[str]:
+    """What the use case asks for: every answer, then one sentence a mode."""
+    answers = target_answers(report)
+    return [*(verdict.capitalised(sentence(report, item)) for item in answers), *map(verdict.capitalised, overall(report, answers))]
 
 
 def shown(report: RunReport, point: OperatingPoint) -> list[KpiRecord]:
