@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from labd.analyse.analyzer import is_cross_check
+from labd.analyse.environment import versions
+from labd.analyse.paper import board_curves, entries_of_runs
 from labd.analyse.report import report_of
 from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
 from labd.kpi.capture import CaptureResult
@@ -16,7 +19,10 @@ from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord, Window
 from labd.report import csv, html, json, markdown, text
+from labd.report.charts import Asked, Chart, ChartAnswer, ChartText, charts, page
+from labd.report.charts import picture as drawing
 from labd.report.data import RunReport
+from labd.report.entries import of_card
 from labd.store.catalogue import Catalogue
 from labd.store.parquet import finish_trace
 
@@ -45,6 +51,20 @@ def analyse(store: Path, run_id: str) -> Analysis:
 
 def render(store: Path, run_id: str, form: str) -> str:
     return RENDERS[form](report_of(store, run_id))
+
+
+def chart(store: Path, asked: Asked, runs: Sequence[str], cards: Sequence[Mapping[str, Any]], picture: str) -> ChartAnswer:
+    """Charts of cards, as a run stores them, and runs, and a picture of them: svg, html, or empty for none. Raises NotFound."""
+    with Catalogue.open_read_only(store) as catalogue:
+        entries = [entry for card in cards for entry in of_card(card)]
+        entries += entries_of_runs(catalogue, runs)
+        made = charts(asked, entries, board_curves(catalogue, runs))
+    return answered(made, picture)
+
+
+def answered(made: Sequence[Chart], picture: str) -> ChartAnswer:
+    text = drawing(made) if picture == "svg" else page(made, version=versions()["labd"]) if picture == "html" else ""
+    return ChartAnswer(tuple(ChartText(one.title, one.tables, one.notes) for one in made), text)
 
 
 @dataclass(frozen=True, slots=True)

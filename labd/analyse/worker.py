@@ -10,11 +10,11 @@ import os
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from labd import host
 from labd.analyse import tasks
@@ -22,6 +22,7 @@ from labd.analyse.run import Analysis
 from labd.analyse.tasks import FiguresSoFar
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
+from labd.report.charts import Asked, ChartAnswer
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -75,6 +76,10 @@ class Worker:
     async def render(self, store: Path, run_id: str, form: str) -> str:
         """The report of a run: html, md, csv, json or text. Raises NotFound, StoreError."""
         return await self.call(tasks.render, store, run_id, form)
+
+    async def chart(self, store: Path, asked: Asked, runs: Sequence[str], cards: Sequence[Mapping[str, Any]], picture: str) -> ChartAnswer:
+        """Charts of runs and of cards as runs store them. picture: svg, html or empty. Raises NotFound, StoreError."""
+        return await self.call(tasks.chart, store, asked, runs, cards, picture)
 
     async def call(self, function: Callable[[*Ts], T], *args: *Ts, deadline_s: float = DEADLINE_S) -> T:
         """Run a function of a module, by its name, in the process. Raises what it raises, WorkerLost, and TimeoutError."""

@@ -26,6 +26,7 @@ MODULES = {
     "archive": ("archive", "import", "annotate", "delete"),
     "cards": ("cards",),
     "tables": ("tables",),
+    "chart": ("chart",),
     "drivers": ("drivers",),
     "kpis": ("kpis",),
     "model": ("model",),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from labd import resources
-from labd.analyse.paper import entries_of_run
+from labd.analyse.paper import entries_of_runs
 from labd.cards.read import card_of, stored
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
@@ -41,7 +42,7 @@ def tables(
     as_json: Json = False,
 ) -> None:
     """Print cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or accuracy, size, energy and speed together."""
-    files = [*(_of_paper(form) if paper else ()), *(file for path in cards or () for file in _files(path))]
+    files = [*(_of_paper(form) if paper else ()), *(file for path in cards or () for file in card_files(path))]
     if not files and not run:
         raise FileError("labd tables", "", "there is nothing to show: name files of cards, --run RUN, or --paper for the paper's own lines")
     found = _made(context, form, files, run or [], store)
@@ -63,17 +64,17 @@ def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list
     entries = [entry for card in read for entry in of_card(card)]
     if runs:
         with Catalogue.open_read_only(store) as catalogue:
-            entries += [entry for one in runs for entry in entries_of_run(catalogue, one)]
+            entries += entries_of_runs(catalogue, runs)
     return paper_table(form, entries)
 
 
 def _of_paper(form: TableForm) -> list[Path]:
     if form is TableForm.MULTI_METRIC:
         raise FileError("--paper", "", "the paper prints no multi-metric table; name files of cards, or --run RUN")
-    return _files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
+    return card_files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
 
 
-def _files(path: Path) -> list[Path]:
+def card_files(path: Path) -> list[Path]:
     """The file, or those of a folder in the order of their names."""
     if not path.is_dir():
         return [path]
@@ -84,10 +85,19 @@ def _files(path: Path) -> list[Path]:
 
 
 def _text(shown: PaperTable) -> str:
-    rows = [shown.table.head, *shown.table.rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(shown.table.head))]
-    lines = [aligned((row[0].ljust(widths[0]), *row[1:]), widths) for row in rows]
-    text = "\n".join(printable(line) for line in (shown.table.caption, "", *lines, "", *shown.notes)) + "\n"
+    return in_text([*lines_of(shown.table), "", *shown.notes])
+
+
+def lines_of(table: Table) -> list[str]:
+    """Caption, an empty line, and the rows with their columns under each other."""
+    rows = [table.head, *table.rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(table.head))]
+    return [table.caption, "", *(aligned((row[0].ljust(widths[0]), *row[1:]), widths) for row in rows)]
+
+
+def in_text(lines: Iterable[str]) -> str:
+    """As standard output can show it."""
+    text = "\n".join(printable(line) for line in lines) + "\n"
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "replace").decode(encoding)
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -181,6 +181,14 @@ class Connection:
         """A table in one of the paper's forms, of the texts of cards and the runs there. Raises LabdError."""
         asked = {"form": form, "cards": list(cards), "runs": list(runs)}
         response = self.client.get_httpx_client().post(f"{PREFIX}tables", json=asked)
+        if response.is_error:
+            raise _error(response.status_code, response.content)
+        found: dict[str, Any] = response.json()
+        return found
+
+    def chart(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Charts of the texts of cards and the runs there. asked: as `POST /charts` takes it. Raises LabdError."""
+        response = self.client.get_httpx_client().post(f"{PREFIX}charts", json=dict(asked))
         if response.is_error:
             raise _error(response.status_code, response.content)
         found: dict[str, Any] = response.json()

@@ -11,6 +11,7 @@ _LIGHT = """
 --p-off:#eceff1; --p-ramp:#d9c7b0; --p-sleep:#dbe7f3; --p-wake:#f7c98b; --p-load:#f3e38c; --p-infer:#9fd0b8; --p-tail:#dcc0de;
 --p-idle:#e3e6e9;
 --r0:#08306b; --r1:#1f5fa8; --r2:#3f8fc5; --r3:#b07d00; --r4:#d0601a; --r5:#a01c3c; --ka:#c04f00; --kb:#0072b2; --kr:#8c959f;
+--s0:#0072b2; --s1:#c04f00; --s2:#00805c; --s3:#a8487f; --s4:#7a5a00; --s5:#4b4bb5;
 """
 _DARK = """
 --paper:#12161c; --ink:#e6e9ed; --soft:#a3adb8; --rule:#343c46; --zone:#1b2129; --accent:#7ab8f5; --warn:#f2c078;
@@ -19,7 +20,10 @@ _DARK = """
 --p-off:#20262e; --p-ramp:#4d3f2c; --p-sleep:#1d3247; --p-wake:#6b4713; --p-load:#5c5414; --p-infer:#1d5a40; --p-tail:#4d3152;
 --p-idle:#2b323a;
 --r0:#a6cdf2; --r1:#6fb0ea; --r2:#3f8fd8; --r3:#e8c15a; --r4:#f09050; --r5:#f06a85; --ka:#f0883e; --kb:#56b4e9; --kr:#768390;
+--s0:#56b4e9; --s1:#f0883e; --s2:#3fd0a0; --s3:#e493c3; --s4:#e8c15a; --s5:#a9a5f5;
 """
+
+SERIES = tuple("012345")  # of runs and cards in charts
 
 _PAGE = """
 *{box-sizing:border-box}
@@ -108,6 +112,11 @@ svg .own{fill:var(--c)}
 .crossing{stroke:var(--ink);stroke-width:1.1}
 .interval{fill:var(--soft);opacity:.28}
 .step{fill:none;stroke-width:1.5;stroke-linejoin:round}
+.dot.full{fill:var(--c)}
+.d1 .fit{stroke-dasharray:9 4}.d2 .fit{stroke-dasharray:2 3}.d3 .fit{stroke-dasharray:9 3 2 3}
+.cross{fill:none;stroke:var(--ink);stroke-width:1.6}
+.ring{fill:none;stroke:var(--rule);stroke-width:.8}
+.front{fill:none;stroke:var(--soft);stroke-width:1.3;stroke-dasharray:5 3}
 .k-A{fill:var(--ka);background:var(--ka)} .k-B{fill:var(--kb);background:var(--kb)} .k-rest{fill:var(--kr)}
 """
 
@@ -122,17 +131,25 @@ figure,tr,.answer{break-inside:avoid} .scroll{overflow:visible} table{font-size:
 
 
 def variables(names: tuple[str, ...], letter: str) -> str:
-    """`.m-x{--c:var(--m-x)}` for modes, `.p-x{fill:...;background:...}` for phases."""
+    """`.m-x{--c:var(--m-x)}` for modes and `.s0` for runs, `.p-x{fill:...;background:...}` for phases."""
     if letter == "m":
         return "".join(f".m-{n}{{--c:var(--m-{n})}}" for n in names)
+    if letter == "s":
+        return "".join(f".s{n}{{--c:var(--s{n})}}" for n in names)
     if letter == "p":
         return "".join(f".p-{n}{{fill:var(--p-{n});background:var(--p-{n})}}" for n in names)
     return "".join(f".{letter}{n}{{stroke:var(--{letter}{n});background:var(--{letter}{n})}}" for n in names)
 
 
+def drawing() -> str:
+    """For a picture that stands alone in a file: always light."""
+    page = "svg.drawing{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}.paper{fill:var(--paper)}"
+    return f":root{{{_LIGHT}}}{page}{_FIGURES}{variables(SERIES, 's')}"
+
+
 def sheet(modes: tuple[str, ...], phases: tuple[str, ...], shades: int) -> str:
     """The whole sheet. Paper is always light."""
     ramp = tuple(str(k) for k in range(shades))
-    classes = variables(modes, "m") + variables(phases, "p") + variables(ramp, "r")
+    classes = variables(modes, "m") + variables(phases, "p") + variables(ramp, "r") + variables(SERIES, "s")
     root = f":root{{color-scheme:light dark;{_LIGHT}}}@media screen and (prefers-color-scheme:dark){{:root{{{_DARK}}}}}"
     return root + _PAGE + _FIGURES + classes + _PRINT

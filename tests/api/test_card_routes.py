@@ -11,6 +11,7 @@ from labd import resources
 from labd.cards.disclosure import ASKED
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
+from labd.report.charts import Asked, ChartForm, charts
 from labd.report.entries import of_card
 from labd.report.paper import TableForm, paper_table
 from labd.store.rows import NewRun
@@ -66,3 +67,16 @@ async def test_a_table_of_a_wrong_card_or_of_no_such_run_is_refused(given: Api) 
     assert wrong.status_code == 422
     assert "cards[1]" in wrong.text
     assert (await given.ask("POST", "tables", json={"form": "1.2", "runs": ["r00000000"]})).status_code == 404
+
+
+async def test_charts_of_cards_come_as_tables_and_as_a_picture(given: Api) -> None:
+    texts = [file.read_text("utf-8") for file in sorted((PAPER / "table-1.3").glob("*.toml"))]
+    body = {"form": "pareto", "cards": texts, "picture": "html"}
+    found = (await given.ask("POST", "charts", json=body)).json()
+    (made,) = charts(Asked(ChartForm.PARETO), [entry for text in texts for entry in of_card(stored(card_from(text, "x")))], [])
+    assert found["charts"][0]["tables"][0]["rows"] == [list(row) for row in made.tables[0].rows]
+    assert found["charts"][0]["notes"] == list(made.notes)
+    assert found["picture"].startswith("<!DOCTYPE html>")
+    assert "<script" not in found["picture"]
+    assert (await given.ask("POST", "charts", json={**body, "cards": ["card = 3"]})).status_code == 422
+    assert (await given.ask("POST", "charts", json={"form": "break-even", "runs": ["r00000000"]})).status_code == 404

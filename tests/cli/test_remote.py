@@ -151,6 +151,7 @@ Arguments = Callable[[Place, Path, Path], tuple[object, ...]]  # of a served ben
 
 READING: dict[str, Arguments] = {
     "archive": lambda place, plan, folder: ("latest", folder / "run.zip"),
+    "chart": lambda place, plan, folder: ("all", "--run", "latest", "--out", folder / "chart.html"),
     "doctor": lambda place, plan, folder: (),
     "drivers": lambda place, plan, folder: (),
     "kpis": lambda place, plan, folder: (),

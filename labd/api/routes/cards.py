@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from labd.analyse.disclosure import disclosure
-from labd.analyse.paper import entries_of_run
+from labd.analyse.paper import entries_of_runs
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.cards.disclosure import untold
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
+from labd.report.charts import Asked, ChartForm
 from labd.report.data import Disclosure
 from labd.report.entries import Entry, of_card
 from labd.report.paper import TableForm, paper_table
@@ -101,8 +102,56 @@ async def table(body: TableBody, given: Given) -> TableAnswer:
     entries = [entry for k, text in enumerate(body.cards) for entry in of_card(stored(card_from(text, f"cards[{k}]")))]
 
     def measured(catalogue: Catalogue) -> list[Entry]:
-        return [entry for run in body.runs for entry in entries_of_run(catalogue, run)]
+        return entries_of_runs(catalogue, body.runs)
 
     made = paper_table(body.form, entries + (await given.catalogue.read(measured) if body.runs else []))
     rows = [list(row) for row in made.table.rows]
     return TableAnswer(caption=made.table.caption, head=list(made.table.head), rows=rows, notes=list(made.notes))
+
+
+class ChartBody(BaseModel):
+    """energy: kind of it, gross and so on; metric: KPI that accuracy is told by; empty: what most of them have."""
+
+    form: ChartForm
+    cards: list[Annotated[str, Field(max_length=MOST)]] = Field(default=[], max_length=200, description="texts of files of cards, TOML")
+    runs: list[RunId] = Field(default=[], max_length=50)
+    energy: str = Field(default="", max_length=80)
+    metric: str = Field(default="", max_length=80)
+    picture: Literal["none", "svg", "html"] = "none"
+
+
+class ChartTable(BaseModel):
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+class ChartMade(BaseModel):
+    title: str
+    tables: list[ChartTable]
+    notes: list[str]
+
+
+class ChartsAnswer(BaseModel):
+    """picture: an SVG file or an HTML page without scripts, as asked; empty where nothing can be drawn, and the notes say why."""
+
+    charts: list[ChartMade]
+    picture: str
+
+
+@router.post("/charts", operation_id="chart")
+async def chart(body: ChartBody, given: Given) -> ChartsAnswer:
+    """Cards and runs side by side: Pareto plot, radar, or mean power over rate with the break-even rates across boards."""
+    cards = [stored(card_from(text, f"cards[{k}]")) for k, text in enumerate(body.cards)]
+    asked = Asked(body.form, body.energy, body.metric)
+    picture = "" if body.picture == "none" else body.picture
+    made = await given.worker.chart(given.catalogue.folder, asked, body.runs, cards, picture)
+    found = [
+        ChartMade(
+            title=one.title,
+            tables=[ChartTable(caption=t.caption, head=list(t.head), rows=[list(row) for row in t.rows]) for t in one.tables],
+            notes=list(one.notes),
+        )
+        for one in made.charts
+    ]
+    return ChartsAnswer(charts=found, picture=made.picture)
