@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labd.analyse import declared
 from labd.analyse.analyzer import analyzer_readings, is_cross_check
 from labd.analyse.capture import capture_input
 from labd.analyse.counts import counted
@@ -25,8 +26,8 @@ from labd.store.trace_reader import read_trace
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Figures of one run. records: of captures in the order they were planned, of the sweep, and what joins both with the
-    work an inference is."""
+    """Figures of one run. records: of captures in the order they were planned, of the sweep, what joins both with the
+    work an inference is, and what the cards declare."""
 
     run: RunRow
     setup: AnalysisSetup
@@ -55,8 +56,10 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     sweep = analyse_sweep(
         results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=checks, rates_hz=setup.rates_hz
     )
-    joined = combined(results, counted(made), terms=terms, draws=Draws(setup.seed, "combined"))
-    records = tuple(record for result in results for record in result.records) + sweep.records + joined
+    nets = declared.joined(counted(made), declared.models(run.cards))
+    joined = combined(results, nets, declared.hardware(run.cards), terms=terms, draws=Draws(setup.seed, "combined"))
+    told = tuple(declared.records(run.cards))
+    records = tuple(record for result in results for record in result.records) + sweep.records + joined + told
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
     return Analysis(run, setup, tuple(results), sweep, records, problems)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from labd.analyse.model_cards import stored_card, with_absolute_file
 from labd.bench_file.board import Board
 from labd.cards.kinds import AnyCard
 from labd.cards.read import card_from, card_of, stored
@@ -76,7 +77,7 @@ def with_cards(text: str, path: Path) -> str:
         at = Path(file) if Path(file).is_absolute() else path.parent / file
         if not at.is_file():
             raise file_error(str(path), [Wrong(key, f"there is no file {at}")])
-        card = json.dumps(read_source(at).text.rstrip("\n") + "\n", ensure_ascii=False)
+        card = json.dumps(with_absolute_file(read_source(at).text.rstrip("\n") + "\n", at), ensure_ascii=False)
         text, found = re.subn(rf"(?<==)(\s*)(['\"]){re.escape(file)}\2", lambda m, card=card: m[1] + card, text)  # type: ignore[misc]
         if not found:
             raise file_error(str(path), [Wrong(key, f"expected the name between plain quotes on the key's line, got {file!r}")])
@@ -87,7 +88,7 @@ def cards_of(section: CardsSection, *, plan: Path) -> dict[str, Any]:
     """As a run stores them: by kind, model cards by model. Raises FileError."""
     found: dict[str, Any] = {}
     for key, kind, file in section.files():
-        card = stored(card_at(file, kind, named_in=plan, key=key))
+        card = stored_card(card_at(file, kind, named_in=plan, key=key))
         if kind == "model":
             found.setdefault("model", {})[key.rpartition(".")[2]] = card
         else:

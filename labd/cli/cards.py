@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from labd.analyse.model_cards import stored_card
 from labd.cards.disclosure import untold
 from labd.cards.kinds import KINDS
-from labd.cards.read import card_of, stored
+from labd.cards.read import card_of
 from labd.cards.template import template
 from labd.cli.json_option import Json, print_json
 from labd.config.document import read_source
@@ -59,7 +60,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Files of cards.")], 
     problems: list[str] = []
     for file in files:
         try:
-            found.append((file, stored(card_of(read_source(file)))))
+            found.append((file, stored_card(card_of(read_source(file)))))
         except FileError as error:
             problems += error.problems
     if as_json:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from labd.analyse.model_cards import stored_card
 from labd.analyse.tasks import chart as made_here
-from labd.cards.read import card_of, stored
+from labd.cards.read import card_of
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
@@ -67,7 +68,7 @@ def chart(
 
 def _made(context: typer.Context, asked: Asked, files: list[Path], runs: list[str], picture: str, store: Path | None) -> ChartAnswer:
     sources = [read_source(file) for file in files]
-    read = [stored(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the chart
+    read = [stored_card(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the chart
     daemon = named(context)
     if daemon is None:
         return made_here(store or default_folder(), asked, runs, read, picture)

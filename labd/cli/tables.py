@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from labd import resources
+from labd.analyse.model_cards import stored_card
 from labd.analyse.paper import entries_of_runs
-from labd.cards.read import card_of, stored
+from labd.cards.read import card_of
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.store_option import Store
@@ -54,7 +55,7 @@ def tables(
 
 def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list[str], store: Path | None) -> PaperTable:
     sources = [read_source(file) for file in files]
-    read = [stored(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the table
+    read = [stored_card(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the table
     daemon = named(context)
     if daemon is not None:
         with daemon:

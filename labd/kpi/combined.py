@@ -23,7 +23,13 @@ from labd.records import KpiRecord, OperatingPoint, Provenance
 METHOD = f"{METHOD_S1}, quotient linear in its errors"
 NETS = ("net_of_sleep", "net_of_idle")
 LATENCIES = ("latency.pin.mean", "latency.dut_counter.mean")
-COUNTS = {"model.macs": "macs", "model.synops": "synops", "model.spikes": "spikes", "model.neuron_updates": "neuron_updates"}
+COUNTS = {
+    "model.macs": "macs",
+    "model.synops": "synops",
+    "model.spikes": "spikes",
+    "model.neuron_updates": "neuron_updates",
+    "model.parameters": "parameters",
+}
 
 Pooled = tuple[Uncertain, int, tuple[str, ...]]
 

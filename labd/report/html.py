@@ -6,7 +6,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from labd.records import Mode, Phase
-from labd.report import plot_budget, plot_ecdf, plot_phases, plot_rates, plot_trace, plot_wiring, sections, style, svg, tables, verdict
+from labd.report import (
+    plot_budget,
+    plot_ecdf,
+    plot_phases,
+    plot_rates,
+    plot_trace,
+    plot_wiring,
+    sections,
+    style,
+    svg,
+    table_one,
+    tables,
+    verdict,
+)
 from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label, variants
 from labd.report.data import Excerpt, RunReport
 from labd.report.numbers import quantity, show, value_of
@@ -66,6 +79,7 @@ def page(report: RunReport) -> list[sections.Section]:
         make("wiring", "Boundary and wiring", wiring(report)),
         make("flags", "Flags and gaps", sections.flags(report)),
         make("figures", "Every figure", sections.folded("Show all figures", tables.figures(report))),
+        make("table-1-1", "Table 1.1", sections.folded("Show every KPI of the paper's table 1.1", table_one.table(report))),
         make("disclosure", "Disclosure", sections.disclosure(report)),
         make("captures", "Captures", sections.folded("Show all captures", tables.captures(report))),
         make("reproduce", "Reproduce this", sections.reproduce(report)),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labd.records import KpiRecord, OperatingPoint
+from labd.report import table_one
 from labd.report.data import RunReport
 from labd.report.targets import TargetAnswer, target_answers
 
@@ -34,6 +35,7 @@ def document(report: RunReport) -> dict[str, Any]:
         "complete": report.disclosed,
         "missing": [text(key) for key in report.missing],
         "targets": [target_object(item) for item in target_answers(report)],
+        "table_1_1": [row_object(item) for item in table_one.answers(report)],
         "withheld": [value_object(r) for r in report.withheld()],
     }
 
@@ -94,6 +96,13 @@ def target_object(item: TargetAnswer) -> dict[str, Any]:
         "note": text(item.note),
         "figure": None if item.record is None else value_object(item.record),
     }
+
+
+def row_object(item: table_one.RowAnswer) -> dict[str, Any]:
+    """A row of the paper's table: by which figures it is told, what a card says, or why there is neither."""
+    figures = [{"id": text(record.id), "at": text(record.at)} for record in item.valued]
+    row = item.row
+    return {"id": row.id, "domain": str(row.domain), "name": row.name, "figures": figures, "told": text(item.told), "why": text(item.why)}
 
 
 def bound(record: KpiRecord) -> str:

@@ -39,11 +39,17 @@ def test_a_name_that_is_no_kpi_is_told_with_those_that_are(capsys: pytest.Captur
 
 
 @pytest.fixture(scope="module")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Ids of the figures of a demo run, with their provenance."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo run."""
     out = tmp_path_factory.mktemp("demo")
     assert run_command(["demo", "--out", str(out), "--quiet"]) == 0
-    with Catalogue.open_read_only(Path(out) / "store") as catalogue:
+    return Path(out)
+
+
+@pytest.fixture(scope="module")
+def emitted(demo: Path) -> dict[str, str]:
+    """Ids of the figures of a demo run, with their provenance."""
+    with Catalogue.open_read_only(demo / "store") as catalogue:
         run = catalogue.runs.get("latest")
         return {record.id: str(record.provenance) for record in catalogue.kpis.of(run.id)}
 
@@ -60,6 +66,16 @@ def test_what_the_table_calls_measured_or_computed_without_a_need_is_in_a_demo_r
     lacking = [row.id for row in rows() if row.records and not row.needs and not row.carried and not any(map(row.carries, emitted))]
     assert lacking == []
     assert {"energy_per_op.gross", "energy_efficiency.gross", "throughput.one_in_flight", "model.macs", "edp.gross"} <= emitted.keys()
+
+
+@pytest.mark.compiler
+def test_every_row_of_the_paper_s_table_is_in_a_demo_run_with_its_value_or_the_reason_why_not(demo: Path) -> None:
+    found = {one["id"]: one for one in json.loads((demo / "report/result.json").read_text("utf-8"))["table_1_1"]}
+    assert list(found) == [row.id for row in rows() if row.printed]
+    assert [kpi for kpi, one in found.items() if not (one["figures"] or one["told"] or one["why"])] == []
+    valued = {kpi for kpi, one in found.items() if one["figures"]}
+    expected = {"hardware.power", "hardware.peak_throughput", "energy_per_op", "energy_efficiency", "hardware.max_frequency"}
+    assert expected | {"wake_up", "latency", "inference_rate", "energy_per_inference", "model.complexity", "model.parameters"} <= valued
 
 
 TWO_NETS = """schema = 1
