@@ -25,12 +25,13 @@ from labd.api.tokens import Scope as TokenScope
 from labd.errors import FileError
 
 HEALTH = "/api/v1/health"
+MODELS = "/api/v1/models"
 ZIPS = frozenset({"/api/v1/runs/import", "/api/v1/datasets"})  # what takes files of any size
 USER = "labd-user"  # what a command calls its user, where no token says it: for leases among people who trust each other
 PERSON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
 OFF = "/api/v1/bench/off"
 ABORT = re.compile(r"/api/v1/jobs/[^/]+/abort")
-READ_ONLY_POSTS = frozenset({"/api/v1/plans/check", "/api/v1/cards/check", "/api/v1/tables", "/api/v1/charts"})
+READ_ONLY_POSTS = frozenset({"/api/v1/plans/check", "/api/v1/cards/check", "/api/v1/tables", "/api/v1/charts", MODELS})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SUBPROTOCOL = "labd.token."
 BURST_S = 10
@@ -98,15 +99,13 @@ class Limits:
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """None where the request has been refused already."""
         headers = Headers(scope=scope)
-        importing = scope["path"] in ZIPS
-        largest = self._access.largest_import if importing else self._access.largest_body
+        wanted, largest = self._takes(scope["path"])
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > largest:
             await _refuse(scope, receive, send, problem(413, "the body is too large", detail=f"at most {largest} bytes are taken here"))
             return None
         has_body = (length.isdigit() and int(length) > 0) or "transfer-encoding" in headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        wanted = "application/zip" if importing else "application/json"
         if has_body and scope["method"] not in SAFE and kind != wanted:
             await _refuse(scope, receive, send, problem(415, "wrong content type", detail=f"expected {wanted}, got {kind or 'none'}"))
             return None
@@ -121,6 +120,14 @@ class Limits:
             return message
 
         return counted
+
+    def _takes(self, path: str) -> tuple[str, int]:
+        """The content type of a body and the most bytes of it."""
+        if path in ZIPS:
+            return "application/zip", self._access.largest_import
+        if path == MODELS:
+            return "application/octet-stream", self._access.largest_model
+        return "application/json", self._access.largest_body
 
 
 class Entrance:

@@ -73,6 +73,7 @@ class Access:
     rate_limit: int = 50
     largest_body: int = 1 << 20
     largest_import: int = 1 << 36
+    largest_model: int = 1 << 28
     look_again_s: float = 5.0
 
 

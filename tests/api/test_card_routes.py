@@ -16,6 +16,7 @@ from labd.report.entries import of_card
 from labd.report.paper import TableForm, paper_table
 from labd.store.rows import NewRun
 from tests.api.served import Api, api
+from tests.models.architectures import ds_cnn
 
 PAPER = resources.path("fixtures") / "cards/paper"
 TASK = (resources.path("fixtures") / "cards/demo/task.toml").read_text("utf-8")
@@ -80,3 +81,22 @@ async def test_charts_of_cards_come_as_tables_and_as_a_picture(given: Api) -> No
     assert "<script" not in found["picture"]
     assert (await given.ask("POST", "charts", json={**body, "cards": ["card = 3"]})).status_code == 422
     assert (await given.ask("POST", "charts", json={"form": "break-even", "runs": ["r00000000"]})).status_code == 404
+
+
+def left(folder: Path) -> list[Path]:
+    return list(folder.rglob("in-*"))
+
+
+async def test_a_model_file_is_read_and_not_kept(given: Api, tmp_path: Path) -> None:
+    octets = {"content-type": "application/octet-stream"}
+    answered = await given.ask("POST", "models?ending=onnx", content=ds_cnn(), headers=octets)
+    assert answered.status_code == 200
+    found = {one["id"]: one["value"] for one in answered.json()}
+    assert (found["model.macs"], found["model.parameters"]) == (2_656_768, 22_604)
+    wrong = await given.ask("POST", "models?ending=tflite", content=b"nothing", headers=octets)
+    assert wrong.status_code == 422
+    assert "no TFLite model" in wrong.text
+    assert str(tmp_path) not in wrong.text
+    assert (await given.ask("POST", "models?ending=exe", content=b"MZ", headers=octets)).status_code == 422
+    assert (await given.ask("POST", "models?ending=onnx", json={})).status_code == 415
+    assert left(tmp_path) == []

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from labd.analyse.disclosure import disclosure
 from labd.analyse.paper import entries_of_runs
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
+from labd.api.routes.transfer import figures_of_model
 from labd.cards.disclosure import untold
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
+from labd.models.graph import ModelFigure
 from labd.report.charts import Asked, ChartForm
 from labd.report.data import Disclosure
 from labd.report.entries import Entry, of_card
@@ -155,3 +157,15 @@ async def chart(body: ChartBody, given: Given) -> ChartsAnswer:
         for one in made.charts
     ]
     return ChartsAnswer(charts=found, picture=made.picture)
+
+
+Ending = Annotated[Literal["onnx", "tflite", "nir", "json"], Query(description="how the file's name ends; json: a result of NeuroBench")]
+MODEL_FILE = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@router.post("/models", operation_id="read_model", openapi_extra=MODEL_FILE)
+async def model(request: Request, given: Given, ending: Ending) -> list[ModelFigure]:
+    """What a model file says: multiply-accumulates, parameters, bits, layers, sparsity, largest activation, footprint. It is not kept."""
+    return list(await figures_of_model(given, request.stream(), ending))

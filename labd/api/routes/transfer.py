@@ -12,6 +12,9 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from labd.api.services import Services
+from labd.errors import FileError
+from labd.models.graph import ModelFigure
+from labd.models.read import model_figures
 from labd.queue.retention import TRACES, check_space, size_of
 from labd.store import archive
 from labd.stream.session import InstrumentSession
@@ -20,6 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 CHUNK = 1 << 20
 DISK_S = 600.0
+MODEL_S = 120.0
 
 
 class TakesIn(Protocol[T_co]):
@@ -67,6 +71,25 @@ async def received(given: Services, stream: AsyncIterator[bytes], take_in: Takes
             async for data in stream:
                 await disk.call(_appended, path, data, room, deadline_s=DISK_S)
             return await disk.call(partial(take_in, path, given.catalogue.folder, room=room), deadline_s=DISK_S)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+async def figures_of_model(given: Services, stream: AsyncIterator[bytes], ending: str) -> tuple[ModelFigure, ...]:
+    """Of a model file that is sent; nothing of it is kept. It is read in the process that computes, which a hostile file may end.
+
+    Raises FileError for one that cannot be read, StoreError before the disk has less than storage.least_free.
+    """
+    path = given.catalogue.folder / archive.TRANSFER / f"in-{secrets.token_hex(4)}.{ending}"
+    room = partial(check_space, given.catalogue.folder, least_free=given.least_free, what="the model")
+    async with InstrumentSession("model") as disk:
+        try:
+            await disk.call(_begun, path, deadline_s=DISK_S)
+            async for data in stream:
+                await disk.call(_appended, path, data, room, deadline_s=DISK_S)
+            return await given.worker.call(model_figures, path, deadline_s=MODEL_S)
+        except FileError as error:
+            raise FileError("the model", "", str(error).replace(f"{path}: ", "")) from error
         finally:
             path.unlink(missing_ok=True)
 
