@@ -1,0 +1,68 @@
+"""Where built candidates are kept: a folder each, named by a hash of everything that they follow from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from labd.errors import FileError, StoreError
+from labd.search.contract import Request
+
+MOST_FILES = 10_000  # a builder's own; a home folder by mistake has more
+PASSED_OVER = {"__pycache__", ".git", ".venv", "node_modules"}
+
+
+def digest(request: Request, command: Sequence[str], files: Iterable[tuple[str, Path]]) -> str:
+    """Of what is asked for, whom, and the builder's files (name and path). The request's folder is no part of it. Raises FileError."""
+    asked = request.model_dump(mode="json", by_alias=True, exclude={"folder", "answer"})
+    whole = hashlib.sha256(json.dumps([asked, list(command)], sort_keys=True).encode())
+    for name, path in files:
+        try:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise FileError(str(path), "", f"a file of the builder cannot be read: {error.strerror or error}") from error
+        whole.update(f"\0{name}\0{content}".encode())
+    return whole.hexdigest()[:40]
+
+
+def builder_files(command: Sequence[str], folder: Path, depends: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Name and path of each file that a build depends on: of every file that the command names, all that lie in its folder and below, since
+    a script imports its neighbours; and `depends`, files or folders. Raises FileError where there are too many, or one is not there."""
+    named = [path.resolve().parent for word in command if (path := folder / word).is_file()]
+    roots = dict.fromkeys([*named, *((folder / path).resolve() for path in depends)])
+    found: list[tuple[str, Path]] = []
+    for number, root in enumerate(roots):
+        if not root.exists():
+            raise FileError(str(root), "", "there is no such file or folder; a builder is said to depend on it")
+        for path in sorted(_files(root)):
+            found.append((f"{number}/{path.relative_to(root).as_posix()}", path))
+            if len(found) > MOST_FILES:
+                raise FileError(str(root), "", f"more than {MOST_FILES} files lie in a builder's folder; give it a folder of its own")
+    return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+        return
+    for path in root.iterdir():
+        if path.name in PASSED_OVER or path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
+
+
+def keep(made: Path, kept: Path) -> Path:
+    """Give a finished build its name in the cache; where another process was first, its build stays. Raises StoreError."""
+    try:
+        made.rename(kept)
+    except OSError as error:
+        if not kept.is_dir():
+            raise StoreError(f"{kept}: a build cannot be kept: {error.strerror or error}") from error
+        shutil.rmtree(made, ignore_errors=True)
+    return kept
