@@ -35,7 +35,7 @@ void labd_boot(struct labd_device *device, const struct labd_board *board) {
     labd_mark_style(device, board->energy_build ? LABD_MARKS_PULSES : LABD_MARKS_OFF);
     labd_put_line(&device->out, "m-timestamp-mode-", board->energy_build ? "energy" : "performance", "");
     labd_timestamp(device);
-    labd_model_prepare(&device->model, LABD_WORKLOAD_DNN, DEFAULT_ACTIVITY_PERCENT, DEFAULT_SEED);
+    labd_model_prepare(&device->model, &LABD_WORKLOADS[0], DEFAULT_ACTIVITY_PERCENT, DEFAULT_SEED);
     labd_model_load(&device->model, &device->meter);
     labd_meter_clear(&device->meter);
     labd_put_line(&device->out, "m-init-done", "", "");

@@ -18,6 +18,14 @@
 #define LABD_CYCLES_PER_NEURON_UPDATE 24u  /* owed leak, floor, threshold, reset */
 #define LABD_CYCLES_PER_FRAME 300u         /* deltas of ten bands, event list, layer calls */
 
+/* Deployed nets: weights narrower than a byte have to be taken apart, a binary one is added or subtracted without a multiplication. */
+#define LABD_CYCLES_PER_MAC_4 8u
+#define LABD_CYCLES_PER_MAC_1 6u
+#define LABD_CYCLES_PER_SYNOP_4 13u
+#define LABD_CYCLES_PER_SYNOP_1 12u
+#define LABD_CYCLES_PER_STEP 150u       /* layer calls and event lists of one time step */
+#define LABD_CYCLES_PER_CODED_INPUT 6u  /* a step looks at every input once */
+
 #define LABD_CYCLES_PER_CHECKSUM_WORD 5u
 #define LABD_CYCLES_PER_SCORE 60u /* one division */
 

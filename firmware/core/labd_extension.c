@@ -8,7 +8,6 @@
 /* A name's place in its list is its enumerator's value. */
 static const char *const MODES[] = {"always_on", "event_sleep", "event_reload", NULL};
 static const char *const IDLE_KINDS[] = {"busy_poll", "wfi", "clock_gated", NULL};
-static const char *const WORKLOADS[] = {"dnn", "snn", NULL};
 static const char *const MARKS[] = {"off", "pulses", "gate", "phases", NULL};
 
 /* -1 when the word is in no place of the list. */
@@ -59,13 +58,13 @@ void labd_do_mode(struct labd_device *device, char *words) {
     }
 }
 
-static void set_workload(struct labd_device *device, int workload, uint32_t activity, uint32_t seed) {
+static void set_workload(struct labd_device *device, const struct labd_workload *workload, uint32_t activity, uint32_t seed) {
     device->upload.expected = 0;
     device->upload.received = 0;
-    labd_model_prepare(&device->model, (enum labd_workload)workload, activity, seed);
+    labd_model_prepare(&device->model, workload, activity, seed);
     labd_model_load(&device->model, &device->meter);
     labd_put(&device->out, "m-workload-[");
-    labd_put(&device->out, WORKLOADS[workload]);
+    labd_put(&device->out, workload->name);
     put_field(device, " ", activity);
     put_field(device, " ", seed);
     labd_put_line(&device->out, "]", "", "");
@@ -73,9 +72,9 @@ static void set_workload(struct labd_device *device, int workload, uint32_t acti
 
 void labd_do_workload(struct labd_device *device, char *words) {
     const char *name = labd_next_word(&words);
-    const int workload = find(WORKLOADS, name);
+    const struct labd_workload *workload = labd_workload_named(name);
     uint32_t activity, seed;
-    if (workload < 0) {
+    if (workload == NULL) {
         labd_put_line(&device->out, "e-[Unknown workload: ", or_empty(name), "]");
     } else if (!labd_number(labd_next_word(&words), 0u, 100u, &activity)) {
         labd_put_line(&device->out, "e-[Workload activity must be 0..100]", "", "");

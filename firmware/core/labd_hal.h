@@ -30,6 +30,9 @@ enum labd_rest_state {
     LABD_REST_SLEEP_MODEL_OFF = 4 /* the model memory loses its contents */
 };
 
+/* What an accelerator can do in place of the core. */
+enum labd_operation { LABD_OPERATION_MAC = 0, LABD_OPERATION_SYNOP = 1, LABD_OPERATION_UPDATE = 2 };
+
 #define LABD_EVENT_UART 1u
 #define LABD_EVENT_TRIG 2u
 #define LABD_EVENT_TIMER 4u
@@ -73,6 +76,10 @@ struct labd_hal {
 
     /* Code of `phase` runs from here on, for a board that shows what it does on pins. NULL where nobody looks. */
     void (*enter)(void *context, enum labd_phase phase);
+
+    /* `count` operations with weights of `bits` on the board's engine, which has done them when this returns; false where it has none for them:
+     * the core has done them. NULL where there is no engine. */
+    bool (*operate)(void *context, enum labd_phase phase, enum labd_operation operation, uint8_t bits, uint32_t count);
 };
 
 #endif

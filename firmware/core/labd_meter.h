@@ -29,4 +29,8 @@ void labd_enter(const struct labd_meter *meter, enum labd_phase phase);
 /* Charge work that has run. Zero cycles charge nothing. */
 void labd_work(struct labd_meter *meter, enum labd_phase phase, uint8_t activity, uint32_t cycles);
 
+/* Count operations of an inference that have run, and charge them: to the board's engine where it has one for them, else to the core, by the
+ * cost model. bits: of a weight. activity: of the core. */
+void labd_operate(struct labd_meter *meter, enum labd_operation operation, uint8_t bits, uint32_t count, uint8_t activity);
+
 #endif

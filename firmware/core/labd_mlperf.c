@@ -19,7 +19,7 @@ static const char *const HELP[] = {
 #if !LABD_STOCK
     "ver, stat [clear], laps, checksum",
     "mode always_on [busy_poll|wfi|clock_gated] | event_sleep | event_reload",
-    "workload dnn|snn ACTIVITY SEED; marks off|pulses|gate|phases; idle MS",
+    "workload NAME ACTIVITY SEED; marks off|pulses|gate|phases; idle MS",
     "periodic N PERIOD_US; arm N TIMEOUT_MS [pin|uart]",
     "signature CHIP_US ORDER SEED; bracket CHIP_US ORDER SEED | off",
 #endif
@@ -33,7 +33,7 @@ void labd_do_name(struct labd_device *device, char *words) {
 void labd_do_profile(struct labd_device *device, char *words) {
     (void)words;
     labd_put_line(&device->out, "m-profile-[", "ULPMark for tinyML Firmware V0.0.1", "]");
-    labd_put_line(&device->out, "m-model-[", LABD_MLPERF_MODEL, "]");
+    labd_put_line(&device->out, "m-model-[", LABD_NET ? LABD_WORKLOADS[0].name : LABD_MLPERF_MODEL, "]");
 }
 
 void labd_do_help(struct labd_device *device, char *words) {
@@ -128,7 +128,7 @@ static void put_score(struct labd_device *device, uint16_t thousandths) {
 void labd_do_results(struct labd_device *device, char *words) {
     (void)words;
     labd_put(&device->out, "m-results-[");
-    for (unsigned i = 0; i < LABD_CLASSES; i++) {
+    for (uint32_t i = 0; i < device->model.workload->classes; i++) {
         labd_put(&device->out, i == 0u ? "" : ",");
         put_score(device, device->model.scores[i]);
     }

@@ -12,8 +12,4 @@
 /* Each band steps up or down by 8..24 in `activity_percent` of the frames on average, from zero before the first frame, staying within +-100. */
 void labd_task_generate(int8_t input[LABD_INPUT_SIZE], uint32_t activity_percent, uint32_t seed);
 
-/* Scores in thousandths that sum to at most 1000: a softmax of base 2, one power for each 2^shift that a logit lies
- * below the best, linear in between. The order of the logits is kept as far as thousandths show it. */
-void labd_task_scores(const int32_t logits[LABD_CLASSES], unsigned shift, uint16_t scores[LABD_CLASSES]);
-
 #endif

@@ -84,11 +84,12 @@ void labd_do_db(struct labd_device *device, char *words) {
 }
 
 void labd_take_input(struct labd_device *device) {
+    const uint32_t size = device->model.workload->input_size;
     if (device->upload.expected == 0u) {
         return; /* the seeded input of `workload` */
     }
-    if (device->upload.received == LABD_INPUT_SIZE) {
-        for (uint32_t i = 0; i < LABD_INPUT_SIZE; i++) {
+    if (device->upload.received == size) {
+        for (uint32_t i = 0; i < size; i++) {
             const int value = device->board.memory.upload[i];
             device->model.input[i] = (int8_t)(value < 128 ? value : value - 256);
         }
@@ -97,6 +98,6 @@ void labd_take_input(struct labd_device *device) {
     labd_put(&device->out, "Input db has ");
     labd_put_number(&device->out, device->upload.received);
     labd_put(&device->out, " elemented, expected ");
-    labd_put_number(&device->out, LABD_INPUT_SIZE);
+    labd_put_number(&device->out, size);
     labd_put(&device->out, "\n");
 }

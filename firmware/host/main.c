@@ -85,6 +85,11 @@ static void uart_poll(void *context, struct labd_ring *ring) {
     }
 }
 
+static bool operate(void *context, enum labd_phase phase, enum labd_operation operation, uint8_t bits, uint32_t count) {
+    (void)context;
+    return ask(WIRE_OPERATE, (uint8_t)((uint32_t)phase | (uint32_t)operation << 4), bits, count).value != 0u;
+}
+
 int main(void) {
     static const struct labd_hal hal = {
         .now_ns = now_ns,
@@ -96,6 +101,7 @@ int main(void) {
         .uart_send = uart_send,
         .uart_flush = uart_flush,
         .uart_poll = uart_poll,
+        .operate = operate,
     };
     const struct labd_board board = {
         .hal = &hal,

@@ -14,7 +14,8 @@ enum wire_op {
     WIRE_UART_RX = 5,
     WIRE_NOW = 6,
     WIRE_UART_FLUSH = 7,
-    WIRE_TIMER_AT = 8
+    WIRE_TIMER_AT = 8,
+    WIRE_OPERATE = 9
 };
 
 struct wire_request {

@@ -4,6 +4,7 @@
 #include "cases.h"
 #include "check.h"
 #include "labd_random.h"
+#include "labd_scores.h"
 
 static void draws_are_the_same_everywhere(void) {
     struct labd_random random;
@@ -49,7 +50,7 @@ static void scores_keep_the_order_and_the_sum(void) {
     const int32_t extreme[LABD_CLASSES] = {-2000000, 2000000, 1, 2, 3, 1900000, -1, 0, 7, 2000000, 5, 6};
     uint16_t scores[LABD_CLASSES];
     uint32_t sum = 0;
-    labd_task_scores(extreme, 11u, scores);
+    labd_scores(extreme, LABD_CLASSES, 11u, scores);
     for (unsigned i = 0; i < LABD_CLASSES; i++) {
         sum += scores[i];
     }
@@ -57,7 +58,7 @@ static void scores_keep_the_order_and_the_sum(void) {
     CHECK_EQUAL(scores[1], scores[9]);
     CHECK(scores[1] > scores[5]);
     const int32_t equal[LABD_CLASSES] = {0};
-    labd_task_scores(equal, 0u, scores);
+    labd_scores(equal, LABD_CLASSES, 0u, scores);
     CHECK_EQUAL(scores[0], 83);
     CHECK_EQUAL(scores[11], 83);
 }
@@ -67,10 +68,10 @@ static void extreme_inputs_overflow_nothing(void) {
     static struct bench bench;
     const int8_t levels[][2] = {{127, 127}, {-128, -128}, {127, -128}, {-128, 127}, {0, 127}, {0, -128}};
     bench_boot(&bench, false);
-    for (unsigned workload = 0; workload < 2u; workload++) {
+    for (unsigned workload = 0; workload < LABD_WORKLOAD_COUNT; workload++) {
         for (unsigned i = 0; i < sizeof levels / sizeof levels[0]; i++) {
             struct labd_model *model = &bench.device.model;
-            labd_model_prepare(model, (enum labd_workload)workload, 0u, 0u);
+            labd_model_prepare(model, &LABD_WORKLOADS[workload], 0u, 0u);
             labd_model_load(model, &bench.device.meter);
             for (unsigned k = 0; k < LABD_INPUT_SIZE; k++) {
                 model->input[k] = levels[i][k / LABD_BANDS % 2u];
@@ -89,7 +90,7 @@ static void the_nets_do_the_documented_work(void) {
     struct labd_meter *meter = &bench.device.meter;
     labd_model_infer(&bench.device.model, meter);
     CHECK_EQUAL(meter->counters.mac, 131600);
-    labd_model_prepare(&bench.device.model, LABD_WORKLOAD_SNN, 0u, 1u);
+    labd_model_prepare(&bench.device.model, labd_workload_named("snn"), 0u, 1u);
     labd_model_load(&bench.device.model, meter);
     labd_model_infer(&bench.device.model, meter);
     CHECK_EQUAL(meter->counters.synop, 0);

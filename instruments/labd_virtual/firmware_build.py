@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,14 @@ def boards(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("boards/*/board.toml"))
 
 
-async def build(folder: Path, *, energy_mode: bool, stock: bool = False, target: str = HOST, cache: Path | None = None) -> Path:
-    """Path of the executable, or of the image (ELF), for the sources in `folder`. Raises FirmwareError."""
+async def build(
+    folder: Path, *, energy_mode: bool, stock: bool = False, target: str = HOST, net: Path | None = None, cache: Path | None = None
+) -> Path:
+    """Path of the executable, or of the image (ELF), for the sources in `folder`. net: folder of a deployed net's net_image.h and
+    net_image.c, which the image then holds in place of its own two. Raises FirmwareError."""
     made = recipe(folder, energy_mode=energy_mode, stock=stock, target=target)
+    if net is not None:
+        made = with_net(made, net)
     _, version = await run(made.compiler, "--version")
     output = (cache or cache_folder()) / "firmware" / _digest(folder, made, version)
     if not output.exists():
@@ -93,6 +98,16 @@ def recipe(folder: Path, *, energy_mode: bool, stock: bool = False, target: str 
     places = [f"-Wl,--defsym={name}_{what}={board[name.lower()][what.lower()]}" for name in ("ROM", "RAM") for what in ("ORIGIN", "LENGTH")]
     link = (*CROSS_LINK, *places, "-T", str(shared / "image.ld"))
     return Recipe(compiler, flags, (core, shared), link, _sources(folder, "core", "boards/cortex_m", f"boards/{board.get('code', target)}"))
+
+
+def with_net(made: Recipe, net: Path) -> Recipe:
+    """The same with a deployed net. Raises FirmwareError where its two files are not there."""
+    files = (net / "net_image.h", net / "net_image.c")
+    for file in files:
+        if not file.is_file():
+            raise FirmwareError(f"no deployed net: there is no {file}")
+    flags, includes = (*made.flags, "-DLABD_NET=1"), (*made.includes, net)
+    return replace(made, flags=flags, includes=includes, sources=(*made.sources, *files))
 
 
 def _board(folder: Path, target: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
-SPEND, WAIT, PIN, UART_TX, UART_RX, NOW, UART_FLUSH, TIMER_AT = range(1, 9)
+SPEND, WAIT, PIN, UART_TX, UART_RX, NOW, UART_FLUSH, TIMER_AT, OPERATE = range(1, 10)
 EVENT_UART, EVENT_TRIG, EVENT_TIMER = 1, 2, 4
 BUSY_POLL, WFI, CLOCK_GATED, SLEEP_RETAINED, SLEEP_MODEL_OFF = range(5)
 SLEEP, WAKE, LOAD, INFER, TAIL, IDLE = 2, 3, 4, 5, 6, 7
@@ -127,6 +127,8 @@ class FakeBoard:
                 base = self.expired_ns if op.a & 1 else self.t_ns
                 delay_ns = signed_48(op.b << 32 | op.c) if op.a & IN_NS else op.c * 1000
                 self.timer_ns = base + delay_ns if delay_ns else None
+            case 9:
+                pass  # it has no engine: the core charges what it has done
             case _:
                 raise AssertionError(f"unknown request {op}")
         return 0, b""
