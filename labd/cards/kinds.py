@@ -51,7 +51,9 @@ class Given(Section):
     precision: Text = Field(default="", description="of parameters and activations, as the source words it")
     conditions: Text = Field(default="", description="whatever else it holds at, such as a voltage")
     source: Words = Field(description="document and page or table")
-    provenance: Literal["declared", "estimated"] = Field(default="declared", description="estimated: by a simulator")
+    provenance: Literal["declared", "estimated", "computed"] = Field(
+        default="declared", description="estimated: by a simulator; computed: by labd, from somebody else's samples"
+    )
 
     def wrong(self) -> Iterator[Wrong]:
         if self.value is None and self.least is None and self.most is None:

@@ -50,6 +50,7 @@ WRONG = [
     ("labd/records.py", "import time", PURE),
     ("labd/guard/off.py", "import labd.bench_file.bench", GUARD),
     ("labd/report/html.py", "import pathlib", REPORT),
+    ("labd/interchange/windows.py", "import pathlib", REPORT),
     ("labd/trigger/firing.py", "import numpy", TRIGGER),
 ]
 
