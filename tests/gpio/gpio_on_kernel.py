@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import pytest
 
+from labd.bench.seen_line import gates, seen
 from labd.dut.errors import LineFailure
 from labd.dut.gpio_chip import Wire
 from labd.dut.gpio_link import KERNEL_KEEPS, GpioLink, GpioSettings
@@ -142,6 +143,33 @@ async def test_the_trigger_process_moves_the_line_when_it_says_so(sim: Sim, link
         assert t_ns - 1000 <= firing.done_ns
         assert end_ns - t_ns >= 2 * MS - 1000
     assert not sim.high("TRIG")
+
+
+async def test_what_is_fired_is_seen_as_gates_on_the_firings_own_axis(sim: Sim, link: GpioLink) -> None:
+    """The DUT answers each pulse with a gate of at least 20 ms; an edge of before is none of it."""
+    await link.connect()
+    sim.drive("GATE", high=True)
+    sim.drive("GATE", high=False)
+    descriptor, bit = link.pulsed_at("go")
+
+    def dut() -> None:
+        for _ in range(5):
+            while not sim.high("TRIG"):
+                time.sleep(0.0005)
+            sim.drive("GATE", high=True)
+            time.sleep(0.02)
+            sim.drive("GATE", high=False)
+
+    working = asyncio.create_task(asyncio.to_thread(dut))
+    async with trigger(descriptor) as process, seen(link.line("gate")) as shown:
+        assert shown is not None
+        pulse = GpioPulse(descriptor, bit, 10 * MS)
+        firings = await process.fire(pulse, [k * 400 * MS for k in range(5)], start_ns=time.monotonic_ns() + 1000 * MS, late_ns=FAR_NS)
+        await working
+    found = gates(shown, firings)
+    assert (found.lost, len(found.gates_s), len(found.fired_s)) == ("", 5, 5)
+    for (began_s, _), (up_s, _, down_s, _) in zip(found.fired_s, found.gates_s, strict=True):
+        assert began_s <= up_s <= down_s - 0.02
 
 
 async def test_ready_go_gate(sim: Sim, link: GpioLink) -> None:
