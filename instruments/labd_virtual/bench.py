@@ -115,7 +115,11 @@ async def _built(spec: BenchSpec, cache: Path | None) -> tuple[Firmware | None, 
     wanted = spec.firmware
     if wanted.target == RP2040 and spec.time != "stepped":
         raise SpecError(f"time: an emulated rp2040 takes ten times as long as a chip; the bench's must be 'stepped', not {spec.time!r}")
-    program = await build(Path(wanted.dir), energy_mode=wanted.energy_mode, stock=wanted.stock, target=wanted.target, cache=cache)
+    program = (
+        Path(wanted.program)
+        if wanted.program
+        else await build(Path(wanted.dir), energy_mode=wanted.energy_mode, stock=wanted.stock, target=wanted.target, cache=cache)
+    )
     if wanted.target == RP2040:
         node, *arguments = await emulation(Path(wanted.dir), program, pin_log=wanted.pin_log, cache=cache)
         return FirmwareProcess(Path(node), *arguments), None

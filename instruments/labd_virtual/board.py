@@ -117,7 +117,7 @@ class Board:
             self.silicon.power_on()
         else:
             self.silicon.power_off(brown_out=self.supply.fed)
-        self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs, least_v=self.spec.supply_min_v)
+        self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs, least_v=self.spec.least_v)
 
     def _set_lines(self) -> None:
         trig = self.spec.io_level_v if self.pins.level("TRIG") else 0.0
@@ -130,7 +130,7 @@ class Board:
         now = self._clock.now_ns()
         self._warmth.carry(now, self._drawn_a * self.supply.node_v(), self.spec)
         doing = self.silicon.doing
-        self._drawn_a = board_a(self.spec, doing, self._warmth.rise_k) + self._sending_a(doing)
+        self._drawn_a = board_a(self.spec, doing, self._warmth.rise_k, supply_v=self.supply.node_v()) + self._sending_a(doing)
         self.supply.set_load(Load(self._drawn_a, self._backfeed(doing)))
         if self._step is not None:
             self._step.cancel()

@@ -32,6 +32,7 @@ class Op(enum.IntEnum):
     NOW = 6
     UART_FLUSH = 7
     TIMER_AT = 8
+    OPERATE = 9
 
 
 @dataclass(frozen=True, slots=True)

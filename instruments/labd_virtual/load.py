@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labd_virtual.engine import Operation, clocked_a, engine_a, leaking_a
 from labd_virtual.oscillator import Oscillator
 from labd_virtual.spec import BoardSpec
 from labd_virtual.wander import wander
@@ -48,39 +49,43 @@ RESTING = frozenset({Phase.SLEEP, Phase.IDLE})
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """State and phase, and for running code its activity (0..1) and this event's power factor."""
+    """State and phase, and for running code its activity (0..1), this event's power factor, and what the engine does in its place."""
 
     state: State
     phase: Phase
     activity: float = 0.0
     factor: float = 1.0
+    operation: Operation | None = None
 
 
-def core_a(spec: BoardSpec, doing: Doing) -> float:
-    """Current of the core (A), without regulator and leakage."""
+def core_a(spec: BoardSpec, doing: Doing, supply_v: float) -> float:
+    """Current of core and engine (A), without regulator and leakage."""
+    if doing.operation is not None:
+        return engine_a(spec, doing.operation, supply_v) * doing.factor
     if doing.state is State.RUNNING:
-        if doing.phase is Phase.LOAD:
-            return spec.load_a * doing.factor
-        return (spec.run_static_a + spec.run_dynamic_a * doing.activity) * doing.factor
-    retained = spec.sleep_core_a + spec.retention_a
-    return {
+        running = spec.load_a if doing.phase is Phase.LOAD else spec.run_static_a + spec.run_dynamic_a * doing.activity
+        return clocked_a(spec, running, supply_v) * doing.factor
+    clocked = {
         State.BUSY_POLL: spec.busy_poll_a,
         State.WFI: spec.tail_a if doing.phase is Phase.TAIL else spec.wfi_a,
         State.CLOCK_GATED: spec.clock_gated_a,
-        State.SLEEP_RETAINED: retained,
-        State.SLEEP_MODEL_OFF: spec.sleep_core_a,
-        State.DEEP_RETAINED: retained + spec.deep_sleep_a,
-        State.DEEP_MODEL_OFF: spec.sleep_core_a + spec.deep_sleep_a,
-        State.STARTING: spec.oscillator_a,
-    }[doing.state]
+    }
+    if doing.state in clocked:
+        return clocked_a(spec, clocked[doing.state], supply_v)
+    if doing.state is State.STARTING:
+        return spec.oscillator_a
+    retained = doing.state in {State.SLEEP_RETAINED, State.DEEP_RETAINED}
+    deep = doing.state in {State.DEEP_RETAINED, State.DEEP_MODEL_OFF}
+    asleep = spec.sleep_core_a + (spec.retention_a if retained else 0.0) + (spec.deep_sleep_a if deep else 0.0)
+    return leaking_a(spec, asleep, supply_v)
 
 
-def board_a(spec: BoardSpec, doing: Doing, rise_k: float) -> float:
+def board_a(spec: BoardSpec, doing: Doing, rise_k: float, *, supply_v: float) -> float:
     """All that the board draws (A) beside its bleed; leakage grows exponentially with temperature above 25 Cel."""
     if doing.state is State.UNPOWERED:
         return 0.0
     leakage = spec.leakage_a * math.exp(spec.leakage_per_k * (spec.ambient_c + rise_k - 25.0))
-    return core_a(spec, doing) + spec.regulator_quiescent_a + leakage
+    return core_a(spec, doing, supply_v) + spec.regulator_quiescent_a + leaking_a(spec, leakage, supply_v)
 
 
 class Dispersion:

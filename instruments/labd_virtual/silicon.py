@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labd_virtual.clock import BoardClock, Timer, Urgency
+from labd_virtual.engine import Operation, cycles_of
 from labd_virtual.firmware_process import Firmware, Op, Reply, Request
 from labd_virtual.load import RESTING, SLEEPING, UNCLOCKED, Dispersion, Doing, Phase, State
 from labd_virtual.oscillator import Counter, Oscillator
@@ -165,6 +166,8 @@ class Silicon:
         match request.op:
             case Op.SPEND:
                 self._spend(request)
+            case Op.OPERATE:
+                self._operate(request)
             case Op.WAIT:
                 self._begin_wait(request)
             case Op.UART_FLUSH:
@@ -192,28 +195,42 @@ class Silicon:
         self._firmware.reply(Reply(round(self.own_ns()), events, value, payload))
 
     def _spend(self, request: Request) -> None:
+        took_ns = self._takes_ns(request.c)
+        doing = Doing(State.RUNNING, Phase(request.a & 7), min(request.b, 100) / 100, self._factors[1])
+        self._pass_until(self._clock.now_ns() + took_ns, doing)
+
+    def _operate(self, request: Request) -> None:
+        """Where the engine has none of these, the core has done them: it says for how many cycles."""
+        operation = Operation.of(request.a >> 4)
+        cycles = 0.0 if operation is None else cycles_of(self.spec.engine, operation, request.b)
+        if operation is None or not cycles:
+            self._reply(value=0)
+            return
+        took_ns = self._takes_ns(request.c * cycles)
+        doing = Doing(State.RUNNING, Phase(request.a & 7), 0.0, self._factors[1], operation)
+        self._pass_until(self._clock.now_ns() + took_ns, doing, value=1)
+
+    def _takes_ns(self, cycles: float) -> int:
         if self._fresh_event:
             self._factors = self._dispersion.event(self.spec)
             self._fresh_event = False
-        cycles, power = self._factors
         # What rounding to nanoseconds leaves over goes into the next stretch: however many there are, no cycle is lost.
-        exact_ns = request.c / (self.spec.clock_hz * self.clock_rate) * cycles * 1e9 + self._owed_ns
+        exact_ns = cycles / (self.spec.clock_hz * self.clock_rate) * self._factors[0] * 1e9 + self._owed_ns
         took_ns = round(exact_ns)
         self._owed_ns = exact_ns - took_ns
-        doing = Doing(State.RUNNING, Phase(request.a & 7), min(request.b, 100) / 100, power)
-        self._pass_until(self._clock.now_ns() + took_ns, doing)
+        return took_ns
 
-    def _pass_until(self, t_ns: int, doing: Doing) -> None:
+    def _pass_until(self, t_ns: int, doing: Doing, *, value: int = 0) -> None:
         start_ns = self._clock.now_ns()
         if t_ns <= start_ns:
-            self._reply()
+            self._reply(value=value)
             return
         self._do(doing)
 
         def done() -> None:
             self._timer = None
             self.truth.span(Span(doing.phase, start_ns, t_ns))
-            self._reply()
+            self._reply(value=value)
 
         self._timer = self._clock.call_at(t_ns, done, urgency=Urgency.ACTIVE)
         self._clock.thaw(_OWNER)

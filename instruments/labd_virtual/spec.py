@@ -27,6 +27,22 @@ def _one_of(*words: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """An accelerator beside the core: what operations of a net take there. `*_cycles` of the board's clock for one (0: the core does them),
+    `*_f` the capacitance that one switches, so that it takes C V^2 of the supply. MAC and synaptic operation: with a weight of 8 bits;
+    others take that in proportion. static_a: while it works, the waiting core included.
+    """
+
+    mac_cycles: float = _within(0.0, 0.0, 1e6)
+    mac_f: float = _within(0.0, 0.0, 1e-6)
+    synop_cycles: float = _within(0.0, 0.0, 1e6)
+    synop_f: float = _within(0.0, 0.0, 1e-6)
+    update_cycles: float = _within(0.0, 0.0, 1e6)
+    update_f: float = _within(0.0, 0.0, 1e-6)
+    static_a: float = _within(0.0, 0.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
 class BoardSpec:
     """Physics of the board, SI units. Currents are drawn at the supply node whatever its voltage (a linear regulator feeds the core).
 
@@ -36,6 +52,10 @@ class BoardSpec:
     uart_a: drawn while its serial line sends. clock_wander: from its lowest to its highest rate the oscillator wanders by this fraction,
     once in clock_wander_s, in the way of clock_wander_shape (labd_virtual.wander). counter_stops_asleep: the counter of marks and laps
     stands still while the fast oscillator is off; timers go on.
+    reference_hz: the clock that the currents of a clocked core hold at; clock_share of them is proportional to the clock (0: they do not
+    depend on it). reference_v: no regulator feeds the core, and currents hold at this supply: clocked ones are proportional to it
+    (C V f), those of sleep and leakage go with its power leakage_exponent (0: a regulator). hz_per_v, stall_v: a supply of V carries
+    clocks up to hz_per_v (V - stall_v); below that it browns out (0: any clock).
     The options of the last group are physics that a model of the board may not know; they are off by default.
     """
 
@@ -61,6 +81,13 @@ class BoardSpec:
     oscillator_a: float = _within(0.8e-3, 0.0, 10.0)
     oscillator_dispersion: float = _within(0.005, 0.0, 0.2)
     boot_s: float = _within(2e-3, 0.0, 10.0)
+    reference_hz: float = _within(0.0, 0.0, 10e9)
+    clock_share: float = _within(0.85, 0.0, 1.0)
+    reference_v: float = _within(0.0, 0.0, 60)
+    leakage_exponent: float = _within(3.0, 0.0, 10.0)
+    hz_per_v: float = _within(0.0, 0.0, 10e9)
+    stall_v: float = _within(0.0, 0.0, 60)
+    engine: EngineSpec = EngineSpec()
 
     run_static_a: float = _within(6e-3, 0.0, 10.0)
     run_dynamic_a: float = _within(4e-3, 0.0, 10.0)
@@ -91,6 +118,16 @@ class BoardSpec:
     deep_sleep_a: float = _within(0.0, -1.0, 1.0)
     deep_sleep_after_s: float = _within(0.05, 1e-6, 1e4)
     backfeed_a: float = _within(0.0, 0.0, 1.0)
+
+    @property
+    def least_v(self) -> float:
+        """Below this it browns out: what its clock needs is in it."""
+        return max(self.supply_min_v, self.stall_v + self.clock_hz / self.hz_per_v) if self.hz_per_v else self.supply_min_v
+
+    @property
+    def starts_v(self) -> float:
+        """From here on it starts: as far above what it needs as power_on_v is above supply_min_v."""
+        return self.power_on_v + self.least_v - self.supply_min_v
 
     def __post_init__(self) -> None:
         if not self.supply_min_v <= self.power_on_v < self.supply_max_v:
@@ -165,6 +202,7 @@ class FirmwareSpec:
     pins_socket: str = ""
     delay_s: float = _within(0.0, 0.0, 1.0)
     pin_log: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,10 +188,10 @@ class Supply:
             self.on_power()
 
     def _switch_power(self) -> bool:
-        """The board's supervisor: brown-out below supply_min_v, on again at power_on_v."""
+        """The board's supervisor: brown-out below least_v, on again at starts_v."""
         node = self._emf - self._drop
         was = self.powered
-        self.powered = node >= (self._spec.supply_min_v if was else self._spec.power_on_v)
+        self.powered = node >= (self._spec.least_v if was else self._spec.starts_v)
         if was and not self.powered:
             self._load = Load()
             self._fell = True
@@ -277,12 +277,12 @@ class Supply:
     @property
     def fed(self) -> bool:
         """The source is meant to keep the board running."""
-        return self._source.connected and self._source.emf_v > self._spec.power_on_v
+        return self._source.connected and self._source.emf_v > self._spec.starts_v
 
     def _thresholds(self, clamp: int) -> list[tuple[float, bool]]:
         """Drops at which the circuit changes, each with the direction (True: rising drop)."""
         emf, node = self._emf, self._emf - self._drop
-        found = [(emf - self._spec.supply_min_v, True)] if self.powered else [(emf - self._spec.power_on_v, False)]
+        found = [(emf - self._spec.least_v, True)] if self.powered else [(emf - self._spec.starts_v, False)]
         if self._source.connected:
             edge = self._total_ohm() * self._source.clamp_a
             if clamp == 0:

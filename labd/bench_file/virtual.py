@@ -45,7 +45,11 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
 def _firmware(bench: Bench, own: dict[str, Any]) -> dict[str, Any]:
     """What runs on the board, of the keys `firmware_*`: labd's own, without its extensions on a stock board; or whoever tells what it does
     over a unix socket, as an agent does."""
-    given = {key: own.pop(f"firmware_{key}") for key in ("target", "energy_mode", "delay_s", "pins_socket") if f"firmware_{key}" in own}
+    given = {
+        key: own.pop(f"firmware_{key}")
+        for key in ("target", "energy_mode", "delay_s", "pins_socket", "program")
+        if f"firmware_{key}" in own
+    }
     if "pins_socket" in given:
         # an instrument that fires the board sees what follows it at once, or every wake-up would be late
         fired = any(line.into_board for line in bench.lines.values())

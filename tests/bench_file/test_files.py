@@ -26,6 +26,8 @@ PAIRS = [
     ("n6705c", "first"),
     ("virtual-agent", "agent"),
     ("virtual-rp2040", "rp2040"),
+    ("virtual-mcu", "virtual-mcu"),
+    ("virtual-event", "virtual-event"),
     ("virtual-stock", "stock"),
     ("virtual-stock", "mlperf-tiny-energy"),
 ]

@@ -55,6 +55,7 @@ class FakeBoard:
     received: bytearray = field(default_factory=bytearray)
     triggers_ns: list[int] = field(default_factory=list)
     bytes_ns: list[tuple[int, int]] = field(default_factory=list)
+    engine: bool = False  # it does every operation in the core's place, in no time
     timer_ns: int | None = None
     expired_ns: int = 0
     blocked: Op | None = None
@@ -104,7 +105,8 @@ class FakeBoard:
         if op == WAIT:
             self.blocked = request
             return
-        self._reply(*self._serve(request))
+        value, payload = self._serve(request)
+        self._reply(0, payload, value=value or None)
 
     def _serve(self, op: Op) -> tuple[int, bytes]:
         match op.op:
@@ -128,7 +130,7 @@ class FakeBoard:
                 delay_ns = signed_48(op.b << 32 | op.c) if op.a & IN_NS else op.c * 1000
                 self.timer_ns = base + delay_ns if delay_ns else None
             case 9:
-                pass  # it has no engine: the core charges what it has done
+                return int(self.engine), b""  # else the core charges what it has done
             case _:
                 raise AssertionError(f"unknown request {op}")
         return 0, b""

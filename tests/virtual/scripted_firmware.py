@@ -14,6 +14,10 @@ def spend(phase: int, cycles: int, activity: int = 100) -> Request:
     return Request(Op.SPEND, phase, activity, cycles)
 
 
+def operate(operation: int, bits: int, count: int, phase: int = 5) -> Request:
+    return Request(Op.OPERATE, phase | operation << 4, bits, count)
+
+
 def wait(state: int, wanted: int, phase: int, timeout_us: int = 0xFFFFFFFF) -> Request:
     return Request(Op.WAIT, state, wanted | phase << 8, timeout_us)
 
