@@ -55,7 +55,7 @@ class FakeBoard:
     received: bytearray = field(default_factory=bytearray)
     triggers_ns: list[int] = field(default_factory=list)
     bytes_ns: list[tuple[int, int]] = field(default_factory=list)
-    engine: bool = False  # it does every operation in the core's place, in no time
+    engine: frozenset[int] = frozenset()  # operations that it does in the core's place, in no time
     timer_ns: int | None = None
     expired_ns: int = 0
     blocked: Op | None = None
@@ -130,7 +130,7 @@ class FakeBoard:
                 delay_ns = signed_48(op.b << 32 | op.c) if op.a & IN_NS else op.c * 1000
                 self.timer_ns = base + delay_ns if delay_ns else None
             case 9:
-                return int(self.engine), b""  # else the core charges what it has done
+                return int(op.a >> 4 in self.engine), b""  # else the core charges what it has done
             case _:
                 raise AssertionError(f"unknown request {op}")
         return 0, b""
