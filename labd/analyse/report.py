@@ -12,6 +12,7 @@ from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, break_evens, curves, keys
 from labd.analyse.disclosure import disclosure
 from labd.analyse.excerpt import current_range, excerpt, representative
+from labd.analyse.imported import beside_of
 from labd.analyse.instruments import acquisition_of
 from labd.analyse.run import Analysis, analyse_run, setup_of, trace_of
 from labd.analyse.setup import AnalysisSetup
@@ -66,12 +67,17 @@ def stored_report(catalogue: Catalogue, run_id: str) -> RunReport:
 
 
 def _told(report: RunReport, catalogue: Catalogue, run: RunRow) -> RunReport:
-    """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives; and
-    with what the board's predictions are worth, where an accuracy run knows."""
+    """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives; with
+    what the board's predictions are worth, where an accuracy run knows; and with the figures of others for the same net."""
     told = [Notice("warning", "bench", event.text) for event in catalogue.runs.events(run.id) if event.kind == "notice"]
     task = accuracies(catalogue.folder, report.board.name, {point.model for point in report.points})
     kpis = (*report.kpis, *(record for one in task for record in one.kpis))
-    return replace(report, kpis=kpis, task=task, notices=(*report.notices, *told))
+    try:
+        others = beside_of(catalogue, run.id)
+    except StoreError as error:
+        told.append(Notice("warning", "imported", str(error)))
+        others = ()
+    return replace(report, kpis=kpis, task=task, beside=others, notices=(*report.notices, *told))
 
 
 def excerpts(catalogue: Catalogue, rows: Iterable[CaptureRow], analysis: Analysis) -> tuple[Excerpt, ...]:

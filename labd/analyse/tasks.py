@@ -9,11 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labd.analyse import imported
 from labd.analyse.analyzer import is_cross_check
 from labd.analyse.environment import versions
+from labd.analyse.imported import ImportedCard
 from labd.analyse.paper import board_curves, entries_of_runs
 from labd.analyse.report import report_of
 from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
+from labd.interchange import document
+from labd.interchange.foreign import Added
+from labd.interchange.kinds import Kind
 from labd.kpi.capture import CaptureResult
 from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
@@ -65,6 +70,16 @@ def chart(store: Path, asked: Asked, runs: Sequence[str], cards: Sequence[Mappin
 def answered(made: Sequence[Chart], picture: str) -> ChartAnswer:
     text = drawing(made) if picture == "svg" else page(made, version=versions()["labd"]) if picture == "html" else ""
     return ChartAnswer(tuple(ChartText(one.title, one.tables, one.notes) for one in made), text)
+
+
+def interchange(store: Path, run_id: str, form: str, model: str | None) -> str:
+    """A run for other programs: `json`, or `mlperf-tiny` of one model. Raises NotFound, StoreError, WrongState."""
+    report = report_of(store, run_id)
+    return document.render(report) if form == "json" else document.mlperf_results(report, model)
+
+
+def take_in(files: Mapping[str, bytes], kind: Kind | None, asked: Added, store: Path | None) -> tuple[Kind, list[ImportedCard]]:
+    return imported.take_in(files, kind, asked, store=store)
 
 
 @dataclass(frozen=True, slots=True)

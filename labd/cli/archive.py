@@ -1,4 +1,4 @@
-"""`labd archive`, `import`, `annotate`, `delete`: what becomes of a run after it was measured."""
+"""`labd archive`, `annotate`, `delete`: what becomes of a run after it was measured."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run_argument import Run
 from labd.cli.store_option import Store
-from labd.client.connection import Connection, answer
+from labd.client.connection import answer
 from labd.client.generated.api.runs import annotate_run, get_run
 from labd.client.generated.api.runs import delete_run as delete_there
 from labd.client.generated.models.run_changes import RunChanges
-from labd.errors import FileError, StoreError
+from labd.errors import StoreError
 from labd.queue.retention import delete_run
 from labd.store import archive as archives
 from labd.store.catalogue import Catalogue
@@ -28,7 +28,6 @@ Untags = Annotated[list[str] | None, typer.Option("--untag", help="Take a tag aw
 
 def register(app: typer.Typer) -> None:
     app.command("archive")(archive)
-    app.command("import")(import_run)
     app.command("annotate")(annotate)
     app.command("delete")(delete)
 
@@ -64,31 +63,6 @@ def _free(path: Path, *, force: bool) -> Path:
     if path.exists() and not force:
         raise StoreError(f"{path} is there already and is left as it is; give another FILE, or --force to replace it")
     return path
-
-
-def import_run(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="File that `labd archive` wrote.")],
-    store: Store = None,
-    as_json: Json = False,
-) -> None:
-    """Take a run in from a file, checked whole first. Refused where it is in the store already. Prints the run's id."""
-    if not file.is_file():
-        raise FileError(str(file), "", "there is no such file; give one that `labd archive` wrote")
-    try:
-        run_id = _taken_in(file, named(context), store or default_folder())
-    except StoreError as error:
-        raise StoreError(f"{file}: {error}") from error
-    print_json({"run": run_id}) if as_json else print(run_id)
-
-
-def _taken_in(file: Path, daemon: Connection | None, folder: Path) -> str:
-    if daemon is not None:
-        with daemon:
-            return str(daemon.upload("runs/import", file)["run"])
-    with Catalogue.open(folder):  # made where there is none yet
-        pass
-    return archives.read(file, folder)
 
 
 def annotate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from rich.progress import track
 
 from labd.analyse.report import stored_report
 from labd.analyse.run import trace_of
+from labd.analyse.tasks import interchange
 from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, windows_csv, write_trace
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
@@ -24,7 +26,16 @@ from labd.cli.store_option import Store
 from labd.errors import NotFound, StoreError
 from labd.store import archive
 from labd.store.catalogue import Catalogue
+from labd.store.folder import default_folder
 from labd.store.rows import CaptureRow
+
+
+class Form(enum.StrEnum):
+    """What a run is written as."""
+
+    FOLDER = "folder"
+    JSON = "json"
+    MLPERF_TINY = "mlperf-tiny"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +49,24 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; left out, one named after the run.")] = None,
     format: Annotated[TraceFormat, typer.Option("--format", help="Of the traces.")] = TraceFormat.PARQUET,  # noqa: A002 # the option's name
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds files already.")] = False,
+    form: Annotated[
+        Form, typer.Option("--as", help="A folder of traces and figures, one JSON of figures, or result lines of MLPerf Tiny.")
+    ] = Form.FOLDER,
+    model: Annotated[str | None, typer.Option("--model", help="Of the result lines, where a run has several.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the traces of a run with a time column, its figures (kpis.csv, result.json) and a README that names columns and units."""
+    """Write the traces of a run with a time column, its figures (kpis.csv, result.json) and a README that names columns and units; or, with
+    --as, its figures in one file for other programs, which is printed where --out names none.
+    """
     daemon = named(context)
+    if form is not Form.FOLDER:
+        if daemon is None:
+            content = interchange(store or default_folder(), run, str(form), model)
+        else:
+            with daemon:
+                content = daemon.exported(run, str(form), model)
+        _one_file(out, content, force=force, as_json=as_json)
+        return
     if daemon is None:
         folder, traces = _exported(store, run, out, format, force=force)
     else:
@@ -56,6 +81,16 @@ def export(
         print_json({"folder": folder, "traces": traces})
     else:
         print(f"{folder}: {traces} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, README.md")
+
+
+def _one_file(path: Path | None, content: str, *, force: bool, as_json: bool) -> None:
+    if path is None:
+        print(content, end="")
+        return
+    if path.exists() and not force:
+        raise StoreError(f"{path} is there already and is left as it is; give another --out, or --force to replace it")
+    put(path, content)
+    print_json({"file": path}) if as_json else print(path)
 
 
 def _exported(store: Path | None, run: str, out: Path | None, format: TraceFormat, *, force: bool) -> tuple[Path, int]:  # noqa: A002

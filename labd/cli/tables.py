@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from labd import resources
+from labd.analyse.imported import imported_cards
 from labd.analyse.model_cards import stored_card
 from labd.analyse.paper import entries_of_runs
 from labd.cards.read import card_of
@@ -24,6 +25,7 @@ from labd.report.paper import PaperTable, TableForm, paper_table
 from labd.report.tables import Table
 from labd.report.text import aligned, printable
 from labd.store.catalogue import Catalogue
+from labd.store.folder import default_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -32,37 +34,43 @@ def register(app: typer.Typer) -> None:
 
 def tables(
     context: typer.Context,
-    form: Annotated[TableForm, typer.Argument(help="Which form: the number of the paper's table, or multi-metric.", show_default=False)],
+    form: Annotated[
+        TableForm, typer.Argument(help="Which form: the number of the paper's table, multi-metric, or beside.", show_default=False)
+    ],
     cards: Annotated[list[Path] | None, typer.Argument(help="Files of cards, or folders of them.", show_default=False)] = None,
     run: Annotated[
         list[str] | None, typer.Option("--run", help="A run to add: its id, a part of it, or `latest`; may be repeated.")
     ] = None,
+    imported: Annotated[bool, typer.Option("--imported", help="Add everything that `labd import` keeps in the store.")] = False,
     paper: Annotated[bool, typer.Option("--paper", help="Add the lines of the paper's own table.")] = False,
     markdown: Annotated[bool, typer.Option("--md", help="As Markdown.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Print cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or accuracy, size, energy and speed together."""
+    """Print cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or accuracy, size, energy and speed together; or, as
+    `beside`, the figures of others beside those of runs, with the ratio and its interval.
+    """
     files = [*(_of_paper(form) if paper else ()), *(file for path in cards or () for file in card_files(path))]
-    if not files and not run:
+    if not files and not run and not imported:
         raise FileError("labd tables", "", "there is nothing to show: name files of cards, --run RUN, or --paper for the paper's own lines")
-    found = _made(context, form, files, run or [], store)
+    found = _made(context, form, files, run or [], store, imported=imported)
     if as_json:
         print_json({"caption": found.table.caption, "head": found.table.head, "rows": found.table.rows, "notes": found.notes})
     else:
         print(_markdown(found) if markdown else _text(found), end="")
 
 
-def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list[str], store: Path | None) -> PaperTable:
+def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list[str], store: Path | None, *, imported: bool) -> PaperTable:
     sources = [read_source(file) for file in files]
     read = [stored_card(card_of(source)) for source in sources]  # what is wrong in one is told by its file, whoever makes the table
     daemon = named(context)
     if daemon is not None:
         with daemon:
-            answer: dict[str, Any] = daemon.table(form, [source.text for source in sources], runs)
+            answer: dict[str, Any] = daemon.table(form, [source.text for source in sources], runs, imported=imported)
         rows = tuple(tuple(row) for row in answer["rows"])
         return PaperTable(Table(answer["caption"], tuple(answer["head"]), rows), tuple(answer["notes"]))
-    entries = [entry for card in read for entry in of_card(card)]
+    kept = [one.card for one in imported_cards(store or default_folder())] if imported else []
+    entries = [entry for card in (*read, *kept) for entry in of_card(card)]
     if runs:
         with Catalogue.open_read_only(store) as catalogue:
             entries += entries_of_runs(catalogue, runs)
@@ -70,8 +78,8 @@ def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list
 
 
 def _of_paper(form: TableForm) -> list[Path]:
-    if form is TableForm.MULTI_METRIC:
-        raise FileError("--paper", "", "the paper prints no multi-metric table; name files of cards, or --run RUN")
+    if form in (TableForm.MULTI_METRIC, TableForm.BESIDE):
+        raise FileError("--paper", "", f"the paper prints no {form} table; name files of cards, or --run RUN")
     return card_files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
 
 

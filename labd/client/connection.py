@@ -177,14 +177,26 @@ class Connection:
             raise _error(response.status_code, response.content)
         return response.text
 
-    def table(self, form: str, cards: Sequence[str], runs: Sequence[str]) -> dict[str, Any]:
-        """A table in one of the paper's forms, of the texts of cards and the runs there. Raises LabdError."""
-        asked = {"form": form, "cards": list(cards), "runs": list(runs)}
-        response = self.client.get_httpx_client().post(f"{PREFIX}tables", json=asked)
+    def table(self, form: str, cards: Sequence[str], runs: Sequence[str], *, imported: bool = False) -> dict[str, Any]:
+        """A table in one of the paper's forms, of the texts of cards, what is imported and the runs there. Raises LabdError."""
+        found: dict[str, Any] = self.asked("POST", "tables", {"form": form, "cards": list(cards), "runs": list(runs), "imported": imported})
+        return found
+
+    def asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """What an operation that takes and gives JSON says; None where it says nothing. Raises LabdError."""
+        response = self.client.get_httpx_client().request(method, PREFIX + path, json=body)
         if response.is_error:
             raise _error(response.status_code, response.content)
-        found: dict[str, Any] = response.json()
-        return found
+        return response.json() if response.content else None
+
+    def exported(self, run: str, form: str, model: str | None = None) -> str:
+        """A run for other programs, `mlperf-tiny` of one model or `json`. Raises LabdError."""
+        response = self.client.get_httpx_client().get(
+            f"{PREFIX}runs/{quote(run, safe='')}/interchange", params={"format": form} | ({"model": model} if model else {})
+        )
+        if response.is_error:
+            raise _error(response.status_code, response.content)
+        return response.text
 
     def chart(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Charts of the texts of cards and the runs there. asked: as `POST /charts` takes it. Raises LabdError."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from labd.errors import FileError
 from labd.interchange import mlperf_lines
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure, count, number, short, text_of
+from labd.interchange.foreign import Added, Foreign, ForeignFigure, count, number, short, text_of
 from labd.interchange.windows import ENERGY, EnergyTrace, EnergyWindow, derive, figures, paired, rate_figure
 from labd.records import Provenance
 
@@ -49,7 +49,7 @@ class Log:
         return "; ".join(filter(None, (f"supply set to {self.voltage_mv / 1000:g} V" if self.voltage_mv else "", runner)))
 
 
-def read_session(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_session(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """One device out of the files of a session, by what is in each. Raises FileError."""
     text = {name: text_of(name, data) for name, data in files.items() if not name.endswith(".bin")}
     traces = [name for name in files if name.endswith(".bin")]
@@ -169,7 +169,7 @@ def _stamps_of(trace: str, parsed: Mapping[str, Any]) -> str:
     return arrays[0]
 
 
-def runner_figures(document: list[dict[str, Any]], *, file: str, model: str, asked: Asked) -> list[ForeignFigure]:
+def runner_figures(document: list[dict[str, Any]], *, file: str, model: str, asked: Added) -> list[ForeignFigure]:
     """Of MLCommons' results.json: windows of its energy samples, or the rates that it computed. Raises FileError."""
     windows, rates = [], []
     for k, one in enumerate(document):

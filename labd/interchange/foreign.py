@@ -49,7 +49,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Added:
     """What a person adds to files that do not tell it. clock_hz: of a simulated design, whose files tell cycles. inferences: of each
     window of a trace. meter_limit: limit of error of the meter that took a trace, as a share of its reading."""
 

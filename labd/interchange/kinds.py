@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from labd.errors import FileError
 from labd.interchange.energyrunner import HEAD, read_session
-from labd.interchange.foreign import MOST_BYTES, Asked, Foreign
+from labd.interchange.foreign import MOST_BYTES, Added, Foreign
 from labd.interchange.mlmark import read_mlmark, read_qutibench
 from labd.interchange.neurobench import read_neurobench_result
 from labd.interchange.plain import SCHEMA_ID, read_document, read_figures
@@ -37,7 +37,7 @@ class Kind(enum.StrEnum):
 class Reader:
     """read: from the bytes of files by name. meant: files that it takes, in words."""
 
-    read: Callable[[Mapping[str, bytes], Asked], tuple[Foreign, ...]]
+    read: Callable[[Mapping[str, bytes], Added], tuple[Foreign, ...]]
     meant: str
 
 
@@ -56,7 +56,7 @@ READERS: dict[Kind, Reader] = {
 }
 
 
-def read_foreign(files: Mapping[str, bytes], kind: Kind | None, asked: Asked) -> tuple[Foreign, ...]:
+def read_foreign(files: Mapping[str, bytes], kind: Kind | None, asked: Added) -> tuple[Foreign, ...]:
     """Every device or net that the files tell, each with at least one figure. kind None: by what is in the first file.
 
     Raises FileError: nothing given, too large, no kind that labd knows, or what is wrong in a file.
@@ -73,7 +73,9 @@ def read_foreign(files: Mapping[str, bytes], kind: Kind | None, asked: Asked) ->
 
 
 def recognised(files: Mapping[str, bytes]) -> Kind:
-    """By the first words of the files. Raises FileError."""
+    """By a trace among the files, else by the first words of the first that tells. Raises FileError."""
+    if any(name.endswith("-energy.bin") for name in files):
+        return Kind.ENERGYRUNNER
     for name, data in files.items():
         if (kind := _recognised(name, data)) is not None:
             return kind
@@ -82,7 +84,7 @@ def recognised(files: Mapping[str, bytes]) -> Kind:
 
 
 def _recognised(name: str, data: bytes) -> Kind | None:
-    if name.endswith("-energy.bin") or (name.endswith(".bin") and data[:1] == b"\x01" and len(data) > HEAD.size):
+    if name.endswith(".bin") and data[:1] == b"\x01" and len(data) > HEAD.size:
         return Kind.ENERGYRUNNER
     text = data[: 1 << 20].decode("utf-8-sig", "replace")
     head = next((line for line in text.splitlines() if line.strip()), "")

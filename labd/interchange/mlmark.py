@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from labd.errors import FileError
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure, count, number, text_of
+from labd.interchange.foreign import Added, Foreign, ForeignFigure, count, number, text_of
 from labd.interchange.table import Row, rows_of
 
 MLMARK = ("Target", "Workload", "H/W", "Prec", "Batch", "Conc.", "Metric", "Score", "Units")
@@ -24,7 +24,7 @@ COLUMNS = {
 }
 
 
-def read_mlmark(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_mlmark(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """The table that MLMark prints, as text with or without `-INFO-` before each line, or as CSV (eembc/mlmark, harness/eelib/report.py).
     One card a target and hardware. Raises FileError."""
     by_name: dict[str, list[ForeignFigure]] = {}
@@ -91,7 +91,7 @@ def _mlmark_figure(metric: str, units: str, score: float, *, file: str, key: str
     raise FileError(file, key, f"expected one of throughput, latency, accuracy, got {metric!r}")
 
 
-def read_qutibench(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_qutibench(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """QuTiBench's experimental data as CSV (RCL-lab/QutibenchWeb, _notebooks/data/cleaned_csv). One card a hardware platform. Raises
     FileError."""
     by_name: dict[str, list[ForeignFigure]] = {}
@@ -104,7 +104,7 @@ def read_qutibench(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, .
     return tuple(Foreign(name, tuple(found), source="QuTiBench") for name, found in by_name.items() if found)
 
 
-def _qutibench_figures(row: Row, asked: Asked) -> Iterable[ForeignFigure]:
+def _qutibench_figures(row: Row, asked: Added) -> Iterable[ForeignFigure]:
     batch = row.number("batch/thread/stream")
     mode, pruning = row.text("Op mode"), row.number("PruningFactor")
     parts = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from labd.errors import FileError
 from labd.interchange.energyrunner import json_of
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure, number, text_of
+from labd.interchange.foreign import Added, Foreign, ForeignFigure, number, text_of
 from labd.models.neurobench import read_neurobench
 
 TASK = {
@@ -18,12 +18,12 @@ TASK = {
 }
 
 
-def read_neurobench_result(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_neurobench_result(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """One model card a file; what NeuroBench names and labd does not is left out. Raises FileError."""
     return tuple(_one(file, data, asked) for file, data in files.items())
 
 
-def _one(file: str, data: bytes, asked: Asked) -> Foreign:
+def _one(file: str, data: bytes, asked: Added) -> Foreign:
     document = json_of(file, text_of(file, data))
     try:
         known = read_neurobench(data)

@@ -7,7 +7,7 @@ from typing import Any
 
 from labd.errors import FileError
 from labd.interchange.energyrunner import json_of
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure, count, number, short, text_of
+from labd.interchange.foreign import Added, Foreign, ForeignFigure, count, number, short, text_of
 from labd.interchange.table import Row, rows_of
 from labd.records import Provenance
 
@@ -16,7 +16,7 @@ NEEDED = ("id", "value", "unit")
 GIVEN = (Provenance.DECLARED, Provenance.ESTIMATED)
 
 
-def read_figures(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_figures(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """A CSV table with the columns id, value and unit, and as wanted name, u, least, most, scope, model, batch, clock_hz, precision,
     conditions, source and provenance (declared or estimated). One card a name. Raises FileError."""
     by_name: dict[str, list[ForeignFigure]] = {}
@@ -27,7 +27,7 @@ def read_figures(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...
     return tuple(Foreign(name, tuple(found), source=", ".join(files)) for name, found in by_name.items())
 
 
-def _of_row(row: Row, asked: Asked) -> ForeignFigure:
+def _of_row(row: Row, asked: Added) -> ForeignFigure:
     for column in ("id", "unit"):
         if not row.text(column):
             raise FileError(
@@ -61,13 +61,13 @@ def _ends(row: Row) -> dict[str, float | None]:
     return {"least": least, "most": most}
 
 
-def read_document(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_document(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """What another bench exported with `labd export RUN --as json`: its figures as declared ones with their intervals; those of a simulated
     bench are `estimated`. Raises FileError."""
     return tuple(_of_document(file, json_of(file, text_of(file, data)), asked) for file, data in files.items())
 
 
-def _of_document(file: str, document: Any, asked: Asked) -> Foreign:
+def _of_document(file: str, document: Any, asked: Added) -> Foreign:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA_ID:
         said = document.get("schema") if isinstance(document, dict) else document
         raise FileError(file, "schema", f"expected {SCHEMA_ID!r}, got {short(said)}")
@@ -83,7 +83,7 @@ def _of_document(file: str, document: Any, asked: Asked) -> Foreign:
     return Foreign(asked.name or _text(device, "name", file), figures, source=source, notes=notes)
 
 
-def _of_figure(one: Any, at: str, file: str, asked: Asked, *, by: Provenance, source: str) -> ForeignFigure:
+def _of_figure(one: Any, at: str, file: str, asked: Added, *, by: Provenance, source: str) -> ForeignFigure:
     if not isinstance(one, dict):
         raise FileError(file, at, f"expected an object, got {short(one)}")
     numbers = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from labd.errors import FileError
 from labd.interchange.energyrunner import json_of
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure, number, text_of
+from labd.interchange.foreign import Added, Foreign, ForeignFigure, number, text_of
 from labd.interchange.table import rows_of
 from labd.records import Provenance
 
@@ -75,7 +75,7 @@ class _Sum:
         self.layers += 1
         self.sources[source] = None
 
-    def figures(self, model: str, asked: Asked, *, scope: str) -> list[ForeignFigure]:
+    def figures(self, model: str, asked: Added, *, scope: str) -> list[ForeignFigure]:
         said = f"{self.layers} layer{'s' if self.layers > 1 else ''} added up, {self.cycles:.10g} cycles"
         about = _About(", ".join(self.sources), asked.model or model, scope, said, asked.clock_hz)
         made = [about.estimate(ENERGY, self.energy_j, "J")]
@@ -86,7 +86,7 @@ class _Sum:
         return made
 
 
-def read_maestro(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_maestro(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """MAESTRO's CSV, one line a layer (maestro-project/maestro, lib/include/DSE_csv-writer; tools/jupyter_notebook/data). Its energy counts
     activity, in the nJ of its header. Raises FileError."""
     nets: dict[str, _Sum] = {}
@@ -100,7 +100,7 @@ def read_maestro(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...
     return (Foreign(asked.name or "MAESTRO estimate", tuple(found), source="MAESTRO", facts={"origin": "simulation"}),)
 
 
-def read_timeloop(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_timeloop(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """`timeloop-*.stats.txt`, or JSON or CSV with cycles and energy as scripts that parse it write them (keys `cycles`, `energy_pJ`,
     `macs`); one file or line a layer, added up. Raises FileError."""
     total = _Sum()
@@ -153,7 +153,7 @@ def _timeloop_csv(total: _Sum, text: str, *, file: str) -> None:
         total.add(energy_j=row.needed(energy) * CSV_ENERGY[energy], cycles=row.needed(cycles), macs=row.number(macs), source=file)
 
 
-def read_aladdin(files: Mapping[str, bytes], asked: Asked) -> tuple[Foreign, ...]:
+def read_aladdin(files: Mapping[str, bytes], asked: Added) -> tuple[Foreign, ...]:
     """Summaries of Aladdin, one or more blocks between `Aladdin Results`, as it (`BaseDatapath::writeSummary`) and SMAUG (its tutorial in
     harvard-acc/smaug) print them; and gem5's stats.txt of SMAUG, whose sim_seconds are the time of the whole. Energy needs the clock: mean
     power over cycles. Raises FileError."""
@@ -189,7 +189,7 @@ def _blocks(text: str, file: str) -> list[dict[str, tuple[str, str, int]]]:
     return found
 
 
-def _aladdin_figures(blocks: list[dict[str, tuple[str, str, int]]], source: str, asked: Asked) -> list[ForeignFigure]:
+def _aladdin_figures(blocks: list[dict[str, tuple[str, str, int]]], source: str, asked: Added) -> list[ForeignFigure]:
     cycles = [_of(block, "Cycle", "cycles", k, source) for k, block in enumerate(blocks)]
     power = [_of(block, "Avg Power", "mW", k, source) * 1e-3 for k, block in enumerate(blocks)]
     total = sum(cycles)

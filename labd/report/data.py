@@ -337,11 +337,41 @@ class TaskFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """One figure of another and the measured one that it stands beside. at: the line of the run. measured_*: value and 95 % interval, in
+    `unit`; value, low, high: theirs in `their_unit`, limits where there is no value. ratio: theirs over the measured, with its interval;
+    None where there is none, and then `why` says so."""
+
+    kpi: str
+    at: str
+    measured_kpi: str
+    unit: str
+    measured: float
+    measured_low: float | None
+    measured_high: float | None
+    other: str
+    value: float | None
+    low: float | None
+    high: float | None
+    their_unit: str
+    provenance: str
+    source: str
+    model: str
+    scope: str
+    conditions: str
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything every renderer needs. kpis: all records, of all operating points, in any order.
 
     points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
     that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`. cards: as the run stored them.
+    beside: figures of others for the same net.
     """
 
     run: RunFacts
@@ -363,6 +393,7 @@ class RunReport:
     edge_cases: tuple[KpiRecord, ...] = ()
     cards: Mapping[str, Any] = field(default_factory=dict)
     task: tuple[TaskFacts, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     @property
     def untold(self) -> tuple[Disclosure, ...]:

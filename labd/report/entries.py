@@ -15,7 +15,7 @@ from labd.report.numbers import show
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure: a value, one of least and most, or a value with its interval from least to most; unit: UCUM code. shown: as printed
-    with its interval, of a run's records; empty: as the source gives it. scope, clock_hz: that the source says it holds for."""
+    with its interval, of a run's records; empty: as the source gives it. scope, clock_hz, conditions: that the source says it holds for."""
 
     id: str
     value: float | None
@@ -29,6 +29,7 @@ class Figure:
     source: str = ""
     provenance: str = Provenance.DECLARED
     shown: str = ""
+    conditions: str = ""
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -47,7 +48,8 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """name: of the line. hardware, model: cards as a run stores them, empty where there is none. net: that the figures were taken with;
-    batch, clock_hz, precision: likewise, None and empty where nobody says."""
+    batch, clock_hz, precision: likewise, None and empty where nobody says. model_name: as the plan of a run names its net; of_run: it is a
+    run's."""
 
     name: str
     hardware: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +59,8 @@ class Entry:
     batch: int | None = None
     clock_hz: float | None = None
     precision: str = ""
+    model_name: str = ""
+    of_run: bool = False
 
     def figure(self, *kpis: str, scope: str | None = None) -> Figure | None:
         """The first of these that there is. scope: that it has to have, whatever the case of its letters; None: any."""
@@ -67,12 +71,12 @@ class Entry:
 def of_card(card: Mapping[str, Any]) -> Iterator[Entry]:
     """One entry, or one for each net that the card's figures were taken with. card: as a run stores it."""
     name, kind, given = str(card["name"]), str(card["card"]), card.get("given", ())
-    cards = {"hardware": card} if kind == "hardware" else {"model": card} if kind == "model" else {}
     for net in dict.fromkeys(str(one["model"]) for one in given) or ("",):
         mine = [one for one in given if one["model"] == net]
         yield Entry(
             name,
-            **cards,
+            hardware=card if kind == "hardware" else {},
+            model=card if kind == "model" else {},
             figures=tuple(_given(one) for one in mine),
             net=net,
             batch=_one(mine, "batch"),
@@ -101,11 +105,13 @@ def of_run(board: str, cards: Mapping[str, Any], points: Iterable[OperatingPoint
             batch=1,
             clock_hz=_si(hardware.get("clock")),
             precision=str(model.get("weight_bits", "")),
+            model_name=point.model,
+            of_run=True,
         )
 
 
 def _given(one: Mapping[str, Any]) -> Figure:
-    numbers = {key: one[key] for key in ("least", "most", "least_open", "u", "scope", "source", "provenance")}
+    numbers = {key: one[key] for key in ("least", "most", "least_open", "u", "scope", "source", "provenance", "conditions")}
     return Figure(one["id"], one["value"], one["unit"], clock_hz=_si(one["clock"]), **numbers)
 
 

@@ -20,6 +20,8 @@ from labd.report import (
     tables,
     verdict,
 )
+from labd.report.beside import NOTES as BESIDE_NOTES
+from labd.report.beside import beside_table
 from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_label, main_kpis, rate_label, variants
 from labd.report.data import Excerpt, RunReport
 from labd.report.numbers import quantity, show, value_of
@@ -76,6 +78,7 @@ def page(report: RunReport) -> list[sections.Section]:
         make("phases", "Energy per phase", phases(report)),
         make("spread", "Spread", spreads(report)),
         make("uncertainty", "What limits this", budgets(report)),
+        make("beside", "Beside the figures of others", beside(report)),
         make("wiring", "Boundary and wiring", wiring(report)),
         make("flags", "Flags and gaps", sections.flags(report)),
         make("figures", "Every figure", sections.folded("Show all figures", tables.figures(report))),
@@ -220,6 +223,14 @@ def budgets(report: RunReport) -> Markup:
             )
         )
     return join([*parts, tag("div", *found, class_="budgets")])
+
+
+def beside(report: RunReport) -> Markup:
+    """Theirs in slanted grey: not measured here, and never ranked."""
+    if not report.beside:
+        return Markup("")
+    notes = tag("ul", *(tag("li", note) for note in BESIDE_NOTES), class_="note")
+    return join([tag("div", sections.table(beside_table(report.beside)), class_="foreign"), notes])
 
 
 def wiring(report: RunReport) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from labd.report import table_one, tables, verdict
+from labd.report.beside import beside_table
 from labd.report.catalogue import main_kpis
 from labd.report.data import RunReport
 from labd.report.numbers import show
@@ -28,6 +29,7 @@ def render(report: RunReport) -> str:
     for table in (tables.notices(report), tables.withheld(report), tables.flagged(report), tables.figures(report), tables.accuracy(report)):
         parts += section(table)
     parts += section(table_one.table(report))
+    parts += section(beside_table(report.beside))
     parts += ["", "## Disclosure", "", literal(tables.completeness(report)), *section(tables.untold(report))]
     for group, items in tables.disclosure(report).items():
         parts += ["", written(Table(group, (group, ""), tuple(items)))]

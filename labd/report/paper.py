@@ -9,6 +9,8 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from labd.records import Provenance
+from labd.report.beside import NOTES, beside, beside_table
 from labd.report.entries import Entry, Figure
 from labd.report.numbers import two_sided
 from labd.report.tables import Table
@@ -22,13 +24,14 @@ _OPERATIONS = ("throughput", "hardware.peak_throughput")
 
 
 class TableForm(enum.StrEnum):
-    """Which table: by its number in the paper, or `multi-metric`."""
+    """Which table: by its number in the paper, `multi-metric`, or `beside`: figures of others beside those of runs."""
 
     DETECTION = "1.2"
     RESOURCES = "1.3"
     PEAK = "1.4"
     COMBINED = "1.5"
     MULTI_METRIC = "multi-metric"
+    BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class _Column:
 
 def paper_table(form: TableForm, entries: Sequence[Entry]) -> PaperTable:
     """The entries in one of the paper's forms, in their order."""
+    if form is TableForm.BESIDE:
+        lines = beside([entry for entry in entries if entry.of_run], [entry for entry in entries if not entry.of_run])
+        return PaperTable(beside_table(lines), (*NOTES, *_sources(entry for entry in entries if not entry.of_run)))
     caption, columns, notes = _FORMS[form]
     cells = [(column, [column.cell(entry) for entry in entries]) for column in columns]
     kept = [(column.head, texts) for column, texts in cells if not column.optional or any(text != NONE for text in texts)]
@@ -130,7 +136,10 @@ def _quantity(*kpis: str) -> Callable[[Entry], str]:
         found = entry.figure(*kpis)
         if found is None:
             return NONE
-        return _shown(found, kpis) if found.shown or found.value is None else f"{scaled(found.value, found.unit)}{_scope(found)}"
+        if found.shown or found.value is None:
+            return _shown(found, kpis)
+        estimate = "est. " if found.provenance == Provenance.ESTIMATED else ""
+        return f"{estimate}{scaled(found.value, found.unit)}{_scope(found)}"
 
     return cell
 

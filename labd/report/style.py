@@ -56,6 +56,7 @@ tr.group th{padding-top:14px;font-weight:600}
 .facts th{width:15rem;padding-right:16px}
 .nowrap{white-space:nowrap}
 .missing{color:var(--soft);font-style:italic}
+.foreign td:nth-child(n+4):nth-child(-n+6){color:var(--soft);font-style:italic}
 code,pre{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.85em}
 code,.key{overflow-wrap:anywhere}
 pre{background:var(--zone);padding:10px 14px;border-radius:6px;overflow-x:auto}

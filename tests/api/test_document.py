@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -85,7 +86,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             kept = take_in(_packed(folder), folder / "store")
             subject = Subject("demo", "virtual", DutIdentity("labd", "ULPMark", "dnn", "energy", None), kept.name, kept.id, 1)
             session = open_session(folder / "store", subject, kept_dataset(folder / "store", kept.id), fresh=True)
-            there = {"run_id": run["id"], "order": 0, "job_id": job["id"], "kind": "task", "dataset_id": kept.id, "session_id": session.id}
+            line = {"name": "results.txt", "content": base64.b64encode(b"Median energy cost is 12.5 uJ/inf.").decode()}
+            (card,) = (await given.ask("POST", "imports", json={"files": [line]})).json()["cards"]
+            names = {"run_id": run["id"], "order": 0, "job_id": job["id"], "kind": "task", "card_id": card["id"]}
+            there = {**names, "dataset_id": kept.id, "session_id": session.id}
             told.append(Served(given.url.rstrip("/"), token, there))
             started.set()
             await end.wait()

@@ -30,6 +30,7 @@ PAIRS = [
     ("virtual-event", "virtual-event"),
     ("virtual-stock", "stock"),
     ("virtual-stock", "mlperf-tiny-energy"),
+    ("demo", "ulpmark-profile"),
 ]
 
 

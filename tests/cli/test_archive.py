@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from labd.cli import archive, runs
+from labd.cli import archive, imports, runs
 from tests.analyse.stored_run import copy_of_a_run
 from tests.cli.local_app import Commands
 
 
 @pytest.fixture
 def labd(capsys: pytest.CaptureFixture[str]) -> Commands:
-    return Commands(capsys, archive, runs)
+    return Commands(capsys, archive, imports, runs)
 
 
 def test_a_run_goes_from_one_store_to_another(tmp_path: Path, labd: Commands) -> None:

@@ -156,6 +156,7 @@ READING: dict[str, Arguments] = {
     "drivers": lambda place, plan, folder: (),
     "kpis": lambda place, plan, folder: (),
     "export": lambda place, plan, folder: ("latest", "--out", folder / "out"),
+    "imported": lambda place, plan, folder: (),
     "lease": lambda place, plan, folder: (),
     "queue": lambda place, plan, folder: (),
     "report": lambda place, plan, folder: ("latest", "--out", folder / "out"),

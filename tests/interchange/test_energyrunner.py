@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labd.errors import FileError
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure
+from labd.interchange.foreign import Added, Foreign, ForeignFigure
 from labd.interchange.kinds import Kind, read_foreign
 from labd.interchange.windows import EnergyTrace, derive, figures, paired
 from labd.records import Provenance
@@ -21,7 +21,7 @@ from tests.interchange.samples import ACTIVE_W, EDGES, INFERENCES, REST_W, SESSI
 
 
 def read(files: dict[str, bytes], **asked: Any) -> Foreign:
-    (found,) = read_foreign(files, Kind.ENERGYRUNNER, replace(Asked(), **asked))
+    (found,) = read_foreign(files, Kind.ENERGYRUNNER, replace(Added(), **asked))
     return found
 
 

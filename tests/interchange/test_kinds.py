@@ -12,7 +12,7 @@ from labd.cards.kinds import HardwareCard
 from labd.cards.read import card_from
 from labd.errors import FileError
 from labd.interchange.card import card_text
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure
+from labd.interchange.foreign import Added, Foreign, ForeignFigure
 from labd.interchange.kinds import READERS, Kind, read_foreign, recognised
 from labd.records import Provenance
 from tests.interchange import samples
@@ -36,7 +36,7 @@ TEXTS.append(samples.trace(length_s=64.0)[:4000])
 @pytest.mark.parametrize("kind", KNOWN)
 def test_a_file_is_known_by_what_is_in_it_and_its_card_can_be_read(kind: Kind) -> None:
     assert recognised(KNOWN[kind]) is kind
-    for foreign in read_foreign(KNOWN[kind], None, Asked()):
+    for foreign in read_foreign(KNOWN[kind], None, Added()):
         card = card_from(card_text(foreign), "card")
         assert [(one.id, one.value, one.unit) for one in card.given] == [(one.id, one.value, one.unit) for one in foreign.figures]
 
@@ -50,7 +50,7 @@ def test_a_file_that_was_changed_somewhere_is_read_or_refused_by_name(kind: Kind
     changed = data[:start] + put + data[start + drawn.draw(st.integers(0, 12)) :]
     name = drawn.draw(st.sampled_from(["f.json", "f.csv", "f.txt", "f-energy.bin"]))
     try:
-        found = read_foreign({name: changed}, kind, Asked(inferences=2, clock_hz=1e6))
+        found = read_foreign({name: changed}, kind, Added(inferences=2, clock_hz=1e6))
     except FileError as error:
         assert error.file == name  # noqa: PT017  both ways are right
         return

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labd.errors import FileError
-from labd.interchange.foreign import Asked, ForeignFigure
+from labd.interchange.foreign import Added, ForeignFigure
 from labd.interchange.kinds import read_foreign
 from labd.interchange.mlperf_lines import figures, lines_of, written
 from labd.records import Provenance
@@ -49,13 +49,13 @@ def test_a_streaming_result_is_a_mean_power_and_no_energy_per_inference() -> Non
     found = of(STREAMING, "sww01")
     assert found.keys() == {"power.mean", "duty_cycle", "inference_rate"}
     assert [found[kpi].value for kpi in ("power.mean", "duty_cycle", "inference_rate")] == pytest.approx([0.025, 0.5, 31.25])
-    (foreign,) = read_foreign({"results.txt": STREAMING.encode()}, None, Asked())
+    (foreign,) = read_foreign({"results.txt": STREAMING.encode()}, None, Added())
     assert foreign.notes == "44 true positives, 6 false negatives, 4 false positives"
 
 
 def test_the_system_file_of_a_submission_names_the_card() -> None:
     files = {"results.txt": eembc_lines().encode(), "systems/x.json": json.dumps(SYSTEM).encode()}
-    (foreign,) = read_foreign(files, None, Asked(model="kws01"))
+    (foreign,) = read_foreign(files, None, Added(model="kws01"))
     assert (foreign.name, foreign.source) == ("NUCLEO-X", "MLPerf Tiny result of Somebody")
     assert foreign.facts == {"chip": "STM32X", "type": "Arm Cortex-M4", "memory": "640KB RAM"}
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from labd.errors import FileError
-from labd.interchange.foreign import Asked, Foreign, ForeignFigure
+from labd.interchange.foreign import Added, Foreign, ForeignFigure
 from labd.interchange.kinds import Kind, read_foreign
 from labd.records import Provenance
 from tests.interchange import samples
 
 
 def read(text: str, file: str = "f.txt", kind: Kind | None = None, **asked: Any) -> tuple[Foreign, ...]:
-    return read_foreign({file: text.encode()}, kind, Asked(**asked))
+    return read_foreign({file: text.encode()}, kind, Added(**asked))
 
 
 def values(found: Foreign) -> dict[str, tuple[Any, str]]:
@@ -82,7 +82,7 @@ def test_timeloops_statistics_json_and_csv_say_the_same() -> None:
         ("layer,cycles,energy_pJ,macs\na,64,70212.34,512\n", "t.csv"),
     ):
         assert values(read(text, file, clock_hz=1e9)[0]) == expected, file
-    two = read_foreign({"a.stats.txt": samples.TIMELOOP.encode(), "b.stats.txt": samples.TIMELOOP.encode()}, Kind.TIMELOOP, Asked())
+    two = read_foreign({"a.stats.txt": samples.TIMELOOP.encode(), "b.stats.txt": samples.TIMELOOP.encode()}, Kind.TIMELOOP, Added())
     assert values(two[0])["model.macs"] == (1024.0, "1")
     assert values(read(samples.TIMELOOP.replace("Total topology energy", "x"))[0])["energy_per_inference"] == (pytest.approx(0.07e-6), "J")
 
@@ -95,7 +95,7 @@ def test_aladdins_energy_needs_the_clock() -> None:
 
 
 def test_smaugs_latency_is_that_of_the_whole_system() -> None:
-    found = read_foreign({"stdout": samples.ALADDIN.encode(), "stats.txt": samples.GEM5.encode()}, Kind.SMAUG, Asked(clock_hz=100e6))
+    found = read_foreign({"stdout": samples.ALADDIN.encode(), "stats.txt": samples.GEM5.encode()}, Kind.SMAUG, Added(clock_hz=100e6))
     latency = [one for one in found[0].figures if one.id == "latency"]
     assert [(one.value, one.scope) for one in latency] == [(0.000125, "system")]
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from labd.analyse.disclosure import disclosure
+from labd.analyse.imported import imported_cards
 from labd.analyse.paper import entries_of_runs
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
@@ -82,11 +83,12 @@ async def of_run(run_id: RunId, given: Given) -> RunCards:
 
 
 class TableBody(BaseModel):
-    """Lines stand in this order: cards, then runs."""
+    """Lines stand in this order: cards, what is imported, runs."""
 
     form: TableForm
     cards: list[Annotated[str, Field(max_length=MOST)]] = Field(default=[], max_length=200, description="texts of files of cards, TOML")
     runs: list[RunId] = Field(default=[], max_length=200)
+    imported: bool = Field(default=False, description="add every figure of others that the store keeps")
 
 
 class TableAnswer(BaseModel):
@@ -100,13 +102,16 @@ class TableAnswer(BaseModel):
 
 @router.post("/tables", operation_id="table")
 async def table(body: TableBody, given: Given) -> TableAnswer:
-    """Cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or the five figures of the multi-metric approach."""
+    """Cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or the five figures of the multi-metric approach; `beside`:
+    figures of others beside those of runs, with the ratio."""
     entries = [entry for k, text in enumerate(body.cards) for entry in of_card(stored(card_from(text, f"cards[{k}]")))]
 
-    def measured(catalogue: Catalogue) -> list[Entry]:
-        return entries_of_runs(catalogue, body.runs)
+    def stored_there(catalogue: Catalogue) -> list[Entry]:
+        kept = imported_cards(catalogue.folder) if body.imported else []
+        others = [entry for one in kept for entry in of_card(one.card)]
+        return others + entries_of_runs(catalogue, body.runs)
 
-    made = paper_table(body.form, entries + (await given.catalogue.read(measured) if body.runs else []))
+    made = paper_table(body.form, entries + (await given.catalogue.read(stored_there) if body.runs or body.imported else []))
     rows = [list(row) for row in made.table.rows]
     return TableAnswer(caption=made.table.caption, head=list(made.table.head), rows=rows, notes=list(made.notes))
 
