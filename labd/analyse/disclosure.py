@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from labd.analyse.setup_card import known
 from labd.analyse.wording import said, section
 from labd.cards.disclosure import UNKNOWN, Told, told
 from labd.report.data import Disclosure
-from labd.store.rows import RunRow
+from labd.store.rows import CaptureRow, RunRow
 
 _METHOD = (
     ("Batch size in this run", "1: every inference is started on its own"),
@@ -17,16 +19,27 @@ _METHOD = (
 )
 
 
-def disclosure(run: RunRow) -> tuple[Disclosure, ...]:
-    """The full list, whatever of it is told; then how labd measures."""
-    return (*_asked(run), *(Disclosure("Method", item, text) for item, text in _METHOD))
+def disclosure(run: RunRow, captures: Sequence[CaptureRow]) -> tuple[Disclosure, ...]:
+    """The full list, whatever of it is told; then how labd measures. captures: of the run, which tell how it was measured."""
+    return (*_asked(run, captures), *(Disclosure("Method", item, text) for item, text in _METHOD))
 
 
-def _asked(run: RunRow) -> Iterator[Disclosure]:
-    models = tuple(str(model) for model in section(run.plan_expanded, "plan").get("models", ()))
+def untold(run: RunRow, captures: Sequence[CaptureRow]) -> tuple[str, ...]:
+    """Keys of cards that nobody filled in, `hardware.process_node`; none: the run is complete."""
+    return tuple(key for one in _told(run, captures) for key in one.fields)
+
+
+def _told(run: RunRow, captures: Sequence[CaptureRow]) -> Iterator[Told]:
+    models = tuple(str(model) for model in section(run.plan_expanded, "plan", "plan").get("models", ()))
     board = section(run.bench_effective, "board", "board")
-    known = {("hardware", "origin"): "virtual"} if board.get("virtual") else {}
-    for one in told(run.cards, models=models, known=known):
+    by_run: dict[tuple[str, str], Any] = {("setup", key): value for key, value in known(run, captures).items()}
+    if board.get("virtual"):
+        by_run["hardware", "origin"] = "virtual"
+    yield from told(run.cards, models=models, known=by_run)
+
+
+def _asked(run: RunRow, captures: Sequence[CaptureRow]) -> Iterator[Disclosure]:
+    for one in _told(run, captures):
         of = f" ({one.model})" if one.model else ""
         missing = f"{one.where}" if one.missing else ""
         yield Disclosure(one.asked.group, f"{one.asked.item}{of}", _value(one), missing, one.asked.why if missing else "", one.fields)

@@ -16,6 +16,7 @@ from labd.analyse.imported import beside_of
 from labd.analyse.instruments import acquisition_of
 from labd.analyse.run import Analysis, analyse_run, setup_of, trace_of
 from labd.analyse.setup import AnalysisSetup
+from labd.analyse.setup_card import setup_card
 from labd.analyse.temperature import outside_k
 from labd.analyse.wording import quantity_text, section
 from labd.errors import NotFound, StoreError
@@ -123,7 +124,8 @@ def build(
         curves=tuple(curves(points, figures, analysis.sweep.fits if analysis else ())),
         break_evens=tuple(comparisons),
         detector=detector(setup.detector if setup else Detector()),
-        disclosure=disclosure(run),
+        disclosure=disclosure(run, rows),
+        setup=setup_card(run, rows),
         cards=run.cards,
         phase_energies=tuple(phase_energies(points, records, rows)),
         excerpts=shown,

@@ -8,6 +8,7 @@ from labd.analyse import declared
 from labd.analyse.analyzer import analyzer_readings, is_cross_check
 from labd.analyse.capture import capture_input
 from labd.analyse.counts import counted
+from labd.analyse.disclosure import untold
 from labd.analyse.setup import AnalysisSetup
 from labd.errors import StoreError
 from labd.kpi.capture import CaptureResult, analyse_capture
@@ -73,8 +74,9 @@ def analyse_stored(catalogue: Catalogue, run: RunRow, row: CaptureRow, *, setup:
 
 
 def store_analysis(catalogue: Catalogue, analysis: Analysis) -> None:
-    """Store the figures of a run and the windows they rest on; replaces those of an earlier analysis."""
+    """Store the figures of a run, the windows they rest on, and what is not told of it; replaces those of an earlier analysis."""
     catalogue.kpis.put(analysis.run.id, analysis.records)
+    catalogue.runs.disclosed(analysis.run.id, untold(analysis.run, catalogue.captures.of(analysis.run.id)))
     for result in analysis.captures:
         catalogue.captures.put_windows(analysis.run.id, result.key, result.windows)
 

@@ -139,6 +139,7 @@ def readme(run_id: str, kind: TraceFormat) -> str:
 - `windows.csv`: the phases (sleep, wake, load, infer, tail) that figures rest on: start and end in seconds on the time axis of their
   stretch, with the standard uncertainty of both edges; `event` counts inferences from 0.
 - `bench.toml`, `board.toml`, `plan.toml`: the files as they were when the run was made.
+- `cards/`: the deployment pipeline as the run stored it, a card a file; `setup.toml` has what the run itself knows of how it was measured.
 - `kpis.csv`: every figure, one row each: value, UCUM unit, standard uncertainty `u`, 95 % interval `low` to `high`, provenance.
 - `result.json`: the same with uncertainty budgets, bench, board and disclosure; schema `urn:labd:schema:result:1`.
 

@@ -12,13 +12,14 @@ UNKNOWN = "unknown, as the card says"
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One thing to be told. card, keys: where it is told, each of `keys` has to be; why: what cannot be judged without it (the paper's
-    section in brackets)."""
+    section in brackets). from_run: a run of labd knows it itself, so that a card alone need not tell it."""
 
     group: str
     item: str
     card: str
     keys: tuple[str, ...]
     why: str
+    from_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Told:
         return f"{card}: {', '.join(self.missing or self.asked.keys)}"
 
 
-def _(group: str, item: str, card: str, keys: str, why: str) -> Asked:
-    return Asked(group, item, card, tuple(keys.split()), why)
+def _(group: str, item: str, card: str, keys: str, why: str, *, from_run: bool = False) -> Asked:
+    return Asked(group, item, card, tuple(keys.split()), why, from_run)
 
 
 ASKED = (
@@ -152,6 +153,11 @@ ASKED = (
     _("Deployment", "Search that chose the model", "toolchain", "search", "the search algorithm is to be documented [1.3.3]"),
     _("Set-up", "Rails that were measured", "setup", "rails", "what is fed apart is not counted [1.2.2]"),
     _("Set-up", "Modifications of the board", "setup", "modifications", "results have to be reproducible [1.3.2]"),
+    _("Set-up", "Instruments", "setup", "instruments", "results have to be reproducible [1.3.2]", from_run=True),
+    _("Set-up", "Ranges measured in", "setup", "ranges", "a floor is not seen in the range of a peak [1.2.2]", from_run=True),
+    _("Set-up", "Supply and ambient temperature", "setup", "supply temperature", "leakage follows both [1.2.2]", from_run=True),
+    _("Set-up", "Where an inference begins and ends", "setup", "windows", "what is counted differs with it [1.2.2]", from_run=True),
+    _("Set-up", "Mode and rates", "setup", "modes rates", "always-on and event-based are different KPIs [1.1]", from_run=True),
 )
 
 
@@ -171,7 +177,9 @@ def told(cards: Mapping[str, Any], *, models: Sequence[str], known: Mapping[tupl
 def untold(card: Mapping[str, Any]) -> list[Told]:
     """What is asked of a card of this kind and not told by it. card: as a run stores it."""
     kind = str(card.get("card", ""))
-    of = [_of(asked, card, {}) for asked in ASKED if asked.card == kind and (kind != "model" or _applies(asked, card))]
+    of = [
+        _of(asked, card, {}) for asked in ASKED if asked.card == kind and not asked.from_run and (kind != "model" or _applies(asked, card))
+    ]
     return [one for one in of if one.missing]
 
 

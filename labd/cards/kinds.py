@@ -216,13 +216,20 @@ class UseCaseCard(Card):
 
 
 class SetupCard(Card):
-    """What of the measurement nobody but a person can say; the rest is known to labd."""
+    """How it was measured. Of a run of labd only the first three are asked: it knows the others itself."""
 
     kind: ClassVar[str] = "a set-up card"
     card: Literal["setup"] = Field(description="the kind of card")
     place: Text = Field(default="", description="laboratory, and who measured")
     rails: Text = Field(default="", description="which rails of the board were measured, which were fed apart")
     modifications: Text = Field(default="", description="jumpers, cut traces, removed parts; `none` where there were none")
+    instruments: tuple[Words, ...] = Field(default=(), description="with their roles; left out, those of the run")
+    ranges: Text = Field(default="", description="that were measured in; left out, those of the run")
+    supply: Text = Field(default="", description="voltages; left out, those of the run")
+    temperature: Text = Field(default="", description="of the room; left out, that of the bench file")
+    windows: Text = Field(default="", description="where one inference begins and ends; left out, what the run was analysed by")
+    modes: Text = Field(default="", description="always-on or event-based, and how it waits; left out, those of the run")
+    rates: Text = Field(default="", description="of inferences; left out, those of the plan")
 
 
 AnyCard = TaskCard | DatasetCard | ModelCard | HardwareCard | ToolchainCard | UseCaseCard | SetupCard

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -16,8 +16,10 @@ from rich.progress import track
 
 from labd.analyse.report import stored_report
 from labd.analyse.run import trace_of
+from labd.analyse.setup_card import setup_card
 from labd.analyse.tasks import interchange
 from labd.analyse.traces import TraceFormat, exported_name, index_csv, readme, windows_csv, write_trace
+from labd.cards.write import written
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.report import Format, write
@@ -55,8 +57,8 @@ def export(
     model: Annotated[str | None, typer.Option("--model", help="Of the result lines, where a run has several.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the traces of a run with a time column, its figures (kpis.csv, result.json) and a README that names columns and units; or, with
-    --as, its figures in one file for other programs, which is printed where --out names none.
+    """Write the traces of a run with a time column, its figures (kpis.csv, result.json), its cards, and a README of columns and units; or,
+    with --as, its figures in one file for other programs, which is printed where --out names none.
     """
     daemon = named(context)
     if form is not Form.FOLDER:
@@ -80,7 +82,7 @@ def export(
     if as_json:
         print_json({"folder": folder, "traces": traces})
     else:
-        print(f"{folder}: {traces} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, README.md")
+        print(f"{folder}: {traces} traces, captures.csv, windows.csv, kpis.csv, result.json, bench, board and plan, cards, README.md")
 
 
 def _one_file(path: Path | None, content: str, *, force: bool, as_json: bool) -> None:
@@ -103,12 +105,25 @@ def _exported(store: Path | None, run: str, out: Path | None, format: TraceForma
         kept = write_traces(catalogue, rows, folder / "traces", format)
         windows = [(row, catalogue.captures.windows(found.id, row.key)) for row in kept]
         write(stored_report(catalogue, found.id), folder, (Format.CSV, Format.JSON))
+        put_cards(folder / "cards", {**found.cards, "setup": setup_card(found, catalogue.captures.of(found.id))})
     for name, text in (("bench.toml", found.bench_text), ("board.toml", found.board_text), ("plan.toml", found.plan_text)):
         put(folder / name, text)
     put(folder / "windows.csv", windows_csv(windows, format))
     put(folder / "captures.csv", index_csv(kept, format))
     put(folder / "README.md", readme(found.id, format))
     return folder, len(kept)
+
+
+def put_cards(folder: Path, cards: Mapping[str, Any]) -> None:
+    """A file a card, as labd reads them; those of models under the name that the plan gives them."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    for kind, card in cards.items():
+        several = card.items() if kind == "model" else [("", card)]
+        for name, one in several:
+            put(folder / f"{kind}{f'-{name}' if name else ''}.toml", written(one))
 
 
 def make(folder: Path, *, force: bool) -> None:

@@ -66,16 +66,33 @@ def _there(daemon: Connection, limit: int, tag: str | None, state: RunState | No
 def table(runs: Sequence[RunSummary]) -> Table:
     """One line a run."""
     found = Table()
-    for name in ("run", "state", "bench", "plan", "started (UTC)", "captures", "tags", "error"):
+    for name in ("run", "state", "bench", "plan", "started (UTC)", "captures", "disclosure", "tags", "error"):
         found.add_column(name, no_wrap=name == "run", overflow="fold", max_width=ERROR_WIDTH if name == "error" else None)
     for run in runs:
-        cells = (run.id, str(run.state), run.bench_name, run.plan_name, started(run.created_ns), done(run), ", ".join(run.tags), run.error)
+        cells = (
+            run.id,
+            str(run.state),
+            run.bench_name,
+            run.plan_name,
+            started(run.created_ns),
+            done(run),
+            told(run),
+            ", ".join(run.tags),
+            run.error,
+        )
         found.add_row(*(Text(cell) for cell in cells))  # Text: what users named is never markup
     return found
 
 
 def started(created_ns: int) -> str:
     return f"{datetime.datetime.fromtimestamp(created_ns // 1_000_000_000, datetime.UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def told(run: RunSummary) -> str:
+    """Whether the deployment pipeline is told; `--json` and the report name what is not."""
+    if run.untold is None:
+        return ""
+    return "complete" if not run.untold else f"{len(run.untold)} keys missing"
 
 
 def done(run: RunSummary) -> str:

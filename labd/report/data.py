@@ -372,6 +372,7 @@ class RunReport:
     points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
     that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`. cards: as the run stored them.
     beside: figures of others for the same net.
+    setup: the set-up card with what the run itself knows.
     """
 
     run: RunFacts
@@ -394,6 +395,7 @@ class RunReport:
     cards: Mapping[str, Any] = field(default_factory=dict)
     task: tuple[TaskFacts, ...] = ()
     beside: tuple[Beside, ...] = ()
+    setup: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def untold(self) -> tuple[Disclosure, ...]:

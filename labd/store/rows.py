@@ -75,7 +75,8 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run in a list. captures: how many in each state."""
+    """One run in a list. captures: how many in each state. untold: keys of cards that nobody filled in, such as hardware.process_node;
+    complete: there is none; both None before the run has figures."""
 
     id: str
     state: RunState
@@ -88,6 +89,8 @@ class RunSummary:
     job: str
     tags: tuple[str, ...]
     captures: dict[str, int]
+    complete: bool | None = None
+    untold: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

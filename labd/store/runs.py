@@ -19,7 +19,7 @@ from labd.store.rows import NewRun, PlannedCapture, RunAge, RunRow, RunState, Ru
 
 JSON_COLUMNS = ("bench_effective", "plan_expanded", "cards", "seeds", "versions", "environment", "instruments")
 PLAIN_COLUMNS = ("bench_name", "bench_text", "board_text", "plan_name", "plan_text", "firmware_sha256", "job")
-SUMMARY = ", ".join(field.name for field in fields(RunSummary) if field.name not in ("tags", "captures"))
+SUMMARY = ", ".join(field.name for field in fields(RunSummary) if field.name not in ("tags", "captures", "complete"))
 TAGS = "(SELECT json_group_array(tag) FROM run_tags WHERE run_id = runs.id) AS tags"
 COUNTS = (
     "(SELECT json_group_object(state, made) FROM "
@@ -163,6 +163,10 @@ class Runs:
             columns = ", ".join(f"{name} = ?" for name in values)
             self._changed(run_id, self._database.execute(f"UPDATE runs SET {columns} WHERE id = ?", (*values.values(), run_id)))
 
+    def disclosed(self, run_id: str, untold: Sequence[str]) -> None:
+        """Which keys of cards nobody filled in, once the run has its figures."""
+        self._changed(run_id, self._database.execute("UPDATE runs SET untold = ? WHERE id = ?", (dump(list(untold)), run_id)))
+
     def annotate(self, run_id: str, *, notes: str | None = None, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = ()) -> None:
         """A person's own words about a run; they change no result."""
         run_id = self.resolve(run_id)
@@ -246,7 +250,9 @@ def _tags(row: sqlite3.Row) -> tuple[str, ...]:
 
 
 def _summary(row: sqlite3.Row) -> RunSummary:
-    given = {field.name: row[field.name] for field in fields(RunSummary)}
+    given = {field.name: row[field.name] for field in fields(RunSummary) if field.name != "complete"}
+    untold = None if row["untold"] is None else load(row["untold"], f"what is not told of run {row['id']}")
+    given |= {"untold": untold, "complete": None if untold is None else not untold}
     made = {str(state): 0 for state in CaptureState} | load(row["captures"], f"captures of run {row['id']}")
     return from_json(RunSummary, given | {"tags": list(_tags(row)), "captures": made})
 

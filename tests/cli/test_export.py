@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from labd.cards.kinds import SetupCard
+from labd.cards.read import card_from
 from labd.cli import export
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
@@ -84,7 +86,10 @@ def test_an_export_explains_itself(tmp_path: Path, capsys: pytest.CaptureFixture
     answer = _export(tmp_path, capsys)
     names = {p.name for p in (tmp_path / "out").iterdir()}
     files = {"bench.toml", "board.toml", "plan.toml"}
-    assert names == {"traces", "captures.csv", "windows.csv", "kpis.csv", "result.json", "README.md", *files}
+    card = card_from((tmp_path / "out/cards/setup.toml").read_text("utf-8"), "setup")
+    assert isinstance(card, SetupCard)
+    assert (card.supply, card.modes) == ("3 V", "always_on (wfi), event_sleep")
+    assert names == {"traces", "cards", "captures.csv", "windows.csv", "kpis.csv", "result.json", "README.md", *files}
     told = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert run_id in told
     assert all(f"`{name}`" in told for name in ("stretch", "t_ns", "current", "voltage", "marker", "digital"))

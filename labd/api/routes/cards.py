@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from labd.analyse.disclosure import disclosure
 from labd.analyse.imported import imported_cards
 from labd.analyse.paper import entries_of_runs
+from labd.analyse.setup_card import setup_card
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.api.routes.transfer import figures_of_model
@@ -22,6 +23,7 @@ from labd.report.data import Disclosure
 from labd.report.entries import Entry, of_card
 from labd.report.paper import TableForm, paper_table
 from labd.store.catalogue import Catalogue
+from labd.store.rows import CaptureRow, RunRow
 
 router = APIRouter(tags=["cards"])
 
@@ -66,20 +68,33 @@ async def to_fill_in(kind: Kind) -> Template:
 
 
 class RunCards(BaseModel):
-    """cards: by kind, those of models by model, each whole. complete: whether all that the paper asks for is told; disclosure: by item,
-    those not told with the card and keys that would, and the reason."""
+    """cards: by kind, those of models by model, each whole. setup: the set-up card with what the run itself knows. complete: whether all
+    that the paper asks for is told; missing: keys of cards that are not; disclosure: by item, those not told with the reason."""
 
     cards: dict[str, Any]
+    setup: dict[str, Any]
     complete: bool
+    missing: list[str]
     disclosure: list[Disclosure]
 
 
 @router.get("/runs/{run_id}/cards", operation_id="run_cards")
 async def of_run(run_id: RunId, given: Given) -> RunCards:
     """The deployment pipeline of a run."""
-    run = await given.catalogue.read(lambda c: c.runs.get(run_id))
-    found = disclosure(run)
-    return RunCards(cards=dict(run.cards), complete=not any(item.missing for item in found), disclosure=list(found))
+
+    def stored_there(catalogue: Catalogue) -> tuple[RunRow, list[CaptureRow]]:
+        run = catalogue.runs.get(run_id)
+        return run, catalogue.captures.of(run.id)
+
+    run, captures = await given.catalogue.read(stored_there)
+    found = disclosure(run, captures)
+    return RunCards(
+        cards=dict(run.cards),
+        setup=setup_card(run, captures),
+        complete=not any(item.missing for item in found),
+        missing=[key for item in found for key in item.keys],
+        disclosure=list(found),
+    )
 
 
 class TableBody(BaseModel):
