@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, curves
 from labd.analyse.report import composed, ordered
 from labd.analyse.run import setup_of
@@ -22,11 +23,14 @@ from labd.store.rows import RunRow
 
 
 def entries_of_runs(catalogue: Catalogue, run_ids: Sequence[str]) -> list[Entry]:
-    """By their stored figures and cards. run_ids: as every command takes them. Raises NotFound."""
+    """By their stored figures and cards, with what the board's predictions are worth where an accuracy run knows. run_ids: as every command
+    takes them. Raises NotFound."""
     found: list[Entry] = []
     for run, name in _named(catalogue, run_ids):
         points = [capture.point for capture in catalogue.captures.of(run.id)]
-        found += of_run(name, run.cards, points, catalogue.kpis.of(run.id))
+        scored = accuracies(catalogue.folder, board_of(run), {point.model for point in points})
+        records = [*catalogue.kpis.of(run.id), *(record for one in scored for record in one.kpis)]
+        found += of_run(name, run.cards, points, records)
     return found
 
 

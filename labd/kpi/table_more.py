@@ -5,7 +5,7 @@ from __future__ import annotations
 from labd.kpi.table import Domain, KpiRow
 from labd.records import Provenance
 
-M, X = Provenance.MEASURED, Provenance.COMPUTED
+M, X, C = Provenance.MEASURED, Provenance.COMPUTED, Provenance.DECLARED
 
 MORE = (
     KpiRow(
@@ -214,8 +214,8 @@ MORE = (
         "Bytes of all stored parameters and buffers, zeros included; of the file apart.",
         "sum of elements x bits / 8",
         "By",
-        (X,),
-        "`labd model FILE`",
+        (X, C),
+        "`labd model FILE`; the model card",
         ("model.footprint",),
         carried="`labd model`",
     ),

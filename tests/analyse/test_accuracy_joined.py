@@ -10,9 +10,11 @@ import jsonschema
 import pytest
 
 from labd.analyse.report import report_of
+from labd.analyse.tasks import chart
 from labd.kpi.task import task_kpis
 from labd.report import json as result_json
 from labd.report import markdown
+from labd.report.charts import Asked, ChartForm
 from labd.store.jsonform import to_json
 from tests.analyse.stored_run import copy_of_a_run
 
@@ -62,3 +64,13 @@ def test_one_of_another_board_or_model_or_an_unreadable_one_is_left_out(tmp_path
     copy_of_a_run(tmp_path)
     scored(tmp_path, "20261123-150000-words", **changed)
     assert joined(tmp_path) == {}
+
+
+def test_a_chart_and_a_table_of_the_run_have_it_too(tmp_path: Path) -> None:
+    copy_of_a_run(tmp_path)
+    scored(tmp_path, "20261123-150000-words")
+    made = chart(tmp_path, Asked(ChartForm.PARETO), ["latest"], [], "svg")
+    (table,) = made.charts[0].tables
+    assert table.head[1:3] == ("Accuracy", "Energy per inference (gross)")
+    assert {row[1] for row in table.rows} == {"0.67 (0.30..0.90)"}
+    assert made.picture.count("<title") == 3  # all three planes have points now

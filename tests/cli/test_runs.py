@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from labd.cli import runs
 from labd.daemon.run import first_of
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
-from tests.analyse.stored_run import NOW_NS, captures, new_run
+from tests.analyse.stored_run import NOW_NS, captures, copy_of_a_run, new_run
 from tests.cli.local_app import Commands
 
 
@@ -71,3 +72,13 @@ def test_a_run_keeps_the_first_of_its_errors_and_how_many_more_there_are() -> No
     assert first_of(["a: gone", *["b: silent"] * 11]) == "a: gone (+11 more)"
     assert first_of(["a: gone"]) == "a: gone"
     assert first_of([]) == ""
+
+
+def test_a_run_is_listed_as_complete_or_with_the_keys_that_nobody_filled_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = copy_of_a_run(tmp_path)
+    for untold, said in ((["hardware.process_node", "setup.rails"], "2 keys missing"), ([], "complete")):
+        with Catalogue.open(tmp_path) as catalogue:
+            catalogue.runs.disclosed(run_id, untold)
+        assert said in Commands(capsys, runs)("runs", "--store", tmp_path).out
+        (listed,) = json.loads(Commands(capsys, runs)("runs", "--store", tmp_path, "--json").out)
+        assert (listed["complete"], listed["untold"]) == (not untold, untold)
