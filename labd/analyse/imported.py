@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labd.analyse.paper import entries_of_run
+from labd.analyse.entries import entries_of_runs
 from labd.cards.read import card_from, stored
 from labd.errors import FileError
 from labd.interchange.card import card_text
@@ -57,7 +57,7 @@ def others_of(cards: Mapping[str, Any], kept: list[ImportedCard]) -> list[Entry]
 
 def beside_of(catalogue: Catalogue, run_id: str) -> tuple[Beside, ...]:
     """A run's figures beside those of others: of the same net, or of one that nobody names. Raises NotFound, StoreError."""
-    entries = entries_of_run(catalogue, run_id)
+    entries = entries_of_runs(catalogue, [run_id])
     nets = {net.lower() for entry in entries for net in (entry.net, entry.model_name) if net}
     others = others_of(catalogue.runs.get(run_id).cards, imported_cards(catalogue.folder))
     return beside(entries, [other for other in others if not other.net or other.net.lower() in nets])

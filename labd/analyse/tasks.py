@@ -11,9 +11,10 @@ from typing import Any
 
 from labd.analyse import imported
 from labd.analyse.analyzer import is_cross_check
+from labd.analyse.board_curves import board_curves
+from labd.analyse.entries import entries_of_runs
 from labd.analyse.environment import versions
 from labd.analyse.imported import ImportedCard
-from labd.analyse.paper import board_curves, entries_of_runs
 from labd.analyse.report import report_of
 from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
 from labd.interchange import document

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from labd import resources
+from labd.analyse.entries import entries_of_runs
 from labd.analyse.imported import imported_cards
 from labd.analyse.model_cards import stored_card
-from labd.analyse.paper import entries_of_runs
 from labd.cards.read import card_of
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json

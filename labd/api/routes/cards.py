@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from labd.analyse.disclosure import disclosure
+from labd.analyse.entries import entries_of_runs
 from labd.analyse.imported import imported_cards
-from labd.analyse.paper import entries_of_runs
 from labd.analyse.setup_card import setup_card
 from labd.api.models import RunId
 from labd.api.routes.asked import Given

@@ -1,12 +1,12 @@
-"""Stored runs in the paper's forms: lines of a table, and curves of mean power over rate."""
+"""Curves of mean power over rate of stored runs, to hold boards against each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, curves
+from labd.analyse.entries import named
 from labd.analyse.report import composed, ordered
 from labd.analyse.run import setup_of
 from labd.analyse.wording import said, section
@@ -17,40 +17,16 @@ from labd.records import OperatingPoint
 from labd.report.boards import BoardCurve
 from labd.report.catalogue import MODES
 from labd.report.data import RateCurve, curve_key
-from labd.report.entries import Entry, of_run
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunRow
-
-
-def entries_of_runs(catalogue: Catalogue, run_ids: Sequence[str]) -> list[Entry]:
-    """By their stored figures and cards, with what the board's predictions are worth where an accuracy run knows. run_ids: as every command
-    takes them. Raises NotFound."""
-    found: list[Entry] = []
-    for run, name in _named(catalogue, run_ids):
-        points = [capture.point for capture in catalogue.captures.of(run.id)]
-        scored = accuracies(catalogue.folder, board_of(run), {point.model for point in points})
-        records = [*catalogue.kpis.of(run.id), *(record for one in scored for record in one.kpis)]
-        found += of_run(name, run.cards, points, records)
-    return found
-
-
-def board_of(run: RunRow) -> str:
-    return str(section(run.bench_effective, "board", "board").get("name") or run.bench_name)
 
 
 def board_curves(catalogue: Catalogue, run_ids: Sequence[str]) -> list[BoardCurve]:
     """Every curve of the runs by their stored figures. Raises NotFound."""
     found = []
-    for number, (run, name) in enumerate(_named(catalogue, run_ids)):
+    for number, (run, name) in enumerate(named(catalogue, run_ids)):
         found += _curves_of(catalogue, run, number, name)
     return found
-
-
-def _named(catalogue: Catalogue, run_ids: Sequence[str]) -> list[tuple[RunRow, str]]:
-    """Each run once, by the name of its board; runs of one board are told apart by the end of their ids."""
-    runs = list({run.id: run for run in (catalogue.runs.get(one) for one in run_ids)}.values())
-    boards = [board_of(run) for run in runs]
-    return [(run, name if boards.count(name) == 1 else f"{name} {run.id[-4:]}") for run, name in zip(runs, boards, strict=True)]
 
 
 def _curves_of(catalogue: Catalogue, run: RunRow, number: int, name: str) -> list[BoardCurve]:
