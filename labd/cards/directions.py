@@ -1,0 +1,56 @@
+"""Which way a KPI is better, and what it depends on beside the board and the net. Pure."""
+
+from __future__ import annotations
+
+import enum
+
+from labd.kpi.table import Domain, begins, row_of
+
+
+class Better(enum.StrEnum):
+    LESS = "less"
+    MORE = "more"
+
+
+LESS = (
+    *("energy_per_inference", "charge_per_inference", "energy_per_op", "energy_per_synop", "energy_per_spike", "edp"),
+    *("power", "fit.floor_power", "fit.incremental_energy", "latency", "wake_up", "start_time", "start_energy", "start_peak"),
+    *("task.false_positive_rate", "model.footprint"),
+)
+MORE = (
+    *("inferences_per_joule", "energy_efficiency", "area_efficiency", "throughput", "largest_rate", "battery_life"),
+    *("task.accuracy", "task.balanced_accuracy", "task.precision", "task.recall", "task.specificity", "task.f1", "task.auc"),
+    "task.mean_average_precision",
+)
+ENERGY = (
+    *("energy_per_inference", "charge_per_inference", "phase_energy", "energy_per_op", "energy_per_synop", "energy_per_spike", "edp"),
+    *("power", "fit", "inferences_per_joule", "energy_efficiency", "battery_life", "break_even_rate", "start_energy", "start_peak"),
+)
+PER_OPERATION = (
+    *("energy_per_op", "energy_per_synop", "energy_per_spike", "energy_efficiency", "area_efficiency", "throughput", "utilisation"),
+    "hardware.peak_throughput",
+)
+# what a duty cycle, a rate or a battery is part of: no property of board and net alone
+OF_THE_USE_CASE = (
+    *("energy_per_inference.at_rate", "power.mean", "throughput.at_rate", "inference_rate", "duty_cycle", "battery_life"),
+    "break_even_rate",
+)
+# figures that somebody gives without a mode say nothing: always-on and event-based differ by the floor
+OF_A_MODE = (*ENERGY, "hardware.power", "wake_up", "duty_cycle")
+_APART = (Domain.MEASUREMENT,)
+
+
+def better(kpi: str) -> Better | None:
+    """None for what is neither good nor bad, such as the rate that a plan asks for."""
+    found = [(len(one), way) for way, ids in ((Better.LESS, LESS), (Better.MORE, MORE)) for one in ids if begins(kpi, one)]
+    return max(found)[1] if found else None
+
+
+def is_any(kpi: str, beginnings: tuple[str, ...]) -> bool:
+    return any(begins(kpi, one) for one in beginnings)
+
+
+def is_compared(kpi: str) -> bool:
+    """Whether it tells of the net, the chip or both: not of the measurement itself."""
+    row = row_of(kpi)
+    return row is not None and row.domain not in _APART and kpi != "fit.chi2_per_dof"
