@@ -56,8 +56,13 @@ async def test_what_is_not_to_be_kept_is_answered_alone(given: Api) -> None:
     assert (await given.ask("GET", "imports")).json() == []
 
 
-async def test_a_run_for_other_programs(tmp_path: Path) -> None:
-    run = copy_of_a_run(tmp_path / "store")
+@pytest.fixture
+def run(tmp_path: Path) -> str:
+    """Made outside of the loop: that takes a second."""
+    return copy_of_a_run(tmp_path / "store")
+
+
+async def test_a_run_for_other_programs(run: str, tmp_path: Path) -> None:
     async with api(tmp_path) as given:
         found = (await given.ask("GET", f"runs/{run}/interchange")).json()
         refused = await given.ask("GET", f"runs/{run}/interchange", params={"format": "mlperf-tiny"})
