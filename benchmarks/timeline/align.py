@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from benchmarks.timeline.board import TAU_S, TOLERANCE, U_TAU, Board, Conditions, Program, Ran
-from benchmarks.timeline.meter import Meter, Record, recorded
+from benchmarks.timeline.meter import Meter, Record, recorded, sampled
 from benchmarks.timeline.verdict import Aligned, Draws
 from labd.records import Bracket, Mode
 from labd.segment.bracketed import Burnt, Placed, Recorded, find_pair, place_bracketed
@@ -54,7 +54,7 @@ class Alignments:
 
 
 async def align(board: Board, number: int, rng: np.random.Generator, found: Alignments) -> None:
-    """One capture: the board runs once, four instruments record it."""
+    """One capture: the board runs once, four instruments record it; those of one record length share their sampler."""
     slow_clock = number % 4 == 3
     conditions = drawn(number, rng, slow_clock=slow_clock)
     bracket = Bracket(2500, 6, int(rng.integers(1, 64)))
@@ -68,9 +68,11 @@ async def align(board: Board, number: int, rng: np.random.Generator, found: Alig
         (found.slow, SLOW_S, DELAY_S),
         (found.ranging, FAST_S, DELAY_S),
     )
+    timebase = float(rng.uniform(-TIMEBASE, TIMEBASE))
+    seen = {dt_s: sampled(board.node, ran.span_ns, dt_s=dt_s, timebase=timebase, rng=rng) for dt_s in (FAST_S, SLOW_S)}
     for aligned, dt_s, delay_s in instruments:
-        meter = _meter(dt_s, delay_s, rng, glitches=aligned is found.ranging)
-        record = recorded(board.node, meter, ran.span_ns, rng)
+        meter = _meter(dt_s, delay_s, timebase, rng, glitches=aligned is found.ranging)
+        record = recorded(seen[dt_s], meter, rng)
         which = int(rng.integers(2 * EVENTS))
         try:
             placed = place(record, ran, bracket, conditions, way_s=way_s, slow_clock=slow_clock)
@@ -96,11 +98,11 @@ def drawn(number: int, rng: np.random.Generator, *, slow_clock: bool) -> Conditi
     )
 
 
-def _meter(dt_s: float, delay_s: tuple[float, float], rng: np.random.Generator, *, glitches: bool) -> Meter:
+def _meter(dt_s: float, delay_s: tuple[float, float], timebase: float, rng: np.random.Generator, *, glitches: bool) -> Meter:
     """A group delay drawn within its limits; of half of the meters a part of it is that of a digital filter."""
     delay = float(rng.uniform(*delay_s))
     filtered = float(rng.uniform(0, min(delay / dt_s, 8.0))) if rng.integers(2) else 0.0
-    return Meter(dt_s, delay - filtered * dt_s, filtered, float(rng.uniform(-TIMEBASE, TIMEBASE)), NOISE, glitches=glitches)
+    return Meter(dt_s, delay - filtered * dt_s, filtered, timebase, NOISE, glitches=glitches)
 
 
 def place(record: Record, ran: Ran, bracket: Bracket, conditions: Conditions, *, way_s: float, slow_clock: bool) -> Placed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -19,6 +20,7 @@ BLOCK = 20  # captures
 
 def measured(captures: int, events: int, seed: int) -> tuple[Alignments, BurstErrors]:
     """On all cores, a block of captures at a time with a board of its own, so that what comes out does not depend on their number."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of a process of its own for each core: more would wait for one another
     asyncio.run(build(resources.path("firmware"), energy_mode=False))
     found = Alignments()
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as workers:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.timeline.board import SUPPLY_V, TAU_S, U_TAU, Board, Conditions, Program, Ran
-from benchmarks.timeline.meter import Meter, Record, recorded
+from benchmarks.timeline.meter import Meter, Record, recorded, sampled
 from labd.kpi.capture import analyse_capture
 from labd.kpi.events import find_events
 from labd.kpi.inputs import CaptureInput, Lap, MeterTerms, RangeTerm, Stretch
@@ -56,7 +56,8 @@ async def burst_errors(board: Board, events: int, rng: np.random.Generator) -> B
     conditions = Conditions(Mode.EVENT_RELOAD, float(rng.uniform(-0.02, 0.02)), 0.0, 1.0, stops=False, idle_s=0.01, capacitance=1.0)
     bracket = Bracket(2500, 6, int(rng.integers(1, 64)))
     ran = await board.run(conditions, Program(bracket, events, PERIOD_US), seed=int(rng.integers(1 << 32)))
-    record = recorded(board.node, Meter(DT_S, 0.0, 0.0, 0.0, 0.01, glitches=True), ran.span_ns, rng)
+    seen = sampled(board.node, ran.span_ns, dt_s=DT_S, timebase=0.0, rng=rng)
+    record = recorded(seen, Meter(DT_S, 0.0, 0.0, 0.0, 0.01, glitches=True), rng)
     capture = _as_of_a_run(record, ran, bracket)
     found, energy = find_events(capture, built(capture)), np.array(analyse_capture(capture).per_event.get(ENERGY, ()))
     if len(found) != events or len(energy) != events:

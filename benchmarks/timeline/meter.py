@@ -13,6 +13,7 @@ from labd_virtual.contract import SupplyNode
 
 FLOORS_W = (180e-6, 1.8e-3, 18e-3)  # 60 uA, 600 uA and 6 mA at 3 V: below them the meter is on a lower range
 GLITCH_S = (8e-6, 25e-6)
+LONGEST_DELAY_NS = 150e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +49,34 @@ class Record:
         return out + meter.delay_s * 1e9 / each_ns + meter.filter_records if delayed else out
 
 
-def recorded(node: SupplyNode, meter: Meter, span_ns: tuple[int, int], rng: np.random.Generator) -> Record:
-    each_ns = meter.dt_s * 1e9 * (1 + meter.timebase)
-    began_ns = span_ns[0] + meter.delay_s * 1e9 + 1 + rng.uniform(0, each_ns)
-    n = int((span_ns[1] - began_ns) / each_ns) - 1
-    edges_ns = began_ns - meter.delay_s * 1e9 + np.arange(n + 1) * each_ns
-    power = np.diff(node.integrals(np.rint(edges_ns).astype(np.int64)).energy) / (np.diff(np.rint(edges_ns)) * 1e-9)
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The node's power as a sampler without delay or noise has it: watt, over records of each_ns from first_ns on."""
+
+    power: FloatArray
+    first_ns: float
+    each_ns: float
+
+
+def sampled(node: SupplyNode, span_ns: tuple[int, int], *, dt_s: float, timebase: float, rng: np.random.Generator) -> Sampled:
+    """Where in a record the span begins is drawn."""
+    each_ns = dt_s * 1e9 * (1 + timebase)
+    first_ns = span_ns[0] + 1 + rng.uniform(0, each_ns)
+    n = int((span_ns[1] - LONGEST_DELAY_NS - first_ns) / each_ns) - 1
+    edges_ns = np.rint(first_ns + np.arange(n + 1) * each_ns)
+    power = np.diff(node.integrals(edges_ns.astype(np.int64)).energy) / (np.diff(edges_ns) * 1e-9)
+    return Sampled(power, first_ns, each_ns)
+
+
+def recorded(seen: Sampled, meter: Meter, rng: np.random.Generator) -> Record:
+    power, n = seen.power, len(seen.power)
     if meter.filter_records:
         keep = meter.filter_records / (1 + meter.filter_records)
         power = lfilter([1 - keep], [1, -keep], power, zi=[keep * power[0]])[0]
     if meter.glitches:
         power = _glitched(power, meter, rng)
     power = power * (1 + meter.noise * rng.standard_normal(n)) + 1e-3 * meter.noise * rng.standard_normal(n)
-    return Record(meter, power.astype(np.float32), began_ns)
+    return Record(meter, power.astype(np.float32), seen.first_ns + meter.delay_s * 1e9)
 
 
 def _glitched(power: FloatArray, meter: Meter, rng: np.random.Generator) -> FloatArray:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labd.segment.clocks import ClockMap, FloatArray
 from labd.segment.edges import EdgeSeries
-from labd.segment.kriging import Kriged, kriged, likeliest, undisplaced
-from labd.segment.timeline import CALMER, FEWEST_TIES, walk_sd
+from labd.segment.kriging import Kriged, kriged, plausible, undisplaced
+from labd.segment.timeline import FEWEST_TIES, walk_sd
 
-_COARSER = (4.0, 2.0, 1.0)  # times their uncertainty that lengths scatter by
+_SHARES = (1.6, 1.0, 0.6, 0.3, 0.1)  # of the wander's band, by which the rate may wander within a capture
 _STEP_VAR = 1 / 6  # us^2: of the difference of two readings of the counter, each cut off to a microsecond
 
 
@@ -65,7 +64,8 @@ class _Rates:
 
     The rate walks at random from one signature to the other, as in `between`. A burst's length tells it but for the records that all
     bursts have in common, which are unknown and estimated: what is left is the rate's own way through the capture. Without lengths that
-    tell anything it is what the signatures leave open.
+    tell anything it is what the signatures leave open. A dozen lengths hardly tell how far the rate walks: each share of its band counts
+    as far as they make it plausible.
     """
 
     def __init__(self, opens: ClockMap, closes: ClockMap, awake: Awake, wander: float) -> None:
@@ -77,47 +77,47 @@ class _Rates:
         told = np.flatnonzero(np.isfinite(awake.begins.x))
         kept = undisplaced(len(told), lambda which: self._kriged(told[which]))
         self._told = told[kept]
-        self._calm, self._coarse = 1.0, 1.0
-        if len(self._told) >= FEWEST_TIES:
-            self._calm, self._coarse = likeliest(product(CALMER, _COARSER), lambda of: self._kriged(self._told, *of))
-        self._line = self._kriged(self._told, self._calm, self._coarse)
+        self._shares = _SHARES if len(self._told) >= FEWEST_TIES else (1.0,)
+        self._weights = plausible(self._shares, lambda share: self._kriged(self._told, share))
 
     @property
     def each(self) -> tuple[FloatArray, FloatArray]:
         """Of each burst, and its standard uncertainty."""
-        value, variance = self._line.at(self._near(), self._own(), self._no_length(len(self._at)))
-        return self._scale * (1 + value), self._scale * np.sqrt(variance)
+        within = self._scale * self._awake.lasts_us / (3 * (self._closes.y0 - self._opens.y0))  # how far the rate strays in one burst
+        return self._over_shares(self._near(), self._at + within)
 
     @property
     def mean(self) -> tuple[float, float]:
         """Over all bursts, each as it lasts, and its standard uncertainty."""
-        share = self._awake.lasts_us / self._awake.lasts_us.sum()
-        own = self._calm**2 * self._walk * np.array([share @ np.minimum.outer(self._at, self._at) @ share])
-        value, variance = self._line.at(share[None, :] @ self._near(), own, self._no_length(1))
-        return float(self._scale * (1 + value[0])), float(self._scale * np.sqrt(variance[0]))
+        part = self._awake.lasts_us / self._awake.lasts_us.sum()
+        own = np.array([part @ np.minimum.outer(self._at, self._at) @ part])
+        rate, u = self._over_shares(part[None, :] @ self._near(), own)
+        return float(rate[0]), float(u[0])
 
-    def _no_length(self, n: int) -> FloatArray:
-        """What the rate itself has of the unknown factors: all of the first, nothing of what lengths have in common."""
-        return np.eye(1, len(self._line.beta)).repeat(n, axis=0)
+    def _over_shares(self, near: FloatArray, own: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Rates and their standard uncertainties; near, own: see `Kriged.at`, of a walk of variance 1."""
+        found = []
+        for share in self._shares:
+            line, walk = self._kriged(self._told, share), share**2 * self._walk
+            found.append(line.at(walk * near, walk * own, np.eye(1, len(line.beta)).repeat(len(own), axis=0)))
+        values, variances = (np.array(part) for part in zip(*found, strict=True))
+        value = self._weights @ values
+        return self._scale * (1 + value), self._scale * np.sqrt(self._weights @ (variances + (values - value) ** 2))
 
     def _near(self) -> FloatArray:
-        seen = np.concatenate(([0.0, 1.0], self._at[self._told]))
-        return self._calm**2 * self._walk * np.minimum.outer(self._at, seen)
+        """Covariance of the walk in each burst with that at both signatures and in the bursts whose lengths tell."""
+        out: FloatArray = np.minimum.outer(self._at, np.concatenate(([0.0, 1.0], self._at[self._told])))
+        return out
 
-    def _own(self) -> FloatArray:
-        """With how far the rate strays within one burst."""
-        within = self._scale * self._awake.lasts_us / (3 * (self._closes.y0 - self._opens.y0))
-        return self._calm**2 * self._walk * (self._at + within)
-
-    def _kriged(self, told: NDArray[np.intp], calm: float = 1.0, coarse: float = 1.0) -> Kriged:
+    def _kriged(self, told: NDArray[np.intp], share: float = 1.0) -> Kriged:
         """As shares of the scale, off it; in the order of opening, closing signature and bursts `told`."""
         awake, ends = self._awake, (self._opens, self._closes)
         expected = self._scale * awake.lasts_us[told]  # records
         lengths = (awake.ends.x - awake.begins.x)[told]
-        u = coarse * np.sqrt(awake.ends.u[told] ** 2 + awake.begins.u[told] ** 2 + self._scale**2 * _STEP_VAR) / expected
+        u = np.sqrt(awake.ends.u[told] ** 2 + awake.begins.u[told] ** 2 + self._scale**2 * _STEP_VAR) / expected
         at = np.concatenate(([0.0, 1.0], self._at[told]))
         noise = np.concatenate(([own.u_rate**2 for own in ends], u**2))
         seen = np.concatenate(([own.rate / self._scale - 1 for own in ends], lengths / expected - 1))
-        cov = calm**2 * self._walk * np.minimum.outer(at, at) + np.diag(noise)
+        cov = share**2 * self._walk * np.minimum.outer(at, at) + np.diag(noise)
         alike = np.concatenate(([0.0, 0.0], -1 / expected))[:, None]
         return kriged(seen, cov, np.hstack((np.ones((len(at), 1)), alike)[: 2 if len(told) else 1]))

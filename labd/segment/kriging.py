@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -66,6 +66,14 @@ def kriged(seen: FloatArray, cov: FloatArray, basis: FloatArray) -> Kriged:
 def likeliest(tried: Iterable[Choice], build: Callable[[Choice], Kriged]) -> Choice:
     """Of the choices the one under which the readings are most likely."""
     return max(tried, key=lambda choice: build(choice).likelihood)
+
+
+def plausible(tried: Sequence[Choice], build: Callable[[Choice], Kriged]) -> FloatArray:
+    """How plausible each choice is by what was seen, float64 [n], 1 in all; before that all are alike."""
+    logs = np.array([build(choice).likelihood for choice in tried])
+    weights = np.exp(logs - logs.max())
+    out: FloatArray = weights / weights.sum()
+    return out
 
 
 def undisplaced(n: int, build: Callable[[NDArray[np.bool_]], Kriged]) -> NDArray[np.bool_]:

@@ -25,16 +25,17 @@ _CUT_SIGMAS = 3.0  # a record farther off than this says nothing but that it is 
 
 def step_mean(t: FloatArray, tau: float, second: float = 0.0) -> FloatArray:
     """Mean over [t, t + 1] of what a path of two time constants (0: none) makes of a unit step at 0; all in records, any shape."""
+    return passed(t + 1, tau, second) - passed(t, tau, second)
+
+
+def passed(t: FloatArray, tau: float, second: float = 0.0) -> FloatArray:
+    """Integral up to t of what a path of two time constants (0: none) makes of a unit step at 0; all in records, any shape."""
     if abs(tau - second) < 1e-3 * max(tau, second):
         second = tau * (1 + 1e-3)  # the response hardly differs, and its closed form divides by the difference
-
-    def passed(at: FloatArray) -> FloatArray:
-        on = np.maximum(at, 0.0)
-        own = [one**2 * -np.expm1(-on / one) if one > 0 else np.zeros_like(on) for one in (tau, second)]
-        out: FloatArray = on - (own[0] - own[1]) / (tau - second) if tau != second else on
-        return out
-
-    return passed(t + 1) - passed(t)
+    on = np.maximum(t, 0.0)
+    own = [one**2 * -np.expm1(-on / one) if one > 0 else np.zeros_like(on) for one in (tau, second)]
+    out: FloatArray = on - (own[0] - own[1]) / (tau - second) if tau != second else on
+    return out
 
 
 def refined(power: NDArray[np.float32], bursts: Bursts, *, tau_records: float, filter_records: float = 0.0) -> Bursts:
@@ -119,13 +120,13 @@ def _pooled(steps: Sequence[_Step]) -> tuple[float, float]:
 
 def _fit(step: _Step, noise: tuple[float, float], tau: float, second: float) -> tuple[float, float] | None:
     """Place and standard uncertainty, by a search of the cut-off cost; None where there is no step, or not within reach."""
-    t = np.arange(len(step.part), dtype=np.float64)
+    ends = np.arange(len(step.part) + 1, dtype=np.float64)
     height = step.high - step.low
     if abs(height) < _LEAST_STEP * max(noise):
         return None
 
     def costs(at: FloatArray) -> FloatArray:
-        shape = step_mean(t[None, :] - at[:, None], tau, second)
+        shape = np.diff(passed(ends[None, :] - at[:, None], tau, second), axis=1)
         variance = noise[0] ** 2 + (noise[1] ** 2 - noise[0] ** 2) * shape + (_MODEL * height) ** 2
         out: FloatArray = np.sum(np.minimum((step.part - step.low - height * shape) ** 2 / variance, _CUT_SIGMAS**2), axis=1)
         return out
