@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from labd.segment.clocks import FloatArray
 
 EDGES = ["TRIG 1", "MARK 1", "MARK 0", "MARK 1", "MARK 0"]  # of mark style `phases`
 
@@ -31,6 +33,14 @@ class PinEvent:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the pins did since they were last looked at. strays: edges that belong to no event, "PIN level" each."""
+
+    events: tuple[PinEvent, ...]
+    strays: tuple[str, ...]
+
+
 class PinLog:
     """Reads on from where it stopped."""
 
@@ -40,19 +50,31 @@ class PinLog:
     def close(self) -> None:
         self._file.close()
 
-    def events(self) -> list[PinEvent]:
-        """Those written since the last call: a trigger with its four edges of the marker. Anything else is passed over."""
-        return list(_events([(int(t_ns), f"{pin} {level}") for t_ns, pin, level in map(str.split, self._file)]))
+    def read(self) -> Account:
+        """What was written since the last call."""
+        return accounted([(int(t_ns), f"{pin} {level}") for t_ns, pin, level in map(str.split, self._file)])
 
 
-def _events(edges: list[tuple[int, str]]) -> Iterator[PinEvent]:
-    for k in range(len(edges) - len(EDGES) + 1):
+def accounted(edges: list[tuple[int, str]]) -> Account:
+    """Each edge (ns, "PIN level") belongs to a trigger with its four edges of the marker, or is a stray."""
+    events, strays, k = [], [], 0
+    while k < len(edges):
         group = edges[k : k + len(EDGES)]
         if [edge for _, edge in group] == EDGES:
-            yield PinEvent(*(t_ns for t_ns, _ in group))
+            events.append(PinEvent(*(t_ns for t_ns, _ in group)))
+            k += len(EDGES)
+        else:
+            strays.append(edges[k][1])
+            k += 1
+    return Account(tuple(events), tuple(strays))
 
 
-def mean_durations_s(events: list[PinEvent]) -> dict[str, float]:
-    """By KPI, over the events of one capture."""
+def durations_s(events: Sequence[PinEvent]) -> dict[str, FloatArray]:
+    """By KPI, one of each event of a capture."""
     every = [event.durations_s() for event in events]
-    return {kpi: float(np.mean([one[kpi] for one in every])) for kpi in every[0]}
+    return {kpi: np.array([one[kpi] for one in every]) for kpi in every[0]} if every else {}
+
+
+def mean_durations_s(events: Sequence[PinEvent]) -> dict[str, float]:
+    """By KPI, over the events of one capture."""
+    return {kpi: float(each.mean()) for kpi, each in durations_s(events).items()}

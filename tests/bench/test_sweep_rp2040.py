@@ -53,7 +53,7 @@ def pin_events(whole: Whole) -> list[PinEvent]:
     assert whole.watch.pin_log is not None
     log = PinLog(whole.watch.pin_log)
     try:
-        return log.events()
+        return list(log.read().events)
     finally:
         log.close()
 
