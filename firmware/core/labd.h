@@ -82,6 +82,7 @@ struct labd_device {
     enum labd_mode mode;
     enum labd_rest_state idle_kind; /* how always_on rests */
     enum labd_marks marks;
+    uint32_t apart_us; /* least width of the first pulse of marks `phases` */
     bool ready_shown; /* the boot's ready mark stands until somebody says a word */
     uint32_t laps_taken;
     struct labd_signature bracket; /* burnt before and after each program */

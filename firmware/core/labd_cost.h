@@ -35,7 +35,7 @@
 /* Restoring clocks after sleep: 1 ms at 64 MHz (PLL lock, flash wake-up, peripherals). */
 #define LABD_CYCLES_WAKE 64000u
 
-/* Between ready and the start of the inference: 0.5 ms at 64 MHz, so that the edges of mark style `phases` can be told apart. */
+/* Between ready and the start of the inference: 0.5 ms at 64 MHz, so that the two edges of mark style `phases` can be told apart. */
 #define LABD_CYCLES_READY 32000u
 
 /* Share of the nominal dynamic current, in percent, that each kind of work draws: declared, so that layers differ in a current trace. */
@@ -53,5 +53,9 @@
 #ifndef LABD_PULSE_HOLD_CYCLES
 #define LABD_PULSE_HOLD_CYCLES 1280u
 #endif
+
+/* How wide the first pulse of mark style `phases` is at least where the host does not say: three samples at 50 kSa/s. A wake-up without clocks
+ * to restore or parameters to load takes microseconds. */
+#define LABD_APART_US 60u
 
 #endif

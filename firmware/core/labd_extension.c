@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "labd_cost.h"
 #include "labd_mark.h"
 #include "labd_words.h"
 
@@ -9,6 +10,7 @@
 static const char *const MODES[] = {"always_on", "event_sleep", "event_reload", NULL};
 static const char *const IDLE_KINDS[] = {"busy_poll", "wfi", "clock_gated", NULL};
 static const char *const MARKS[] = {"off", "pulses", "gate", "phases", NULL};
+static const uint32_t LONGEST_APART_US = 10000u;
 
 /* -1 when the word is in no place of the list. */
 static int find(const char *const *names, const char *word) {
@@ -92,7 +94,14 @@ void labd_do_marks(struct labd_device *device, char *words) {
         labd_put_line(&device->out, "e-[Unknown marks: ", or_empty(name), "]");
         return;
     }
+    const char *apart = labd_next_word(&words);
+    uint32_t apart_us = LABD_APART_US;
+    if (apart != NULL && !labd_number(apart, 0u, LONGEST_APART_US, &apart_us)) {
+        labd_put_number_line(&device->out, "e-[Marks must be apart 0..", LONGEST_APART_US, " us]");
+        return;
+    }
     labd_mark_style(device, (enum labd_marks)marks);
+    device->apart_us = apart_us;
     labd_put_line(&device->out, "m-marks-[", MARKS[marks], "]");
 }
 

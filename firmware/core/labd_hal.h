@@ -51,7 +51,7 @@ struct labd_hal {
     uint64_t (*now_ns)(void *context);
 
     /* Code whose cost model says `cycles` has just run; activity 0..100 scales its dynamic current. On silicon time has passed by itself:
-     * do nothing, except in LABD_PHASE_WAKE, where up to LABD_CYCLES_READY pass: they keep the edges of mark style `phases` apart. */
+     * do nothing. */
     void (*work)(void *context, enum labd_phase phase, uint8_t activity, uint32_t cycles);
 
     /* Let `cycles` of the CPU clock pass before going on. On silicon: a busy loop. */

@@ -32,12 +32,14 @@ void labd_infer_back_to_back(struct labd_device *device) {
     gated_inference(device, lap);
 }
 
-/* Event modes only. The edges of style `phases` are kept apart by work that every style does, so that the style does not change the energy. */
-static void wake_up(struct labd_device *device, bool slept) {
-    labd_mark_waking(device, true);
-    labd_work(&device->meter, LABD_PHASE_WAKE, LABD_ACTIVITY_WAKE, slept ? LABD_CYCLES_WAKE : LABD_CYCLES_READY);
+/* Event modes only. The lap has ready where it is; the pin of style `phases` waits for what is missing to a pulse that an instrument sees. */
+static void wake_up(struct labd_device *device, struct labd_lap *lap, bool slept) {
+    const uint64_t since_ns = now_ns(device);
+    labd_mark_waking(device);
+    labd_work(&device->meter, LABD_PHASE_WAKE, LABD_ACTIVITY_WAKE, slept ? LABD_CYCLES_WAKE : 0u);
     labd_model_load(&device->model, &device->meter);
-    labd_mark_waking(device, false);
+    lap->ready_us = after_us(now_ns(device), lap->event_us);
+    labd_mark_awake(device, since_ns);
 }
 
 void labd_infer_event(struct labd_device *device, const struct labd_event *event) {
@@ -46,12 +48,10 @@ void labd_infer_event(struct labd_device *device, const struct labd_event *event
     /* A counter that stands still in sleep has not come to the deadline yet: the event is then when code ran. */
     *lap = (struct labd_lap){.event_us = (event->event_ns < event->awake_ns ? event->event_ns : event->awake_ns) / 1000u};
     lap->awake_us = after_us(event->awake_ns, lap->event_us);
+    lap->ready_us = lap->awake_us;
     if (!always_on) {
-        wake_up(device, event->slept);
-    }
-    lap->ready_us = always_on ? lap->awake_us : after_us(now_ns(device), lap->event_us);
-    if (!always_on) {
-        labd_work(&device->meter, LABD_PHASE_WAKE, LABD_ACTIVITY_WAKE, LABD_CYCLES_READY);
+        wake_up(device, lap, event->slept);
+        labd_pause(&device->meter, LABD_PHASE_WAKE, LABD_CYCLES_READY); /* in every style, so that the style does not change the energy */
     }
     labd_mark_pulse(device, always_on ? LABD_PHASE_IDLE : LABD_PHASE_WAKE);
     gated_inference(device, lap);

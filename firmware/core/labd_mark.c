@@ -6,6 +6,7 @@ static void set(struct labd_device *device, bool level) { device->hal->mark(devi
 
 void labd_mark_style(struct labd_device *device, enum labd_marks marks) {
     device->marks = marks;
+    device->apart_us = LABD_APART_US;
     set(device, marks == LABD_MARKS_PULSES);
 }
 
@@ -38,8 +39,19 @@ void labd_mark_gate(struct labd_device *device, bool level) {
     }
 }
 
-void labd_mark_waking(struct labd_device *device, bool level) {
+void labd_mark_waking(struct labd_device *device) {
     if (device->marks == LABD_MARKS_PHASES) {
-        set(device, level);
+        set(device, true);
     }
+}
+
+void labd_mark_awake(struct labd_device *device, uint64_t since_ns) {
+    const struct labd_hal *hal = device->hal;
+    if (device->marks != LABD_MARKS_PHASES) {
+        return;
+    }
+    while (hal->now_ns(hal->context) - since_ns < device->apart_us * UINT64_C(1000)) {
+        hal->pause(hal->context, LABD_PHASE_WAKE, LABD_PULSE_HOLD_CYCLES / 4u);
+    }
+    set(device, false);
 }

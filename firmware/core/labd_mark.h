@@ -17,7 +17,8 @@ void labd_mark_pulse(struct labd_device *device, enum labd_phase phase);
 /* Gate and phases: the level of one inference. */
 void labd_mark_gate(struct labd_device *device, bool level);
 
-/* Phases: high from the first code after rest until the parameters are resident. */
-void labd_mark_waking(struct labd_device *device, bool level);
+/* Phases: high from the first code after rest, at `since_ns`, until the parameters are resident, and for apart_us at least. */
+void labd_mark_waking(struct labd_device *device);
+void labd_mark_awake(struct labd_device *device, uint64_t since_ns);
 
 #endif

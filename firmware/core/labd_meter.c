@@ -49,3 +49,8 @@ void labd_operate(struct labd_meter *meter, enum labd_operation operation, uint8
         labd_work(meter, LABD_PHASE_INFER, activity, count * cycles_of(operation, bits));
     }
 }
+
+void labd_pause(struct labd_meter *meter, enum labd_phase phase, uint32_t cycles) {
+    meter->counters.cycles += cycles;
+    meter->hal->pause(meter->hal->context, phase, cycles);
+}

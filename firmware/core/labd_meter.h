@@ -33,4 +33,7 @@ void labd_work(struct labd_meter *meter, enum labd_phase phase, uint8_t activity
  * cost model. bits: of a weight. activity: of the core. */
 void labd_operate(struct labd_meter *meter, enum labd_operation operation, uint8_t bits, uint32_t count, uint8_t activity);
 
+/* Let cycles pass that no work fills. */
+void labd_pause(struct labd_meter *meter, enum labd_phase phase, uint32_t cycles);
+
 #endif

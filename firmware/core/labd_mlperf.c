@@ -19,7 +19,7 @@ static const char *const HELP[] = {
 #if !LABD_STOCK
     "ver, stat [clear], laps, checksum",
     "mode always_on [busy_poll|wfi|clock_gated] | event_sleep | event_reload",
-    "workload NAME ACTIVITY SEED; marks off|pulses|gate|phases; idle MS",
+    "workload NAME ACTIVITY SEED; marks off|pulses|gate|phases [US]; idle MS",
     "periodic N PERIOD_US; arm N TIMEOUT_MS [pin|uart]",
     "signature CHIP_US ORDER SEED; bracket CHIP_US ORDER SEED | off",
 #endif

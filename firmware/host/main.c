@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "labd.h"
+#include "labd_cost.h"
 #include "wire.h"
 
 #ifndef EE_CFG_ENERGY_MODE
@@ -34,8 +35,10 @@ static void work(void *context, enum labd_phase phase, uint8_t activity, uint32_
     (void)ask(WIRE_SPEND, (uint8_t)phase, activity, cycles);
 }
 
-/* A waiting loop draws what any code draws. */
-static void pause_for(void *context, enum labd_phase phase, uint32_t cycles) { work(context, phase, 50u, cycles); }
+/* A waiting loop draws what any code of its phase draws. */
+static void pause_for(void *context, enum labd_phase phase, uint32_t cycles) {
+    work(context, phase, phase == LABD_PHASE_WAKE ? LABD_ACTIVITY_WAKE : 50u, cycles);
+}
 
 static struct labd_wakeup wait_for(void *context, enum labd_rest_state state, uint32_t events, enum labd_phase phase, uint32_t timeout_us) {
     (void)context;

@@ -22,7 +22,7 @@ from labd.bench.supply_state import supply_state
 from labd.bench.taken import Taken
 from labd.bench.windows import record_windows
 from labd.errors import DataLost, DutFailure, InstrumentFailure, LabdError
-from labd.records import Role, SupplyReading
+from labd.records import MarkStyle, Role, SupplyReading
 from labd.stream.trip import Trip
 from labd.trigger.process import trigger
 from labd_instruments.contract import Acquisition, Captures, MeanSetup, Measures, Streams
@@ -34,6 +34,8 @@ IDLE_MARGIN_S = 5.0  # what set-up and tear-down of a floor capture may take in 
 REST_LEAST_S = 0.02  # between triggered events, besides the longest event: the supply recovers and the board sleeps
 SUPPLY_READINGS = 3
 COUNTER_US = 2**32  # where the board's counter of microseconds wraps
+FINE_NS = 20_000  # records up to this see a pulse of 60 us, which the firmware's phases have by themselves
+APART_RECORDS = 3
 LONGER = 1.02  # readings that take this many times their apertures are counted anew
 LEAST_READINGS = 8
 READINGS_SHARE = 2  # steady readings may take this many times their apertures
@@ -293,6 +295,8 @@ async def _events(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
     if not isinstance(driver, Captures):
         raise InstrumentFailure(f"{meter.spec.name}: {meter.spec.driver} cannot capture around a trigger")
     acquisition = await _configured(rig, plan, driver)
+    if plan.marks is MarkStyle.PHASES and rig.device.extended and acquisition.dt_ns > FINE_NS:
+        await rig.device.set_marks(plan.marks, apart_s=APART_RECORDS * acquisition.dt_ns * 1e-9)
     await sink.begin(acquisition)
     rest_s = rig.board.longest_event_s + REST_LEAST_S
     check = trip(rig, acquisition, plan.point.supply_v)

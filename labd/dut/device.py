@@ -29,6 +29,7 @@ from labd.records import Bracket, MarkStyle, Mode
 ANSWER_S = 5.0  # EEMBC's default time-out
 PROGRAM_MARGIN_S = 15.0  # a busy host beside the DUT's own time
 INFER_S = 60.0
+LONGEST_APART_S = 0.01
 BYTE_BITS = 10  # 8N1
 LOSES_INPUT = (DutRebooted, CallableCrashed, CallableHung, ModelDropped)
 BEFORE_WINDOW = r"m-warmup-start-\d+|m-warmup-done|m-infer-start-\d+"
@@ -187,14 +188,17 @@ class Device:
         await self._set("workload", f"{model} {activity} {seed}")
         self._in_doubt, self._loaded = "", None
 
-    async def set_marks(self, style: MarkStyle) -> None:
-        """What the marker pin shows. Stock firmware has pulses in an energy build and text laps in a performance build; an agent may have
-        no marker, and its laps and the bursts of power stand for it where nothing is wired to one."""
+    async def set_marks(self, style: MarkStyle, *, apart_s: float | None = None) -> None:
+        """What the marker pin shows. apart_s: least width of the first pulse of phases (at most 10 ms), where the firmware's own 60 us are
+        too short for an instrument.
+
+        Stock firmware has pulses in an energy build and text laps in a performance build; an agent may have no marker, and its laps and the
+        bursts of power stand for it where nothing is wired to one."""
         words = "off" if style is MarkStyle.TEXT else str(style)
         if not self.extended and words == ("off" if self.identity.build == "performance" else "pulses"):
             return
         try:
-            await self._set("marks", words)
+            await self._set("marks", words, "" if apart_s is None else f" {round(min(apart_s, LONGEST_APART_S) * 1e6)}")
         except NoMarker:
             if self._marker_wired:
                 raise
@@ -287,9 +291,9 @@ class Device:
         self._need_extension(text)
         return await self._ask(text)
 
-    async def _set(self, name: str, words: str) -> None:
-        """The device repeats what it has set; anything else is not what was asked for."""
-        reply = await self._extension(f"{name} {words}")
+    async def _set(self, name: str, words: str, further: str = "") -> None:
+        """The device repeats what it has set, but for `further`; anything else is not what was asked for."""
+        reply = await self._extension(f"{name} {words}{further}")
         if (said := replies.parse_word(reply, name)) != words:
             self._link.doubt()
             raise UnexpectedReply(f"`{name} {words}` was answered by {said!r}")

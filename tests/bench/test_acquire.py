@@ -114,11 +114,13 @@ class Device:
     meter: Meter
     deaf: int = 0
     extended: bool = True
+    apart_s: float | None = None
 
     async def set_mode(self, mode: Mode, *, idle_kind: str | None = None) -> None:
         self.said.append(f"{mode}")
 
-    async def set_marks(self, style: MarkStyle) -> None: ...
+    async def set_marks(self, style: MarkStyle, *, apart_s: float | None = None) -> None:
+        self.apart_s = apart_s
 
     async def set_bracket(self, bracket: Bracket | None) -> None: ...
 
@@ -203,7 +205,8 @@ class Lab:
         tool = Tool(spec, self.meter, Session(), Identity("", "", "", ""))  # type: ignore[arg-type]
         station = Station(tool, tool, Interlock(self.trips, self.meter), self.limits)
         rig = Rig(station, self, BOARD, 50.0, 0.1, self.floor_range_a)  # type: ignore[arg-type]
-        plan = CapturePlan("k", OperatingPoint(mode, 0.0, 3.0, "dnn"), role, 0, 0, events, 0.2, MarkStyle.GATE, "smu", 1)
+        marks = MarkStyle.PHASES if role is Role.EVENT else MarkStyle.GATE
+        plan = CapturePlan("k", OperatingPoint(mode, 0.0, 3.0, "dnn"), role, 0, 0, events, 0.2, marks, "smu", 1)
         return await acquire(rig, plan, self.sink)
 
 
@@ -305,6 +308,13 @@ async def test_readings_that_take_longer_than_their_apertures_are_counted_anew()
     assert lab.meter.setup.dt_s == pytest.approx(10e-6), "the aperture stays"
     assert lab.meter.setup.points == pytest.approx(0.044 / 100e-6, rel=0.01)
     assert taken.acquisition.settings["interval_taken"] == "interval 100 us, 10 us were wanted"
+
+
+@pytest.mark.parametrize(("dt_ns", "apart_s"), [(10_000, None), (100_000, 300e-6)])
+async def test_the_board_is_asked_for_a_first_pulse_that_the_records_resolve(dt_ns: int, apart_s: float | None) -> None:
+    lab = Lab(dt_ns=dt_ns)
+    await lab.take(Role.EVENT, events=1)
+    assert lab.device.apart_s == pytest.approx(apart_s)
 
 
 async def test_a_capture_without_a_voltage_has_it_read_by_the_source() -> None:

@@ -204,6 +204,9 @@ async def test_settings_are_confirmed_by_what_the_device_repeats() -> None:
         await device.set_workload("snn", activity=5, seed=7)
         await device.set_marks(MarkStyle.PHASES)
         assert dut.heard[-4:] == ["mode event_reload", "mode always_on clock_gated", "workload snn 5 7", "marks phases"]
+        dut.answers["marks"] = lines("m-marks-[phases]")
+        await device.set_marks(MarkStyle.PHASES, apart_s=614.4e-6)
+        assert dut.heard[-1] == "marks phases 614"
         dut.answers["mode"] = lines("m-mode-[event_sleep]")
         with pytest.raises(UnexpectedReply, match="`mode event_reload` was answered by 'event_sleep'"):
             await device.set_mode(Mode.EVENT_RELOAD)

@@ -11,6 +11,7 @@ from tests.firmware.fake_board import INFER, LOAD, SPEND, UART_TX, FakeBoard
 pytestmark = pytest.mark.compiler
 
 PULSE_HOLD_NS = 20_000
+APART_NS = 60_000
 
 
 def inference_windows(board: FakeBoard, since: int) -> list[tuple[int, int]]:
@@ -69,7 +70,34 @@ def test_ready_comes_after_the_load(performance: FakeBoard) -> None:
 def test_a_follow_up_in_the_tail_has_four_distinct_edges_as_well(performance: FakeBoard) -> None:
     edges, _ = run(performance, "marks phases%", "mode event_sleep%", "periodic 2 18500%")
     assert [level for _, level in edges] == [1, 0, 1, 0] * 2
-    assert all(b - a >= 400_000 for (a, _), (b, _) in pairwise(edges))
+    assert all(b - a >= APART_NS for (a, _), (b, _) in pairwise(edges))
+
+
+@pytest.mark.parametrize("apart_us", [0, 60, 500])
+def test_the_first_pulse_of_phases_is_as_wide_as_was_asked_and_the_lap_has_ready_itself(performance: FakeBoard, apart_us: int) -> None:
+    """A follow-up in the tail: neither clocks nor parameters come between its first two edges."""
+    edges, _ = run(performance, f"marks phases {apart_us}%", "mode event_sleep%", "periodic 2 18500%")
+    awake, ready = edges[4][0], edges[5][0]
+    assert apart_us * 1000 <= ready - awake <= apart_us * 1000 + PULSE_HOLD_NS / 4
+    *_, lap = performance.lines("laps%")
+    told = [int(part) for part in lap[9:-1].split(",")]
+    assert told[3] == told[2]
+
+
+def test_a_wake_up_that_is_wide_enough_has_nothing_added(performance: FakeBoard) -> None:
+    lasted = []
+    for apart_us in (0, 900):
+        edges, _ = run(performance, f"marks phases {apart_us}%", "mode event_sleep%", "periodic 2 50000%")
+        lasted.append([b - a for (a, _), (b, _) in pairwise(edges)][::4])
+    assert lasted[0] == lasted[1]
+
+
+@pytest.mark.parametrize("words", ["phases x", "phases 10001", "phases -1"])
+def test_a_width_that_cannot_be_is_refused_and_changes_nothing(performance: FakeBoard, words: str) -> None:
+    performance.command("name%")
+    before = len(performance.ops)
+    assert performance.lines(f"marks {words}%") == ["e-[Marks must be apart 0..10000 us]"]
+    assert performance.edges(before) == []
 
 
 @pytest.mark.parametrize("mode", ["always_on", "event_sleep", "event_reload"])

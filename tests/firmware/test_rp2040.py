@@ -43,6 +43,7 @@ pytestmark = pytest.mark.compiler
 CYCLE_NS = 8
 RAM_BYTES = 264 * 1024
 READY_NS = 32_000 * CYCLE_NS
+APART_NS = 60_000
 RESTS = [
     ("always_on busy_poll", BUSY_POLL, IDLE),
     ("always_on wfi", WFI, IDLE),
@@ -212,7 +213,7 @@ def test_work_is_told_by_what_it_was(rp2040: Chip) -> None:
     rp2040.board.command("mode event_reload%")
     ops = program(rp2040.board, "periodic 1 60000%")
     spent = {phase: sum(op.c for op in of_phase(ops, SPEND, phase)) for phase in (WAKE, LOAD, INFER)}
-    assert 3 * 32_000 <= spent[WAKE] < 3 * 32_000 + 6_000  # awake, ready, and after the last rest
+    assert 32_000 <= spent[WAKE] < 32_000 + 6_000  # after ready alone
     assert 50_000 < spent[LOAD] < 250_000
     assert 1_900_000 < spent[INFER] < 2_300_000
     assert len({op.b for op in of_phase(ops, SPEND, INFER)}) >= 3  # layers of different kind draw different power
@@ -236,11 +237,14 @@ def test_phases_are_four_edges_an_event_that_an_instrument_can_tell_apart(rp2040
     edges = marks(program(board, "periodic 3 60000%"))
     assert [level for _, level in edges] == [1, 0, 1, 0] * 3
     for lap, (awake, ready, begin, end) in zip(laps(board), zip(*(edges[k::4] for k in range(4)), strict=True), strict=True):
-        assert ready[0] - awake[0] >= READY_NS
+        loads = mode == "event_reload"
+        assert (ready[0] - awake[0] > 400_000) if loads else (APART_NS <= ready[0] - awake[0] < APART_NS + 10_000)
         assert READY_NS <= begin[0] - ready[0] < READY_NS + 20_000
         boot_ns = rp2040.edges("BOOT")[0][0]
         for edge, told_us in zip((awake, ready, begin, end), lap[1:], strict=True):
-            assert abs((edge[0] - boot_ns) / 1000 - told_us) < 20
+            held_us = APART_NS / 1000 if edge is ready and not loads else 0.0  # of the pulse, which the lap leaves out
+            assert -20 < (edge[0] - boot_ns) / 1000 - told_us < 20 + held_us
+        assert lap[2] - lap[1] > 400 if loads else lap[2] - lap[1] < 20
 
 
 def test_pulses_are_held_for_20_us(power_on_rp2040: Callable[[str], Chip]) -> None:

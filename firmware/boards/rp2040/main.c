@@ -104,19 +104,17 @@ static uint64_t timer_at(void *context, uint32_t delay_us, bool from_last_expiry
 
 /* --- work */
 
-/* Time has passed by itself, but for the edges of mark style `phases`, which are kept apart. */
+/* Time has passed by itself. */
 static void work(void *context, enum labd_phase phase, uint8_t activity, uint32_t cycles) {
     (void)context;
-    if (phase == LABD_PHASE_WAKE) {
-        chip_spin(cycles < LABD_CYCLES_READY ? cycles : LABD_CYCLES_READY);
-    }
+    (void)cycles;
     note_spent(phase, activity);
 }
 
 static void pause_for(void *context, enum labd_phase phase, uint32_t cycles) {
     (void)context;
     chip_spin(cycles);
-    note_spent(phase, 50u);
+    note_spent(phase, phase == LABD_PHASE_WAKE ? LABD_ACTIVITY_WAKE : 50u);
 }
 
 static void mark(void *context, bool level) {
@@ -161,8 +159,9 @@ static void listen(enum labd_rest_state state, uint32_t events, enum labd_phase 
     }
     /* The byte whose edge wakes would be received after all, as the clock is back in time for it, and count once more. The receiver is on again
      * at the next rest that is no sleep, by when an inference has passed. */
-    UART_CR = sleeps(state) ? UART_ENABLE_SENDING : UART_ENABLE_BOTH_WAYS;
-    if (sleeps(state) && (events & LABD_EVENT_UART) != 0u) {
+    const bool by_edge = sleeps(state) && (events & LABD_EVENT_UART) != 0u;
+    UART_CR = by_edge ? UART_ENABLE_SENDING : UART_ENABLE_BOTH_WAYS;
+    if (by_edge) {
         IO_INTR(PIN_UART_RX) = EDGE_LOW(PIN_UART_RX); /* the UART has no clock: its line wakes, and the byte is lost */
         SET_BITS(IO_INTE(PIN_UART_RX)) = EDGE_LOW(PIN_UART_RX);
     }
