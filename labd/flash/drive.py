@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from labd.errors import DutFailure, FileError, NotFound
@@ -38,21 +40,38 @@ def found(drive: Drive, port: str | None, mounts: Path = MOUNTS) -> Path:
     )
 
 
-def copy(image: Path, folder: Path) -> None:
-    """The boot loader starts the image when it has it all. Raises DutFailure when the drive does not take it."""
+def copy(image: Path, folder: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+    """The boot loader starts the image when it has it all. sync: returns when an open file is on its drive.
+
+    Raises DutFailure when the drive does not take it.
+    """
     try:
-        shutil.copyfile(image, folder / image.name)
+        with image.open("rb") as source, (folder / image.name).open("wb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            _written(target.fileno(), folder, sync)
     except OSError as error:
         raise DutFailure(f"the drive {folder} does not take the image: {error.strerror or error}") from error
 
 
-def _mounted(mounts: Path) -> Iterable[Path]:
-    """Where something is mounted, by proc_mounts(5): spaces and the like are written as octal numbers."""
+def _written(descriptor: int, folder: Path, sync: Callable[[int], None]) -> None:
+    """Until the drive has it all; what is only in this machine's memory is lost when the cable is pulled. A boot loader that has it all
+    restarts at once, and its drive is gone before it can say so. Raises OSError."""
     try:
-        lines = mounts.read_text(encoding="utf-8").splitlines()
+        sync(descriptor)
+    except OSError:
+        if folder.is_dir() and (folder / INFO).exists():
+            raise
+
+
+def _mounted(mounts: Path) -> Iterable[Path]:
+    """Where something is mounted, by proc_mounts(5): space, tab, line end and backslash are written as octal numbers, any other byte of a
+    name as itself."""
+    try:
+        lines = mounts.read_bytes().split(b"\n")
     except OSError:
         return
     for line in lines:
-        fields = line.split(" ")
-        if len(fields) > 2 and fields[2] in {"vfat", "msdos"}:
-            yield Path(fields[1].encode().decode("unicode_escape"))
+        fields = line.split(b" ")
+        if len(fields) > 2 and fields[2] in {b"vfat", b"msdos"}:
+            yield Path(os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8) & 0xFF]), fields[1])))

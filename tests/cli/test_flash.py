@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -129,6 +130,7 @@ def test_a_recipe_with_a_mistake_is_told_by_file_and_key(tmp_path: Path) -> None
             [["--port=/dev/ttyACM0", "--info", "--erase", "--write", "--verify", "--reset", "{image}"]],
         ),
         ("pico", "picotool", "elf", None, [["load", "--verify", "--execute", "{image}"]]),
+        ("pico", "picotool", "elf", "12", [["load", "--verify", "--execute", "{image}", "--address", "12"]]),
     ],
 )
 def test_a_tool_is_called_as_its_manual_says(
@@ -277,6 +279,32 @@ def test_a_drive_is_found_among_what_is_mounted_by_what_it_says_of_itself(tmp_pa
         drive.found(wanted, None, mounts)
     with pytest.raises(FileError, match="no drive of a boot loader"):
         drive.found(wanted, str(tmp_path), mounts)
+
+
+@pytest.mark.parametrize("name", ["Prüfling", "板", "tab\there", "back\\slash", "\\040 as it stands"])
+def test_a_mount_point_s_name_is_read_whatever_is_in_it(tmp_path: Path, pico: Path, name: str) -> None:
+    wanted = shipped().recipe("pico").drive
+    assert wanted is not None
+    place = pico.rename(tmp_path / name)
+    escaped = re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", str(place))
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 {escaped} vfat rw 0 0\n", encoding="utf-8")
+    assert drive.found(wanted, None, mounts) == place
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_copy_ends_when_the_drive_has_it_all_or_is_gone_because_it_has(pico: Path, image: Callable[[str], Path], gone: bool) -> None:
+    def fails(_descriptor: int) -> None:
+        if gone:
+            (pico / drive.INFO).unlink()
+        raise OSError(errno.EIO, "Input/output error")
+
+    if gone:
+        drive.copy(image("uf2"), pico, sync=fails)
+        assert (pico / "my image.uf2").read_bytes() == IMAGE
+    else:
+        with pytest.raises(DutFailure, match="does not take the image: Input/output error"):
+            drive.copy(image("uf2"), pico, sync=fails)
 
 
 def test_an_elf_file_that_is_none_is_told_before_anything_is_copied(tools: Tools, pico: Path, elf: Path, labd: Commands) -> None:
