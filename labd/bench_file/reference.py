@@ -1,4 +1,4 @@
-"""The reference pages of the three files: `python -m labd.bench_file.reference` writes them again."""
+"""The reference pages of the three files, of cards and of fairness rules: `python -m labd.bench_file.reference` writes them again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board
 from labd.bench_file.plan import Plan
 from labd.cards.kinds import KINDS
+from labd.cards.rules import RULES
 from labd.cards.template import schema
 from labd.config.reference import reference
 
@@ -38,6 +39,7 @@ def pages() -> Mapping[str, str]:
         "board-file.md": reference(Board, "Board file", _intro(board)),
         "plan-file.md": reference(Plan, "Plan file", _intro(plan)),
         "cards.md": _cards(),
+        "fairness.md": _fairness(),
         "cards.schema.json": json.dumps(schema(), indent=1) + "\n",
     }
 
@@ -52,6 +54,19 @@ def _cards() -> str:
     parts = [reference(model, model.kind.removeprefix("a ").capitalize(), (model.__doc__ or "").strip()) for model in KINDS.values()]
     below = [part.replace("\n## ", "\n### ").replace("# ", "## ", 1) for part in parts]
     return "\n".join([f"# Cards\n\n{intro}\n\n{_QUANTITIES}\n\n{_MADE}\n", *below])
+
+
+def _fairness() -> str:
+    intro = (
+        "What `labd compare` holds runs against, one row a rule. The ids are those of the project's metrology notes; the reasons name the "
+        'section of the white paper "Benchmarking neuromorphic computing for inference" (in brackets) or a standard. `refuse`: the figures '
+        "concerned do not stand beside each other. `flag`: they do, with what a reader has to know. `tell`: good to know. The column says "
+        "the severest that a rule can give. How to use it: [Compare runs](../how-to/compare-runs.md)."
+    )
+    made = "This page is made from `labd/cards/rules.py` by `python -m labd.bench_file.reference`."
+    rows = [f"| {one.id} | {one.severity} | {one.title} | {one.asks} | {one.why} |" for one in RULES]
+    table = "\n".join(["| rule | at most | title | what has to hold | why |", "|---|---|---|---|---|", *rows])
+    return f"# Fairness rules\n\n{intro}\n\n{made}\n\n{table}\n"
 
 
 def write_pages(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ MODULES = {
     "report": ("report",),
     "export": ("export",),
     "analyse": ("analyse",),
+    "compare": ("compare",),
     "replay": ("replay",),
     "archive": ("archive", "annotate", "delete"),
     "imports": ("import", "imported"),

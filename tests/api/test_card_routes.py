@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from labd import resources
+from labd.analyse.side import compare_runs
 from labd.cards.disclosure import ASKED
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
 from labd.report.charts import Asked, ChartForm, charts
 from labd.report.entries import of_card
 from labd.report.paper import TableForm, paper_table
+from labd.store.catalogue import Catalogue
+from labd.store.jsonform import to_json
 from labd.store.rows import NewRun
 from tests.api.served import Api, api
+from tests.cards.fair_runs import first, second, store, with_bench
 from tests.models.architectures import ds_cnn
 
 PAPER = resources.path("fixtures") / "cards/paper"
@@ -100,3 +104,19 @@ async def test_a_model_file_is_read_and_not_kept(given: Api, tmp_path: Path) -> 
     assert (await given.ask("POST", "models?ending=exe", content=b"MZ", headers=octets)).status_code == 422
     assert (await given.ask("POST", "models?ending=onnx", json={})).status_code == 415
     assert left(tmp_path) == []
+
+
+async def test_runs_are_compared_as_the_command_does_it(tmp_path: Path) -> None:
+    runs = [store(tmp_path / "store", first()), store(tmp_path / "store", with_bench("bench.ambient.value", 40.0)(second()), hours=1)]
+    with Catalogue.open_read_only(tmp_path / "store") as catalogue:
+        here = to_json(compare_runs(catalogue, runs))
+    async with api(tmp_path) as given:
+        asked = "&".join(f"run={run}" for run in runs)
+        found = await given.ask("GET", f"compare?{asked}")
+        assert (found.status_code, found.json()) == (200, here)
+        assert {one["rule"] for one in found.json()["findings"] if one["severity"] == "refuse"} == {"C18"}
+        alone = await given.ask("GET", f"compare?run={runs[0]}")
+        assert alone.status_code == 422
+        assert "two sides or more are compared" in alone.text
+        assert (await given.ask("GET", f"compare?{asked}&model=snn")).status_code == 422
+        assert (await given.ask("GET", f"compare?run={runs[0]}&run=r00000000")).status_code == 404

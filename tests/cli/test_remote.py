@@ -135,6 +135,7 @@ def run(places: tuple[Place, Place], tmp_path_factory: pytest.TempPathFactory) -
     """The id of a run that the far bench has made."""
     place, folder = places[0], tmp_path_factory.mktemp("run")
     plan = write_plan(folder / "plan.toml", floor_time="1 s")
+    plan.write_text(plan.read_text().replace('["dnn"]', '["dnn", "snn"]'))  # two sides to compare
     asked = [*LABD, "--bench", place.host, "--ca", str(place.certificate), "submit", str(plan), "--wait", "--json"]
     done = subprocess.run(asked, env={"LABD_TOKEN": place.control}, capture_output=True, text=True, check=True)
     job = json.loads(done.stdout)
@@ -152,6 +153,7 @@ Arguments = Callable[[Place, Path, Path], tuple[object, ...]]  # of a served ben
 READING: dict[str, Arguments] = {
     "archive": lambda place, plan, folder: ("latest", folder / "run.zip"),
     "chart": lambda place, plan, folder: ("all", "--run", "latest", "--out", folder / "chart.html"),
+    "compare": lambda place, plan, folder: ("latest",),
     "doctor": lambda place, plan, folder: (),
     "drivers": lambda place, plan, folder: (),
     "kpis": lambda place, plan, folder: (),

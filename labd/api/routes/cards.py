@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from labd.analyse import side
 from labd.analyse.disclosure import disclosure
 from labd.analyse.entries import entries_of_runs
 from labd.analyse.imported import imported_cards
@@ -14,6 +15,7 @@ from labd.analyse.setup_card import setup_card
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.api.routes.transfer import figures_of_model
+from labd.cards.comparison import FairComparison
 from labd.cards.disclosure import untold
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
@@ -189,3 +191,17 @@ MODEL_FILE = {
 async def model(request: Request, given: Given, ending: Ending) -> list[ModelFigure]:
     """What a model file says: multiply-accumulates, parameters, bits, layers, sparsity, largest activation, footprint. It is not kept."""
     return list(await figures_of_model(given, request.stream(), ending))
+
+
+@router.get("/compare", operation_id="compare_runs")
+async def compare(
+    given: Given,
+    run: Annotated[list[RunId], Query(min_length=1, max_length=100, description="runs, in the order to show them")],
+    model: Annotated[list[str] | None, Query(max_length=100, description="only these models")] = None,
+    supply_v: Annotated[float | None, Query(description="only what was measured at this supply, in volts")] = None,
+) -> FairComparison:
+    """Like figures of runs beside each other, as far as the fairness rules allow, and what the rules found.
+
+    A figure that a rule refuses is not in the answer. 422 where fewer than two models, supplies or runs are left to compare.
+    """
+    return await given.catalogue.read(lambda c: side.compare_runs(c, run, models=model or (), supply_v=supply_v))
