@@ -26,11 +26,12 @@ def disclosure(run: RunRow, captures: Sequence[CaptureRow]) -> tuple[Disclosure,
 
 def untold(run: RunRow, captures: Sequence[CaptureRow]) -> tuple[str, ...]:
     """Keys of cards that nobody filled in, `hardware.process_node`; none: the run is complete."""
-    return tuple(key for one in _told(run, captures) for key in one.fields)
+    return tuple(key for one in told_of(run, captures) for key in one.fields)
 
 
-def _told(run: RunRow, captures: Sequence[CaptureRow]) -> Iterator[Told]:
-    models = tuple(str(model) for model in section(run.plan_expanded, "plan", "plan").get("models", ()))
+def told_of(run: RunRow, captures: Sequence[CaptureRow], models: Sequence[str] = ()) -> Iterator[Told]:
+    """Each thing asked for, with what the cards and the run itself tell of it. models: of these alone; none: of all of the plan."""
+    models = models or tuple(str(model) for model in section(run.plan_expanded, "plan", "plan").get("models", ()))
     board = section(run.bench_effective, "board", "board")
     by_run: dict[tuple[str, str], Any] = {("setup", key): value for key, value in known(run, captures).items()}
     if board.get("virtual"):
@@ -39,7 +40,7 @@ def _told(run: RunRow, captures: Sequence[CaptureRow]) -> Iterator[Told]:
 
 
 def _asked(run: RunRow, captures: Sequence[CaptureRow]) -> Iterator[Disclosure]:
-    for one in _told(run, captures):
+    for one in told_of(run, captures):
         of = f" ({one.model})" if one.model else ""
         missing = f"{one.where}" if one.missing else ""
         yield Disclosure(one.asked.group, f"{one.asked.item}{of}", _value(one), missing, one.asked.why if missing else "", one.fields)

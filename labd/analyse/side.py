@@ -10,6 +10,7 @@ from typing import Any
 
 from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, keys
+from labd.analyse.disclosure import told_of
 from labd.analyse.facts import inside_sentence
 from labd.analyse.instruments import acquisition_of
 from labd.analyse.report import composed
@@ -17,7 +18,6 @@ from labd.analyse.run import setup_of
 from labd.analyse.setup import AnalysisSetup
 from labd.analyse.wording import said, section
 from labd.cards.comparison import FairComparison, compare
-from labd.cards.disclosure import told
 from labd.cards.side import Conditions, Figure, FigurePlace, FirstInference, Side, Specimen, Taken
 from labd.cards.targets import answers
 from labd.errors import FileError, StoreError
@@ -59,7 +59,7 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
             cards={**run.cards, "model": section(run.cards, "model", model)},
             use_case=str(_plan(run).get("use_case") or ""),
             **_input(run),
-            untold=_untold(run, model),
+            untold=_untold(run, rows, model),
             warm_up=section(_plan(run), "captures").get("warm_up_inferences"),
             first=tuple(_first(catalogue, mine)),
             detector=setup.detector if setup else Detector(),
@@ -184,11 +184,10 @@ def _input(run: RunRow) -> dict[str, Any]:
     return {"activity": section(plan, "activity").get("value")}
 
 
-def _untold(run: RunRow, model: str) -> dict[str, tuple[str, ...]]:
-    """By card, what the paper asks for and the cards leave out."""
-    virtual = section(run.bench_effective, "board", "board").get("virtual")
+def _untold(run: RunRow, rows: Sequence[CaptureRow], model: str) -> dict[str, tuple[str, ...]]:
+    """By card, what the paper asks for and nobody tells."""
     found: dict[str, tuple[str, ...]] = {}
-    for one in told(run.cards, models=(model,), known={("hardware", "origin"): "virtual"} if virtual else {}):
+    for one in told_of(run, rows, (model,)):
         if one.missing:
             found[one.asked.card] = (*found.get(one.asked.card, ()), f"{one.asked.item} ({one.where})")
     return found
