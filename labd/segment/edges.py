@@ -38,9 +38,15 @@ class LevelEdges:
 
 
 def levels(marker: NDArray[np.float32], high_v: float) -> tuple[float, float, float]:
-    """Low level, high level (V) and noise as a fraction of the swing, from the records that are clearly one or the other."""
-    low_part = marker[marker < 0.25 * high_v]
-    high_part = marker[marker > 0.75 * high_v]
+    """Low level, high level (V) and noise as a fraction of the swing, from the records that are clearly one or the other; those beside an
+    edge, which may be cut by it, only where there are no others."""
+    parts = []
+    for there in (marker < 0.25 * high_v, marker > 0.75 * high_v):
+        alone = there.copy()
+        alone[1:] &= there[:-1]
+        alone[:-1] &= there[1:]
+        parts.append(marker[alone] if alone.any() else marker[there])
+    low_part, high_part = parts
     low = float(np.median(low_part)) if len(low_part) else 0.0
     high = float(np.median(high_part)) if len(high_part) else high_v
     swing = high - low
