@@ -191,6 +191,7 @@ class FirmwareSpec:
     target: built for this `host` and served in board time, charged by its cost model; `rp2040`, served in board time as well, charged the
     cycles that its instructions take (board.clock_hz is then 125e6, cycle_dispersion 0); or the image of a board under QEMU, which runs in
     real time and is followed. pin_log: file for the rp2040 emulator's own account of every edge.
+    program: path of an executable that is this `host`'s firmware, in place of the one that is built from the sources.
     pins_socket: path of a unix socket to listen at for whoever tells what the board does (labd_virtual/told.py), in place of firmware.
     delay_s: a device that is followed in real time is shown this much later than it says, so that a late host moves no edge.
     """

@@ -29,7 +29,8 @@ SYNC_S = 1.0  # at most so much is made again after a loss of power; nothing aft
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a run is of. Only a run of the same subject is taken up again."""
+    """What a run is of. Only a run of the same subject is taken up again. of: the candidate of a search, whose firmware may call itself
+    what another's does; empty for what is no candidate."""
 
     bench: str
     board: str
@@ -37,6 +38,7 @@ class Subject:
     dataset: str
     dataset_sha256: str
     samples: int
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,14 @@ from labd.store.jsonform import from_json
 FOLDER = "accuracy"
 
 
-def accuracies(store: Path, board: str, models: Collection[str]) -> tuple[TaskFacts, ...]:
-    """One a model, where there is any that has ended. A result that cannot be read, or is of before task KPIs were kept, is passed over."""
+def accuracies(store: Path, board: str, models: Collection[str], tags: Collection[str] = ()) -> tuple[TaskFacts, ...]:
+    """One a model, where there is any that has ended. tags: of the run; what is of a candidate of a search belongs to the runs that are
+    tagged so, and to no other. A result that cannot be read, or is of before task KPIs were kept, is passed over."""
     found: dict[str, TaskFacts] = {}
     for path in sorted((store / FOLDER).glob("*/result.json"), key=lambda path: path.parent.name):
         document = _read(path)
+        if (of := document.get("of")) and of not in tags:
+            continue
         if document.get("board") == board and (model := document.get("model")) in models and document.get("task") is not None:
             try:
                 found[str(model)] = _facts(path.parent.name, str(model), document)

@@ -71,7 +71,7 @@ def _told(report: RunReport, catalogue: Catalogue, run: RunRow) -> RunReport:
     """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives; with
     what the board's predictions are worth, where an accuracy run knows; and with the figures of others for the same net."""
     told = [Notice("warning", "bench", event.text) for event in catalogue.runs.events(run.id) if event.kind == "notice"]
-    task = accuracies(catalogue.folder, report.board.name, {point.model for point in report.points})
+    task = accuracies(catalogue.folder, report.board.name, {point.model for point in report.points}, run.tags)
     kpis = (*report.kpis, *(record for one in task for record in one.kpis))
     try:
         others = beside_of(catalogue, run.id)

@@ -13,8 +13,7 @@ FOLLOWED_S = 0.1  # a device in its own time is shown this much later, so that a
 
 def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
     """The JSON object of labd_virtual/spec.py. Board physics: the board file's facts, then its `[virtual]` table, but for that table's
-    `firmware_target`, `firmware_energy_mode`, `firmware_delay_s` and
-    `firmware_pins_socket`."""
+    `firmware_target`, `firmware_program`, `firmware_energy_mode`, `firmware_delay_s` and `firmware_pins_socket`."""
     board = bench.board
     physics: dict[str, Any] = {
         "supply_min_v": board.supply_min,

@@ -42,12 +42,12 @@ def template(kind: str) -> str:
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a card of any kind as its TOML parses, by its key `card`."""
     union: TypeAdapter[AnyCard] = TypeAdapter(AnyCard)
-    made = union.json_schema(schema_generator=_Generator, by_alias=True)
+    made = union.json_schema(schema_generator=FileSchema, by_alias=True)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "labd card, version 1"}
     return {**head, **made}
 
 
-class _Generator(GenerateJsonSchema):
+class FileSchema(GenerateJsonSchema):
     """Quantities are text with a unit in a file; their own reader checks them."""
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:

@@ -17,6 +17,7 @@ MODULES = {
     "record": ("record",),
     "run": ("run",),
     "accuracy": ("accuracy",),
+    "search": ("search",),
     "runs": ("runs",),
     "show": ("show",),
     "report": ("report",),

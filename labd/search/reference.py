@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from labd.cards.template import FileSchema
 from labd.config.reference import reference
 from labd.search.contract import Answer, Request, schemas
+from labd.search.use_case import UseCase
 
 _INTRO = """A builder makes one candidate of a search: it trains or converts a net, compiles it, and says what came out. It is any command.
 A use-case file names it, `builder = ["python3", "build.py"]`; `python3` as the first word is the Python that runs labd, so that
@@ -36,11 +39,26 @@ JSON Schemas: [builder-request.schema.json](builder-request.schema.json),
 [builder-answer.schema.json](builder-answer.schema.json). This page is made by `python -m labd.search.reference`."""
 
 
+_USE_CASE = """What a system integrator asks, and the candidates that may answer: targets, event statistics, and for each platform its
+bench, the command that builds candidates ([candidate-builder.md](candidate-builder.md)) and what may be chosen. `labd search FILE`
+reads it. The targets and events are those of a use-case card, which every run of the search carries. Quantities are written as in a
+plan file. As JSON Schema: [use-case.schema.json](use-case.schema.json). This page is made by `python -m labd.search.reference`."""
+
+
+def use_case_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a use-case file as its TOML parses."""
+    made = UseCase.model_json_schema(by_alias=True, schema_generator=FileSchema)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:labd:schema:use-case:1"}
+    return {**head, **made, "title": "labd use case, version 1"}
+
+
 def pages() -> Mapping[str, str]:
     """File name to text."""
     request = reference(Request, "The request", "`request.json`").replace("\n## ", "\n### ").replace("# ", "## ", 1)
     answer = reference(Answer, "The answer", "`answer.json`").replace("\n## ", "\n### ").replace("# ", "## ", 1)
-    made = {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas().items()}
+    made = {"use-case-file.md": reference(UseCase, "Use-case file", _USE_CASE)}
+    made["use-case.schema.json"] = json.dumps(use_case_schema(), indent=1) + "\n"
+    made |= {name: json.dumps(schema, indent=1) + "\n" for name, schema in schemas().items()}
     return {"candidate-builder.md": f"# Builders of candidates\n\n{_INTRO}\n\n{request}\n{answer}", **made}
 
 

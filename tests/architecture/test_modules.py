@@ -36,6 +36,7 @@ EXTRAS = {
     ("labd/models/onnx_file.py", "google"),  # protobuf, which onnx brings
     ("labd/models/tflite_file.py", "tflite"),
     ("labd/models/nir_file.py", "nir"),
+    ("labd/search/study.py", "optuna"),  # who has not got it is told what to install
     ("labd/compiled.py", "numba"),  # who has not got it gets the same from numpy
     ("instruments/labd_instruments/drivers/_joulescope_link.py", "pyjoulescope_driver"),  # who has not got it is told what to install
 }

@@ -1,0 +1,190 @@
+"""One candidate of a search on its bench: built, its memory, its accuracy, then its energy; given up as soon as it cannot meet a target."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labd.accuracy.dataset import Dataset
+from labd.accuracy.measure import Measurement
+from labd.accuracy.session import Session, Subject, as_document, open_session
+from labd.bench.control import RunControl
+from labd.bench_file import Bench, Plan
+from labd.daemon import run as running
+from labd.daemon.around import Surroundings
+from labd.daemon.guarding import guarded
+from labd.daemon.opened import open_bench
+from labd.daemon.run import RunRequest, first_of
+from labd.errors import DutFailure, FileError, InstrumentFailure
+from labd.kpi.targets import Answer, Conformity
+from labd.kpi.task import TaskResult, task_kpis
+from labd.records import KpiRecord, OperatingPoint
+from labd.search.builders import Builder, Candidate, build
+from labd.search.contract import TargetBoard
+from labd.search.errors import BuilderFailure, CandidateRefused
+from labd.search.figures import accuracy, answers, measured, memory, targets
+from labd.search.files import Asked, bench_of, plan_of
+from labd.search.folder import Folder, builds
+from labd.search.outcome import Outcome, Settings, State
+from labd.search.use_case import UseCase
+from labd.stream.session import InstrumentSession
+
+SCORING_S = 600.0  # resampling some thousand predictions on a slow host
+TRIES = 2  # of a candidate whose bench or board failed: one that fails twice is not given a third chance
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What every candidate of a platform is measured with. job: of the queue, empty without a daemon."""
+
+    use_case: UseCase
+    platform: str
+    bench: Bench
+    dataset: Dataset
+    folder: Folder
+    around: Surroundings
+    control: RunControl
+    job: str = ""
+
+    async def candidate(self, number: int, settings: Settings) -> Outcome:
+        """Raises LabdError of every kind that says nothing of the candidate: no safe bench, a full disk, interrupted."""
+        blank = Outcome(self.platform, number, settings, State.FAILED)
+        try:
+            made = await self._built(settings)
+        except CandidateRefused as error:
+            return replace(blank, state=State.STOPPED, why=str(error))
+        except BuilderFailure as error:
+            return replace(blank, why=str(error))
+        asked = Asked(self.use_case, self.platform, number, settings, made)
+        size = made.answer.size
+        assert size is not None  # the contract's
+        figures = {"memory": memory(size.flash + size.ram, made.model, of=size.of)}
+        start = replace(blank, model=made.model, figures=figures, notes=made.answer.messages)
+        if why := too_bad(self.use_case, figures):
+            return replace(start, state=State.STOPPED, why=why)
+        folder = self.folder.candidate(self.platform, number)
+        try:
+            bench = bench_of(asked, self.bench, folder)
+            plan = plan_of(asked, bench, folder)
+        except FileError as error:  # such as a clock at which it cannot keep up
+            return replace(start, state=State.STOPPED, why=str(error))
+        return await self._tried(start, bench, plan)
+
+    async def again(self, outcome: Outcome) -> Outcome:
+        """Its energy and latency once more, from other noise; it gives the answers that it gave."""
+        made = await self._built(outcome.settings)
+        asked = Asked(self.use_case, self.platform, outcome.number, outcome.settings, made, repeat=outcome.repeat + 1)
+        folder = self.folder.candidate(self.platform, outcome.number, asked.repeat)
+        bench = bench_of(asked, self.bench, folder)
+        kept = {name: outcome.figures[name] for name in ("memory", "accuracy") if name in outcome.figures}
+        start = replace(outcome, figures=kept, run_id="", repeat=asked.repeat)
+        return await self._run(start, bench, plan_of(asked, bench, folder))
+
+    async def _built(self, settings: Settings) -> Candidate:
+        platform, board = self.use_case.platforms[self.platform], self.bench.board
+        depends = tuple(self.use_case.beside(name) for name in platform.depends)
+        builder = Builder(platform.builder, self.use_case.path.parent.resolve(), depends, platform.build_time)
+        target = TargetBoard(
+            name=board.name, kind=platform.kind, clock_hz=settings.clock_hz or board.clock, supply_v=settings.supply_v or board.supply
+        )
+        return await build(builder, settings.parameters, target, cache=builds(self.around.catalogue.folder))
+
+    async def _tried(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+        for left in reversed(range(TRIES)):
+            try:
+                scored = await self._scored(start, bench, plan)
+                return scored if scored.state is State.STOPPED else await self._run(scored, bench, plan)
+            except (DutFailure, InstrumentFailure) as error:
+                log.warning("%s: %s", start.name, error)
+                failed = replace(start, state=State.FAILED, why=str(error))
+                if not left:
+                    return failed
+        raise AssertionError("the last try returns")
+
+    async def _scored(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+        """With its accuracy: of the first part of the data set where even the best that this leaves possible is too bad, else of all."""
+        async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=plan.seed) as opened:
+            hangs.opened = opened
+            await opened.station.interlock.power_up(bench.board.supply, opened.lines)
+            device = opened.board.device
+            if device.extended:
+                await device.set_workload(start.model, activity=round(plan.activity * 100), seed=plan.seed)
+            of = self.folder.tag(self.platform, start.number)
+            subject = Subject(
+                bench.name, bench.board.name, device.identity, self.dataset.name, self.dataset.sha256, len(self.dataset.samples), of
+            )
+            with open_session(self.around.catalogue.folder, subject, self.dataset, fresh=False) as session:
+                for part in self._parts(session):
+                    await Measurement(device, replace(self.dataset, samples=self.dataset.samples[:part]), session).run(lambda _: None)
+                    task = await _task(session, start.model)
+                    found = accuracy(self.use_case, task.records if task else (), start.model)
+                    figures = {**start.figures, **({"accuracy": found} if found else {})}
+                    why = too_bad(self.use_case, figures)
+                    scored = replace(start, figures=figures, accuracy_id=session.id, samples=part)
+                    if why or part == len(self.dataset.samples):
+                        _end(session, subject, start.model, task, stopped=why)
+                        return replace(scored, state=State.STOPPED, why=f"{why}, after {part} samples") if why else scored
+        raise AssertionError("the last part is the whole data set")
+
+    def _parts(self, session: Session) -> list[int]:
+        """Numbers of samples after which it is looked at; one that was broken off has been looked at before."""
+        whole, first = len(self.dataset.samples), self.use_case.search.first_part
+        early = "accuracy" in self.use_case.limits and len(session.done) <= first < whole
+        return [first, whole] if early else [whole]
+
+    async def _run(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+        tag = self.folder.tag(self.platform, start.number)
+        request = RunRequest(bench, plan, job=self.job, tags=(tag,))
+        outcome = await running.run(request, self.around, self.control)
+        model, supply_v = plan.models[0], plan.supply[0]
+        point = OperatingPoint(start.settings.mode, self.use_case.rate_hz, supply_v, model)
+        found = await asyncio.to_thread(measured, self.use_case, outcome.records, point)
+        figures = {**start.figures, **found}
+        if outcome.failed:
+            return replace(start, state=State.FAILED, why=first_of(outcome.failed), figures=figures, run_id=outcome.run_id)
+        return replace(start, state=State.MEASURED, why="", figures=figures, run_id=outcome.run_id)
+
+
+def too_bad(use_case: UseCase, figures: Mapping[str, KpiRecord]) -> str:
+    """Why a candidate is given up: a figure that misses its target with all that its interval leaves possible. Empty: it is not."""
+    known = {name: answer for name, answer in answers(use_case, figures).items() if name in figures}
+    return "; ".join(
+        f"misses {targets(use_case)[name].name}" for name, answer in known.items() if _misses(figures[name], answer, use_case, name)
+    )
+
+
+def _misses(record: KpiRecord, answer: Conformity, use_case: UseCase, name: str) -> bool:
+    """The whole 95 % interval on the wrong side."""
+    if answer.answer is not Answer.MISSED:
+        return False
+    target = targets(use_case)[name]
+    best = record.high if target.least else record.low
+    return best is not None and not target.met_by(best)
+
+
+async def _task(session: Session, model: str) -> TaskResult | None:
+    """Task KPIs of what has a label."""
+    known = [one.prediction for one in session.done if one.label is not None]
+    labels, scores = [one.label for one in known if one.label is not None], [one.scores for one in known]
+    async with InstrumentSession("task figures") as thread:
+        return await thread.call(lambda: task_kpis(labels, scores, at=model), deadline_s=SCORING_S)
+
+
+def _end(session: Session, subject: Subject, model: str, task: TaskResult | None, *, stopped: str) -> None:
+    """stopped: why it is of the first part only."""
+    latencies: Sequence[float] = [one.latency_s for one in session.done if one.latency_s is not None]
+    told: dict[str, Any] = {
+        "score": None,
+        "latency_s": sum(latencies) / len(latencies) if latencies else None,
+        "inputs": sum(len(one.results) for one in session.done),
+        "verified": sum(one.verified for one in session.done),
+        "model": model,
+        "task": task,
+        **({"stopped": stopped} if stopped else {}),
+    }
+    session.end(as_document(subject, told))

@@ -1,0 +1,221 @@
+"""A search over the platforms of a use case: ask, measure, tell, each step on disk before the next, so that it goes on after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from labd.accuracy.dataset import Dataset, read_dataset
+from labd.bench.control import RunControl
+from labd.bench_file import Bench
+from labd.daemon.around import Surroundings
+from labd.daemon.candidate import Measuring
+from labd.daemon.commands import alone
+from labd.daemon.opened import load_bench
+from labd.daemon.stopping import stoppable
+from labd.errors import DutFailure
+from labd.search.figures import LESS_IS_BETTER, violations
+from labd.search.files import check_files
+from labd.search.folder import Basis, Folder, open_search
+from labd.search.html import render as render_html
+from labd.search.outcome import Outcome, State
+from labd.search.result import best_of, document
+from labd.search.space import settings_of, space_of
+from labd.search.study import Asked, Study
+from labd.search.use_case import UseCase
+from labd.store.catalogue import Catalogue
+from labd.store.folder import default_folder
+from labd.stream.session import InstrumentSession
+
+STUDY_S = 120.0  # for a disk and a sampler on a slow host
+MOST_FAILED = 3  # in a row: then it is no candidate's fault
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One candidate is done. done, of: candidates of its platform. resumed: an earlier process had measured it."""
+
+    outcome: Outcome
+    done: int
+    of: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """fresh: begin anew where an earlier search was broken off. only: platforms to search, empty: all."""
+
+    use_case: UseCase
+    store: Path | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A use case with what it names: everything fits."""
+
+    use_case: UseCase
+    benches: dict[str, Bench]
+    dataset: Dataset
+
+    @property
+    def basis(self) -> Basis:
+        files = {"dataset": self.dataset.sha256}
+        for name, bench in self.benches.items():
+            files |= {f"{name}.bench": bench.sha256, f"{name}.board": bench.board.sha256}
+        return Basis(self.use_case.name, self.use_case.text, files)
+
+
+def checked(use_case: UseCase) -> Checked:
+    """Raises FileError for whatever would end the search later: a bench that cannot be read, a plan that it cannot do."""
+    benches = {}
+    for name, platform in use_case.platforms.items():
+        bench = benches[name] = load_bench(use_case.beside(platform.bench))
+        space = space_of(platform)
+        check_files(use_case, name, bench, (settings_of(choice) for choice in space.listed(seed=1)))
+    return Checked(use_case, benches, read_dataset(use_case.beside(use_case.dataset)))
+
+
+async def search_here(request: SearchRequest, show: Callable[[Told], None], stop: asyncio.Event) -> Folder:
+    """On benches that this process holds; those that are apart at once. `stop` ends it: outputs off, Interrupted raised, and the same
+    request goes on with it. Raises LabdError of every kind."""
+    whole = await asyncio.to_thread(checked, request.use_case)
+    folder = await asyncio.to_thread(open_search, request.store or default_folder(), whole.basis, fresh=request.fresh)
+    if not folder.ended:
+        await stoppable(_everywhere(whole, request.store, folder, show), stop)
+    return folder
+
+
+async def _everywhere(whole: Checked, store: Path | None, folder: Folder, show: Callable[[Told], None]) -> None:
+    by_bench: dict[str, list[str]] = {}
+    for name, bench in whole.benches.items():
+        by_bench.setdefault(bench.name, []).append(name)
+    async with AsyncExitStack() as stack:
+        around = {name: await stack.enter_async_context(alone(whole.benches[names[0]], store)) for name, names in by_bench.items()}
+        for name, one in around.items():
+            await one.catalogue.do(partial(_orphans, name))
+        going = {
+            platform: Going(whole, platform, folder, around[bench], RunControl(), show)
+            for bench, names in by_bench.items()
+            for platform in names
+        }
+        await _at_once([_one_by_one([going[platform] for platform in names]) for names in by_bench.values()])
+        best = best_of(whole.use_case, folder.outcomes())
+        if best is not None and whole.use_case.search.confirm:
+            await going[best.platform].confirmed(best)
+        await asyncio.to_thread(end, whole, folder)
+
+
+def _orphans(bench: str, catalogue: Catalogue) -> list[str]:
+    return catalogue.runs.interrupt_orphans(bench)
+
+
+def end(whole: Checked, folder: Folder) -> None:
+    """Its result and report. Blocking. Raises StoreError."""
+    benches = {name: bench.name for name, bench in whole.benches.items()}
+    samples = len(whole.dataset.samples)
+    result = document(whole.use_case, folder.id, folder.outcomes(), benches=benches, dataset=whole.dataset.name, samples=samples)
+    folder.end(result, render_html(result))
+
+
+async def _one_by_one(platforms: Sequence[Going]) -> None:
+    for one in platforms:
+        await one.all()
+
+
+async def _at_once(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Raises the first error alone, as one bench would."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work, name="search")
+    except BaseExceptionGroup as group_of:
+        raise group_of.exceptions[0] from None
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The search on one platform."""
+
+    whole: Checked
+    platform: str
+    folder: Folder
+    around: Surroundings
+    control: RunControl
+    show: Callable[[Told], None]
+    job: str = ""
+
+    @property
+    def measuring(self) -> Measuring:
+        whole = self.whole
+        return Measuring(
+            whole.use_case, self.platform, whole.benches[self.platform], whole.dataset, self.folder, self.around, self.control, self.job
+        )
+
+    async def all(self) -> None:
+        """Until its budget is spent, or its space."""
+        use_case, platform = self.whole.use_case, self.whole.use_case.platforms[self.platform]
+        budget = min(platform.trials or use_case.search.trials, space_of(platform).size)
+        async with InstrumentSession(f"search on {self.platform}") as thread:
+            study = await thread.call(self._opened, deadline_s=STUDY_S)
+            try:
+                await self._spend(budget, study, thread)
+            finally:
+                await thread.call(study.close, deadline_s=STUDY_S)
+
+    def _opened(self) -> Study:
+        use_case = self.whole.use_case
+        maximise = [not LESS_IS_BETTER[name] for name in use_case.objectives]
+        space = space_of(use_case.platforms[self.platform])
+        return Study(self.folder.study(self.platform), space, maximise=maximise, method=use_case.search.method, seed=use_case.search.seed)
+
+    async def _spend(self, budget: int, study: Study, thread: InstrumentSession) -> None:
+        done = {one.number: one for one in await asyncio.to_thread(self.folder.outcomes, self.platform) if not one.repeat}
+        for count, outcome in enumerate(done.values(), start=1):
+            self.show(Told(outcome, count, budget, resumed=True))
+        failed: list[str] = []
+        waiting = await thread.call(study.open_questions, deadline_s=STUDY_S)
+        while waiting or len(done) < budget:
+            asked = waiting.pop(0) if waiting else await thread.call(study.ask, deadline_s=STUDY_S)
+            if asked is None:
+                return
+            if asked.number not in done:
+                await self.control.until_going_on()
+                outcome = await self._measured(asked)
+                done[asked.number] = outcome
+                self.show(Told(outcome, len(done), budget))
+                failed = [*failed, outcome.why] if outcome.state is State.FAILED else []
+            await thread.call(self._tell, study, done[asked.number], deadline_s=STUDY_S)
+            if len(failed) >= MOST_FAILED:
+                raise DutFailure(f"{MOST_FAILED} candidates in a row failed on {self.platform}, the last one: {failed[-1]}")
+
+    async def _measured(self, asked: Asked) -> Outcome:
+        outcome = await self.measuring.candidate(asked.number, settings_of(asked.choice))
+        await asyncio.to_thread(self.folder.keep, outcome)
+        return outcome
+
+    async def confirmed(self, best: Outcome) -> None:
+        """Measured once more, unless it was. A failure is told and no more: what was measured stands."""
+        if any(one.repeat and one.name == best.name for one in await asyncio.to_thread(self.folder.outcomes)):
+            return
+        try:
+            again = await self.measuring.again(best)
+        except DutFailure as error:
+            again = Outcome(best.platform, best.number, best.settings, State.FAILED, str(error), repeat=1)
+        await asyncio.to_thread(self.folder.keep, again)
+        self.show(Told(again, 1, 1))
+
+    def _tell(self, study: Study, outcome: Outcome) -> None:
+        use_case = self.whole.use_case
+        if outcome.state is State.FAILED:
+            study.fail(outcome.number)
+            return
+        values = [outcome.value(name) for name in use_case.objectives]
+        known = [value for value in values if value is not None]
+        whole = known if outcome.state is State.MEASURED and len(known) == len(values) else None
+        study.tell(outcome.number, whole, violations(use_case, outcome.figures))

@@ -1,0 +1,95 @@
+"""Which figures of a run answer a use case, and who is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from labd.daemon.candidate import too_bad
+from labd.kpi.targets import Answer
+from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
+from labd.search.figures import answers, measured, memory, violations
+from labd.search.waiting import waiting_quantile
+from tests.search.made import USE_CASE, figure, use_case
+
+POINT = OperatingPoint(Mode.EVENT_SLEEP, 2.0, 3.0, "dnn")
+POISSON = USE_CASE.replace('rate = "2 /s"', 'rate = "2 /s"\nstatistics = "Poisson"')
+
+
+def record(kpi: str, value: float, half: float, unit: str, at: str = POINT.key) -> KpiRecord:
+    return KpiRecord(kpi, at, value, unit, half / 1.96, value - half, value + half, 60, Provenance.MEASURED, "", captures=(at,))
+
+
+RUN = [
+    record("energy_per_inference.at_rate", 1.5e-3, 0.1e-3, "J"),
+    record("energy_per_inference.gross", 0.5e-3, 0.1e-3, "J"),
+    record("power.mean", 3e-3, 0.2e-3, "W"),
+    record("latency.pin.p95", 15e-3, 0.3e-3, "s"),
+    record("duty_cycle", 0.05, 0.001, "1"),
+    record("wake_up.total", 2e-3, 0.4e-3, "s", at="event_sleep/r=40/v=3/dnn"),
+    record("power.mean", 9e-3, 0.2e-3, "W", at="event_sleep/r=0/v=3/dnn"),
+    record("largest_rate", 44.0, 0.5, "Hz", at="event_sleep"),
+]
+
+
+def test_energy_and_power_are_those_at_the_rate_of_the_events() -> None:
+    found = measured(use_case(), RUN, POINT)
+    assert found["energy_per_inference"].value == 1.5e-3
+    assert found["mean_power"].value == 3e-3
+    assert found["largest_rate"].value == 44.0
+    gross = use_case(USE_CASE.replace("[targets]", '[targets]\nenergy_kind = "gross"'))
+    assert measured(gross, RUN, POINT)["energy_per_inference"].value == 0.5e-3
+
+
+def test_an_event_is_answered_after_the_wake_up() -> None:
+    found = measured(use_case(), RUN, POINT)["latency"]
+    assert found.value == pytest.approx(17e-3)
+    assert found.low == pytest.approx(17e-3 - 0.5e-3)  # 0.3 and 0.4 in quadrature
+    assert found.high == pytest.approx(17e-3 + 0.5e-3)
+    assert found.note == "latency.pin.p95 + wake_up.total"
+
+
+def test_what_was_not_measured_of_it_is_told() -> None:
+    lacking = [one for one in RUN if one.id != "wake_up.total"]
+    assert measured(use_case(), lacking, POINT)["latency"].flags == ("wake-up not measured",)
+
+
+def test_a_board_that_is_always_on_has_no_wake_up() -> None:
+    point = OperatingPoint(Mode.ALWAYS_ON, 2.0, 3.0, "dnn")
+    found = measured(use_case(), [record("latency.pin.p95", 15e-3, 0.3e-3, "s", at=point.key)], point)["latency"]
+    assert (found.value, found.flags) == (15e-3, ())
+
+
+def test_events_that_come_by_chance_wait_for_each_other() -> None:
+    found = measured(use_case(POISSON), RUN, POINT)["latency"]
+    assert found.value == pytest.approx(17e-3 + waiting_quantile(0.95, service=0.025, load=0.05))
+    busy = [one if one.id != "duty_cycle" else record("duty_cycle", 0.99, 0.001, "1") for one in RUN]
+    never = measured(use_case(POISSON), busy, POINT)["latency"]
+    assert (never.value, never.flags) == (None, ("cannot keep up with Poisson events",))
+
+
+def test_a_figure_is_answered_with_the_confidence_that_it_allows() -> None:
+    found = answers(
+        use_case(), {"energy_per_inference": figure("energy_per_inference", 1.9e-3, 0.1e-3), "accuracy": figure("accuracy", 0.7, 0.2)}
+    )
+    assert (found["energy_per_inference"].answer, found["accuracy"].answer) == (Answer.MET, Answer.OPEN)
+    assert found["energy_per_inference"].chance == pytest.approx(0.975, abs=1e-3)
+    assert found["latency"].answer is Answer.UNKNOWN
+
+
+def test_how_far_beyond_a_target_is_a_share_of_it() -> None:
+    figures = {
+        "energy_per_inference": figure("energy_per_inference", 3e-3),
+        "accuracy": figure("accuracy", 0.6),
+        "memory": memory(4500, "dnn", of="net"),
+    }
+    assert violations(use_case(), figures) == pytest.approx({"energy_per_inference": 0.5, "accuracy": 0.25, "memory": -0.5})
+
+
+@pytest.mark.parametrize(("accuracy", "half", "given_up"), [(0.6, 0.15, True), (0.6, 0.25, False), (0.9, 0.05, False)])
+def test_a_candidate_is_given_up_when_even_the_best_end_of_its_interval_misses(accuracy: float, half: float, given_up: bool) -> None:
+    assert too_bad(use_case(), {"accuracy": figure("accuracy", accuracy, half)}) == ("misses min accuracy" if given_up else "")
+
+
+def test_a_candidate_that_needs_more_memory_than_there_is_is_given_up() -> None:
+    assert too_bad(use_case(), {"memory": memory(9001, "dnn", of="net")}) == "misses max memory"
+    assert too_bad(use_case(), {"memory": memory(9000, "dnn", of="net")}) == ""
