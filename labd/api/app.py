@@ -18,7 +18,7 @@ from labd.analyse.environment import versions
 from labd.api import problems
 from labd.api.gate import HEALTH, Entrance, Limits, SecurityHeaders
 from labd.api.problems import Problem
-from labd.api.routes import accuracy, bench, captures, cards, imports, jobs, metrics, runs, streams
+from labd.api.routes import accuracy, bench, captures, cards, imports, jobs, metrics, runs, searches, streams
 from labd.api.routes.asked import PROBLEMS
 from labd.api.services import Services
 
@@ -74,7 +74,7 @@ def create_app(services: Services | None, *, page: Path = PAGE) -> FastAPI:
     )
     problems.install(app)
     api = APIRouter(prefix=PREFIX)
-    for module in (bench, jobs, accuracy, captures, runs, cards, imports, streams, metrics):
+    for module in (bench, jobs, accuracy, searches, captures, runs, cards, imports, streams, metrics):
         api.include_router(module.router)
     app.include_router(api)
     app.openapi = partial(_document, app)  # type: ignore[method-assign]

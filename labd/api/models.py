@@ -43,6 +43,8 @@ Instant = Annotated[int, Field(ge=0, le=LONGEST_NS, description="nanoseconds UTC
 JobId = Annotated[str, BeforeValidator(_like_a_job), Field(pattern=JOB, examples=["j0a1b2c3d"])]
 DatasetId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", examples=["0a1b2c3d4e5f6071"])]
 AccuracyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,160}$", examples=["20261128-101500-digits"])]
+SearchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,160}$", examples=["20261128-101500-keywords"])]
+SearchPlatform = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$", examples=["m4"])]
 RunId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$", examples=["20261123-143000-demo-ab12"])]
 
 
@@ -77,6 +79,24 @@ class AccuracyBody(Body):
     model: SafeName | None = Field(default=None, description="what plans call the model, where the board tells another name")
     fresh: bool = Field(default=False, description="begin anew where an earlier run was broken off")
     verify_every: int = Field(default=0, ge=0, le=10**6, description="read every so many uploads back; 0: the first only")
+    priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
+    not_before_ns: Instant | None = Field(default=None)
+    attended: bool = Field(default=False, description="somebody stays with the bench")
+    note: Note = ""
+    tags: list[Tag] = Field(default_factory=list, max_length=20)
+
+
+class SearchBody(Body):
+    """A use case to search for on this daemon's bench."""
+
+    use_case_text: PlanText = Field(
+        description="the use-case file's text (TOML), cards as texts or by absolute paths of the daemon's machine"
+    )
+    dataset: DatasetId = Field(description="of one that was sent, in place of the one that the file names")
+    platforms: list[SearchPlatform] = Field(
+        default_factory=list, max_length=100, description="those of it that are this bench; left out, all"
+    )
+    fresh: bool = Field(default=False, description="begin anew where an earlier search was broken off")
     priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
     not_before_ns: Instant | None = Field(default=None)
     attended: bool = Field(default=False, description="somebody stays with the bench")

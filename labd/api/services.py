@@ -44,6 +44,9 @@ class BenchOperations(Protocol):
     async def plan_check(self, text: str) -> PlanCheck:
         """Raises FileError."""
 
+    async def search_check(self, text: str, platforms: Sequence[str]) -> str:
+        """The name of a use case that may be searched for here. Raises FileError."""
+
 
 class LiveFrames(Protocol):
     """See docs/reference/live-frames.md."""

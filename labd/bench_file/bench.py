@@ -57,6 +57,11 @@ class Bench(FileSection):
     lines: Mapping[Name, LineSection] = Field(default_factory=dict, description="one table a line; its name is yours")
     gpio: Mapping[Name, GpioSection] = Field(default_factory=dict, description="one table a GPIO chip; its name is yours")
     trigger: TriggerSection = Field(default_factory=TriggerSection, description="how this host fires the board")
+    builders: Mapping[Name, tuple[Words, ...]] = Field(
+        default_factory=dict,
+        description="commands that a daemon may build a search's candidates with, word by word, run in this file's folder: a use case "
+        "that is sent to it names no other one",
+    )
     server: ServerSection = Field(default_factory=ServerSection, description="where `labd serve` listens")
     storage: StorageSection = Field(default_factory=StorageSection, description="what the store may use of the disk")
     mqtt: MqttSection | None = Field(default=None, description="the broker to publish to; left out, none")

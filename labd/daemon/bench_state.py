@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from labd.daemon.guarding import off_beside
 from labd.daemon.jobs import BenchUse
 from labd.daemon.replaying import replayed
 from labd.daemon.run import method
+from labd.daemon.search_job import checked_for
 from labd.deadline import deadline
 from labd.errors import LabdError
 from labd.guard.wire import OffResult
@@ -131,6 +133,12 @@ class BenchState:
         known = [Planned(one.key, one.duration_s) for one in plans]
         captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
         return PlanCheck(plan.name, captures, estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"))
+
+    async def search_check(self, text: str, platforms: Sequence[str]) -> str:
+        """The name of a use case whose candidates this bench can measure, with builders that its file names. Raises FileError."""
+        async with InstrumentSession("use case") as apart:
+            use_case = await apart.call(partial(checked_for, self.bench, text, tuple(platforms)), deadline_s=PLAN_S)
+        return use_case.name
 
     async def not_off(self, text: str) -> None:
         """Nothing may begin before a person has looked."""

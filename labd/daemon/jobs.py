@@ -21,6 +21,7 @@ from labd.daemon.around import Surroundings
 from labd.daemon.guarding import refuse_unattended
 from labd.daemon.opened import load_bench
 from labd.daemon.run import RunRequest, first_of
+from labd.daemon.search_job import search_job
 from labd.errors import Interrupted, LabdError, OutputNotVerifiedOff
 from labd.guard.link import GuardLost, TakenByGuard
 from labd.queue.steps import JobOutcome
@@ -60,13 +61,17 @@ class BenchUse:
                 self.by = ""
 
     async def run(self, job: JobRow, control: RunControl) -> JobOutcome:
-        """One job from its first capture, or sample, to its report; whatever fails is in the outcome."""
+        """One job from its first capture, sample or candidate to its report; whatever fails is in the outcome."""
         try:
             async with self.used_by(f"job {job.id}") as bench:
                 refuse_unattended(bench, attended=job.attended)
                 if job.kind is JobKind.ACCURACY:
                     with logs.about(job=job.id):
                         await accuracy_job(job, bench, self._around, control)
+                    return JobOutcome(JobState.FINISHED, "", "")
+                if job.kind is JobKind.SEARCH:
+                    with logs.about(job=job.id):
+                        await search_job(job, bench, self._around, control)
                     return JobOutcome(JobState.FINISHED, "", "")
                 plan = bench_file.plan_of(job.plan_text, Path(f"job {job.id} ({job.plan_name})"), cards=await self._cards_of(job))
                 rules = Rules(stop_at_failure=job.after_failure is AfterFailure.STOP, retries=job.retries)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labd import bench_file, logs
 from labd.analyse.run import Analysis, store_analysis
+from labd.analyse.wording import section
 from labd.bench.control import RunControl
 from labd.bench.cross_check import check_cross_checks
 from labd.bench.expand import CapturePlan, Method, expand
@@ -119,6 +120,7 @@ async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surround
     row = await around.catalogue.do(lambda catalogue: catalogue.runs.get(request.resume))
     for what, path, then, now in (
         ("bench", request.bench.path, row.bench_sha256, request.bench.sha256),
+        ("board", request.bench.board.path, section(row.bench_effective, "board").get("sha256"), request.bench.board.sha256),
         ("plan", request.plan.path, row.plan_sha256, request.plan.sha256),
     ):
         if then != now:

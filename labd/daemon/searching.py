@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -91,6 +91,22 @@ async def search_here(request: SearchRequest, show: Callable[[Told], None], stop
     return folder
 
 
+async def on_one_bench(
+    whole: Checked, folder: Folder, around: Surroundings, control: RunControl, *, show: Callable[[Told], None], job: str
+) -> None:
+    """Every platform of a use case on the one bench that the caller holds. Raises LabdError of every kind."""
+    going = {name: Going(whole, name, folder, around, control, show, job) for name in whole.benches}
+    await _one_by_one(list(going.values()))
+    await _concluded(whole, folder, going)
+
+
+async def _concluded(whole: Checked, folder: Folder, going: Mapping[str, Going]) -> None:
+    best = best_of(whole.use_case, await asyncio.to_thread(folder.outcomes))
+    if best is not None and whole.use_case.search.confirm:
+        await going[best.platform].confirmed(best)
+    await asyncio.to_thread(end, whole, folder)
+
+
 async def _everywhere(whole: Checked, store: Path | None, folder: Folder, show: Callable[[Told], None]) -> None:
     by_bench: dict[str, list[str]] = {}
     for name, bench in whole.benches.items():
@@ -105,10 +121,7 @@ async def _everywhere(whole: Checked, store: Path | None, folder: Folder, show: 
             for platform in names
         }
         await _at_once([_one_by_one([going[platform] for platform in names]) for names in by_bench.values()])
-        best = best_of(whole.use_case, folder.outcomes())
-        if best is not None and whole.use_case.search.confirm:
-            await going[best.platform].confirmed(best)
-        await asyncio.to_thread(end, whole, folder)
+        await _concluded(whole, folder, going)
 
 
 def _orphans(bench: str, catalogue: Catalogue) -> list[str]:

@@ -162,9 +162,9 @@ class Scheduler:
         return await self._did("runs next", lambda c: c.jobs.hasten(job_id))
 
     async def pause(self, job_id: str) -> JobRow:
-        """The running job waits before its next capture, outputs off. Raises NotFound, WrongState."""
+        """The running job waits before its next capture, or candidate, outputs off. Raises NotFound, WrongState."""
         running = await self._the_running(job_id)
-        if running.job.kind is not JobKind.PLAN:
+        if running.job.kind is JobKind.ACCURACY:
             raise WrongState(
                 f"job {job_id} is no run of captures to pause between: `labd abort {job_id}` ends it, and resumed it goes on where it was"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from labd.errors import NotFound
 from labd.queue.recurrence import RecurrenceError, next_due_ns
 from labd.store.catalogue import Catalogue
-from labd.store.jobs import JobRow, JobState, NewJob
+from labd.store.jobs import JobKind, JobRow, JobState, NewJob
 from labd.store.rows import RunRow, RunState
 
 DIED = "the daemon died; goes on with its run"
@@ -70,7 +70,7 @@ def recover(catalogue: Catalogue, *, bench: str, now_ns: int) -> list[str]:
         job = catalogue.jobs.under_way()
         if job is not None:
             run = _run_of(catalogue, job)
-            if run is not None and _ended_in(run, job):
+            if run is not None and job.kind is JobKind.PLAN and _ended_in(run, job):  # a search makes many runs
                 end(catalogue, job, JobOutcome(JobState(run.state), run.id, run.error), goes_on=False, now_ns=now_ns)
             else:
                 outcome = JobOutcome(JobState.INTERRUPTED, "" if run is None else run.id, job.error or DIED)

@@ -13,7 +13,7 @@ from labd import bench_file
 from labd.bench_file import Bench, Board, Plan
 from labd.bench_file.board import board_from
 from labd.bench_file.cards import ONE
-from labd.config.document import Source
+from labd.config.document import Source, read_source
 from labd.config.write import toml_text
 from labd.errors import FileError
 from labd.search.builders import Candidate
@@ -61,6 +61,15 @@ def plan_of(asked: Asked, bench: Bench, folder: Path | None) -> Plan:
     plan = bench_file.plan_of(text, path)
     bench_file.check_plan(bench, plan)
     return plan
+
+
+def sent(use_case: UseCase) -> str:
+    """The text of a use case with the texts of its cards in place of their names, as a daemon that has not these files can read it. Raises
+    FileError."""
+    data = tomllib.loads(use_case.text)
+    given = {kind: file for kind in ONE if (file := getattr(use_case.cards, kind)) is not None}
+    texts = {kind: file if "\n" in file else read_source(use_case.beside(file)).text.rstrip("\n") + "\n" for kind, file in given.items()}
+    return toml_text({**data, "cards": texts} if texts else data)
 
 
 def check_files(use_case: UseCase, platform: str, bench: Bench, every: Iterator[Settings]) -> None:

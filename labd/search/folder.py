@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labd.errors import NotFound, StoreError
-from labd.search.outcome import Outcome
+from labd.search.outcome import Outcome, State
 from labd.search.result import Result
 from labd.store.folder import slug, write_whole
 from labd.store.jsonform import dump, from_json, load, to_json
@@ -36,6 +36,17 @@ class Basis:
     name: str
     text: str
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSummary:
+    """candidates: that are done; states: how many of them in which."""
+
+    id: str
+    name: str
+    ended: bool
+    candidates: int
+    states: Mapping[str, int]
 
 
 class Folder:
@@ -80,9 +91,24 @@ class Folder:
 
     def result(self) -> Result:
         """Raises NotFound while it goes on, StoreError."""
+        self._refuse_unended()
+        return from_json(Result, load(_read(self.path / RESULT), str(self.path / RESULT)))
+
+    def report(self) -> str:
+        """The page. Raises NotFound while it goes on, StoreError."""
+        self._refuse_unended()
+        return _read(self.path / REPORT)
+
+    def _refuse_unended(self) -> None:
         if not self.ended:
             raise NotFound(f"search {self.id} has not ended: `labd search` with the same file goes on with it")
-        return from_json(Result, load(_read(self.path / RESULT), str(self.path / RESULT)))
+
+    @property
+    def summary(self) -> SearchSummary:
+        """Raises StoreError."""
+        basis, states = self.basis(), [one.state for one in self.outcomes() if not one.repeat]
+        counts = {str(state): states.count(state) for state in State}
+        return SearchSummary(self.id, basis.name if basis else "", self.ended, len(states), counts)
 
     def basis(self) -> Basis | None:
         """None for what is no search, or one of another version's."""
@@ -99,6 +125,14 @@ def builds(store: Path) -> Path:
 def searches(store: Path) -> list[Folder]:
     """Newest first."""
     return [Folder(path.parent) for path in sorted((store / FOLDER).glob(f"*/{_SEARCH}"), reverse=True)]
+
+
+def folder_of(store: Path, search_id: str) -> Folder:
+    """Raises NotFound."""
+    found = next((folder for folder in searches(store) if folder.id == search_id), None)
+    if found is None:
+        raise NotFound(f"there is no search {search_id!r} in {store}")
+    return found
 
 
 def open_search(store: Path, basis: Basis, *, fresh: bool) -> Folder:

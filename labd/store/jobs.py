@@ -26,10 +26,12 @@ class JobState(enum.StrEnum):
 
 
 class JobKind(enum.StrEnum):
-    """What a job does. PLAN: the run of its plan. ACCURACY: a data set, sent to the board."""
+    """What a job does. PLAN: the run of its plan. ACCURACY: a data set, sent to the board. SEARCH: a use case's candidates,
+    one after the other."""
 
     PLAN = "plan"
     ACCURACY = "accuracy"
+    SEARCH = "search"
 
 
 class AfterFailure(enum.StrEnum):
@@ -81,7 +83,7 @@ class JobRow:
     jobs, or among jobs of its priority.
 
     run_id: the run it has made, or goes on with. error: why it failed or was ended; of one under way, why it is being aborted.
-    kind, asked: as in NewJob; made: what a job without a plan has made, the id of an accuracy run.
+    kind, asked: as in NewJob; made: what a job without a plan has made, the id of an accuracy run or a search.
     """
 
     id: str

@@ -20,6 +20,7 @@ from labd.api.services import Access, Services
 from labd.bench.control import RunControl
 from labd.bench.finding import Finding
 from labd.bench_file.cards import with_cards
+from labd.config.document import Source
 from labd.guard.wire import OffResult
 from labd.influx.replay import Raw, Sent
 from labd.live.view import LiveView
@@ -27,6 +28,7 @@ from labd.live.windows import Windows
 from labd.queue.scheduler import QueueStatus, Scheduler
 from labd.queue.steps import JobOutcome
 from labd.resources import path as resource
+from labd.search.use_case import use_case_of
 from labd.store.jobs import JobRow, JobState
 from labd.store.session import CatalogueSession
 from labd.stream.feed import Feed
@@ -69,6 +71,9 @@ class FakeBench:
     async def replay(self, run_id: str, raw: Raw | None) -> Sent:
         self.said.append(f"replayed {run_id} {raw}")
         return Sent(10, 0)
+
+    async def search_check(self, text: str, platforms: Sequence[str]) -> str:
+        return use_case_of(Source(Path("use case"), text, "")).name
 
     async def plan_check(self, text: str) -> PlanCheck:
         plan = bench_file.plan_of(text, Path("plan"))

@@ -26,6 +26,7 @@ from labd.api.tokens import Scope, make_token
 from labd.cli.main import run_command
 from labd.dut.device import DutIdentity
 from labd.resources import path as resource
+from labd.search.folder import Basis, open_search
 from tests.api.served import PLAN, api, scheduling
 from tests.cli.bench_apart import write_plan
 
@@ -86,10 +87,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             kept = take_in(_packed(folder), folder / "store")
             subject = Subject("demo", "virtual", DutIdentity("labd", "ULPMark", "dnn", "energy", None), kept.name, kept.id, 1)
             session = open_session(folder / "store", subject, kept_dataset(folder / "store", kept.id), fresh=True)
+            search = open_search(folder / "store", Basis("keywords", "", {}), fresh=True)
             line = {"name": "results.txt", "content": base64.b64encode(b"Median energy cost is 12.5 uJ/inf.").decode()}
             (card,) = (await given.ask("POST", "imports", json={"files": [line]})).json()["cards"]
             names = {"run_id": run["id"], "order": 0, "job_id": job["id"], "kind": "task", "card_id": card["id"]}
-            there = {**names, "dataset_id": kept.id, "session_id": session.id}
+            there = {**names, "dataset_id": kept.id, "session_id": session.id, "search_id": search.id}
             told.append(Served(given.url.rstrip("/"), token, there))
             started.set()
             await end.wait()
