@@ -25,7 +25,7 @@ from labd.records import KpiRecord, OperatingPoint
 from labd.search.builders import Builder, Candidate, build
 from labd.search.contract import TargetBoard
 from labd.search.errors import BuilderFailure, CandidateRefused
-from labd.search.figures import accuracy, answers, measured, memory, targets
+from labd.search.figures import accuracy, answers, measured, memory, share_right, targets
 from labd.search.files import Asked, bench_of, plan_of
 from labd.search.folder import Folder, builds
 from labd.search.outcome import Outcome, Settings, State
@@ -121,21 +121,23 @@ class Measuring:
             with open_session(self.around.catalogue.folder, subject, self.dataset, fresh=False) as session:
                 for part in self._parts(session):
                     await Measurement(device, replace(self.dataset, samples=self.dataset.samples[:part]), session).run(lambda _: None)
-                    task = await _task(session, start.model)
-                    found = accuracy(self.use_case, task.records if task else (), start.model)
+                    whole = part == len(self.dataset.samples)
+                    found = None if whole else share_right(self.use_case, session.done, start.model)
+                    task = None if found is not None else await _task(session, start.model)
+                    found = found or accuracy(self.use_case, task.records if task else (), start.model)
                     figures = {**start.figures, **({"accuracy": found} if found else {})}
                     why = too_bad(self.use_case, figures)
                     scored = replace(start, figures=figures, accuracy_id=session.id, samples=part)
-                    if why or part == len(self.dataset.samples):
+                    if why or whole:
                         _end(session, subject, start.model, task, stopped=why)
                         return replace(scored, state=State.STOPPED, why=f"{why}, after {part} samples") if why else scored
         raise AssertionError("the last part is the whole data set")
 
     def _parts(self, session: Session) -> list[int]:
         """Numbers of samples after which it is looked at; one that was broken off has been looked at before."""
-        whole, first = len(self.dataset.samples), self.use_case.search.first_part
-        early = "accuracy" in self.use_case.limits and len(session.done) <= first < whole
-        return [first, whole] if early else [whole]
+        every, first = len(self.dataset.samples), self.use_case.search.first_part
+        early = "accuracy" in self.use_case.limits and len(session.done) <= first < every
+        return [first, every] if early else [every]
 
     async def _run(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
         tag = self.folder.tag(self.platform, start.number)

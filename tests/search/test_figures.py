@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from labd.accuracy.session import Done
 from labd.daemon.candidate import too_bad
 from labd.kpi.targets import Answer
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
-from labd.search.figures import answers, measured, memory, violations
+from labd.search.figures import answers, measured, memory, share_right, violations
 from labd.search.waiting import waiting_quantile
 from tests.search.made import USE_CASE, figure, use_case
 
@@ -93,3 +94,13 @@ def test_a_candidate_is_given_up_when_even_the_best_end_of_its_interval_misses(a
 def test_a_candidate_that_needs_more_memory_than_there_is_is_given_up() -> None:
     assert too_bad(use_case(), {"memory": memory(9001, "dnn", of="net")}) == "misses max memory"
     assert too_bad(use_case(), {"memory": memory(9000, "dnn", of="net")}) == ""
+
+
+def test_a_first_part_is_judged_by_its_share_of_right_answers() -> None:
+    done = [Done(n, f"{n}.bin", n % 2, ((0.9, 0.1),), None) for n in range(20)]
+    found = share_right(use_case(), done, "dnn")
+    assert found is not None
+    assert (found.value, found.n) == (0.5, 20)
+    assert too_bad(use_case(), {"accuracy": found}) == "misses min accuracy"  # up to 70 %, and 80 % are asked for
+    balanced = use_case(USE_CASE.replace("[targets]", '[targets]\naccuracy_metric = "balanced_accuracy"'))
+    assert share_right(balanced, done, "dnn") is None
