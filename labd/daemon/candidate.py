@@ -147,9 +147,20 @@ class Measuring:
         point = OperatingPoint(start.settings.mode, self.use_case.rate_hz, supply_v, model)
         found = await asyncio.to_thread(measured, self.use_case, outcome.records, point)
         figures = {**start.figures, **found}
-        if outcome.failed:
-            return replace(start, state=State.FAILED, why=first_of(outcome.failed), figures=figures, run_id=outcome.run_id)
-        return replace(start, state=State.MEASURED, why="", figures=figures, run_id=outcome.run_id)
+        ended = replace(start, figures=figures, run_id=outcome.run_id)
+        lost = f"captures failed: {first_of(outcome.failed)}" if outcome.failed else ""
+        if lacking := lacks(self.use_case, figures):
+            return replace(ended, state=State.FAILED, why=lost or lacking)
+        return replace(ended, state=State.MEASURED, why="", notes=(*start.notes, *([lost] if lost else [])))
+
+
+def lacks(use_case: UseCase, figures: Mapping[str, KpiRecord]) -> str:
+    """Which objective has no value, and why; empty where all have one."""
+    for name in use_case.objectives:
+        record = figures.get(name)
+        if record is None or record.value is None:
+            return f"no {name.replace('_', ' ')}: {', '.join(record.flags) if record else 'the run has no such figure'}"
+    return ""
 
 
 def too_bad(use_case: UseCase, figures: Mapping[str, KpiRecord]) -> str:

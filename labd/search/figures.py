@@ -97,14 +97,20 @@ def latency(use_case: UseCase, records: Sequence[KpiRecord], point: OperatingPoi
         return infer
     parts = [infer]
     if point.mode is not Mode.ALWAYS_ON:
-        parts += [woken] if (woken := _wake_up(records, point)) is not None else []
+        woken = _wake_up(records, point)
+        if woken is None:
+            return _withheld(infer, "wake-up not measured")
+        parts.append(woken)
     if use_case.poisson:
         queued = _waiting(use_case, here, quantile)
         if queued is None:
-            return replace(infer, value=None, u=None, low=None, high=None, flags=(*infer.flags, "cannot keep up with Poisson events"))
+            return _withheld(infer, "cannot keep up with Poisson events")
         parts.append(queued)
-    lacks = ("wake-up not measured",) if point.mode is not Mode.ALWAYS_ON and len(parts) == 1 + use_case.poisson else ()
-    return _sum(f"latency.from_event.{quantile}", parts, lacks)
+    return _sum(f"latency.from_event.{quantile}", parts)
+
+
+def _withheld(record: KpiRecord, why: str) -> KpiRecord:
+    return replace(record, value=None, u=None, low=None, high=None, flags=(*record.flags, why))
 
 
 def _wake_up(records: Sequence[KpiRecord], point: OperatingPoint) -> KpiRecord | None:
@@ -130,12 +136,12 @@ def _waiting(use_case: UseCase, here: Mapping[str, KpiRecord], quantile: str) ->
     return replace(duty, id=name, value=value, unit="s", u=half / Z95, low=value - half, high=value + half, budget=())
 
 
-def _sum(kpi: str, parts: Sequence[KpiRecord], flags: tuple[str, ...]) -> KpiRecord:
+def _sum(kpi: str, parts: Sequence[KpiRecord]) -> KpiRecord:
     """Of independent parts: half widths of their intervals in quadrature."""
     first = parts[0]
     note = " + ".join(part.id for part in parts)
     if len(parts) == 1:
-        return replace(first, flags=(*first.flags, *flags))
+        return first
     value = sum(part.value for part in parts if part.value is not None)
     low = high = u = None
     if all(part.u is not None and part.low is not None and part.high is not None for part in parts):
@@ -144,4 +150,4 @@ def _sum(kpi: str, parts: Sequence[KpiRecord], flags: tuple[str, ...]) -> KpiRec
         u = math.hypot(*(part.u or 0.0 for part in parts))
     captures = tuple(dict.fromkeys(key for part in parts for key in part.captures))
     known = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
-    return replace(first, id=kpi, value=value, low=low, high=high, u=u, captures=captures, budget=(), flags=(*known, *flags), note=note)
+    return replace(first, id=kpi, value=value, low=low, high=high, u=u, captures=captures, budget=(), flags=known, note=note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labd.accuracy.session import Done
-from labd.daemon.candidate import too_bad
+from labd.daemon.candidate import lacks, too_bad
 from labd.kpi.targets import Answer
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 from labd.search.figures import answers, measured, memory, share_right, violations
@@ -51,7 +51,9 @@ def test_an_event_is_answered_after_the_wake_up() -> None:
 
 def test_what_was_not_measured_of_it_is_told() -> None:
     lacking = [one for one in RUN if one.id != "wake_up.total"]
-    assert measured(use_case(), lacking, POINT)["latency"].flags == ("wake-up not measured",)
+    found = measured(use_case(), lacking, POINT)["latency"]
+    assert (found.value, found.flags) == (None, ("wake-up not measured",))
+    assert "wake-up not measured" in lacks(use_case(), {"energy_per_inference": RUN[0], "accuracy": RUN[0], "latency": found})
 
 
 def test_a_board_that_is_always_on_has_no_wake_up() -> None:

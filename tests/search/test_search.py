@@ -25,7 +25,7 @@ TEXT = f"""
 schema = 1
 name = "keywords"
 dataset = "data"
-objectives = ["energy_per_inference", "latency", "memory"]
+objectives = ["energy_per_inference", "memory"]
 [targets]
 energy_per_inference = "5 mJ"
 memory = "9 kB"
