@@ -10,7 +10,7 @@ PROCESSES ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fleet fuzz bench lock clean venv help
+.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fleet usecase fuzz bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -88,6 +88,10 @@ live: $(STAMP)
 ## make fleet     hundreds of stored runs analysed by one process and by a Dask cluster: the same figures, and how it scales (SEED=n, QUICK=1)
 fleet: $(STAMP)
 	$(PY) -m benchmarks.fleet $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+## make usecase   a search from use-case file to Pareto front on two virtual boards, killed in the middle; the best against the boards' truth (SEED=n, QUICK=1)
+usecase: $(STAMP)
+	$(PY) -m benchmarks.usecase $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
 ## make fuzz      the firmware's core under libFuzzer for five minutes, needs clang (QUICK=1: 20 s)
 fuzz: $(STAMP)

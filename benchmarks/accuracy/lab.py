@@ -23,6 +23,7 @@ from labd.bench.rig import Rig
 from labd.bench.station import open_station
 from labd.bench.taken import Taken
 from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
+from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec
 from labd.daemon.opened import BoardLink
@@ -184,7 +185,22 @@ async def open_lab(
     fixtures = resources.path("fixtures")
     bench = bench_file.load_bench(fixtures / f"benches/{files[0]}.toml")
     plan = bench_file.load_plan(fixtures / f"plans/{files[1]}.toml")
-    spec = copy.deepcopy(virtual_spec(bench, seed=seed)) | {"time": time, "seed": seed} | dict(changes or {})
+    async with lab_of(bench, plan, seed=seed, board=board, changes={"time": time, **(changes or {})}) as lab:
+        yield lab
+
+
+@asynccontextmanager
+async def lab_of(
+    bench: Bench,
+    plan: Plan,
+    *,
+    seed: int | None = None,
+    model: str = "dnn",
+    board: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Lab]:
+    """A bench of files that were read. seed: of its specimens, None: that of the board file. board, changes: as in `open_lab`."""
+    spec = copy.deepcopy(virtual_spec(bench, seed=plan.seed)) | ({} if seed is None else {"seed": seed}) | dict(changes or {})
     spec["firmware"]["pin_log"] = spec.pop("pin_log", "")
     spec["board"] |= dict(board or {})
     if (changes or {}).get("unkind", {}).get("noise") == 1e-3:  # an instrument without errors, for the truth
@@ -192,13 +208,13 @@ async def open_lab(
     async with AsyncExitStack() as stack:
         truth = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "truth.jsonl"
         addresses = await stack.enter_async_context(virtual_bench(spec, arguments=("--truth", str(truth))))
-        clock = BoardTime(addresses.control, stepped=time == "stepped")
+        clock = BoardTime(addresses.control, stepped=spec["time"] == "stepped")
         stack.callback(clock.close)
         tools = translate.tools(bench, addresses.instruments)
         station = await stack.enter_async_context(open_station(tools, translate.limits(bench), clock))
         link = BoardLink(addresses.uart, bench)
         await station.interlock.power_up(bench.board.supply, [link.line()])
-        await link.device.set_workload("dnn", activity=10, seed=1)
+        await link.device.set_workload(model, activity=round(plan.activity * 100), seed=plan.seed)
         await link.device.infer(1, warmups=3)
         rig = Rig(station, link, translate.board_facts(bench), bench.mains, 0.1)
         section = bench.instruments["smu"]

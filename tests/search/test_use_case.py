@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from labd import resources
+from labd.daemon.opened import load_bench
 from labd.errors import FileError
 from labd.records import Mode
+from labd.search.files import check_files
 from labd.search.space import settings_of, space_of
 from labd.search.use_case import load_use_case
 from tests.search.made import USE_CASE, use_case
@@ -70,3 +73,12 @@ def test_a_mistake_is_told_by_file_key_and_what_would_be_right(tmp_path: Path, o
     with pytest.raises(FileError) as caught:
         load_use_case(path)
     assert any(problem in line for line in caught.value.problems), caught.value.problems
+
+
+def test_every_candidate_of_the_shipped_use_case_fits_its_bench() -> None:
+    shipped = load_use_case(resources.path("fixtures") / "use-cases" / "digits.toml")
+    assert {name: space_of(one).size for name, one in shipped.platforms.items()} == {"mcu": 108, "event": 384}
+    for name, platform in shipped.platforms.items():
+        bench = load_bench(shipped.beside(platform.bench))
+        check_files(shipped, name, bench, (settings_of(choice) for choice in space_of(platform).listed(seed=1)))
+        assert all(shipped.beside(file).exists() for file in (platform.builder[1], *platform.depends))
