@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import Any
 
 from labd.cards.directions import ENERGY, PER_OPERATION, is_any
-from labd.cards.side import Answer, Found, Severity, Side
+from labd.cards.side import Found, Severity, Side
+from labd.kpi.targets import Answer
 from labd.records import Provenance
 
 LEAST_SAMPLES = 100  # below it the interval of an accuracy of 90 % is wider than 12 points (Wilson)
@@ -62,13 +63,13 @@ def accuracy_on_the_device(sides: Sequence[Side]) -> Says:
 
 
 def meets_the_targets(sides: Sequence[Side]) -> Says:
-    """Decided by the interval. A net that misses the accuracy does not do the task, and is no contender."""
+    """Met from 95 % chance on, missed from 5 % down. A net that misses the accuracy does not do the task, and is no contender."""
     for side in sides:
         for one in side.targets:
-            if one.answer is Answer.FAILS:
+            if one.answer is Answer.MISSED:
                 missed = one.target == "accuracy"
                 yield Found(Severity.REFUSE if missed else Severity.FLAG, (side.name,), f"misses its target: {one.text}")
-            elif one.answer is Answer.UNDECIDED:
+            elif one.answer is not Answer.MET:
                 yield Found(Severity.FLAG, (side.name,), f"undecided: {one.text}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from labd.cards.disclosure import tells
 from labd.kpi.inputs import Battery, Detector
 from labd.kpi.table import begins
+from labd.kpi.targets import Answer
 from labd.records import KpiRecord, Mode
 
 
@@ -109,15 +110,9 @@ class Conditions:
         return bool(self.instruments) and all(one.virtual for one in self.instruments)
 
 
-class Answer(enum.StrEnum):
-    MEETS = "meets"
-    FAILS = "fails"
-    UNDECIDED = "undecided"
-
-
 @dataclass(frozen=True, slots=True)
 class TargetAnswer:
-    """target: its key in the use-case card. text: the target and what stands against it."""
+    """target: its key in the use-case card. answer: as `labd.kpi.targets` decides. text: the target and what stands against it."""
 
     target: str
     answer: Answer

@@ -1,11 +1,12 @@
-"""Whether a side meets the targets of its use case: by the whole interval, or it is not decided. Pure."""
+"""Whether a side meets the targets of its use case, by `labd.kpi.targets`. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from labd.cards.side import Answer, Side, TargetAnswer
+from labd.cards.side import Side, TargetAnswer
+from labd.kpi.targets import Answer, Target, conformity
 from labd.records import KpiRecord
 
 SAME_RATE = 0.01  # of it: what a board makes of a rate that was asked for
@@ -31,7 +32,7 @@ def answers(side: Side) -> Iterator[TargetAnswer]:
     if (most := _si(targets.get("memory"))) is not None:
         size = side.said("model", "footprint")
         fits = None if size is None else float(size) <= most
-        answer = Answer.UNDECIDED if fits is None else Answer.MEETS if fits else Answer.FAILS
+        answer = Answer.UNKNOWN if fits is None else Answer.MET if fits else Answer.MISSED
         against = "the model card tells no footprint" if size is None else f"{float(size):g} bytes by the model card"
         yield TargetAnswer("memory", answer, f"memory of at most {most:g} bytes: {against}")
 
@@ -50,17 +51,15 @@ def _at(side: Side, kpi: str, rate_hz: float | None, *, also_alone: bool = False
 def _answer(
     target: str, asked: str, records: Sequence[KpiRecord], *, least: float | None = None, most: float | None = None
 ) -> TargetAnswer:
-    known = [(r, r.low, r.high) for r in records if r.low is not None and r.high is not None]
+    limit = least if least is not None else most
+    assert limit is not None  # one of both is given
+    wanted = Target(target, limit, records[0].unit if records else "1", least=least is not None)
+    known = [(found.chance, found, record) for record in records if (found := conformity(record, wanted)).chance is not None]
     if not known:
-        return TargetAnswer(target, Answer.UNDECIDED, f"{asked}: no figure with an interval")
-    if least is not None:
-        _, low, high = max(known, key=lambda one: one[1])
-        answer = Answer.MEETS if low >= least else Answer.FAILS if high < least else Answer.UNDECIDED
-    else:
-        assert most is not None  # one of both is given
-        _, low, high = min(known, key=lambda one: one[2])
-        answer = Answer.MEETS if high <= most else Answer.FAILS if low > most else Answer.UNDECIDED
-    return TargetAnswer(target, answer, f"{asked}: 95 % from {low:.4g} to {high:.4g}")
+        return TargetAnswer(target, Answer.UNKNOWN, f"{asked}: no figure with an interval")
+    chance, found, record = max(known, key=lambda one: one[0] or 0.0)
+    span = f"95 % from {record.low:.4g} to {record.high:.4g}, " if record.low is not None and record.high is not None else ""
+    return TargetAnswer(target, found.answer, f"{asked}: {span}{100 * (chance or 0.0):.3g} % say that it is met")
 
 
 def _at_rate(rate_hz: float | None) -> str:
