@@ -15,6 +15,8 @@ from labd.errors import FileError
 from labd.flash import image as images
 from labd.flash.recipe import Boards, Recipe, Tool, shipped
 from labd.flash.run import chosen, installed, steps, ways
+from labd.store.folder import default_folder
+from labd.store.lock import BenchBusy, held, in_use
 
 PATIENCE_S = 120.0
 
@@ -35,6 +37,7 @@ def flash(
     energy: Annotated[bool, typer.Option("--energy", help="Build the variant whose timestamps are pulses of the MARK pin.")] = False,
     within: Annotated[float, typer.Option("--within", min=1.0, help="Seconds that each call of the tool may take.")] = PATIENCE_S,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to keep the images in; left out, they are not kept.")] = None,
+    beside: Annotated[bool, typer.Option("--beside", help="The board that is being measured on this machine is another one.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build, print what would be called, and touch no board.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +51,8 @@ def flash(
     recipe = boards.recipe(board)
     if image is not None:
         images.format_of(image)
+    if not (dry_run or beside):
+        _refuse_measured()
     way = chosen(recipe, tool, image, needed=not dry_run)
     with tempfile.TemporaryDirectory(prefix="labd-flash-") as temporary:
         folder = out or Path(temporary)
@@ -60,6 +65,15 @@ def flash(
                 step.do()
     if as_json:
         print_json({"board": board, "ways": ways(recipe, image), "commands": [list(step.words) for step in todo], "done": not dry_run})
+
+
+def _refuse_measured() -> None:
+    """Raises BenchBusy while a bench of this machine is in use: a probe powers the board, and new firmware under a run spoils it unseen."""
+    if taken := held(in_use(default_folder())):
+        raise BenchBusy(
+            f"a bench of this machine is in use: {'; '.join(taken)}. Wait for it, or stop it; where it measures another board than this, "
+            "say so with --beside"
+        )
 
 
 def _list(boards: Boards, *, as_json: bool) -> None:

@@ -68,6 +68,19 @@ def in_use(folder: Path) -> Path:
     return folder / "in-use"
 
 
+def held(folder: Path) -> list[str]:
+    """What others hold of the locks in a folder, each with its holder as far as it can be said."""
+    found = []
+    for path in sorted(folder.glob("bench-*.lock")):
+        try:
+            with path.open("r+b") as file:
+                if not host.unlocked(file.fileno()):
+                    found.append(f"{_named(file.fileno())} ({_holder(file.fileno())})")
+        except OSError:  # gone meanwhile, or another user's
+            continue
+    return found
+
+
 def lock_holder(folder: Path, bench_name: str) -> int | None:
     """The process that holds this lock now, None where none does or it cannot be said.
 
@@ -106,6 +119,14 @@ def _sign(handle: int, bench_name: str) -> None:
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, text.encode())
+
+
+def _named(handle: int) -> str:
+    try:
+        os.lseek(handle, 0, os.SEEK_SET)
+        return str(json.loads(os.read(handle, 4096))["bench"])
+    except (ValueError, KeyError, TypeError):
+        return "something"
 
 
 def _holder(handle: int) -> str:

@@ -18,6 +18,8 @@ from labd.cli.main import run_command
 from labd.errors import DutFailure, FileError, NotFound
 from labd.flash import drive
 from labd.flash.recipe import Boards, shipped
+from labd.store.folder import default_folder
+from labd.store.lock import BenchBusy, bench_lock, in_use
 from tests.cli.local_app import Commands
 
 BOARDS = shipped().names()
@@ -350,3 +352,15 @@ def test_without_a_compiler_it_is_said_which_to_install(tools: Tools, labd: Comm
     assert said.code == NotFound.exit_code
     assert "arm-none-eabi-gcc" in said.error
     assert "gcc-arm-none-eabi" in said.error
+
+
+def test_a_bench_in_use_keeps_a_board_from_being_flashed(labd: Commands, tools: Tools, elf: Path) -> None:
+    calls = tools("probe-rs")
+    with bench_lock(in_use(default_folder()), "/dev/ttyACM7"):
+        refused = labd("flash", "nrf52840dk", "--image", elf)
+        assert refused.code == BenchBusy.exit_code
+        assert f"a bench of this machine is in use: /dev/ttyACM7 (process {os.getpid()} since" in refused.error
+        assert not calls.exists()
+        assert labd("flash", "nrf52840dk", "--image", elf, "--dry-run").code == 0
+        assert labd("flash", "nrf52840dk", "--image", elf, "--beside").code == 0
+    assert labd("flash", "nrf52840dk", "--image", elf).code == 0
