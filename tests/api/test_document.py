@@ -26,9 +26,12 @@ from labd.api.tokens import Scope, make_token
 from labd.cli.main import run_command
 from labd.dut.device import DutIdentity
 from labd.resources import path as resource
-from labd.search.folder import Basis, open_search
+from labd.search import html
+from labd.search.folder import Basis, Folder, open_search
+from labd.search.result import document as document_of
 from tests.api.served import PLAN, api, scheduling
 from tests.cli.bench_apart import write_plan
+from tests.search.made import use_case
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -67,6 +70,13 @@ def _packed(folder: Path) -> Path:
     return folder / "words.zip"
 
 
+def _ended_search(store: Path) -> Folder:
+    search = open_search(store, Basis("keywords", "", {}), fresh=True)
+    found = document_of(use_case(), search.id, [], benches={"m4": "demo", "m0": "demo"}, dataset="words", samples=1)
+    search.end(found, html.render(found))
+    return search
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server in a thread of its own: schemathesis is synchronous."""
@@ -87,7 +97,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             kept = take_in(_packed(folder), folder / "store")
             subject = Subject("demo", "virtual", DutIdentity("labd", "ULPMark", "dnn", "energy", None), kept.name, kept.id, 1)
             session = open_session(folder / "store", subject, kept_dataset(folder / "store", kept.id), fresh=True)
-            search = open_search(folder / "store", Basis("keywords", "", {}), fresh=True)
+            search = _ended_search(folder / "store")
             line = {"name": "results.txt", "content": base64.b64encode(b"Median energy cost is 12.5 uJ/inf.").decode()}
             (card,) = (await given.ask("POST", "imports", json={"files": [line]})).json()["cards"]
             names = {"run_id": run["id"], "order": 0, "job_id": job["id"], "kind": "task", "card_id": card["id"]}
