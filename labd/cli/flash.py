@@ -41,7 +41,9 @@ def flash(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build, print what would be called, and touch no board.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Build labd's firmware for BOARD and write it with an installed tool: probe-rs, openocd, st-flash, nrfjprog, picotool or bossac."""
+    """Build labd's firmware for BOARD and write it with an installed tool: probe-rs, openocd, nrfutil, nrfjprog, STM32_Programmer_CLI,
+    st-flash, picotool or bossac.
+    """
     if image is not None and energy:
         raise FileError("labd flash", "--energy", "is for an image that labd builds; leave it out beside --image")
     boards = shipped()

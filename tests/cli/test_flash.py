@@ -24,6 +24,7 @@ from tests.cli.local_app import Commands
 
 BOARDS = shipped().names()
 IMAGE = b"an image, as far as the tool is concerned"
+NRFUTIL_OPTIONS = "chip_erase_mode=ERASE_RANGES_TOUCHED_BY_FIRMWARE,verify=VERIFY_READ,reset=RESET_SYSTEM"
 Tools = Callable[..., Path]
 
 
@@ -125,6 +126,20 @@ def test_a_recipe_with_a_mistake_is_told_by_file_and_key(tmp_path: Path) -> None
             [["--family", "NRF52", "--snr", "683", "--program", "{image}", "--sectorerase", "--verify", "--reset"]],
         ),
         (
+            "nrf52840dk",
+            "nrfutil",
+            "hex",
+            "683",
+            [["device", "program", "--firmware", "{image}", "--options", NRFUTIL_OPTIONS, "--serial-number", "683"]],
+        ),
+        (
+            "nucleo-f401re",
+            "STM32_Programmer_CLI",
+            "hex",
+            "066DFF",
+            [["-c", "port=SWD", "sn=066DFF", "-w", "{image}", "-v", "-rst"]],
+        ),
+        (
             "nano33ble",
             "bossac",
             "bin",
@@ -154,7 +169,7 @@ def test_the_first_tool_of_the_recipe_that_is_installed_is_used_and_another_on_r
 def test_without_a_board_those_that_can_be_flashed_are_listed_with_their_tools(labd: Commands) -> None:
     lines = labd("flash").out.splitlines()
     assert [line.partition(":")[0] for line in lines] == BOARDS
-    assert "nucleo-f401re: probe-rs, openocd, st-flash" in lines
+    assert "nucleo-f401re: probe-rs, openocd, STM32_Programmer_CLI, st-flash" in lines
     assert json.loads(labd("flash", "--json").out)["pico"] == ["picotool", "probe-rs", "openocd", "uf2"]
 
 
@@ -211,8 +226,8 @@ def test_a_look_needs_no_drive_and_says_which_tool_is_not_there(tools: Tools, im
     said = labd("flash", "pico", "--image", image("uf2"), "--dry-run")
     assert (said.code, said.out.splitlines()[0].split()[-1]) == (0, "DRIVE")
     said = labd("flash", "nrf52840dk", "--image", image("hex"), "--dry-run")
-    assert (said.code, said.out.split()[1]) == (0, "nrfjprog")
-    assert "labd: nrfjprog is not installed here (" in said.err
+    assert (said.code, said.out.split()[1]) == (0, "nrfutil")
+    assert "labd: nrfutil is not installed here (" in said.err
 
 
 def test_a_tool_that_fails_is_named_with_its_exit_code_and_nothing_follows(tools: Tools, elf: Path, labd: Commands) -> None:
@@ -234,7 +249,7 @@ def test_a_tool_that_hangs_is_stopped(tools: Tools, elf: Path, labd: Commands) -
     ("arguments", "kind", "words"),
     [
         (("nucleo",), NotFound, "there are nano33ble, nrf52840dk, nucleo-f401re, nucleo-l476rg, pico"),
-        (("nucleo-l476rg", "--tool", "bossac"), FileError, "what does: probe-rs, openocd, st-flash"),
+        (("nucleo-l476rg", "--tool", "bossac"), FileError, "what does: probe-rs, openocd, STM32_Programmer_CLI, st-flash"),
         (("nano33ble", "--tool", "bossac", "--image", "{bin}"), FileError, "--port: bossac asks for the port"),
         (("nucleo-l476rg", "--image", "{bin}"), NotFound, "no tool"),
         (("nucleo-l476rg", "--image", "image.exe"), FileError, "must end in .elf, .hex, .bin, .uf2"),
