@@ -14,12 +14,18 @@
 
 enum alarm { ALARM_EVENT, ALARM_TIMEOUT };
 
+#define KEPT_SEAL 0x4C616264u
+
 static uint8_t receive_bytes[RECEIVE_SIZE];
 static uint8_t upload_bytes[UPLOAD_SIZE];
 static struct labd_ring receive_ring;
 static struct labd_lap laps[LAP_COUNT];
 static struct labd_model_memory model_memory;
 static struct labd_device device;
+
+static struct {
+    uint32_t seal, boots;
+} kept __attribute__((section(".kept")));
 
 static volatile uint32_t happened; /* LABD_EVENT_..., set by interrupts, cleared by the wait that reports them */
 static volatile bool timed_out;
@@ -232,6 +238,12 @@ static void uart_poll(void *context, struct labd_ring *ring) {
     (void)UART_RIS;
 }
 
+static uint32_t count_boot(void) {
+    kept.boots = kept.seal == KEPT_SEAL ? kept.boots + 1u : 1u;
+    kept.seal = KEPT_SEAL;
+    return kept.boots;
+}
+
 int main(void) {
     static const struct labd_hal hal = {
         .now_ns = now_ns,
@@ -244,11 +256,11 @@ int main(void) {
         .uart_flush = uart_flush,
         .uart_poll = uart_poll,
     };
-    static const struct labd_board board = {
+    const struct labd_board board = {
         .hal = &hal,
         .memory = {&receive_ring, upload_bytes, UPLOAD_SIZE, laps, LAP_COUNT, &model_memory},
         .energy_build = EE_CFG_ENERGY_MODE != 0,
-        .boots = 1u,
+        .boots = count_boot(),
     };
     labd_ring_init(&receive_ring, receive_bytes, RECEIVE_SIZE);
     note_model_memory(&model_memory, sizeof model_memory);
