@@ -12,6 +12,7 @@ from labd.accuracy.dataset import Dataset
 from labd.accuracy.measure import Measurement
 from labd.accuracy.session import Session, Subject, as_document, open_session
 from labd.bench.control import RunControl
+from labd.bench.runner import Rules
 from labd.bench_file import Bench, Plan
 from labd.daemon import run as running
 from labd.daemon.around import Surroundings
@@ -33,7 +34,7 @@ from labd.search.use_case import UseCase
 from labd.stream.session import InstrumentSession
 
 SCORING_S = 600.0  # resampling some thousand predictions on a slow host
-TRIES = 2  # of a candidate whose bench or board failed: one that fails twice is not given a third chance
+TRIES = 2  # of a capture, or of a candidate whose bench or board failed: what fails twice is not given a third chance
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class Measuring:
 
     async def _run(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
         tag = self.folder.tag(self.platform, start.number)
-        request = RunRequest(bench, plan, job=self.job, tags=(tag,))
+        request = RunRequest(bench, plan, rules=Rules(retries=TRIES - 1), job=self.job, tags=(tag,))
         outcome = await running.run(request, self.around, self.control)
         model, supply_v = plan.models[0], plan.supply[0]
         point = OperatingPoint(start.settings.mode, self.use_case.rate_hz, supply_v, model)
