@@ -6,6 +6,7 @@ Two daemons: one as on a bench PC that others reach (every address, TLS with a c
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from labd import resources
 from labd.accuracy.dataset import read_dataset
 from labd.accuracy.kept import pack
 from labd.api.tokens import Scope, make_token
@@ -148,6 +150,16 @@ def dataset(folder: Path, samples: int, *, wrong: int = 0) -> Path:
     return made_dataset(folder / "words", samples, wrong=wrong)
 
 
+def use_case(place: Place, folder: Path) -> Path:
+    """Of the digits, whose first platform the place serves."""
+    original = resources.path("fixtures") / "use-cases/digits.toml"
+    text = original.read_text("utf-8").replace('"../benches/virtual-mcu.toml"', f'"{place.bench}"')
+    text = text.replace('dataset = "digits"', f'dataset = "{dataset(folder, 1)}"')
+    file = folder / "use-case.toml"
+    file.write_text(re.sub(r'"(\.\./[^"]+)"', lambda found: f'"{(original.parent / found[1]).resolve()}"', text), "utf-8")
+    return file
+
+
 Arguments = Callable[[Place, Path, Path], tuple[object, ...]]  # of a served bench, a plan and a folder to write to
 
 READING: dict[str, Arguments] = {
@@ -183,6 +195,7 @@ ACTING: dict[str, Arguments] = {
     "replay": lambda place, plan, folder: ("latest",),
     "resume": lambda place, plan, folder: (),
     "run": lambda place, plan, folder: (place.bench, plan),
+    "search": lambda place, plan, folder: (use_case(place, folder),),
     "submit": lambda place, plan, folder: (plan,),
 }
 
