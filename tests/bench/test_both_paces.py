@@ -40,8 +40,8 @@ async def _figures(pace: str) -> dict[tuple[str, str], float]:
         for mode, rate, role, events in CAPTURES:
             measured = await lab.measure(point(mode, rate), role, events=events)
             for _ in range(MADE_AGAIN):
-                pace = await lab.pace()
-                if pace.behind_s < REST_S and not pace.late:
+                kept = await lab.pace()
+                if kept.behind_s < REST_S and not kept.late:
                     break
                 measured = await lab.measure(point(mode, rate), role, events=events)
             for record in measured.result.records:
