@@ -19,7 +19,7 @@ from labd.daemon.around import Surroundings
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import open_bench
 from labd.daemon.run import RunRequest, first_of
-from labd.errors import DutFailure, FileError, InstrumentFailure
+from labd.errors import DataLost, DutFailure, FileError, InstrumentFailure
 from labd.kpi.targets import Answer, Conformity
 from labd.kpi.task import TaskResult, task_kpis
 from labd.records import KpiRecord, OperatingPoint
@@ -35,6 +35,7 @@ from labd.stream.session import InstrumentSession
 
 SCORING_S = 600.0  # resampling some thousand predictions on a slow host
 TRIES = 2  # of a capture, or of a candidate whose bench or board failed: what fails twice is not given a third chance
+FAILURES = (DutFailure, InstrumentFailure, DataLost, FileError)  # of a candidate that was built: it may be the only one that has them
 
 log = logging.getLogger(__name__)
 
@@ -96,15 +97,15 @@ class Measuring:
         return await build(builder, settings.parameters, target, cache=builds(self.around.catalogue.folder))
 
     async def _tried(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+        """What its files ask of the bench is no other the second time: then it is tried once."""
         for left in reversed(range(TRIES)):
             try:
                 scored = await self._scored(start, bench, plan)
                 return scored if scored.state is State.STOPPED else await self._run(scored, bench, plan)
-            except (DutFailure, InstrumentFailure) as error:
+            except FAILURES as error:
                 log.warning("%s: %s", start.name, error)
-                failed = replace(start, state=State.FAILED, why=str(error))
-                if not left:
-                    return failed
+                if not left or isinstance(error, FileError):
+                    return replace(start, state=State.FAILED, why=str(error))
         raise AssertionError("the last try returns")
 
     async def _scored(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:

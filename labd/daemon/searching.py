@@ -18,7 +18,8 @@ from labd.daemon.candidate import Measuring
 from labd.daemon.commands import alone
 from labd.daemon.opened import load_bench
 from labd.daemon.stopping import stoppable
-from labd.errors import DutFailure
+from labd.errors import DutFailure, OutputNotVerifiedOff, SafetyRefusal
+from labd.guard.link import GuardLost, TakenByGuard
 from labd.search.figures import LESS_IS_BETTER, violations
 from labd.search.files import check_files
 from labd.search.folder import Basis, Folder, open_search
@@ -34,6 +35,7 @@ from labd.stream.session import InstrumentSession
 
 STUDY_S = 120.0  # for a disk and a sampler on a slow host
 MOST_FAILED = 3  # in a row: then it is no candidate's fault
+NOT_ITS_FAULT = (OutputNotVerifiedOff, GuardLost, TakenByGuard)  # of what the protection says: of the source, or of the guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,15 @@ class Going:
                 raise DutFailure(f"{MOST_FAILED} candidates in a row failed on {self.platform}, the last one: {failed[-1]}")
 
     async def _measured(self, asked: Asked) -> Outcome:
-        outcome = await self.measuring.candidate(asked.number, settings_of(asked.choice))
+        """Where the board's protection trips the search ends, and this candidate is not switched on again when it goes on."""
+        settings = settings_of(asked.choice)
+        try:
+            outcome = await self.measuring.candidate(asked.number, settings)
+        except SafetyRefusal as error:
+            if not isinstance(error, NOT_ITS_FAULT):
+                tripped = Outcome(self.platform, asked.number, settings, State.FAILED, str(error))
+                await asyncio.to_thread(self.folder.keep, tripped)
+            raise
         await asyncio.to_thread(self.folder.keep, outcome)
         return outcome
 
