@@ -153,6 +153,19 @@ async def _at_once(works: Sequence[Coroutine[Any, Any, None]]) -> None:
         raise group_of.exceptions[0] from None
 
 
+def clears(outcome: Outcome, held: Sequence[Outcome]) -> bool:
+    """Whether this one shows that those which failed before it did so by themselves: the board has worked since; the builder has, where
+    none of them came as far as the board."""
+    if outcome.state is State.FAILED:
+        return False
+    return bool(outcome.samples) or not any(one.model for one in held)
+
+
+def _in_a_row(failed: Sequence[Outcome], platform: str) -> str:
+    again = "none of them is kept: they are asked for again when the search goes on"
+    return f"{len(failed)} candidates in a row failed on {platform}, the last one: {failed[-1].why} ({again})"
+
+
 @dataclass(frozen=True, slots=True)
 class Going:
     """The search on one platform."""
@@ -190,37 +203,49 @@ class Going:
         return Study(self.folder.study(self.platform), space, maximise=maximise, method=use_case.search.method, seed=use_case.search.seed)
 
     async def _spend(self, budget: int, study: Study, thread: InstrumentSession) -> None:
+        """What fails is held back until another candidate shows that it was the candidate: where bench or builder are at fault, it is
+        asked for again when the search goes on."""
         done = {one.number: one for one in await asyncio.to_thread(self.folder.outcomes, self.platform) if not one.repeat}
         for count, outcome in enumerate(done.values(), start=1):
             self.show(Told(outcome, count, budget, resumed=True))
-        failed: list[str] = []
+        held: list[Outcome] = []
         waiting = await thread.call(study.open_questions, deadline_s=STUDY_S)
         while waiting or len(done) < budget:
             asked = waiting.pop(0) if waiting else await thread.call(study.ask, deadline_s=STUDY_S)
             if asked is None:
-                return
-            if asked.number not in done:
-                await self.control.until_going_on()
-                outcome = await self._measured(asked)
-                done[asked.number] = outcome
+                break
+            if asked.number in done:
+                await thread.call(self._tell, study, done[asked.number], deadline_s=STUDY_S)
+                continue
+            await self.control.until_going_on()
+            outcome = done[asked.number] = await self._measured(asked)
+            if outcome.state is State.FAILED:
                 self.show(Told(outcome, len(done), budget))
-                failed = [*failed, outcome.why] if outcome.state is State.FAILED else []
-            await thread.call(self._tell, study, done[asked.number], deadline_s=STUDY_S)
-            if len(failed) >= MOST_FAILED:
-                raise DutFailure(f"{MOST_FAILED} candidates in a row failed on {self.platform}, the last one: {failed[-1]}")
+                held.append(outcome)
+                if len(held) >= MOST_FAILED:
+                    raise DutFailure(_in_a_row(held, self.platform))
+                continue
+            await self._settle([*held, outcome] if clears(outcome, held) else [outcome], study, thread)
+            held = [] if clears(outcome, held) else held
+            self.show(Told(outcome, len(done), budget))
+        await self._settle(held, study, thread)
+
+    async def _settle(self, outcomes: Sequence[Outcome], study: Study, thread: InstrumentSession) -> None:
+        """They are done: neither measured nor asked for again."""
+        for one in outcomes:
+            await asyncio.to_thread(self.folder.keep, one)
+            await thread.call(self._tell, study, one, deadline_s=STUDY_S)
 
     async def _measured(self, asked: Asked) -> Outcome:
         """Where the board's protection trips the search ends, and this candidate is not switched on again when it goes on."""
         settings = settings_of(asked.choice)
         try:
-            outcome = await self.measuring.candidate(asked.number, settings)
+            return await self.measuring.candidate(asked.number, settings)
         except SafetyRefusal as error:
             if not isinstance(error, NOT_ITS_FAULT):
                 tripped = Outcome(self.platform, asked.number, settings, State.FAILED, str(error))
                 await asyncio.to_thread(self.folder.keep, tripped)
             raise
-        await asyncio.to_thread(self.folder.keep, outcome)
-        return outcome
 
     async def confirmed(self, best: Outcome) -> None:
         """Measured once more, unless it was. A failure is told and no more: what was measured stands."""

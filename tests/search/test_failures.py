@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labd import resources
-from labd.errors import SafetyRefusal
+from labd.daemon.searching import clears
+from labd.errors import DutFailure, SafetyRefusal
 from labd.search.folder import searches
 from labd.search.outcome import State
 from labd.search.use_case import load_use_case
+from tests.search.made import outcome
+from tests.search.test_search import BUILDER as FIRMWARE
 from tests.search.test_search import TEXT, case, searched
 
 __all__ = ["case"]
@@ -47,3 +51,62 @@ async def test_a_candidate_at_which_a_protection_acts_ends_the_search_and_is_not
     assert found.state is State.FAILED
     again, told = await searched(use_case, tmp_path / "store")
     assert (again.id, [one.resumed for one in told]) == (folder.id, [True])
+
+
+BUILDER = """
+import json, pathlib, sys
+request = json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))
+here = pathlib.Path(__file__).parent
+if request["parameters"]["padding"] in json.loads((here / "broken.json").read_text()):
+    sys.exit("the licence has run out")
+folder = pathlib.Path(request["folder"])
+(folder / "program").write_text("is not run: it needs too much memory")
+(folder / "card.toml").write_text('schema = 1\\ncard = "model"\\nname = "dnn"\\nfamily = "dnn"\\n')
+size = {"flash": 100_000, "ram": 0, "of": "net"}
+answer = {"schema": 1, "model": "dnn", "program": "program", "card": "card.toml", "size": size}
+pathlib.Path(request["answer"]).write_text(json.dumps(answer))
+"""
+
+
+def too_large(case: Path, *, broken: list[int], trials: int = 4) -> Path:
+    """A use case whose candidates all need too much memory, so that none comes to the board; those of `broken` are not built."""
+    (case.parent / "build.py").write_text(BUILDER, encoding="utf-8")
+    (case.parent / "broken.json").write_text(str(broken), encoding="utf-8")
+    text = TEXT.replace(str(FIRMWARE), "build.py").replace("trials = 3", f"trials = {trials}").replace("0, 1, 4000", "0, 1, 2, 3")
+    return written(case, text)
+
+
+async def test_candidates_that_a_broken_builder_failed_are_asked_for_again(case: Path, tmp_path: Path) -> None:
+    store, use_case = tmp_path / "store", load_use_case(too_large(case, broken=[0, 1, 2, 3]))
+    with pytest.raises(DutFailure, match=r"3 candidates in a row failed on m4, the last one: .*asked for again"):
+        await searched(use_case, store)
+    (folder,) = searches(store)
+    assert folder.outcomes() == []
+
+    (case.parent / "broken.json").write_text("[]", encoding="utf-8")
+    again, told = await searched(use_case, store)
+    assert again.id == folder.id
+    assert [str(one.outcome.state) for one in told] == ["stopped"] * 4
+    assert sorted(one.settings.parameters["padding"] for one in again.outcomes()) == [0, 1, 2, 3]
+
+
+async def test_a_candidate_that_failed_by_itself_is_kept_once_another_one_was_built(case: Path, tmp_path: Path) -> None:
+    folder, _ = await searched(load_use_case(too_large(case, broken=[1, 3])), tmp_path / "store")
+    states = {one.settings.parameters["padding"]: str(one.state) for one in folder.outcomes()}
+    assert states == {0: "stopped", 1: "failed", 2: "stopped", 3: "failed"}
+
+
+async def test_few_that_failed_last_are_kept_when_the_budget_is_spent(case: Path, tmp_path: Path) -> None:
+    folder, _ = await searched(load_use_case(too_large(case, broken=[0, 1, 2, 3], trials=2)), tmp_path / "store")
+    assert [str(one.state) for one in folder.outcomes()] == ["failed", "failed"]
+    assert folder.ended
+
+
+def test_what_never_came_to_the_board_says_nothing_of_one_that_failed_there() -> None:
+    at_board = replace(outcome(1, state=State.FAILED), model="dnn")
+    at_builder = outcome(2, state=State.FAILED)
+    too_much_memory, sent = outcome(3, state=State.STOPPED), replace(outcome(4, state=State.STOPPED), samples=2)
+    assert clears(too_much_memory, [at_builder])
+    assert not clears(too_much_memory, [at_builder, at_board])
+    assert clears(sent, [at_builder, at_board])
+    assert not clears(at_board, [])
