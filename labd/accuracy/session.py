@@ -43,8 +43,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One sample as it came out. n: its number in the data set. results: of each of its inputs; latency_s: mean by the DUT's counter.
-    verified: so many of its inputs were read back."""
+    """One sample as it came out. n: its number in the order they are sent. results: of each of its inputs; latency_s: mean by the DUT's
+    counter. verified: so many of its inputs were read back."""
 
     n: int
     file: str

@@ -29,6 +29,7 @@ from labd.search.errors import BuilderFailure, CandidateRefused
 from labd.search.figures import accuracy, answers, measured, memory, share_right, targets
 from labd.search.files import Asked, bench_of, plan_of
 from labd.search.folder import Folder, builds
+from labd.search.order import shuffled
 from labd.search.outcome import Outcome, Settings, State
 from labd.search.use_case import UseCase
 from labd.stream.session import InstrumentSession
@@ -120,10 +121,11 @@ class Measuring:
             subject = Subject(
                 bench.name, bench.board.name, device.identity, self.dataset.name, self.dataset.sha256, len(self.dataset.samples), of
             )
-            with open_session(self.around.catalogue.folder, subject, self.dataset, fresh=False) as session:
+            dataset = shuffled(self.dataset, seed=self.use_case.search.seed)
+            with open_session(self.around.catalogue.folder, subject, dataset, fresh=False) as session:
                 for part in self._parts(session):
-                    await Measurement(device, replace(self.dataset, samples=self.dataset.samples[:part]), session).run(lambda _: None)
-                    whole = part == len(self.dataset.samples)
+                    await Measurement(device, replace(dataset, samples=dataset.samples[:part]), session).run(lambda _: None)
+                    whole = part == len(dataset.samples)
                     found = None if whole else share_right(self.use_case, session.done, start.model)
                     task = None if found is not None else await _task(session, start.model)
                     found = found or accuracy(self.use_case, task.records if task else (), start.model)

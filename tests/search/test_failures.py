@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labd import resources
+from labd.accuracy.dataset import read_dataset
 from labd.daemon.searching import clears
 from labd.errors import DutFailure, SafetyRefusal
 from labd.search.folder import searches
+from labd.search.order import shuffled
 from labd.search.outcome import State
 from labd.search.use_case import load_use_case
 from tests.search.made import outcome
@@ -29,10 +32,15 @@ def written(case: Path, text: str) -> Path:
 @pytest.mark.compiler
 async def test_a_candidate_that_the_meter_cannot_resolve_fails_alone(case: Path, tmp_path: Path) -> None:
     text = TEXT.replace("padding = [0, 1, 4000]", "padding = [0]").replace("[platforms.m4]\n", '[platforms.m4]\nlongest_event = "30 us"\n')
-    folder, _ = await searched(load_use_case(written(case, text)), tmp_path / "store")
+    use_case = load_use_case(written(case, text))
+    folder, _ = await searched(use_case, tmp_path / "store")
     (found,) = folder.outcomes()
     assert found.state is State.FAILED
     assert "at least 10 are needed" in found.why
+    (sent,) = (tmp_path / "store/accuracy").glob("*/samples.jsonl")
+    files = [json.loads(line)["file"] for line in sent.read_text("utf-8").splitlines()]
+    assert files == [one.file for one in shuffled(read_dataset(case.parent / "data"), seed=use_case.search.seed).samples]
+    assert files != sorted(files)
 
 
 @pytest.mark.compiler
