@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from labd.accuracy.dataset import Dataset
 from labd.accuracy.measure import Measurement
 from labd.accuracy.session import Session, Subject, as_document, open_session
+from labd.analyse.wording import section
 from labd.bench.control import RunControl
 from labd.bench.runner import Rules
 from labd.bench_file import Bench, Plan
@@ -18,8 +21,9 @@ from labd.daemon import run as running
 from labd.daemon.around import Surroundings
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import open_bench
-from labd.daemon.run import RunRequest, first_of
-from labd.errors import DataLost, DutFailure, FileError, InstrumentFailure
+from labd.daemon.run import RunOutcome, RunRequest, first_of
+from labd.dut.device import Device
+from labd.errors import DataLost, DutFailure, FileError, InstrumentFailure, SafetyRefusal, StoreError
 from labd.kpi.targets import Answer, Conformity
 from labd.kpi.task import TaskResult, task_kpis
 from labd.records import KpiRecord, OperatingPoint
@@ -32,6 +36,10 @@ from labd.search.folder import Folder, builds
 from labd.search.order import shuffled
 from labd.search.outcome import Outcome, Settings, State
 from labd.search.use_case import UseCase
+from labd.store.catalogue import Catalogue
+from labd.store.folder import write_whole
+from labd.store.jsonform import dump, from_json, load
+from labd.store.rows import RunState
 from labd.stream.session import InstrumentSession
 
 SCORING_S = 600.0  # resampling some thousand predictions on a slow host
@@ -101,7 +109,10 @@ class Measuring:
         """What its files ask of the bench is no other the second time: then it is tried once."""
         for left in reversed(range(TRIES)):
             try:
-                scored = await self._scored(start, bench, plan)
+                scored = await asyncio.to_thread(self._scored_before, start)
+                if scored is None:
+                    scored = await self._scored(start, bench, plan, last=not left)
+                    await asyncio.to_thread(self._keep_scored, scored)
                 return scored if scored.state is State.STOPPED else await self._run(scored, bench, plan)
             except FAILURES as error:
                 log.warning("%s: %s", start.name, error)
@@ -109,8 +120,26 @@ class Measuring:
                     return replace(start, state=State.FAILED, why=str(error))
         raise AssertionError("the last try returns")
 
-    async def _scored(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
-        """With its accuracy: of the first part of the data set where even the best that this leaves possible is too bad, else of all."""
+    def _scored_before(self, start: Outcome) -> Outcome | None:
+        """What an earlier try, or an earlier process, has come to before its run; None where none has. Blocking. Raises StoreError."""
+        path = self._scored_file(start)
+        try:
+            kept = from_json(Outcome, load(path.read_text("utf-8"), str(path)))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from error
+        return kept if (kept.settings.key, kept.model) == (start.settings.key, start.model) else None
+
+    def _keep_scored(self, scored: Outcome) -> None:
+        write_whole(self._scored_file(scored), dump(scored) + "\n")
+
+    def _scored_file(self, outcome: Outcome) -> Path:
+        return self.folder.candidate(self.platform, outcome.number) / "scored.json"
+
+    async def _scored(self, start: Outcome, bench: Bench, plan: Plan, *, last: bool) -> Outcome:
+        """With its accuracy: of the first part of the data set where even the best that this leaves possible is too bad, else of all.
+        last: where this fails the candidate has, and its accuracy run is not gone on with."""
         async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=plan.seed) as opened:
             hangs.opened = opened
             await opened.station.interlock.power_up(bench.board.supply, opened.lines)
@@ -123,18 +152,26 @@ class Measuring:
             )
             dataset = shuffled(self.dataset, seed=self.use_case.search.seed)
             with open_session(self.around.catalogue.folder, subject, dataset, fresh=False) as session:
-                for part in self._parts(session):
-                    await Measurement(device, replace(dataset, samples=dataset.samples[:part]), session).run(lambda _: None)
-                    whole = part == len(dataset.samples)
-                    found = None if whole else share_right(self.use_case, session.done, start.model)
-                    task = None if found is not None else await _task(session, start.model)
-                    found = found or accuracy(self.use_case, task.records if task else (), start.model)
-                    figures = {**start.figures, **({"accuracy": found} if found else {})}
-                    why = too_bad(self.use_case, figures)
-                    scored = replace(start, figures=figures, accuracy_id=session.id, samples=part)
-                    if why or whole:
-                        _end(session, subject, start.model, task, stopped=why)
-                        return replace(scored, state=State.STOPPED, why=f"{why}, after {part} samples") if why else scored
+                try:
+                    return await self._parts_scored(start, device, dataset, session, subject)
+                except (*FAILURES, SafetyRefusal) as error:
+                    if last or isinstance(error, SafetyRefusal):
+                        _end(session, subject, start.model, None, stopped=str(error))
+                    raise
+
+    async def _parts_scored(self, start: Outcome, device: Device, dataset: Dataset, session: Session, subject: Subject) -> Outcome:
+        for part in self._parts(session):
+            await Measurement(device, replace(dataset, samples=dataset.samples[:part]), session).run(lambda _: None)
+            whole = part == len(dataset.samples)
+            found = None if whole else share_right(self.use_case, session.done, start.model)
+            task = None if found is not None else await _task(session, start.model)
+            found = found or accuracy(self.use_case, task.records if task else (), start.model)
+            figures = {**start.figures, **({"accuracy": found} if found else {})}
+            why = too_bad(self.use_case, figures)
+            scored = replace(start, figures=figures, accuracy_id=session.id, samples=part)
+            if why or whole:
+                _end(session, subject, start.model, task, stopped=why)
+                return replace(scored, state=State.STOPPED, why=f"{why}, after {part} samples") if why else scored
         raise AssertionError("the last part is the whole data set")
 
     def _parts(self, session: Session) -> list[int]:
@@ -144,9 +181,16 @@ class Measuring:
         return [first, every] if early else [every]
 
     async def _run(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+        """A run of it that has ended well is not made again: a process that was killed had no time to keep what came of it."""
         tag = self.folder.tag(self.platform, start.number)
+        made = await self.around.catalogue.do(partial(_made, tag, bench, plan))
+        if made is not None and (kept := await self._with(start, plan, made)).state is State.MEASURED:
+            return kept
         request = RunRequest(bench, plan, rules=Rules(retries=TRIES - 1), job=self.job, tags=(tag,))
-        outcome = await running.run(request, self.around, self.control)
+        return await self._with(start, plan, await running.run(request, self.around, self.control))
+
+    async def _with(self, start: Outcome, plan: Plan, outcome: RunOutcome) -> Outcome:
+        """With the figures of its run."""
         model, supply_v = plan.models[0], plan.supply[0]
         point = OperatingPoint(start.settings.mode, self.use_case.rate_hz, supply_v, model)
         found = await asyncio.to_thread(measured, self.use_case, outcome.records, point)
@@ -156,6 +200,15 @@ class Measuring:
         if lacking := lacks(self.use_case, figures):
             return replace(ended, state=State.FAILED, why=lost or lacking)
         return replace(ended, state=State.MEASURED, why="", notes=(*start.notes, *([lost] if lost else [])))
+
+
+def _made(tag: str, bench: Bench, plan: Plan, catalogue: Catalogue) -> RunOutcome | None:
+    """The newest run with this tag that has ended well, of the same board and plan file: measured once more, a candidate has others."""
+    for run in catalogue.runs.newest(state=RunState.FINISHED, tag=tag):
+        board_sha256 = section(run.bench_effective, "board").get("sha256")
+        if (run.plan_sha256, board_sha256) == (plan.sha256, bench.board.sha256):
+            return RunOutcome(run.id, catalogue.folder, tuple(catalogue.kpis.of(run.id)), ())
+    return None
 
 
 def lacks(use_case: UseCase, figures: Mapping[str, KpiRecord]) -> str:

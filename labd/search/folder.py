@@ -2,7 +2,8 @@
 
 searches/ID/search.json                  the use case's text, hashes of what else it rests on
 searches/ID/PLATFORM/study.sqlite        what was asked for and told: Optuna's
-searches/ID/PLATFORM/0007/outcome.json   of candidate 7; there when it is done. Beside it the board and plan files that it was measured with
+searches/ID/PLATFORM/0007/outcome.json   of candidate 7; there when it is done. Beside it the board and plan files of its run,
+                                         and scored.json, what it came to before its run
 searches/ID/PLATFORM/0007-again/         of the best candidate, measured once more
 searches/ID/result.json, report.html     when the search has ended
 searches/builds/                         what builders made, by what it follows from
@@ -10,6 +11,7 @@ searches/builds/                         what builders made, by what it follows 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -71,8 +73,10 @@ class Folder:
         return _made(self.path / platform / f"{number:04d}{'-again' if repeat else ''}")
 
     def tag(self, platform: str, number: int) -> str:
-        """Of the runs of a candidate, and what its accuracy run is told by."""
-        return f"{self.id[:20]}.{slug(platform, longest=12)}.{number}"
+        """Of the runs of a candidate, and what its accuracy run is told by. No other one has it: search and platform are cut short in it,
+        so a hash of both is in it as well."""
+        whole = hashlib.sha256(f"{self.id}\0{platform}\0{number}".encode()).hexdigest()
+        return f"{self.id[:15]}.{whole[:8]}.{slug(platform, longest=8)}.{number}"
 
     def keep(self, outcome: Outcome) -> None:
         """It is done: not measured again. Raises StoreError."""
