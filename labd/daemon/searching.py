@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from labd.accuracy.dataset import Dataset, read_dataset
 from labd.bench.control import RunControl
 from labd.bench_file import Bench
 from labd.daemon.around import Surroundings
-from labd.daemon.candidate import Measuring
+from labd.daemon.candidate import FAILURES, Measuring
 from labd.daemon.commands import alone
 from labd.daemon.opened import load_bench
 from labd.daemon.stopping import stoppable
 from labd.errors import DutFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd.guard.link import GuardLost, TakenByGuard
+from labd.search.errors import BuilderFailure
 from labd.search.figures import LESS_IS_BETTER, violations
 from labd.search.files import check_files
 from labd.search.folder import Basis, Folder, open_search
@@ -103,8 +104,12 @@ async def on_one_bench(
 
 
 async def _concluded(whole: Checked, folder: Folder, going: Mapping[str, Going]) -> None:
-    best = best_of(whole.use_case, await asyncio.to_thread(folder.outcomes))
-    if best is not None and whole.use_case.search.confirm:
+    """The best is measured once more; where it then does not meet every target, the next best is, until one does or none is left."""
+    while whole.use_case.search.confirm:
+        outcomes = await asyncio.to_thread(folder.outcomes)
+        best = best_of(whole.use_case, outcomes)
+        if best is None or any(one.repeat and one.name == best.name for one in outcomes):
+            break
         await going[best.platform].confirmed(best)
     await asyncio.to_thread(end, whole, folder)
 
@@ -248,13 +253,16 @@ class Going:
             raise
 
     async def confirmed(self, best: Outcome) -> None:
-        """Measured once more, unless it was. A failure is told and no more: what was measured stands."""
-        if any(one.repeat and one.name == best.name for one in await asyncio.to_thread(self.folder.outcomes)):
-            return
+        """Measured once more. A failure is told and no more: what was measured stands."""
+        failed = replace(best, state=State.FAILED, figures={}, run_id="", accuracy_id="", samples=0, repeat=best.repeat + 1, notes=())
         try:
             again = await self.measuring.again(best)
-        except DutFailure as error:
-            again = Outcome(best.platform, best.number, best.settings, State.FAILED, str(error), repeat=1)
+        except (*FAILURES, BuilderFailure) as error:
+            again = replace(failed, why=str(error))
+        except SafetyRefusal as error:
+            if not isinstance(error, NOT_ITS_FAULT):
+                await asyncio.to_thread(self.folder.keep, replace(failed, why=str(error)))
+            raise
         await asyncio.to_thread(self.folder.keep, again)
         self.show(Told(again, 1, 1))
 

@@ -9,7 +9,7 @@ from labd.report import style
 from labd.report.svg import Markup, tag
 from labd.search.plot import plots
 from labd.search.result import Judged, Result
-from labd.search.text import again, figure, percent, sentence, words
+from labd.search.text import again, dropped, figure, percent, sentence, words
 
 _NO_FETCH = "default-src 'none'; style-src 'unsafe-inline'"
 RULE = (
@@ -56,14 +56,15 @@ def _header(result: Result) -> Markup:
 
 
 def _answer(result: Result) -> Markup:
+    before = [tag("p", line) for line in dropped(result)]
     if not result.best:
-        return tag("div", tag("p", "No candidate is known to meet every target."), class_="answer")
+        return tag("div", *before, tag("p", "No candidate is known to meet every target."), class_="answer")
     best = result.of(result.best)
     shown = result.again if result.again is not None and result.again.outcome.figures else best
     lines = [sentence(target, shown.outcome.figures.get(name), shown.answers[name]) for name, target in result.targets.items()]
     told = [tag("p", again(result.again.outcome))] if result.again is not None else []
     title = tag("p", f"Best of those that meet every target: {result.best} ({best.outcome.settings.key}), run {best.outcome.run_id}.")
-    return tag("div", title, *told, tag("ul", *(tag("li", line) for line in lines)), class_="answer")
+    return tag("div", *before, title, *told, tag("ul", *(tag("li", line) for line in lines)), class_="answer")
 
 
 def _platforms(result: Result) -> Markup:

@@ -16,7 +16,8 @@ RESULT_SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """answers: by target. meets: every target with confidence; None where there is none or one is open. front: not dominated beyond the
+    """answers: by target, of these figures. meets: every target with confidence, once more too where it was measured once more; None where
+    there is none or one is open. front: not dominated beyond the
     intervals, among its platform's and among all; by_values: nor by the values alone, among all."""
 
     outcome: Outcome
@@ -80,17 +81,22 @@ def document(
         mine = [one for one in first if one.platform == name]
         points = front(mine, use_case.objectives).points
         of_platform |= {one.name for one in points}
-        best = best_of(use_case, mine)
+        best = best_of(use_case, [one for one in outcomes if one.platform == name])
         states = [one.state for one in mine]
         measured, stopped, failed = (states.count(state) for state in (State.MEASURED, State.STOPPED, State.FAILED))
         named = tuple(one.name for one in points)
         platforms[name] = PlatformResult(benches[name], len(mine), measured, stopped, failed, named, best.name if best else "")
 
+    out = refuted(use_case, outcomes)
+
     def judged(one: Outcome) -> Judged:
         found = answers(use_case, one.figures)
-        return Judged(one, found, _meets(one, found), one.name in of_platform, one.name in over_all, one.name in whole.best)
+        last = out.get(one.name, one)
+        return Judged(
+            one, found, _meets(last, answers(use_case, last.figures)), one.name in of_platform, one.name in over_all, one.name in whole.best
+        )
 
-    best = best_of(use_case, first)
+    best = best_of(use_case, outcomes)
     again = next((one for one in outcomes if best and one.repeat and one.name == best.name), None)
     return Result(
         schema=RESULT_SCHEMA,
@@ -115,12 +121,22 @@ def document(
 
 
 def best_of(use_case: UseCase, outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The best in the first objective of those that meet every target with confidence; None where there is none."""
+    """The best in the first objective of those that meet every target with confidence, once more too where they were measured once more;
+    None where there is none. One that could not be measured once more stands as it was."""
     objective = use_case.objectives[0]
+    out = refuted(use_case, outcomes)
     meeting = [
-        one for one in outcomes if not one.repeat and one.value(objective) is not None and _meets(one, answers(use_case, one.figures))
+        one
+        for one in outcomes
+        if not one.repeat and one.name not in out and one.value(objective) is not None and _meets(one, answers(use_case, one.figures))
     ]
     return min(meeting, key=lambda one: (better_first(one.figures[objective], objective), one.name), default=None)
+
+
+def refuted(use_case: UseCase, outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    """Those measured once more that then did not meet every target with confidence, by name: as they were measured then."""
+    again = [one for one in outcomes if one.repeat and one.state is State.MEASURED]
+    return {one.name: one for one in again if not _meets(one, answers(use_case, one.figures))}
 
 
 def _meets(outcome: Outcome, found: Mapping[str, Conformity]) -> bool | None:

@@ -47,6 +47,7 @@ def _word(judged: Judged) -> str:
 
 def answer(result: Result) -> Iterator[str]:
     """Which candidate meets the use case's targets, and how sure that is; of new data where there are some."""
+    yield from dropped(result)
     if not result.best:
         yield "No candidate is known to meet every target."
         return
@@ -57,6 +58,15 @@ def answer(result: Result) -> Iterator[str]:
         yield again(result.again.outcome)
     for name, target in result.targets.items():
         yield f"  {sentence(target, shown.outcome.figures.get(name), shown.answers[name])}"
+
+
+def dropped(result: Result) -> Iterator[str]:
+    """Of each candidate that was the best until it was measured once more."""
+    for one in result.candidates:
+        met = one.outcome.state is State.MEASURED and all(found.answer is Answer.MET for found in one.answers.values())
+        if met and not one.meets:
+            then = "misses one" if one.meets is False else "leaves one open"
+            yield f"{one.outcome.name} met every target, and {then} when it is measured once more: it is not the best."
 
 
 def again(outcome: Outcome) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from labd.search import html, text
 from labd.search.outcome import Outcome, State
 from labd.search.result import Result, best_of, document
@@ -65,6 +67,35 @@ def test_the_text_answers_with_confidence_from_new_data() -> None:
     assert "5 candidates on 2 platforms, 4 measured, 1 stopped early" in told
     assert "meets max energy per inference of 2.00 mJ with more than 99.9 % confidence: 1.15 ± 0.10 mJ" in told
     assert "Measured once more (run run-1)" in told
+
+
+AGAIN_OPEN = point(1, 1.99, 0.88, platform="m0", half=0.1, repeat=1)  # the interval holds the target
+
+
+def test_a_best_that_does_not_meet_the_targets_once_more_gives_way_to_the_next() -> None:
+    assert best_of(use_case(), [*ALL, AGAIN_OPEN]) == CHEAP
+    found = result([*ALL, AGAIN_OPEN])
+    assert (found.best, found.platforms["m0"].best, found.again) == ("m4/2", "", None)
+    assert found.of("m0/1").meets is None
+    told = text.render(found)
+    assert "m0/1 met every target, and leaves one open when it is measured once more" in told
+    assert "Best of those that meet every target: m4/2" in told
+    assert "m0/1 met every target, and leaves one open" in html.render(found)
+
+
+def test_where_none_meets_the_targets_once_more_there_is_no_best() -> None:
+    found = result([OTHER, point(1, 2.5, 0.88, platform="m0", repeat=1)])
+    assert (found.best, found.of("m0/1").meets) == ("", False)
+    assert "m0/1 met every target, and misses one" in text.render(found)
+    assert "No candidate is known to meet every target." in text.render(found)
+
+
+def test_a_best_that_could_not_be_measured_once_more_stands() -> None:
+    failed = replace(point(1, 1.15, 0.88, platform="m0", repeat=1), state=State.FAILED, figures={}, why="the board is gone")
+    found = result([*ALL, failed])
+    assert found.best == "m0/1"
+    assert "It could not be measured once more: the board is gone" in text.render(found)
+    assert "meets max energy per inference of 2.00 mJ" in text.render(found)
 
 
 def test_the_text_says_when_nobody_meets_the_targets() -> None:
