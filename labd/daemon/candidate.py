@@ -193,7 +193,7 @@ class Measuring:
         """With the figures of its run."""
         model, supply_v = plan.models[0], plan.supply[0]
         point = OperatingPoint(start.settings.mode, self.use_case.rate_hz, supply_v, model)
-        found = await asyncio.to_thread(measured, self.use_case, outcome.records, point)
+        found = await asyncio.to_thread(measured, self.use_case, outcome.records, point, outcome.series)
         figures = {**start.figures, **found}
         ended = replace(start, figures=figures, run_id=outcome.run_id)
         lost = f"captures failed: {first_of(outcome.failed)}" if outcome.failed else ""

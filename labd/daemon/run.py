@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -68,12 +68,13 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to. failed: captures that failed, one line each."""
+    """What a run came to. failed: captures that failed, one line each. series: by operating point and KPI, one value an event."""
 
     run_id: str
     store: Path
     records: tuple[KpiRecord, ...]
     failed: tuple[str, ...]
+    series: Mapping[tuple[str, str], Sequence[float]]
 
 
 async def run(request: RunRequest, around: Surroundings, control: RunControl) -> RunOutcome:
@@ -104,7 +105,16 @@ async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
         await going.ended(state, (control.reason if interrupted else "") or str(error) or type(error).__name__)
         raise
     await going.ended(RunState.FAILED if failed else RunState.FINISHED, first_of(failed))
-    return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed))
+    return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed), _series(analysis))
+
+
+def _series(analysis: Analysis) -> dict[tuple[str, str], list[float]]:
+    """Repeats of an operating point one after the other."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for result in analysis.captures:
+        for kpi, values in result.per_event.items():
+            found.setdefault((result.point.key, kpi), []).extend(values)
+    return found
 
 
 def first_of(errors: Sequence[str]) -> str:

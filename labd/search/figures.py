@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from labd.kpi.share import Z95, wilson
 from labd.kpi.targets import Conformity, Target, conformity
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 from labd.search.use_case import UseCase
-from labd.search.waiting import LARGEST_LOAD, waiting_mean, waiting_quantile
+from labd.search.waiting import LARGEST_LOAD, Part, Served, answered
 
 LESS_IS_BETTER = {
     "energy_per_inference": True,
@@ -24,6 +23,9 @@ LESS_IS_BETTER = {
 }
 UNITS = {"energy_per_inference": "J", "mean_power": "W", "latency": "s", "memory": "By", "accuracy": "1", "largest_rate": "Hz"}
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+SEED = 1  # of the arrivals that are played: the same for all candidates, so that chance does not choose among them
+
+Series = Mapping[tuple[str, str], Sequence[float]]  # by operating point and KPI, one value an event
 
 
 def targets(use_case: UseCase) -> dict[str, Target]:
@@ -75,38 +77,43 @@ def share_right(use_case: UseCase, done: Sequence[Done], model: str) -> KpiRecor
     return KpiRecord("task.accuracy", model, right / n, "1", (high - low) / (2 * Z95), low, high, n, Provenance.MEASURED, "Wilson")
 
 
-def measured(use_case: UseCase, records: Sequence[KpiRecord], point: OperatingPoint) -> dict[str, KpiRecord]:
-    """Energy, power and latency at the rate of the events, of the records of a run."""
+def measured(use_case: UseCase, records: Sequence[KpiRecord], point: OperatingPoint, series: Series) -> dict[str, KpiRecord]:
+    """Energy, power and latency at the rate of the events, of the records of a run and of its values event by event."""
     of = {record.id: record for record in records if record.at == point.key}
     found = {
         "energy_per_inference": of.get(f"energy_per_inference.{use_case.targets.energy_kind}"),
         "mean_power": of.get("power.mean"),
-        "latency": latency(use_case, records, point),
+        "latency": latency(use_case, records, point, series),
         "largest_rate": next((one for one in records if one.id == "largest_rate" and one.at.startswith(str(point.mode))), None),
     }
     return {name: record for name, record in found.items() if record is not None}
 
 
-def latency(use_case: UseCase, records: Sequence[KpiRecord], point: OperatingPoint) -> KpiRecord | None:
-    """From event to result: in an event mode the wake-up comes before the inference, and by chance another event. Quantiles of parts that
-    are independent add up to at least the quantile of their sum."""
+def latency(use_case: UseCase, records: Sequence[KpiRecord], point: OperatingPoint, series: Series) -> KpiRecord | None:
+    """From event to result: in an event mode the wake-up comes before the inference, and by chance another event. What is asked for is one
+    quantile of the sum, out of the values of the parts event by event."""
     quantile = use_case.targets.latency_quantile
     here = {record.id: record for record in records if record.at == point.key}
-    infer = next((one for by in ("pin", "dut_counter") if (one := here.get(f"latency.{by}.{quantile}")) is not None), None)
-    if infer is None or infer.value is None:
+    by = next((by for by in ("latency.pin", "latency.dut_counter") if f"{by}.{quantile}" in here), None)
+    if by is None:
+        return None
+    infer = here[f"{by}.{quantile}"]
+    wakes = point.mode is not Mode.ALWAYS_ON
+    if infer.value is None or not (wakes or use_case.poisson):
         return infer
-    parts = [infer]
-    if point.mode is not Mode.ALWAYS_ON:
+    parts = [(here.get(f"{by}.mean"), series.get((point.key, by)))]
+    if wakes:
         woken = _wake_up(records, point)
         if woken is None:
             return _withheld(infer, "wake-up not measured")
-        parts.append(woken)
-    if use_case.poisson:
-        queued = _waiting(use_case, here, quantile)
-        if queued is None:
-            return _withheld(infer, "cannot keep up with Poisson events")
-        parts.append(queued)
-    return _sum(f"latency.from_event.{quantile}", parts)
+        parts.append((woken, series.get((woken.at, woken.id))))
+    known = [(record, values) for record, values in parts if record is not None and values]
+    if len(known) < len(parts):
+        return _withheld(infer, "not measured event by event")
+    duty = here.get("duty_cycle") if use_case.poisson else None
+    if use_case.poisson and (duty is None or duty.value is None or not 0 < duty.value <= LARGEST_LOAD):
+        return _withheld(infer, "cannot keep up with Poisson events")
+    return _of_the_sum(use_case, infer, known, duty)
 
 
 def _withheld(record: KpiRecord, why: str) -> KpiRecord:
@@ -120,34 +127,27 @@ def _wake_up(records: Sequence[KpiRecord], point: OperatingPoint) -> KpiRecord |
     )
 
 
-def _waiting(use_case: UseCase, here: Mapping[str, KpiRecord], quantile: str) -> KpiRecord | None:
-    """None where the board is busy all the time, or nobody knows for how long."""
-    duty = here.get("duty_cycle")
-    if duty is None or duty.value is None or not 0 < duty.value <= LARGEST_LOAD:
-        return None
-    service_s = duty.value / use_case.rate_hz
-    share = QUANTILES.get(quantile)
-    value = (
-        waiting_mean(service=service_s, load=duty.value) if share is None else waiting_quantile(share, service=service_s, load=duty.value)
+def _of_the_sum(
+    use_case: UseCase, infer: KpiRecord, parts: Sequence[tuple[KpiRecord, Sequence[float]]], duty: KpiRecord | None
+) -> KpiRecord:
+    """duty: of a queue, None where nothing waits. Without an interval where a part has none."""
+    quantile, rate_hz = use_case.targets.latency_quantile, use_case.rate_hz
+    used = [record for record, _ in parts] + ([duty] if duty is not None else [])
+    busy_s, u_busy_s = (0.0, 0.0) if duty is None else ((duty.value or 0.0) / rate_hz, (duty.u or 0.0) / rate_hz)
+    served = Served(tuple(Part(tuple(values), record.u or 0.0) for record, values in parts), busy_s, u_busy_s)
+    found = answered(served, rate_hz=None if duty is None else rate_hz, share=QUANTILES.get(quantile), seed=SEED)
+    whole = all(record.u is not None for record in (infer, *used))
+    queue = [] if duty is None else [f"waiting for others at {rate_hz:g} /s"]
+    return replace(
+        infer,
+        id=f"latency.from_event.{quantile}",
+        value=found.value,
+        low=found.low if whole else None,
+        high=found.high if whole else None,
+        u=found.u if whole else None,
+        method="events played, bootstrap",
+        captures=tuple(dict.fromkeys(key for record in used for key in record.captures)),
+        budget=(),
+        flags=tuple(dict.fromkeys(flag for record in used for flag in record.flags)),
+        note=f"{quantile} of the sum of {' + '.join([record.id.removesuffix('.mean') for record, _ in parts] + queue)}",
     )
-    relative = 0.0 if duty.u is None else duty.u / duty.value
-    half = Z95 * relative * value / (1 - duty.value)
-    name = f"M/D/1 waiting {quantile} at {use_case.rate_hz:g} /s"
-    return replace(duty, id=name, value=value, unit="s", u=half / Z95, low=value - half, high=value + half, budget=())
-
-
-def _sum(kpi: str, parts: Sequence[KpiRecord]) -> KpiRecord:
-    """Of independent parts: half widths of their intervals in quadrature."""
-    first = parts[0]
-    note = " + ".join(part.id for part in parts)
-    if len(parts) == 1:
-        return first
-    value = sum(part.value for part in parts if part.value is not None)
-    low = high = u = None
-    if all(part.u is not None and part.low is not None and part.high is not None for part in parts):
-        low = value - math.hypot(*((part.value or 0.0) - (part.low or 0.0) for part in parts))
-        high = value + math.hypot(*((part.high or 0.0) - (part.value or 0.0) for part in parts))
-        u = math.hypot(*(part.u or 0.0 for part in parts))
-    captures = tuple(dict.fromkeys(key for part in parts for key in part.captures))
-    known = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
-    return replace(first, id=kpi, value=value, low=low, high=high, u=u, captures=captures, budget=(), flags=known, note=note)
