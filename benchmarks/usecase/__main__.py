@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.usecase.needs import shortcomings
 from benchmarks.usecase.truth import held
 from labd import resources
 from labd.search import text
@@ -62,11 +63,7 @@ def main() -> int:
         result = search.result()
         print(text.render(result))
         kept = nothing_twice(place / "store", search, before, findings)
-        findings.need(len(result.candidates) >= least, f"{len(result.candidates)} candidates, {least} are asked for")
-        findings.need(len(result.platforms) >= 2, "one board only")
-        findings.need(bool(result.front), "the front is empty")
-        findings.need(bool(result.best), "no candidate meets every target")
-        findings.need(result.again is not None and result.again.outcome.state is State.MEASURED, "the best was not measured once more")
+        findings.short += shortcomings(result, candidates=least)
         covered, figures = asyncio.run(agreement(load_use_case(path), search, result, findings))
         if arguments.keep:
             print(search.path / "report.html")
@@ -146,11 +143,16 @@ async def agreement(use_case: UseCase, search: Folder, result: Result, findings:
         best = [result.again.outcome if one.name == result.best else one for one in best]
     covered = figures = 0
     for outcome in best:
-        for one in await held(use_case, search, outcome):
+        against, otherwise = await held(use_case, search, outcome)
+        findings.short += [f"{outcome.name}: {line}" for line in otherwise]
+        for one in against:
             figures, covered = figures + 1, covered + one.covered
             off = "exactly" if one.off is None else f"{one.off:+.2f} u"
             print(f"usecase: {outcome.name} {text.words(one.objective)}: {text.figure(one.record)}, true {one.true:.6g} ({off})")
-            findings.need(one.fine, f"{outcome.name} {one.objective}: {text.figure(one.record)}, true is {one.true:.6g}")
+            findings.need(
+                one.fine,
+                f"{outcome.name} {one.objective}: {text.figure(one.record)}, true is {one.true:.6g}; half interval {one.width:.1%}",
+            )
     return covered, figures
 
 
