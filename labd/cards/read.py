@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from labd.cards.kinds import KINDS, AnyCard
-from labd.config.document import Source, parse_section
+from labd.config.document import Source, parse_section, parse_toml
 from labd.config.effective import effective_section
 from labd.config.problems import did_you_mean, file_error
 from labd.config.quantity import shown
@@ -28,11 +27,8 @@ def card_from(text: str, name: str) -> AnyCard:
 
 
 def kind_of(source: Source) -> str:
-    """What its key `card` says. Raises FileError where it says nothing that labd knows."""
-    try:
-        said: Any = tomllib.loads(source.text).get("card")
-    except (ValueError, RecursionError):
-        return next(iter(KINDS))  # whichever: it is refused for what it is when it is read
+    """What its key `card` says. Raises FileError where it says nothing that labd knows, or is not TOML."""
+    said: Any = parse_toml(source).get("card")
     if isinstance(said, str) and said in KINDS:
         return said
     kinds = ", ".join(f'"{kind}"' for kind in KINDS)

@@ -74,7 +74,7 @@ def read_source(path: Path) -> Source:
 def parse_section(source: Source, model: type[S]) -> S:
     """The section a text describes. Raises FileError with every problem that can be told at once."""
     file = str(source.path)
-    data = _parse(source.text, file)
+    data = parse_toml(source)
     try:
         section = model.model_validate(data)
     except ValidationError as error:
@@ -98,11 +98,13 @@ def _needed(model: type[Section]) -> set[str]:
     return {written_name(name, field) for name, field in model.model_fields.items() if field.is_required()}
 
 
-def _parse(text: str, file: str) -> dict[str, Any]:
-    if any(token.count(".") > MOST_DOTS for token in NO_KEY.split(text)):
+def parse_toml(source: Source) -> dict[str, Any]:
+    """What a text says, before any model is held against it. Raises FileError where it is not TOML, or has too long a key."""
+    file = str(source.path)
+    if any(token.count(".") > MOST_DOTS for token in NO_KEY.split(source.text)):
         raise file_error(file, [Wrong("", f"is not TOML that can be read: a key of more than {MOST_DOTS} parts")])
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(source.text)
     except ValueError as error:  # TOMLDecodeError, or an integer with more digits than Python converts
         raise file_error(file, [Wrong("", f"is not TOML: {error}")]) from error
     except RecursionError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,6 +40,24 @@ async def test_a_card_is_checked_and_a_wrong_one_is_told_by_key(given: Api) -> N
     wrong = await given.ask("POST", "cards/check", json={"text": TASK.replace("metric", "metrik")})
     assert wrong.status_code == 422
     assert "metrik: no such key; did you mean metric?" in wrong.text.replace('\\"', "")
+
+
+async def test_a_key_of_countless_parts_is_refused_before_it_is_read(given: Api) -> None:
+    """Time and memory of reading one grow with the square of its parts."""
+    dotted = "a" + 101 * ".a" + " = 1\n"
+    asked = {"cards/check": {"text": dotted}, "tables": {"form": "1.2", "cards": [dotted]}, "charts": {"form": "radar", "cards": [dotted]}}
+    for path, body in asked.items():
+        answer = await given.ask("POST", path, json=body)
+        assert answer.status_code == 422
+        assert "a key of more than 100 parts" in answer.text
+
+
+async def test_others_are_answered_while_a_large_card_is_read(given: Api) -> None:
+    large = asyncio.create_task(given.ask("POST", "cards/check", json={"text": TASK + "".join(f"k{n} = 1\n" for n in range(15_000))}))
+    for _ in range(3):
+        assert (await given.ask("GET", "cards/model/template")).status_code == 200
+    assert not large.done()
+    assert (await large).status_code == 422
 
 
 async def test_a_card_to_fill_in_is_the_one_that_the_command_writes(given: Api) -> None:

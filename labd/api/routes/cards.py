@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -37,6 +39,15 @@ class CardBody(BaseModel):
     text: str = Field(max_length=MOST, description="of the card's file, TOML")
 
 
+def _stored_from(text: str, name: str) -> dict[str, Any]:
+    """In a thread: a large card takes longer to read than the other clients of the daemon can wait."""
+    return stored(card_from(text, name))
+
+
+def _stored_each(texts: Sequence[str]) -> list[dict[str, Any]]:
+    return [_stored_from(text, f"cards[{k}]") for k, text in enumerate(texts)]
+
+
 class Untold(BaseModel):
     """Something that the paper asks for and a card does not tell. keys: that would tell it."""
 
@@ -55,7 +66,7 @@ class CardCheck(BaseModel):
 @router.post("/cards/check", operation_id="check_card")
 async def check(body: CardBody) -> CardCheck:
     """A card as labd reads it, and what it does not tell; 422 with every problem of one that cannot be read."""
-    card = stored(card_from(body.text, "card"))
+    card = await asyncio.to_thread(_stored_from, body.text, "card")
     return CardCheck(card=card, untold=[Untold(keys=list(one.missing), item=one.asked.item, why=one.asked.why) for one in untold(card)])
 
 
@@ -121,7 +132,7 @@ class TableAnswer(BaseModel):
 async def table(body: TableBody, given: Given) -> TableAnswer:
     """Cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or the five figures of the multi-metric approach; `beside`:
     figures of others beside those of runs, with the ratio."""
-    entries = [entry for k, text in enumerate(body.cards) for entry in of_card(stored(card_from(text, f"cards[{k}]")))]
+    entries = [entry for card in await asyncio.to_thread(_stored_each, body.cards) for entry in of_card(card)]
 
     def stored_there(catalogue: Catalogue) -> list[Entry]:
         kept = imported_cards(catalogue.folder) if body.imported else []
@@ -166,7 +177,7 @@ class ChartsAnswer(BaseModel):
 @router.post("/charts", operation_id="chart")
 async def chart(body: ChartBody, given: Given) -> ChartsAnswer:
     """Cards and runs side by side: Pareto plot, radar, or mean power over rate with the break-even rates across boards."""
-    cards = [stored(card_from(text, f"cards[{k}]")) for k, text in enumerate(body.cards)]
+    cards = await asyncio.to_thread(_stored_each, body.cards)
     asked = Asked(body.form, body.energy, body.metric)
     picture = "" if body.picture == "none" else body.picture
     made = await given.worker.chart(given.catalogue.folder, asked, body.runs, cards, picture)
