@@ -30,7 +30,8 @@ SYNC_S = 1.0  # at most so much is made again after a loss of power; nothing aft
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a run is of. Only a run of the same subject is taken up again. of: the candidate of a search, whose firmware may call itself
-    what another's does; empty for what is no candidate."""
+    what another's does; empty for what is no candidate. model: as it was asked for; empty where only the board names it.
+    firmware_sha256: of the image on the DUT, empty where unknown."""
 
     bench: str
     board: str
@@ -39,6 +40,8 @@ class Subject:
     dataset_sha256: str
     samples: int
     of: str = ""
+    model: str = ""
+    firmware_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,32 @@ class Session:
         write_whole(self.folder / "result.json", json.dumps(to_json(result), indent=1) + "\n")
 
 
-def open_session(store: Path, subject: Subject, dataset: Dataset, *, fresh: bool) -> Session:
-    """The newest run of this subject that was broken off; a new one where there is none, or with `fresh`. Raises StoreError."""
+def open_session(store: Path, subject: Subject, dataset: Dataset, *, fresh: bool, begun: str = "") -> Session:
+    """The newest run of this subject that was broken off; a new one where there is none, or with `fresh`. begun: id of the one to go on
+    with, and of no other. Raises StoreError, also where that one is gone or is of another subject."""
     place = store / FOLDER
+    if begun:
+        return _begun(place / begun, subject, dataset)
     if not fresh:
         for folder in sorted(place.glob("*/"), reverse=True):
             if not (folder / "result.json").exists() and _subject(folder) == subject:
                 return Session(folder, _read(folder / "samples.jsonl", dataset))
     return Session(_made(place, subject), [])
+
+
+def has_ended(store: Path, session_id: str) -> bool:
+    return (store / FOLDER / session_id / "result.json").exists()
+
+
+def _begun(folder: Path, subject: Subject, dataset: Dataset) -> Session:
+    was = _subject(folder)
+    if was is None:
+        raise StoreError(f"{folder}: the run that was begun there is gone or cannot be read; ask for a new one")
+    if was != subject:
+        unlike = [one.name for one in dataclasses.fields(Subject) if getattr(was, one.name) != getattr(subject, one.name)]
+        what = "; ".join(f"{name} was {getattr(was, name)!r} and is {getattr(subject, name)!r}" for name in unlike)
+        raise StoreError(f"{folder}: it cannot go on, for its samples would be of two subjects: {what}; ask for a new one")
+    return Session(folder, _read(folder / "samples.jsonl", dataset))
 
 
 def _made(place: Path, subject: Subject) -> Path:

@@ -16,9 +16,10 @@ from labd.accuracy.dataset import Dataset
 from labd.accuracy.kept import kept_dataset
 from labd.accuracy.measure import Measurement, Progress
 from labd.accuracy.score import Prediction, Score, score
-from labd.accuracy.session import Session, Subject, as_document, open_session
+from labd.accuracy.session import Session, Subject, as_document, has_ended, open_session
 from labd.bench.control import RunControl
 from labd.bench_file import Bench
+from labd.bench_file.run_facts import firmware_sha256
 from labd.daemon.around import Surroundings
 from labd.daemon.commands import alone
 from labd.daemon.guarding import guarded
@@ -58,7 +59,7 @@ class AccuracyOutcome:
 @dataclass(frozen=True, slots=True)
 class AccuracyRequest:
     """fresh: begin anew where an earlier run was broken off. verify_every: see `Measurement`. model: its name in plans,
-    where the board tells another."""
+    where the board tells another. begun: id of the session to go on with, and of no other."""
 
     bench: Path
     dataset: Dataset
@@ -66,6 +67,7 @@ class AccuracyRequest:
     fresh: bool = False
     verify_every: int = 0
     model: str = ""
+    begun: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,12 @@ async def accuracy_job(job: JobRow, bench: Bench, around: Surroundings, control:
     """What a job of the queue asks for; it goes on with what an earlier process, or its own first attempt, has made. Raises LabdError."""
     asked = from_json(AccuracyAsked, json.loads(job.asked))
     folder = around.catalogue.folder
+    if job.made and has_ended(folder, job.made):  # what ended it came between the result and the end of the job
+        return
     async with InstrumentSession("data set") as disk:
         dataset = await disk.call(partial(kept_dataset, folder, asked.dataset), deadline_s=READING_S)
     refuse_other_inputs(bench, dataset)
-    # what it began anew is what it goes on with
-    request = AccuracyRequest(bench.path, dataset, folder, asked.fresh and not job.made, asked.verify_every, asked.model)
+    request = AccuracyRequest(bench.path, dataset, folder, asked.fresh, asked.verify_every, asked.model, job.made)
     told_s = -math.inf
 
     def show(progress: Progress) -> None:
@@ -138,8 +141,8 @@ async def _work(
     async with guarded(bench, around.guard) as hangs, open_bench(bench) as opened:
         hangs.opened = opened
         await opened.station.interlock.power_up(bench.board.supply, opened.lines)
-        subject = _subject(request.dataset, bench, opened)
-        with open_session(around.catalogue.folder, subject, request.dataset, fresh=request.fresh) as session:
+        subject = _subject(request, bench, opened)
+        with open_session(around.catalogue.folder, subject, request.dataset, fresh=request.fresh, begun=request.begun) as session:
             await begun(session)
             resumed = len(session.done)
             measurement = Measurement(opened.board.device, request.dataset, session, verify_every=request.verify_every)
@@ -153,8 +156,17 @@ async def _work(
             return outcome
 
 
-def _subject(dataset: Dataset, bench: Bench, opened: OpenBench) -> Subject:
-    return Subject(bench.name, bench.board.name, opened.board.device.identity, dataset.name, dataset.sha256, len(dataset.samples))
+def _subject(request: AccuracyRequest, bench: Bench, opened: OpenBench) -> Subject:
+    return Subject(
+        bench.name,
+        bench.board.name,
+        opened.board.device.identity,
+        request.dataset.name,
+        request.dataset.sha256,
+        len(request.dataset.samples),
+        model=request.model,
+        firmware_sha256=firmware_sha256() if bench.is_virtual else "",
+    )
 
 
 def _task(session: Session, model: str) -> TaskResult | None:

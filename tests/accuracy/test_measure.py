@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,34 @@ async def test_a_fresh_run_another_data_set_and_another_dut_begin_anew(tmp_path:
     with StockDut(StockFirmware(SMALL, energy=True)) as dut:
         async with met(dut) as device:
             assert not _opened(tmp_path / "store", device, made(tmp_path, 4)).done
+
+
+async def test_samples_of_two_nets_that_call_themselves_alike_never_mix(tmp_path: Path) -> None:
+    dataset, store = made(tmp_path, 4), tmp_path / "store"
+    with StockDut(StockFirmware(SMALL)) as dut:
+        async with met(dut) as device:
+            subject = _subject(device, dataset)
+            first = await _broken_off(device, dataset, store, after=2)
+    assert open_session(store, subject, dataset, fresh=False).id == first.id
+    for other in (replace(subject, model="dnn_pruned"), replace(subject, firmware_sha256="ab" * 32)):
+        assert not open_session(store, other, dataset, fresh=False).done
+        with pytest.raises(StoreError, match=r"would be of two subjects: (model|firmware_sha256) was '' and is '"):
+            open_session(store, other, dataset, fresh=False, begun=first.id)
+
+
+async def test_who_has_begun_a_run_goes_on_with_that_one_and_no_newer(tmp_path: Path) -> None:
+    dataset, store = made(tmp_path, 4), tmp_path / "store"
+    with StockDut(StockFirmware(SMALL)) as dut:
+        async with met(dut) as device:
+            subject = _subject(device, dataset)
+            first = await _broken_off(device, dataset, store, after=2)
+            newer = _opened(store, device, dataset, fresh=True)
+    assert open_session(store, subject, dataset, fresh=False).id == newer.id
+    for fresh in (False, True):
+        mine = open_session(store, subject, dataset, fresh=fresh, begun=first.id)
+        assert (mine.id, len(mine.done)) == (first.id, 2)
+    with pytest.raises(StoreError, match="is gone or cannot be read; ask for a new one"):
+        open_session(store, subject, dataset, fresh=False, begun="20260101-000000-words")
 
 
 async def test_a_line_that_is_not_the_last_and_cannot_be_read_is_named(tmp_path: Path) -> None:
