@@ -98,12 +98,12 @@ def _power(report: RunReport, curve: RateCurve, points: Sequence[OperatingPoint]
         return None, f"it cannot serve {rate_label(rate)}: its largest rate is {quantity(curve.r_max_hz, '/s')}", ""
     at = next((p for p in points if math.isclose(p.rate_hz, rate, rel_tol=1e-6)), None)
     record, note = (report.find(at.key, "power.mean") if at else None), f"at {rate_label(rate)}"
-    if record is None and curve.fit is not None:
-        record = on_line(curve, rate)
+    if (record is None or record.value is None) and curve.fit is not None and (line := on_line(curve, rate)) is not None:
+        record = line
         note += ", on the straight line" + ("" if curve.fit.rate_low_hz <= rate <= curve.fit.rate_high_hz else f", {EXTRAPOLATED}")
     if record is None:
         return None, f"nothing was measured at {rate_label(rate)}, and no line was fitted", ""
-    if not curve.mode.is_event:
+    if not curve.mode.is_event or record.value is None:  # a figure that is withheld has no sum
         return record, "", note
     if report.detector.power is None:
         return record, "", f"{note}, no event detector included"
@@ -111,13 +111,14 @@ def _power(report: RunReport, curve: RateCurve, points: Sequence[OperatingPoint]
 
 
 def _with_detector(record: KpiRecord, report: RunReport, curve: RateCurve) -> KpiRecord:
-    """P + P_detector + r_false E; independent of each other, so that half widths add in quadrature."""
+    """P + P_detector + r_false E; independent of each other, so that half widths add in quadrature. record: with a value."""
+    assert record.value is not None
     power, false = report.detector.power, report.detector.false_wake_rate
     slope = curve.fit.incremental.value if curve.fit and curve.fit.incremental.value is not None else 0.0
     parts = [(one, factor) for one, factor in ((power, 1.0), (false, slope)) if one is not None and one.value is not None]
-    value = (record.value or 0.0) + sum((one.value or 0.0) * factor for one, factor in parts)
+    value = record.value + sum((one.value or 0.0) * factor for one, factor in parts)
     low, high = bounds(record)
-    if record.value is None or low is None or high is None:
+    if low is None or high is None:
         return replace(record, value=value)
     half = math.hypot((high - low) / 2, *(((one.high or 0.0) - (one.low or 0.0)) / 2 * factor for one, factor in parts))
     return replace(record, value=value, u=half / COVERAGE, low=value - half, high=value + half, budget=())

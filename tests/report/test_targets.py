@@ -151,3 +151,23 @@ def test_a_declared_claim_is_no_evidence() -> None:
     )
     (item,) = of(run('energy_per_inference = "9 mJ"', report=dataclasses.replace(FULL, kpis=kpis)), Mode.ALWAYS_ON)
     assert item.conformity.why == "no interval: estimated, and would meet it at its word"
+
+
+def test_where_the_power_at_a_rate_is_withheld_the_line_tells_and_the_detector_never_stands_for_it() -> None:
+    at = point(Mode.EVENT_SLEEP, 2.0).key
+    measured = next(r for r in FULL.kpis if (r.at, r.id) == (at, "power.mean"))
+    withheld = dataclasses.replace(measured, value=None, u=None, low=None, high=None, budget=(), flags=("clamped",))
+    kpis = tuple(withheld if r is measured else r for r in FULL.kpis)
+    power = record("detector.power", "detector", 1e-3, "W", rel=0.1)
+    detector = Detector("declared", "declared", power)
+    lacking = dataclasses.replace(FULL, kpis=kpis, detector=detector)
+    (lined,) = of(run('mean_power = "5 mW"', report=lacking), Mode.EVENT_SLEEP)
+    physics = PHYSICS[Mode.EVENT_SLEEP]
+    assert lined.record is not None
+    assert lined.record.value == pytest.approx(physics.floor_w + 2 * physics.event_j + 1e-3)
+    assert lined.note == "at 2 /s, on the straight line, event detector included"
+    no_line = dataclasses.replace(lacking, curves=tuple(dataclasses.replace(one, fit=None) for one in FULL.curves))
+    (alone,) = of(run('mean_power = "5 mW"', report=no_line), Mode.EVENT_SLEEP)
+    assert (alone.conformity.answer, alone.conformity.why, alone.note) == (Answer.UNKNOWN, "no value: clamped", "at 2 /s")
+    assert alone.record is not None
+    assert alone.record.value is None
