@@ -84,18 +84,18 @@ def _bounded(record: KpiRecord, target: Target) -> Conformity:
 
 
 def _lacks(record: KpiRecord) -> str:
-    known = next((flag for flag in record.flags if flag.startswith(("instrument term unknown", "one value"))), "")
+    known = next((flag for flag in record.flags if flag.startswith(("instrument term unknown", "one value", "needs more samples"))), "")
     return f"{NO_INTERVAL}: {known}" if known else NO_INTERVAL
 
 
 def chance_of(record: KpiRecord, target: Target) -> float | None:
-    """That the true value meets the target; None without an interval. record.value: a number."""
+    """That the true value meets the target; None without an interval that has a width, except for a count. record.value: a number."""
     value, low, high = record.value, record.low, record.high
     assert value is not None
     if low is None or high is None:
         return None
-    if low == high == value:  # a count
-        return float(target.met_by(value))
+    if low == high == value:  # a count is certain; of anything else an interval of no width is a scatter that nobody saw
+        return float(target.met_by(value)) if record.unit == "By" or record.n == 0 else None
     if record.method.endswith("Wilson") and record.n > 0:
         return share_meets(value, record.n, target)
     if record.budget and record.u:

@@ -2,7 +2,8 @@
 
 Intervals: Wilson for shares (accuracy, and of one class precision, recall, specificity, false positive rate); DeLong for one area under the
 ROC; for macro and micro areas the same influence of each sample, summed over the classes it takes part in (Obuchowski, Biometrics 53, 1997,
-p. 567); bootstrap over samples (percentiles) for balanced accuracy, macro means, F1 and average precision.
+p. 567); bootstrap over samples (percentiles) for balanced accuracy, macro means, F1 and average precision. A figure
+that no sample and no resample moves, as a perfect one of few samples, has no interval.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ RESAMPLES = 200
 SEED = 1
 ROC_POINTS = 200  # kept of one class
 NEVER = "never predicted"
+MORE = "needs more samples"  # where nothing of them varies, their scatter says nothing of how far the truth may be
+ROUNDING = 1e-9  # a standard uncertainty of a share below this is none
 WILSON, DELONG, BOOTSTRAP = "scikit-learn; Wilson", "scikit-learn; DeLong", "scikit-learn; bootstrap"
 
 Floats = NDArray[np.float64]
@@ -162,6 +165,8 @@ def _share(kpi: str, at: str, hits: int, n: int, *, flags: tuple[str, ...] = (),
 def _area(kpi: str, at: str, area: tuple[float, float], n: int, *, method: str = DELONG) -> KpiRecord:
     """area: value and standard uncertainty."""
     value, u = area
+    if u < ROUNDING:
+        return _without_interval(kpi, at, value, n, method)
     low, high = max(0.0, value - Z95 * u), min(1.0, value + Z95 * u)
     return KpiRecord(kpi, at, value, "1", u, low, high, n, Provenance.MEASURED, method)
 
@@ -173,12 +178,16 @@ def _bootstrapped(kpis: Sequence[str], at: str, figures: Callable[[Ints], Floats
     drawn = np.array([figures(rng.integers(0, n, n)) for _ in range(resamples)])
     for kpi, value, column in zip(kpis, values.tolist(), drawn.T, strict=True):
         known = column[~np.isnan(column)]
-        if len(known) < resamples // 2 or n < 2:
-            yield KpiRecord(kpi, at, value, "1", None, None, None, n, Provenance.MEASURED, BOOTSTRAP, flags=("needs more samples",))
+        if len(known) < resamples // 2 or n < 2 or np.ptp(known) < ROUNDING:
+            yield _without_interval(kpi, at, value, n, BOOTSTRAP)
             continue
         low, high = (float(end) for end in np.quantile(known, (0.025, 0.975)))
         u = float(known.std(ddof=1))
         yield KpiRecord(kpi, at, value, "1", u, min(low, value), max(high, value), n, Provenance.MEASURED, BOOTSTRAP)
+
+
+def _without_interval(kpi: str, at: str, value: float, n: int, method: str) -> KpiRecord:
+    return KpiRecord(kpi, at, value, "1", None, None, None, n, Provenance.MEASURED, method, flags=(MORE,))
 
 
 def _roc(label: int, positive: NDArray[np.bool_], scores: Floats) -> Roc:

@@ -89,7 +89,15 @@ def test_a_bound_settles_a_target_that_lies_beyond_it_and_no_other() -> None:
 def test_an_interval_without_a_budget_is_used_arm_by_arm() -> None:
     lopsided = KpiRecord("latency.pin.p95", "x", 0.9, "s", 0.1, 0.7, 1.0, 60, Provenance.MEASURED, "order statistics")
     assert conformity(lopsided, MOST).chance == pytest.approx(0.975, abs=1e-4)
-    assert conformity(replace(lopsided, low=0.9, high=0.9), MOST).chance == 1.0
+
+
+def test_a_count_is_certain_and_an_interval_of_no_width_of_anything_else_is_none() -> None:
+    perfect = KpiRecord("task.auc", "net", 1.0, "1", 0.0, 1.0, 1.0, 8, Provenance.MEASURED, "scikit-learn; DeLong")
+    told = conformity(perfect, LEAST)
+    assert (told.answer, told.chance, told.why) == (Answer.UNKNOWN, None, "no interval")
+    size = replace(perfect, id="model.memory", value=7216.0, unit="By", low=7216.0, high=7216.0, n=1)
+    for limit, chance in ((7216.0, 1.0), (7215.0, 0.0)):
+        assert conformity(size, Target("max memory", limit, "By")).chance == chance
 
 
 def test_degrees_of_freedom_are_those_of_welch_and_satterthwaite() -> None:

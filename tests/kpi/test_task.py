@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from labd.kpi.share import auc, influence
+from labd.kpi.targets import Answer, Target, conformity
 from labd.kpi.task import NEVER, TaskResult, task_kpis
 
 
@@ -85,6 +86,20 @@ def test_a_class_that_is_never_predicted_has_precision_0_and_says_so() -> None:
     assert result is not None
     record = next(r for r in result.records if r.id == "task.precision[2]")
     assert (record.value, record.u, record.flags) == (0.0, None, (NEVER,))
+
+
+def test_a_perfect_score_of_few_samples_is_not_certain() -> None:
+    classes = task_kpis([0] * 8 + [1] * 8, [[0.9, 0.1]] * 8 + [[0.2, 0.8]] * 8, at="net", resamples=40)
+    anomalies = task_kpis([0] * 8 + [1] * 8, [[0.1]] * 8 + [[0.8]] * 8, at="net", resamples=40)
+    assert classes is not None
+    assert anomalies is not None
+    for record in (*classes.records, *anomalies.records):
+        assert record.value in (0.0, 1.0)
+        target = Target("x", 0.99, "1", least=True) if record.value else Target("x", 0.01, "1")
+        assert conformity(record, target).answer in (Answer.OPEN, Answer.UNKNOWN), record
+        if "Wilson" not in record.method:
+            assert (record.u, record.low, record.high, record.flags) == (None, None, None, ("needs more samples",))
+            assert conformity(record, target).why == "no interval: needs more samples"
 
 
 def test_an_anomaly_score_gives_an_area_and_no_accuracy() -> None:
