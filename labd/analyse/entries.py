@@ -17,7 +17,7 @@ def entries_of_runs(catalogue: Catalogue, run_ids: Sequence[str]) -> list[Entry]
     found: list[Entry] = []
     for run, name in named(catalogue, run_ids):
         points = [capture.point for capture in catalogue.captures.of(run.id)]
-        scored = accuracies(catalogue.folder, board_of(run), {point.model for point in points})
+        scored = accuracies(catalogue.folder, board_of(run), {point.model for point in points}, run.tags)
         records = [*catalogue.kpis.of(run.id), *(record for one in scored for record in one.kpis)]
         found += of_run(name, run.cards, points, records)
     return found

@@ -18,7 +18,7 @@ from labd.analyse.run import setup_of
 from labd.analyse.setup import AnalysisSetup
 from labd.analyse.wording import said, section
 from labd.cards.comparison import FairComparison, compare
-from labd.cards.side import Conditions, Figure, FigurePlace, FirstInference, Side, Specimen, Taken
+from labd.cards.side import Conditions, Figure, FigurePlace, FirstInference, Scored, Side, Specimen, Taken
 from labd.cards.targets import answers
 from labd.errors import FileError, StoreError
 from labd.kpi.inputs import Detector
@@ -48,7 +48,8 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
     for (model, supply_v, settings), own in groups.items():
         mine = [row for row in rows if row.point in own]
         places = _places(own, by_key, figures)
-        records = [*figures.first.values(), *_of_the_task(catalogue, run, model)]
+        tasks = accuracies(catalogue.folder, _board(run), {model}, run.tags)
+        records = [*figures.first.values(), *(record for one in tasks for record in one.kpis)]
         side = Side(
             name=run.id,
             run=run.id,
@@ -59,6 +60,7 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
             cards={**run.cards, "model": section(run.cards, "model", model)},
             use_case=str(_plan(run).get("use_case") or ""),
             **_input(run),
+            scored=next((Scored(one.dataset, one.dataset_sha256, one.samples) for one in tasks), None),
             untold=_untold(run, rows, model),
             warm_up=section(_plan(run), "captures").get("warm_up_inferences"),
             first=tuple(_first(catalogue, mine)),
@@ -138,10 +140,6 @@ def _given(card: Mapping[str, Any], model: str) -> Iterator[KpiRecord]:
 
 def _declared(kpi: str, at: str, value: float, unit: str, source: str) -> KpiRecord:
     return KpiRecord(kpi, at, value, unit, None, None, None, 0, Provenance.DECLARED, source)
-
-
-def _of_the_task(catalogue: Catalogue, run: RunRow, model: str) -> list[KpiRecord]:
-    return [record for one in accuracies(catalogue.folder, _board(run), {model}) for record in one.kpis]
 
 
 def _conditions(run: RunRow, supply_v: float, setup: AnalysisSetup | None) -> Conditions:

@@ -66,7 +66,7 @@ RULES = (
         REFUSE,
         "Same data, treated alike",
         "Name, version, hash, split and number of samples of the data set are the same; so are what is done to a sample, where, and "
-        "whether that counts; and what an inference is given.",
+        "whether that counts; and what an inference is given. Task figures are of accuracy runs over the same samples.",
         "a comparison is fair if the data set is the same [1.3.2]; work on the host is energy that the board does not need [1.3.1]",
         pipeline.same_data,
     ),

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from labd.cards.directions import ENERGY, PER_OPERATION, is_any
-from labd.cards.side import Found, Severity, Side
+from labd.cards.side import Found, Scored, Severity, Side
 from labd.kpi.targets import Answer
 from labd.records import Provenance
 
@@ -15,6 +15,7 @@ LEAST_SAMPLES = 100  # below it the interval of an accuracy of 90 % is wider tha
 SAME_USE_CASE = ("name", "version", "targets", "events")
 SAME_DATA = ("name", "version", "sha256", "split", "samples")
 SAME_PREPROCESSING = ("preprocessing", "preprocessing_at", "preprocessing_counted")
+TASK = ("task",)
 PEAKS = ("hardware.peak_throughput", "throughput", "energy_efficiency", "hardware.power")
 SPEEDS = ("throughput", "energy_efficiency", "energy_per_op", "area_efficiency", "utilisation")
 Says = Iterator[Found]
@@ -43,6 +44,17 @@ def same_data(sides: Sequence[Side]) -> Says:
             yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", *shown))
         if a.input and b.input and a.input != b.input:
             yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", a.input, b.input))
+        if a.scored is not None and b.scored is not None:
+            yield from _scored_alike(a, b, a.scored, b.scored)
+
+
+def _scored_alike(a: Side, b: Side, first: Scored, second: Scored) -> Says:
+    """Whatever the cards say, the boards have answered these samples."""
+    if first.sha256 and second.sha256 and first.sha256 != second.sha256:
+        shown = (f"{one.dataset} ({one.sha256[:8]})".lstrip() for one in (first, second))
+        yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "data set of the accuracy run", *shown), TASK)
+    if first.samples != second.samples:
+        yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "samples of the accuracy run", first.samples, second.samples), TASK)
 
 
 def accuracy_on_the_device(sides: Sequence[Side]) -> Says:

@@ -87,6 +87,15 @@ class FirstInference:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What the task figures of an accuracy run are of. sha256: of the data set, empty where not told. samples: of those with a label."""
+
+    dataset: str
+    sha256: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """Under which the figures were taken, SI units; None and empty: not told.
 
@@ -125,8 +134,8 @@ class Side:
 
     use_case: in the words of the plan. input: what every inference is given, in words; activity: share of it that changes, None where the
     board is given a file. untold: what the cards leave out, a line each by card. warm_up: inferences before the first that counts, None
-    where not told. firmware_sha256: empty where not known. lost: captures that the plan asks for and the run does not have, with their
-    traces or without. figures: one for each KPI and place. targets: of its use case, answered.
+    where not told. scored: None without an accuracy run. firmware_sha256: empty where not known. lost: captures that the plan asks for and
+    the run does not have, with their traces or without. figures: one for each KPI and place. targets: of its use case, answered.
     """
 
     name: str
@@ -139,6 +148,7 @@ class Side:
     use_case: str = ""
     activity: float | None = None
     input: str = ""
+    scored: Scored | None = None
     untold: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warm_up: int | None = None
     first: tuple[FirstInference, ...] = ()

@@ -9,12 +9,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from labd.analyse.entries import entries_of_runs
 from labd.analyse.report import report_of
+from labd.analyse.side import sides_of
 from labd.analyse.tasks import chart
+from labd.cards.side import Scored
 from labd.kpi.task import task_kpis
 from labd.report import json as result_json
 from labd.report import markdown
 from labd.report.charts import Asked, ChartForm
+from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from tests.analyse.stored_run import copy_of_a_run
 
@@ -74,3 +78,20 @@ def test_a_chart_and_a_table_of_the_run_have_it_too(tmp_path: Path) -> None:
     assert table.head[1:3] == ("Accuracy", "Energy per inference (gross)")
     assert {row[1] for row in table.rows} == {"0.67 (0.30..0.90)"}
     assert made.picture.count("<title") == 3  # all three planes have points now
+
+
+def test_what_is_of_a_candidate_stands_beside_its_own_run_everywhere_and_beside_no_other(tmp_path: Path) -> None:
+    run = copy_of_a_run(tmp_path)
+    scored(tmp_path, "20261123-150000-words", of="search-1/3")
+
+    def attached() -> tuple[set[float | None], set[Scored | None], set[float | None]]:
+        with Catalogue.open_read_only(tmp_path) as catalogue:
+            lines, sides = entries_of_runs(catalogue, [run]), sides_of(catalogue, run)
+        in_lines = {figure.value for one in lines for figure in one.figures if figure.id == "task.accuracy"}
+        in_sides = {figure.record.value for side in sides for figure in side.of("task.accuracy")}
+        return in_lines, {side.scored for side in sides}, in_sides
+
+    assert attached() == (set(), {None}, set())
+    with Catalogue.open(tmp_path) as catalogue:
+        catalogue.runs.annotate(run, add_tags=["search-1/3"])
+    assert attached() == ({4 / 6}, {Scored("words", "ab", 6)}, {4 / 6})

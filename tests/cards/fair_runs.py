@@ -29,7 +29,7 @@ DETECTOR = {"kind": "declared", "power_w": 12e-6, "power_half_width_w": 2e-6, "f
 
 @dataclass(frozen=True)
 class Stored:
-    """What becomes a stored run. samples: that the accuracy rests on, 0 for none."""
+    """What becomes a stored run. samples: that the accuracy rests on, 0 for none; scored: what else its result says."""
 
     new: NewRun
     made: Sequence[Made]
@@ -37,6 +37,7 @@ class Stored:
     samples: int = 500
     right: int = 460
     state: RunState = RunState.FINISHED
+    scored: Mapping[str, Any] = field(default_factory=dict)
     leave_out: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -141,7 +142,7 @@ def store(folder: Path, run: Stored, *, hours: int = 0) -> str:
         session.mkdir(parents=True)
         board = run.new.bench_effective["board"]["board"]["name"]
         task = to_json(TaskResult(run.samples, (figure,), (), ()))
-        (session / "result.json").write_text(json.dumps({"board": board, "model": "dnn", "task": task}), encoding="utf-8")
+        (session / "result.json").write_text(json.dumps({"board": board, "model": "dnn", "task": task, **run.scored}), encoding="utf-8")
     return row.id
 
 

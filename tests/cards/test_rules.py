@@ -106,6 +106,10 @@ def answering(samples: int, right: int) -> Change:
     return lambda run: replace(run, samples=samples, right=right)
 
 
+def scored_on(sha256: str) -> Change:
+    return lambda run: replace(run, scored={"dataset": "words", "dataset_sha256": sha256})
+
+
 def asking_for_accuracy(run: Stored) -> Stored:
     return with_card("use_case.targets.accuracy", 0.8)(run)
 
@@ -137,6 +141,23 @@ PAIRS = {
     "another data set": Unfair("C02", Severity.REFUSE, "dataset card, sha256", with_card("dataset.sha256", "cd" * 32), hides=(GROSS,)),
     "preprocessing on the host": Unfair(
         "C02", Severity.REFUSE, "preprocessing at: A none; B host", with_card("dataset.preprocessing_at", "host"), hides=(GROSS, LATENCY)
+    ),
+    "accuracy on other samples": Unfair(
+        "C02",
+        Severity.REFUSE,
+        "data set of the accuracy run: A words (abababab); B words (cdcdcdcd)",
+        scored_on("cd" * 32),
+        hides=("task.accuracy",),
+        shows=(GROSS,),
+        also=scored_on("ab" * 32),
+    ),
+    "accuracy on a part": Unfair(
+        "C02",
+        Severity.REFUSE,
+        "samples of the accuracy run: A 500; B 200",
+        lambda run: replace(run, samples=200, right=184),
+        hides=("task.accuracy",),
+        shows=(GROSS,),
     ),
     "a quieter input": Unfair("C02", Severity.REFUSE, "0.01 of the input", with_plan("plan.plan.activity.value", 0.01), hides=(GROSS,)),
     "another kind of latency": Unfair(
@@ -177,6 +198,7 @@ PAIRS = {
         answering(10, 10),
         hides=("task.accuracy",),
         shows=(GROSS,),
+        also=answering(10, 10),
     ),
     "accuracy of the training": Unfair(
         "C05",
