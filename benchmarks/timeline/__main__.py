@@ -12,12 +12,12 @@ from benchmarks.timeline.verdict import MOST_PADDING, Aligned
 SEED = 20261127
 CAPTURES, QUICK_CAPTURES = 500, 60
 EVENTS, QUICK_EVENTS = 60, 12
-SHARE = 0.99  # of the captures in which every edge lies within the limit
-QUICK_SHARE = 0.95
+QUICK_LESS = 0.04  # of the share that is promised: of 60 captures one is 1.7 %
 
 
 def shortcomings(found: Aligned, *, share: float) -> list[str]:
-    problems = [f"{found.name}: {text}" for text in found.failed]
+    """share: that is promised; a capture that labd refuses to place, and says why, is not within."""
+    problems = []
     if found.within < share:
         problems.append(
             f"{found.name}: in {100 * found.within:.1f} % of the captures each edge lies within {found.limit_records:g} records, "
@@ -45,8 +45,12 @@ def main() -> int:
         print(one.row())
     print(", ".join(f"{method}: {count}" for method, count in sorted(aligned.methods.items())))
     print(bursts.line())
+    for one in aligned.all():
+        for text in one.failed:
+            print(f"not placed: {one.name}: {text}")
     problems = bursts.shortcomings()
-    problems += [text for one in aligned.all() for text in shortcomings(one, share=QUICK_SHARE if arguments.quick else SHARE)]
+    less = QUICK_LESS if arguments.quick else 0.0
+    problems += [text for one in aligned.all() for text in shortcomings(one, share=one.share - less)]
     for problem in problems:
         print(f"FALLS SHORT: {problem}")
     print(f"{time.monotonic() - began:.0f} s")

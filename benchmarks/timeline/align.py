@@ -40,7 +40,10 @@ class Alignments:
     quick: Aligned = field(default_factory=lambda: Aligned("100 kSa/s, delay 8 to 10 us", 1.0, judged_at_instants=True))
     fast: Aligned = field(default_factory=lambda: Aligned("100 kSa/s, delay 8 to 150 us", 1.0, judged_at_instants=False))
     slow: Aligned = field(default_factory=lambda: Aligned("204.8 us records, delay 8 to 150 us", 0.5, judged_at_instants=False))
-    ranging: Aligned = field(default_factory=lambda: Aligned("100 kSa/s, range changes in each burst", 1.0, judged_at_instants=False))
+    # a range that changes within an edge takes some records of it away
+    ranging: Aligned = field(
+        default_factory=lambda: Aligned("100 kSa/s, range changes in each burst", 1.0, judged_at_instants=False, share=0.95)
+    )
     methods: Counter[str] = field(default_factory=Counter)
 
     def all(self) -> tuple[Aligned, ...]:

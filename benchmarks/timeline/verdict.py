@@ -13,6 +13,7 @@ LEVEL = 0.95
 NORMAL = 1.96  # standard deviations of a normal error to either side hold 95 %
 MOST_PADDING = 1.25
 CHANCE = 0.01  # of a binomial interval to exclude a sound coverage
+COVERAGES = 8  # that one command judges: four instruments, on the samples and at the instants
 
 
 @dataclass(slots=True)
@@ -44,10 +45,10 @@ class Coverage:
 
     @property
     def allowed(self) -> tuple[int, int]:
-        """Fewest and most that a true coverage of 95 % gives but once in a hundred times."""
-        tail = CHANCE / 2
-        fewest = next(k for k in range(self.total + 1) if binomial_cdf(k, self.total, LEVEL) > tail)
-        most = next(k for k in range(self.total, -1, -1) if 1 - binomial_cdf(k - 1, self.total, LEVEL) > tail)
+        """Fewest: what a true coverage of 95 % falls short of but once in two hundred times. Most: what none of the COVERAGES of one
+        command goes beyond but once in two hundred; intervals that are wide throughout show as padding sooner."""
+        fewest = next(k for k in range(self.total + 1) if binomial_cdf(k, self.total, LEVEL) > CHANCE / 2)
+        most = next(k for k in range(self.total, -1, -1) if 1 - binomial_cdf(k - 1, self.total, LEVEL) > CHANCE / 2 / COVERAGES)
         return fewest, most
 
     @property
@@ -90,6 +91,7 @@ class Aligned:
     name: str
     limit_records: float
     judged_at_instants: bool
+    share: float = 0.99  # of the captures, that is promised to lie within
     worst_on_samples: list[float] = field(default_factory=list)
     worst_at_instants: list[float] = field(default_factory=list)
     on_samples: Coverage = field(default_factory=Coverage)
