@@ -171,8 +171,9 @@ def measured_not_told(sides: Sequence[Side]) -> Says:
     """Silicon with silicon; what is declared or estimated is shown as that."""
     for a, b in combinations(sides, 2):
         first, second = _origin(a), _origin(b)
-        if first != second and "" not in (first, second):
-            yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "figures are of", first, second))
+        apart = a.conditions.simulated != b.conditions.simulated  # known from the instruments, whatever the cards leave out
+        if apart or (first != second and "" not in (first, second)):
+            yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "figures are of", first or "a real board", second or "a real board"))
     for side in sides:
         told = [one.record.id for one in side.figures if one.record.provenance in _TOLD]
         if told:

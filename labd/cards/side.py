@@ -116,7 +116,8 @@ class Conditions:
 
     @property
     def simulated(self) -> bool:
-        return bool(self.instruments) and all(one.virtual for one in self.instruments)
+        """Whether any instrument is virtual: a figure is no more real than the least real thing that it rests on."""
+        return any(one.virtual for one in self.instruments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import pytest
 from labd.cards.comparison import FairComparison, Verdict
 from labd.cards.rules import RULES
 from labd.cards.rules_measured import parameters_resident, rank_correlation
-from labd.cards.side import Conditions, FigurePlace, FirstInference, Severity, Side
+from labd.cards.rules_pipeline import measured_not_told
+from labd.cards.side import Conditions, FigurePlace, FirstInference, Severity, Side, Specimen
 from labd.records import KpiRecord, Mode, Provenance
 from labd.store.rows import RunState
 from tests.analyse.stored_run import Made
@@ -326,6 +327,18 @@ def test_a_first_inference_that_loads_takes_its_own_figures_with_it() -> None:
     assert (found.severity, found.places) == (Severity.REFUSE, (here,))
     assert found.concerns("latency.pin.p95", here)
     assert not found.concerns("latency.pin.p95", there)
+
+
+def test_virtual_figures_are_kept_from_real_ones_though_no_card_tells_the_origin() -> None:
+    real, virtual = (Specimen(name, ("meter",), "model", "1", "2026-01-01", virtual=name == "virtual") for name in ("real", "virtual"))
+
+    def side(name: str, *instruments: Specimen) -> Side:
+        return Side(name, name, "board", "net", Conditions(1.8, instruments=instruments))
+
+    (found,) = measured_not_told([side("A", real), side("B", real, virtual)])
+    assert (found.severity, found.sides, found.kpis) == (Severity.REFUSE, ("A", "B"), ())
+    assert found.what == "figures are of: A a real board; B virtual"
+    assert not list(measured_not_told([side("A", real), side("B", real)]))
 
 
 def test_what_orders_five_platforms_alike_is_named_once(tmp_path: Path) -> None:
