@@ -13,6 +13,7 @@ from typing import Any
 from labd.accuracy.dataset import Dataset
 from labd.accuracy.measure import Measurement
 from labd.accuracy.session import Session, Subject, as_document, open_session
+from labd.analyse.run import analyse_run
 from labd.analyse.wording import section
 from labd.bench.control import RunControl
 from labd.bench.runner import Rules
@@ -183,9 +184,11 @@ class Measuring:
     async def _run(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
         """A run of it that has ended well is not made again: a process that was killed had no time to keep what came of it."""
         tag = self.folder.tag(self.platform, start.number)
-        made = await self.around.catalogue.do(partial(_made, tag, bench, plan))
-        if made is not None and (kept := await self._with(start, plan, made)).state is State.MEASURED:
-            return kept
+        run_id = await self.around.catalogue.do(partial(_made, tag, bench, plan))
+        if run_id:
+            made = await asyncio.to_thread(_analysed, self.around.catalogue.folder, run_id)
+            if (kept := await self._with(start, plan, made)).state is State.MEASURED:
+                return kept
         request = RunRequest(bench, plan, rules=Rules(retries=TRIES - 1), job=self.job, tags=(tag,))
         return await self._with(start, plan, await running.run(request, self.around, self.control))
 
@@ -202,13 +205,20 @@ class Measuring:
         return replace(ended, state=State.MEASURED, why="", notes=(*start.notes, *([lost] if lost else [])))
 
 
-def _made(tag: str, bench: Bench, plan: Plan, catalogue: Catalogue) -> RunOutcome | None:
-    """The newest run with this tag that has ended well, of the same board and plan file: measured once more, a candidate has others."""
+def _made(tag: str, bench: Bench, plan: Plan, catalogue: Catalogue) -> str:
+    """Empty where there is none: the newest run with this tag that has ended well, of the same board and plan file: measured once more, a candidate has others."""
     for run in catalogue.runs.newest(state=RunState.FINISHED, tag=tag):
         board_sha256 = section(run.bench_effective, "board").get("sha256")
         if (run.plan_sha256, board_sha256) == (plan.sha256, bench.board.sha256):
-            return RunOutcome(run.id, catalogue.folder, tuple(catalogue.kpis.of(run.id)), ())
-    return None
+            return run.id
+    return ""
+
+
+def _analysed(store: Path, run_id: str) -> RunOutcome:
+    """What an ended run came to, from its traces. Blocking. Raises StoreError."""
+    with Catalogue.open_read_only(store) as catalogue:
+        analysis = analyse_run(catalogue, run_id)
+    return RunOutcome(run_id, store, analysis.records, (), running.series_of(analysis))
 
 
 def lacks(use_case: UseCase, figures: Mapping[str, KpiRecord]) -> str:

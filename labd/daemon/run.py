@@ -105,10 +105,10 @@ async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
         await going.ended(state, (control.reason if interrupted else "") or str(error) or type(error).__name__)
         raise
     await going.ended(RunState.FAILED if failed else RunState.FINISHED, first_of(failed))
-    return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed), _series(analysis))
+    return RunOutcome(going.run_id, going.around.catalogue.folder, analysis.records, tuple(failed), series_of(analysis))
 
 
-def _series(analysis: Analysis) -> dict[tuple[str, str], list[float]]:
+def series_of(analysis: Analysis) -> dict[tuple[str, str], list[float]]:
     """Repeats of an operating point one after the other."""
     found: dict[tuple[str, str], list[float]] = {}
     for result in analysis.captures:
