@@ -62,10 +62,14 @@ def _line(run_id: str, curve: RateCurve, specimens: dict[str, str], detector: De
 
 
 def _specimen(run: RunRow, name: str) -> str:
-    """Which instrument it is, wherever it is used; one that tells no serial number is one of this run alone."""
+    """Which instrument it is, as last adjusted, wherever it is used; a virtual one, or one without serial number or date of calibration, is
+    one of this run alone."""
     identity = section(run.instruments, name, "identity")
     serial = said(identity.get("serial"))
-    return f"{said(identity.get('maker'))} {said(identity.get('model'))} {serial}" if serial else f"{run.id} {name}"
+    calibrated = said(section(run.bench_effective, "bench", "instruments", name).get("calibrated"))
+    if not serial or not calibrated or section(run.instruments, name).get("virtual"):
+        return f"{run.id} {name}"
+    return f"{said(identity.get('maker'))} {said(identity.get('model'))} {serial} {calibrated}"
 
 
 def _varied(own: OperatingPoint, points: Sequence[OperatingPoint]) -> str:

@@ -1,7 +1,7 @@
 """Lines of mean power over rate from different runs, and where they cross.
 
 A stored fit is a value with its budget: signed terms by name. Two figures of one run share every term of one name; figures of two runs
-share the limits of error of an instrument that is the same specimen in both, and nothing else.
+share gain and timebase of an instrument that is the same specimen in both, and nothing else: offsets drift between runs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from labd.kpi.rate_model import Line
 from labd.kpi.terms import Term, Terms, Uncertain, parts
 from labd.records import KpiRecord, Mode
 
+SHARED = (".gain", "timebase")  # ends of the names of terms that one specimen brings to every run
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLine:
-    """P(r) = floor + slope r of one mode of one run. run: its id. specimens: maker, model and serial number by the name that the bench
-    gives an instrument. detector: that the run was told of."""
+    """P(r) = floor + slope r of one mode of one run. run: its id. specimens: maker, model, serial number and date of calibration by the
+    name that the bench gives an instrument. detector: that the run was told of."""
 
     run: str
     mode: Mode
@@ -39,7 +41,7 @@ def uncertain(record: KpiRecord, terms: Terms, run: str, specimens: Mapping[str,
     value: Uncertain = record.value
     for line in record.budget:
         instrument, _, rest = line.name.partition(":")
-        shared = line.kind == "B" and instrument in specimens
+        shared = line.kind == "B" and instrument in specimens and line.name.endswith(SHARED)
         name = f"{specimens[instrument]}:{rest}" if shared else f"{run}:{line.name}"
         term = Term(name, line.kind, line.distribution, line.dof)
         value = value + line.u / term.unit_u * terms.unit(term)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from labd.kpi.across import StoredLine, cheapest, covariance_of, crossing, fitted
+from labd.kpi.across import StoredLine, cheapest, covariance, covariance_of, crossing, fitted
 from labd.kpi.inputs import Detector
 from labd.kpi.terms import Terms
 from labd.records import BudgetLine, KpiRecord, Mode, Provenance
@@ -51,6 +51,16 @@ def test_the_gain_of_one_instrument_cancels_and_that_of_two_does_not() -> None:
     by_first, by_second = 4e-3 / 3.98e-3 + 0.25 / 0.2, -20e-6 / 3.98e-3 - 0.45 / 0.2
     expected = GAIN / 3**0.5 * (by_first**2 + by_second**2) ** 0.5
     assert other.u / RATE == pytest.approx(expected, rel=0.02)
+
+
+def test_an_offset_of_one_instrument_is_not_shared_by_two_runs() -> None:
+    def offset(line: StoredLine, run: str) -> StoredLine:
+        budget = tuple(replace(one, name=one.name.replace(".gain", ".offset")) for one in line.floor.budget)
+        return replace(line, run=run, floor=replace(line.floor, budget=budget))
+
+    terms = Terms()
+    floors = [fitted(offset(one, run), terms).floor for one, run in ((ALWAYS, "a"), (SLEEP, "b"))]
+    assert covariance(*floors) == 0
 
 
 def test_scatter_of_one_name_in_two_runs_is_not_shared() -> None:
