@@ -32,7 +32,7 @@ EVENTS, DISCARDED = 10, 1  # the board does not go to rest after the last event 
 BOARD = {"oscillator_dispersion": 0.0, "power_dispersion": 0.0, "clock_error": 0.0}
 # An interval is about the expectation. Where events scatter, what these very events took is nearer to it than the interval allows for: it
 # may hold that more often than 95 %, and whether it is padded shows beside their scatter.
-SCATTERED = ("wake_up.total", "wake_up.wake")
+SCATTERED = ("wake_up.load", "wake_up.total", "wake_up.wake")
 MOST_PADDING = 1.5  # of few events, whose neighbours may resemble each other
 MODES = (Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
 

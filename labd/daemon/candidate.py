@@ -206,7 +206,8 @@ class Measuring:
 
 
 def _made(tag: str, bench: Bench, plan: Plan, catalogue: Catalogue) -> str:
-    """Empty where there is none: the newest run with this tag that has ended well, of the same board and plan file: measured once more, a candidate has others."""
+    """The newest run with this tag that has ended well, of the same board and plan file (measured once more, a candidate has others); empty
+    where there is none."""
     for run in catalogue.runs.newest(state=RunState.FINISHED, tag=tag):
         board_sha256 = section(run.bench_effective, "board").get("sha256")
         if (run.plan_sha256, board_sha256) == (plan.sha256, bench.board.sha256):
