@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -58,7 +58,9 @@ def take_in(file: Path, store: Path, *, room: Callable[[int], None] | None = Non
                 room(sum(info.file_size for info in members))
             for info in members:
                 _extract(archive, info, aside)
-        kept = _kept(_read(aside / name))
+        read = _read(aside / name)
+        _refuse_more(read, members)
+        kept = _kept(read)
         place = store / FOLDER / kept.id
         if not place.exists():
             place.parent.mkdir(exist_ok=True)
@@ -124,6 +126,15 @@ def _members(archive: zipfile.ZipFile) -> tuple[str, list[zipfile.ZipInfo]]:
     if len(tops) != 1 or not NAME.fullmatch(top := tops.pop()):
         raise FileError(ZIP, "", "expected one folder in it, named as the data set: letters, digits, spaces and ._()+-")
     return top, members
+
+
+def _refuse_more(dataset: Dataset, members: Iterable[zipfile.ZipInfo]) -> None:
+    """What is kept is data of this set and nothing else. Raises FileError."""
+    own = {f"{dataset.name}/{PurePosixPath(*Path(sample.file).parts)}" for sample in dataset.samples}
+    own |= {f"{dataset.name}/{dataset.labels.name}"} if dataset.labels is not None else set()
+    for info in members:
+        if str(PurePosixPath(info.filename)) not in own:
+            raise FileError(ZIP, "", f"holds {info.filename[:80]!r}, which is no sample of the data set")
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, aside: Path) -> None:

@@ -48,7 +48,7 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Search the candidates of USECASE on its benches: build, flash, measure; then print the Pareto front and who meets the targets.
+    """Search the candidates of USECASE on its benches: build, score, measure; then print the Pareto front and who meets the targets.
 
     What is done is kept: after a crash or Ctrl-C the same command goes on where it was. With --bench the platforms that the daemon there
     serves are searched by it, as a job of its queue; its bench file names the builders that it may run.

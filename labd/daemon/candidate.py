@@ -44,6 +44,10 @@ from labd.store.rows import RunState
 from labd.stream.session import InstrumentSession
 
 SCORING_S = 600.0  # resampling some thousand predictions on a slow host
+NOT_FLASHED = (
+    "its builder made an image to flash, and a search flashes no board yet: measure what is on a board with `labd run`, flash others with "
+    "`labd flash`; a virtual board takes a program"
+)
 TRIES = 2  # of a capture, or of a candidate whose bench or board failed: what fails twice is not given a third chance
 FAILURES = (DutFailure, InstrumentFailure, DataLost, FileError)  # of a candidate that was built: it may be the only one that has them
 
@@ -72,6 +76,8 @@ class Measuring:
             return replace(blank, state=State.STOPPED, why=str(error))
         except BuilderFailure as error:
             return replace(blank, why=str(error))
+        if made.file("program") is None and made.file("image") is not None:
+            return replace(blank, model=made.model, why=NOT_FLASHED)
         asked = Asked(self.use_case, self.platform, number, settings, made)
         size = made.answer.size
         assert size is not None  # the contract's

@@ -22,6 +22,7 @@ from labd.search.files import check_files
 from labd.search.folder import Folder, folder_of, open_search
 from labd.search.space import settings_of, space_of
 from labd.search.use_case import UseCase, use_case_of
+from labd.store.folder import slug
 from labd.store.jobs import JobRow
 from labd.store.jsonform import from_json
 from labd.stream.news import News, NewsKind
@@ -58,7 +59,8 @@ async def search_job(job: JobRow, bench: Bench, around: Surroundings, control: R
 def asked_of(use_case_text: str, name: str, *, bench: Bench, platforms: tuple[str, ...]) -> UseCase:
     """A use case as it was sent, with those of its platforms that are meant; their bench is this one. Raises FileError, also for what it
     may not have: a builder that the bench file does not name."""
-    source = Source(bench.path.parent / name, use_case_text, hashlib.sha256(use_case_text.encode()).hexdigest())
+    # a name that came from elsewhere leads nowhere: builders run in the bench file's folder
+    source = Source(bench.path.parent / f"{slug(name)}.toml", use_case_text, hashlib.sha256(use_case_text.encode()).hexdigest())
     use_case = use_case_of(source)
     for platform in platforms or use_case.platforms:
         if platform not in use_case.platforms:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from labd.errors import FileError, StoreError
@@ -37,10 +38,13 @@ def builder_files(command: Sequence[str], folder: Path, depends: Sequence[Path])
     for number, root in enumerate(roots):
         if not root.exists():
             raise FileError(str(root), "", "there is no such file or folder; a builder is said to depend on it")
-        for path in sorted(_files(root)):
-            found.append((f"{number}/{path.relative_to(root).as_posix()}", path))
-            if len(found) > MOST_FILES:
-                raise FileError(str(root), "", f"more than {MOST_FILES} files lie in a builder's folder; give it a folder of its own")
+        try:
+            below = sorted(islice(_files(root), MOST_FILES + 1 - len(found)))
+        except OSError as error:
+            raise FileError(str(root), "", f"what a builder depends on cannot be looked through: {error.strerror or error}") from error
+        found += [(f"{number}/{path.relative_to(root).as_posix()}", path) for path in below]
+        if len(found) > MOST_FILES:
+            raise FileError(str(root), "", f"more than {MOST_FILES} files lie in a builder's folder; give it a folder of its own")
     return found
 
 

@@ -38,6 +38,9 @@ Choice = Annotated[str | int | float, BeforeValidator(_choice), WithJsonSchema({
 Integer = Annotated[int, Field(strict=True)]
 
 
+MOST_VALUES = 1_000_000  # of one range: they are listed
+
+
 class Range(Section):
     """Whole numbers from low to high, both among them."""
 
@@ -48,6 +51,8 @@ class Range(Section):
     def wrong(self) -> Iterator[Wrong]:
         if self.low > self.high:
             yield Wrong("low", f"expected at most {self.high}, which is high, got {self.low}")
+        elif (count := (self.high - self.low) // self.step + 1) > MOST_VALUES:
+            yield Wrong("step", f"expected a step that leaves at most {MOST_VALUES} values, {self.step} leaves {count}")
 
 
 class Platform(Section):

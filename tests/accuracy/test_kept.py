@@ -104,6 +104,15 @@ def test_a_wrong_label_is_told_by_its_place_in_the_zip(store: Path, tmp_path: Pa
     assert left(store) == []
 
 
+def test_what_is_no_sample_is_not_kept(dataset: Dataset, store: Path, tmp_path: Path) -> None:
+    pack(dataset, tmp_path / "in.zip")
+    with zipfile.ZipFile(tmp_path / "in.zip", "a") as archive:
+        archive.writestr("words/nets/build.py", "raise SystemExit")
+    with pytest.raises(FileError, match=r"nets/build\.py"):
+        take_in(tmp_path / "in.zip", store)
+    assert left(store) == []
+
+
 def test_without_room_nothing_is_unpacked(dataset: Dataset, store: Path, tmp_path: Path) -> None:
     def room(size: int) -> None:
         raise StoreError(f"no room for {size}")

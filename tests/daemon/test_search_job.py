@@ -54,6 +54,11 @@ def test_a_platform_that_is_not_in_it_is_told(bench: Path) -> None:
         checked_for(load_bench(bench), TEXT, ("m7",))
 
 
+@pytest.mark.parametrize("name", ["digits 8/16 MHz", "x/../../../data/store", "..", "/etc/x"])
+def test_a_name_that_came_from_elsewhere_leads_to_no_folder(bench: Path, name: str) -> None:
+    assert checked_for(load_bench(bench), TEXT, (), name).path.parent == bench.parent
+
+
 @pytest.mark.compiler
 async def test_a_job_that_was_broken_off_goes_on_with_its_search(bench: Path, tmp_path: Path) -> None:
     store, draw, words = tmp_path / "store", random.Random(5), tmp_path / "words"
