@@ -13,6 +13,7 @@ LEVEL = 0.95
 NORMAL = 1.96  # standard deviations of a normal error to either side hold 95 %
 MOST_PADDING = 1.25
 CHANCE = 0.01  # of a binomial interval to exclude a sound coverage
+SIGMAS = 2.58
 COVERAGES = 8  # that one command judges: four instruments, on the samples and at the instants
 
 
@@ -66,7 +67,8 @@ class Coverage:
 
     @property
     def padded(self) -> bool:
-        return not self.padding <= MOST_PADDING
+        """Beyond what a root mean square of so few errors scatters by, once in two hundred times."""
+        return not self.padding <= MOST_PADDING * (1 + SIGMAS / math.sqrt(2 * max(1, self.total)))
 
 
 class Draws:
