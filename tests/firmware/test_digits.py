@@ -84,7 +84,7 @@ async def test_a_search_gets_a_program_that_runs_and_its_cards(name: str, parame
         assert counted["mac"] == card.macs
     else:
         assert card.synops is not None
-        assert counted["synop"] == pytest.approx(card.synops, rel=0.02)
+        assert 0.5 < counted["synop"] / card.synops < 2.0  # of one input; the card has the mean of the data set
     assert (await built(name, parameters, tmp_path)).cached
 
 
