@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from labd.influx.replay import Raw
-from labd.store.jobs import AfterFailure, NewJob, Place
+from labd.store.jobs import AfterFailure, JobKind, NewJob, Place
 
 LONGEST_NS = 2**63 - 1
 JOB = r"^j[0-9a-f]{8}$"
@@ -72,21 +74,31 @@ class JobBody(Body):
         return NewJob(**given, submitted_by=who, estimate_s=estimate_s)
 
 
-class AccuracyBody(Body):
-    """A data set to send to the board, sample by sample."""
+class WorkBody(Body):
+    """What may be said of any work without a plan that goes into the queue."""
 
-    dataset: DatasetId = Field(description="of one that was sent")
-    model: SafeName | None = Field(default=None, description="what plans call the model, where the board tells another name")
-    fresh: bool = Field(default=False, description="begin anew where an earlier run was broken off")
-    verify_every: int = Field(default=0, ge=0, le=10**6, description="read every so many uploads back; 0: the first only")
     priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
     not_before_ns: Instant | None = Field(default=None)
     attended: bool = Field(default=False, description="somebody stays with the bench")
     note: Note = ""
     tags: list[Tag] = Field(default_factory=list, max_length=20)
 
+    def new_job(self, kind: JobKind, name: str, *, who: str, asked: Mapping[str, Any]) -> NewJob:
+        """asked: what it is to do, JSON data."""
+        said = {field: getattr(self, field) for field in WorkBody.model_fields}
+        return NewJob(name, "", kind=kind, asked=json.dumps(asked), submitted_by=who, **said | {"tags": tuple(self.tags)})
 
-class SearchBody(Body):
+
+class AccuracyBody(WorkBody):
+    """A data set to send to the board, sample by sample."""
+
+    dataset: DatasetId = Field(description="of one that was sent")
+    model: SafeName | None = Field(default=None, description="what plans call the model, where the board tells another name")
+    fresh: bool = Field(default=False, description="begin anew where an earlier run was broken off")
+    verify_every: int = Field(default=0, ge=0, le=10**6, description="read every so many uploads back; 0: the first only")
+
+
+class SearchBody(WorkBody):
     """A use case to search for on this daemon's bench."""
 
     use_case_text: PlanText = Field(
@@ -97,11 +109,6 @@ class SearchBody(Body):
         default_factory=list, max_length=100, description="those of it that are this bench; left out, all"
     )
     fresh: bool = Field(default=False, description="begin anew where an earlier search was broken off")
-    priority: int = Field(default=0, ge=-100, le=100, description="higher goes first")
-    not_before_ns: Instant | None = Field(default=None)
-    attended: bool = Field(default=False, description="somebody stays with the bench")
-    note: Note = ""
-    tags: list[Tag] = Field(default_factory=list, max_length=20)
 
 
 class JobChanges(Body):

@@ -11,11 +11,11 @@ from itertools import combinations
 from labd.cards.directions import OF_THE_USE_CASE, Better, better, is_any, is_compared
 from labd.cards.rules import Rule, RuleFinding, apply, finding
 from labd.cards.side import FigurePlace, Found, Severity, Side
+from labd.kpi.across import SHARED
 from labd.kpi.table import rows as kpi_rows
 from labd.records import BudgetLine, KpiRecord, Mode, Provenance
 
 _RANKED = (Provenance.MEASURED, Provenance.COMPUTED)
-_SHARED = (".gain", "timebase")  # ends of the names of terms that one specimen brings to every run
 
 
 class Verdict(enum.StrEnum):
@@ -138,7 +138,7 @@ def _is_shared(a: Side, b: Side, line: BudgetLine) -> bool:
         return True
     name = line.name.partition(":")[0]
     pair = [one for side in (a, b) for one in side.conditions.instruments if one.name == name]
-    return line.name.endswith(_SHARED) and len(pair) == 2 and pair[0].is_the_same(pair[1])
+    return line.name.endswith(SHARED) and len(pair) == 2 and pair[0].is_the_same(pair[1])
 
 
 def _arm(first: float, second: float, rho: float) -> float:

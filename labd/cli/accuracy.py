@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from labd.accuracy.dataset import Dataset, read_dataset
-from labd.accuracy.kept import pack
 from labd.accuracy.listed import AccuracyRun
 from labd.accuracy.measure import Progress
 from labd.accuracy.score import Score
@@ -22,18 +20,18 @@ from labd.cli.bench_option import named
 from labd.cli.held import holder, refuse_another_bench
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
+from labd.cli.send_dataset import send_dataset
 from labd.cli.store_option import Store
-from labd.cli.watch import CODES
+from labd.cli.watch import CODES, until_ended
 from labd.client.connection import Connection, answer
 from labd.client.generated.api.accuracy import get_accuracy_run, submit_accuracy
-from labd.client.generated.api.queue import get_job
 from labd.client.generated.models.accuracy_body import AccuracyBody
-from labd.client.generated.models.job_state import JobState
+from labd.client.generated.models.job_row import JobRow
 from labd.daemon.accuracy import AccuracyOutcome, AccuracyRequest, run_accuracy
 from labd.errors import FileError
 from labd.store.jsonform import from_json
 from labd.store.lock import BenchBusy
-from labd.stream.news import News, NewsKind
+from labd.stream.news import News
 
 
 def register(app: typer.Typer) -> None:
@@ -101,12 +99,10 @@ def _measured(request: AccuracyRequest, *, quiet: bool) -> AccuracyOutcome:
 
 def _through(daemon: Connection, dataset: Dataset, body: AccuracyBody, *, quiet: bool, as_json: bool) -> int:
     """The exit code of the job that it becomes."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder) / "dataset.zip"
-        pack(dataset, packed)
-        body.dataset = str(daemon.upload("datasets", packed)["id"])
+    body.dataset = send_dataset(daemon, dataset)
     job_id = answer(submit_accuracy.sync_detailed(client=daemon.client, body=body)).id
-    state, error, made = _watched(daemon, job_id, dataset, quiet=quiet)
+    job = _watched(daemon, job_id, dataset, quiet=quiet)
+    state, error, made = job.state, job.error, str(job.made)
     run = from_json(AccuracyRun, answer(get_accuracy_run.sync_detailed(made, client=daemon.client)).to_dict()) if made else None
     if as_json:
         print_json({"job": job_id, "state": str(state), "error": error, "accuracy": run})
@@ -118,20 +114,16 @@ def _through(daemon: Connection, dataset: Dataset, body: AccuracyBody, *, quiet:
     return CODES[state]
 
 
-def _watched(daemon: Connection, job_id: str, dataset: Dataset, *, quiet: bool) -> tuple[JobState, str, str]:
-    """State, error and what it has made, of a job once it has ended."""
-    with daemon.news() as news, _bar(quiet=quiet) as bar:
+def _watched(daemon: Connection, job_id: str, dataset: Dataset, *, quiet: bool) -> JobRow:
+    with _bar(quiet=quiet) as bar:
         task = bar.add_task(dataset.name, total=len(dataset.samples))
-        while (job := answer(get_job.sync_detailed(job_id, client=daemon.client))).state not in CODES:
-            for item in news:
-                if not isinstance(item, News) or item.job != job_id:
-                    continue
-                if item.kind is NewsKind.QUEUE:
-                    break
-                if item.kind is NewsKind.NOTICE and "done" in item.data:
-                    told = f"{dataset.name}{_of_reboots(item.data['reboots'])}"
-                    bar.update(task, completed=item.data["done"], description=told)
-    return job.state, job.error, str(job.made)
+
+        def show(item: News) -> None:
+            if "done" in item.data:
+                told = f"{dataset.name}{_of_reboots(item.data['reboots'])}"
+                bar.update(task, completed=item.data["done"], description=told)
+
+        return until_ended(daemon, job_id, show)
 
 
 def _bar(*, quiet: bool) -> Bar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from labd import bench_file
 from labd.accuracy.dataset import read_dataset
-from labd.accuracy.kept import pack
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
 from labd.cli.run import with_signals
+from labd.cli.send_dataset import send_dataset
 from labd.cli.store_option import Store
-from labd.cli.watch import CODES
+from labd.cli.watch import CODES, until_ended
 from labd.client.connection import Connection, answer
 from labd.client.generated.api.bench import status
-from labd.client.generated.api.queue import get_job
 from labd.client.generated.api.searches import get_search, submit_search
+from labd.client.generated.models.job_row import JobRow
 from labd.client.generated.models.job_state import JobState
 from labd.client.generated.models.search_body import SearchBody
 from labd.daemon.searching import SearchRequest, Told, search_here
@@ -33,7 +32,7 @@ from labd.search.folder import REPORT, Folder
 from labd.search.result import Result
 from labd.search.use_case import UseCase, load_use_case
 from labd.store.jsonform import from_json
-from labd.stream.news import News, NewsKind
+from labd.stream.news import News
 
 
 def register(app: typer.Typer) -> None:
@@ -76,13 +75,11 @@ def search(
 def _through(daemon: Connection, use_case: UseCase, *, fresh: bool, quiet: bool, as_json: bool) -> int:
     """The exit code of the job that it becomes."""
     platforms = _served(daemon, use_case)
-    with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder) / "dataset.zip"
-        pack(read_dataset(use_case.beside(use_case.dataset)), packed)
-        dataset = str(daemon.upload("datasets", packed)["id"])
+    dataset = send_dataset(daemon, read_dataset(use_case.beside(use_case.dataset)))
     body = SearchBody(use_case_text=sent(use_case), dataset=dataset, platforms=platforms, fresh=fresh)
     job = answer(submit_search.sync_detailed(client=daemon.client, body=body))
-    state, error, made = _watched(daemon, job.id, quiet=quiet)
+    job = _watched(daemon, job.id, quiet=quiet)
+    state, error, made = job.state, job.error, str(job.made)
     result = None
     if made and state is JobState.FINISHED:
         result = from_json(Result, answer(get_search.sync_detailed(made, client=daemon.client)).to_dict())
@@ -108,19 +105,15 @@ def _served(daemon: Connection, use_case: UseCase) -> list[str]:
     return found
 
 
-def _watched(daemon: Connection, job_id: str, *, quiet: bool) -> tuple[JobState, str, str]:
-    """State, error and what it has made, of a job once it has ended; what it tells goes to standard error."""
+def _watched(daemon: Connection, job_id: str, *, quiet: bool) -> JobRow:
+    """What it tells goes to standard error."""
     console = Console(stderr=True)
-    with daemon.news() as news:
-        while (job := answer(get_job.sync_detailed(job_id, client=daemon.client))).state not in CODES:
-            for item in news:
-                if not isinstance(item, News) or item.job != job_id:
-                    continue
-                if item.kind is NewsKind.QUEUE:
-                    break
-                if item.kind is NewsKind.NOTICE and "candidate" in item.data and not quiet:
-                    console.print(f"{item.text} ({item.data['done']} of {item.data['of']})", markup=False, highlight=False, soft_wrap=True)
-    return job.state, job.error, str(job.made)
+
+    def show(item: News) -> None:
+        if "candidate" in item.data and not quiet:
+            console.print(f"{item.text} ({item.data['done']} of {item.data['of']})", markup=False, highlight=False, soft_wrap=True)
+
+    return until_ended(daemon, job_id, show)
 
 
 class Shown:

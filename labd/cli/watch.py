@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -61,6 +62,20 @@ def watched(daemon: Connection, job: str | None, *, as_json: bool = False, quiet
     if ended.run_id and not quiet:
         print(f"run {ended.run_id}")
     return CODES[ended.state]
+
+
+def until_ended(daemon: Connection, job_id: str, show: Callable[[News], None]) -> JobRow:
+    """A job once it has ended; what it tells of how far it is goes to `show`."""
+    with daemon.news() as news:
+        while (job := answer(get_job.sync_detailed(job_id, client=daemon.client))).state not in CODES:
+            for item in news:
+                if not isinstance(item, News) or item.job != job_id:
+                    continue
+                if item.kind is NewsKind.QUEUE:
+                    break
+                if item.kind is NewsKind.NOTICE:
+                    show(item)
+    return job
 
 
 def _ended(daemon: Connection, job: str | None) -> JobRow | None:

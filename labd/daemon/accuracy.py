@@ -15,7 +15,7 @@ from pathlib import Path
 from labd.accuracy.dataset import Dataset
 from labd.accuracy.kept import kept_dataset
 from labd.accuracy.measure import Measurement, Progress
-from labd.accuracy.score import Prediction, Score, score
+from labd.accuracy.score import Score, score
 from labd.accuracy.session import Session, Subject, as_document, has_ended, open_session
 from labd.bench.control import RunControl
 from labd.bench_file import Bench
@@ -147,13 +147,13 @@ async def _work(
             resumed = len(session.done)
             measurement = Measurement(opened.board.device, request.dataset, session, verify_every=request.verify_every)
             await measurement.run(show)
-            model = request.model or subject.dut.model
-            async with InstrumentSession("task figures") as thread:
-                task = await thread.call(_task, session, model, deadline_s=SCORING_S)
-            outcome = _outcome(session, subject, resumed, measurement.reboots, counter_limit=bench.board.counter_limit)
-            told = {name: getattr(outcome, name) for name in ("score", "latency_s", "latency_u95_s", "inputs", "verified", "reboots")}
-            session.end(as_document(subject, told | {"model": model, "task": task}))
-            return outcome
+    # the board is off: seconds of resampling are no reason to keep it powered, and the guard's beat need not share a processor with them
+    model = request.model or subject.dut.model
+    task = await task_of(session, model)
+    outcome = _outcome(session, subject, resumed, measurement.reboots, counter_limit=bench.board.counter_limit)
+    told = {name: getattr(outcome, name) for name in ("score", "latency_s", "latency_u95_s", "inputs", "verified", "reboots")}
+    session.end(as_document(subject, told | {"model": model, "task": task}))
+    return outcome
 
 
 def _subject(request: AccuracyRequest, bench: Bench, opened: OpenBench) -> Subject:
@@ -169,15 +169,12 @@ def _subject(request: AccuracyRequest, bench: Bench, opened: OpenBench) -> Subje
     )
 
 
-def _task(session: Session, model: str) -> TaskResult | None:
+async def task_of(session: Session, model: str) -> TaskResult | None:
     """Task KPIs of what has a label; None where nothing has."""
-    known = [one.prediction for one in session.done]
-    labels, scores = zip(*((p.label, p.scores) for p in known if p.label is not None), strict=True) if _labelled(known) else ((), ())
-    return task_kpis(labels, scores, at=model)
-
-
-def _labelled(predictions: Sequence[Prediction]) -> bool:
-    return any(one.label is not None for one in predictions)
+    known = [one.prediction for one in session.done if one.label is not None]
+    labels, scores = [one.label for one in known if one.label is not None], [one.scores for one in known]
+    async with InstrumentSession("task figures") as thread:
+        return await thread.call(partial(task_kpis, labels, scores, at=model), deadline_s=SCORING_S)
 
 
 def _outcome(session: Session, subject: Subject, resumed: int, reboots: int, *, counter_limit: float | None) -> AccuracyOutcome:

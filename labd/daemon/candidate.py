@@ -19,6 +19,7 @@ from labd.bench.control import RunControl
 from labd.bench.runner import Rules
 from labd.bench_file import Bench, Plan
 from labd.daemon import run as running
+from labd.daemon.accuracy import task_of
 from labd.daemon.around import Surroundings
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import open_bench
@@ -26,7 +27,7 @@ from labd.daemon.run import RunOutcome, RunRequest, first_of
 from labd.dut.device import Device
 from labd.errors import DataLost, DutFailure, FileError, InstrumentFailure, SafetyRefusal, StoreError
 from labd.kpi.targets import Answer, Conformity
-from labd.kpi.task import TaskResult, task_kpis
+from labd.kpi.task import TaskResult
 from labd.records import KpiRecord, OperatingPoint
 from labd.search.builders import Builder, Candidate, build
 from labd.search.contract import TargetBoard
@@ -41,9 +42,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.folder import write_whole
 from labd.store.jsonform import dump, from_json, load
 from labd.store.rows import RunState
-from labd.stream.session import InstrumentSession
 
-SCORING_S = 600.0  # resampling some thousand predictions on a slow host
 NOT_FLASHED = (
     "its builder made an image to flash, and a search flashes no board yet: measure what is on a board with `labd run`, flash others with "
     "`labd flash`; a virtual board takes a program"
@@ -171,7 +170,7 @@ class Measuring:
             await Measurement(device, replace(dataset, samples=dataset.samples[:part]), session).run(lambda _: None)
             whole = part == len(dataset.samples)
             found = None if whole else share_right(self.use_case, session.done, start.model)
-            task = None if found is not None else await _task(session, start.model)
+            task = None if found is not None else await task_of(session, start.model)
             found = found or accuracy(self.use_case, task.records if task else (), start.model)
             figures = {**start.figures, **({"accuracy": found} if found else {})}
             why = too_bad(self.use_case, figures)
@@ -252,14 +251,6 @@ def _misses(record: KpiRecord, answer: Conformity, use_case: UseCase, name: str)
     target = targets(use_case)[name]
     best = record.high if target.least else record.low
     return best is not None and not target.met_by(best)
-
-
-async def _task(session: Session, model: str) -> TaskResult | None:
-    """Task KPIs of what has a label."""
-    known = [one.prediction for one in session.done if one.label is not None]
-    labels, scores = [one.label for one in known if one.label is not None], [one.scores for one in known]
-    async with InstrumentSession("task figures") as thread:
-        return await thread.call(lambda: task_kpis(labels, scores, at=model), deadline_s=SCORING_S)
 
 
 def _end(session: Session, subject: Subject, model: str, task: TaskResult | None, *, stopped: str) -> None:

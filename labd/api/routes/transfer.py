@@ -53,6 +53,12 @@ class ArchiveResponse(StreamingResponse):
             yield data
 
 
+async def from_disk(work: Callable[[], T_co]) -> T_co:
+    """Blocking work on files, in a thread of its own."""
+    async with InstrumentSession("files") as disk:
+        return await disk.call(work, deadline_s=DISK_S)
+
+
 async def archive_of(given: Services, run_id: str) -> ArchiveResponse:
     """The archive of a run. Raises NotFound, StoreError, also before the disk has less than storage.least_free."""
     path = given.catalogue.folder / archive.TRANSFER / f"{run_id}-{secrets.token_hex(4)}{archive.SUFFIX}"
