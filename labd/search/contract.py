@@ -52,7 +52,7 @@ class Answer(Section):
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this contract")
     model: Name | None = Field(default=None, description="name that the firmware knows the net by, as plans name it")
-    image: Words | None = Field(default=None, description="file to flash (.elf, .hex, .bin, .uf2)")
+    image: Words | None = Field(default=None, description="file to flash (.elf, .hex, .bin, .uf2): refused, no search flashes yet")
     program: Words | None = Field(default=None, description="program to run as a virtual board's firmware, in place of an image")
     card: Words | None = Field(default=None, description="file of its model card (TOML)")
     toolchain: Words | None = Field(default=None, description="file of its toolchain card (TOML)")

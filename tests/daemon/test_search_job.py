@@ -54,7 +54,7 @@ def test_a_platform_that_is_not_in_it_is_told(bench: Path) -> None:
         checked_for(load_bench(bench), TEXT, ("m7",))
 
 
-@pytest.mark.parametrize("name", ["digits 8/16 MHz", "x/../../../data/store", "..", "/etc/x"])
+@pytest.mark.parametrize("name", ["digits 8/16 MHz", "x/../../../data/store", "../..", "/etc/x"])
 def test_a_name_that_came_from_elsewhere_leads_to_no_folder(bench: Path, name: str) -> None:
     assert checked_for(load_bench(bench), TEXT, (), name).path.parent == bench.parent
 

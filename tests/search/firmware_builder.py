@@ -29,7 +29,7 @@ def main() -> None:
     (folder / "card.toml").write_text(CARD.format(net=net), encoding="utf-8")
     flash, ram = BYTES[net]
     size = {"flash": flash + parameters.get("padding", 0), "ram": ram, "of": "net"}
-    answer = {"schema": 1, "model": net, "program": "program", "card": "card.toml", "size": size}
+    answer = {"schema": 1, "model": net, "image" if parameters.get("flashed") else "program": "program", "card": "card.toml", "size": size}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 

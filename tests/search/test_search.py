@@ -11,6 +11,7 @@ import pytest
 
 from labd import resources
 from labd.analyse.report import report_of
+from labd.daemon.candidate import NOT_FLASHED
 from labd.daemon.searching import SearchRequest, Told, checked, search_here
 from labd.errors import FileError, Interrupted
 from labd.search.folder import REPORT, Folder, searches
@@ -98,6 +99,19 @@ async def test_a_search_that_was_ended_goes_on_and_measures_nothing_twice(case: 
     _, told = await searched(use_case, store)  # one that has ended is not gone on with: the same question is asked anew
     assert len(searches(store)) == 2
     assert not any(one.resumed for one in told)
+
+
+@pytest.fixture
+def flashed(case: Path) -> Path:
+    """Whose builder makes an image for a board."""
+    case.write_text(TEXT.replace("padding = [0, 1, 4000]", "flashed = [1]"), encoding="utf-8")
+    return case
+
+
+async def test_an_image_to_flash_is_no_candidate_and_the_board_measures_nothing_in_its_place(flashed: Path, tmp_path: Path) -> None:
+    folder, _ = await searched(load_use_case(flashed), tmp_path / "store")
+    (one,) = folder.outcomes()
+    assert (one.state, one.why, one.figures, one.run_id) == (State.FAILED, NOT_FLASHED, {}, "")
 
 
 def _each_is_a_run_of_its_own(store: Path, outcomes: list[Outcome]) -> None:
