@@ -137,10 +137,19 @@ def judge(aligned: Aligned, record: Record, ran: Ran, placed: Placed, *, delay_s
     aligned.worst_at_instants.append(float(np.abs(happened).max()))
     aligned.said.append(float(np.median(u)))
     # what is shared has limits: of the supply path's time constant, and of the way from a timer to the current
-    shared = placed.clock.u_shared
+    shared = min(float(np.hypot(placed.clock.u_shared, way_left(placed))), float(u[which]))
     own, path = float(np.sqrt(max(u[which] ** 2 - shared**2, 0.0))), float(np.sqrt(3)) * shared
     aligned.on_samples.add(error=float(shown[which]), half_width=DRAWS.half_width(own, path))
     aligned.at_instants.add(error=float(happened[which]), half_width=DRAWS.half_width(own, path, limit))
+
+
+def way_left(placed: Placed) -> float:
+    """Standard uncertainty, records, of what the signatures leave open of the way that all bursts have in common. It is in the clock's
+    shared part where the bursts' own ends place the laps."""
+    line = placed.timeline
+    if line is None or not len(line.ties):
+        return 0.0
+    return float(line.displaced[1] ** 2 / line.ties.u_alike)  # the estimate takes away the rest: 1 - u_displaced**2 / u_alike**2 of it
 
 
 def _both(placed: Placed, name: str) -> FloatArray:

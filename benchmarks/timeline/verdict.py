@@ -17,6 +17,11 @@ SIGMAS = 2.58
 COVERAGES = 8  # that one command judges: four instruments, on the samples and at the instants
 
 
+def most_padding(errors: int) -> float:
+    """MOST_PADDING, and what a root mean square of so few errors scatters by beyond it once in two hundred times."""
+    return MOST_PADDING * (1 + SIGMAS / math.sqrt(2 * max(1, errors)))
+
+
 @dataclass(slots=True)
 class Coverage:
     """Trials of a stated 95 % interval: its half-widths, and what it was off by."""
@@ -67,8 +72,7 @@ class Coverage:
 
     @property
     def padded(self) -> bool:
-        """Beyond what a root mean square of so few errors scatters by, once in two hundred times."""
-        return not self.padding <= MOST_PADDING * (1 + SIGMAS / math.sqrt(2 * max(1, self.total)))
+        return not self.padding <= most_padding(self.total)
 
 
 class Draws:

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.accuracy.lab import Lab, open_lab
 from benchmarks.accuracy.verdict import Tallies, records_by_id
+from benchmarks.timeline.verdict import most_padding
 from benchmarks.wakeup.pin_log import Account, PinLog, durations_s
 from labd.records import KpiRecord, Mode, OperatingPoint, Role
 from labd.segment.clocks import FloatArray
@@ -33,7 +34,9 @@ BOARD = {"oscillator_dispersion": 0.0, "power_dispersion": 0.0, "clock_error": 0
 # An interval is about the expectation. Where events scatter, what these very events took is nearer to it than the interval allows for: it
 # may hold that more often than 95 %, and whether it is padded shows beside their scatter.
 SCATTERED = ("wake_up.load", "wake_up.total", "wake_up.wake")
-MOST_PADDING = 1.5  # of few events, whose neighbours may resemble each other
+FEWEST = (
+    50  # captures to judge padding by: one of a dozen whose ten events happen to resemble their neighbours has half of all in its own u
+)
 MODES = (Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
 
 
@@ -62,8 +65,9 @@ class Found:
         if self.strays:
             problems.append(f"{len(self.strays)} edges in the pin log belong to no event, the first in {self.strays[0]}")
         for kpi in self.errors_us:
-            if not (padding := self.padding(kpi)) <= MOST_PADDING:
-                problems.append(f"{kpi}: u is {padding:.2f} times what errors and scatter make, {MOST_PADDING:g} is allowed")
+            most = most_padding(len(self.errors_us[kpi]))
+            if len(self.errors_us[kpi]) >= FEWEST and not (padding := self.padding(kpi)) <= most:
+                problems.append(f"{kpi}: u is {padding:.2f} times what errors and scatter make, {most:.2f} is allowed")
         if self.short:
             problems.append(f"{len(self.short)} captures without {EVENTS + DISCARDED} events in the pin log, the first is {self.short[0]}")
         return problems

@@ -133,7 +133,10 @@ def _matched(line: Timeline, rises: EdgeSeries, counter_us: FloatArray, *, u_ali
     nearest = np.where(np.abs(rises.x[right] - expected.x) < np.abs(rises.x[left] - expected.x), right, left)
     near = np.abs(rises.x[nearest] - expected.x) <= _NEAR_SIGMAS * expected.u + _NEAR_RECORDS
     u_step = line.clock.rate * _STEP_US / np.sqrt(12)
-    return Ties(counter_us[near], rises.x[nearest[near]], np.hypot(rises.u[nearest[near]], u_step), u_alike)
+    u = rises.u[nearest[near]]
+    # all edges are fitted by one shape of a step, and share what that is wrong by
+    u_alike = float(np.hypot(u_alike, np.median(u))) if near.any() else u_alike
+    return Ties(counter_us[near], rises.x[nearest[near]], np.hypot(u, u_step), u_alike)
 
 
 def _by_ends(pair: SignaturePair, record: Recorded, bursts: Bursts, laps: FloatArray, *, wander: float, u_alike: float) -> Placed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -61,11 +61,6 @@ def kriged(seen: FloatArray, cov: FloatArray, basis: FloatArray) -> Kriged:
     cov_beta: FloatArray = np.linalg.inv(basis.T @ inverse @ basis).astype(np.float64)
     projected = inverse - inverse @ basis @ cov_beta @ basis.T @ inverse
     return Kriged(seen, cov, basis, inverse, projected, cov_beta @ basis.T @ inverse @ seen, cov_beta)
-
-
-def likeliest(tried: Iterable[Choice], build: Callable[[Choice], Kriged]) -> Choice:
-    """Of the choices the one under which the readings are most likely."""
-    return max(tried, key=lambda choice: build(choice).likelihood)
 
 
 def plausible(tried: Sequence[Choice], build: Callable[[Choice], Kriged]) -> FloatArray:

@@ -197,11 +197,12 @@ def _normalised(series: FloatArray, template: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Quiet and busy level, watt, and the standard uncertainty of either."""
+    """Quiet and busy level, watt, the standard uncertainty of either, and how many records tell it."""
 
     base: float
     busy: float
     u: float = 0.0
+    records: float = 0.0
 
 
 def _fine(power: NDArray[np.float32], signature: Signature, place: _Place, *, ratio: float, tau: tuple[float, float]) -> Found:
@@ -228,7 +229,10 @@ def _fine(power: NDArray[np.float32], signature: Signature, place: _Place, *, ra
     fit = fitted(x[kept], places[kept] - tau[0])
     rest = places[kept] - tau[0] - fit.at(x[kept])
     u_edge = math.sqrt(float(np.sum(rest**2)) / max(1, len(rest) - 2))
-    u_level = levels.u / (levels.busy - levels.base) * float(np.mean(_reach(edges, line, 0.0))) / math.sqrt(2)
+    reach = _reach(edges, line, 0.0)
+    # the areas hold the records of the levels too: what is wrong with one is wrong with the other, and so much of it cancels
+    told = min(2 * levels.records / float(np.sum(reach)), 0.5)
+    u_level = levels.u / (levels.busy - levels.base) * float(np.mean(reach)) / math.sqrt(2) * math.sqrt(1 - 2 * told)
     u_late = math.sqrt(4 * u_level**2 + u_edge**2 * (1 / np.count_nonzero(kept & rising) + 1 / np.count_nonzero(kept & ~rising)))
     unsettled = math.sqrt(max(0.0, late**2 - u_late**2) / 12)
     clock = replace(fit, u_shared=math.hypot(tau[1], u_level, unsettled))
@@ -249,27 +253,30 @@ def _apart(edges: NDArray[np.intp], rising: NDArray[np.bool_], kept: NDArray[np.
 
 
 def _levels(power: NDArray[np.float32], signature: Signature, line: tuple[float, float]) -> _Levels:
-    """From the last part of each chip that follows its like: what was before has settled there. Medians, which glitches do not move."""
+    """From the last part of each chip that follows its like: what was before has settled there."""
     chips = np.concatenate((np.zeros(QUIET_CHIPS, np.int8), signature.chips, np.zeros(QUIET_CHIPS, np.int8)))
     settled = np.flatnonzero(np.diff(chips) == 0) + 1
     found: list[list[float]] = [[], []]
+    records = 0
     for k in settled.tolist():
         first, stop = (math.ceil(line[0] + (k - QUIET_CHIPS + part) * line[1]) for part in (0.05, 0.8))
         part = power[max(first, 0) : max(stop, 0)]
         if len(part):
             found[int(chips[k])].append(float(part.mean(dtype=np.float64)))
+            records += len(part)
     if not all(found):
         raise SignatureUnclear("the record does not hold the whole signature")
-    (base, u_base), (busy, u_busy) = (_median(np.array(means)) for means in found)
+    (base, u_base), (busy, u_busy) = (_mean(np.array(means)) for means in found)
     if not busy > base:
         raise SignatureUnclear(f"the signature's busy chips draw {busy:.3g} W, its quiet ones {base:.3g} W")
-    return _Levels(base, busy, math.sqrt((u_base**2 + u_busy**2) / 2))
+    return _Levels(base, busy, math.sqrt((u_base**2 + u_busy**2) / 2), records / 2)
 
 
-def _median(values: FloatArray) -> tuple[float, float]:
-    """And its standard uncertainty, for values scattered normally but for a few."""
-    middle = float(np.median(values))
-    return middle, 1.2533 * 1.4826 * float(np.median(np.abs(values - middle))) / math.sqrt(len(values))
+def _mean(values: FloatArray) -> tuple[float, float]:
+    """And its standard uncertainty, without those that a glitch has displaced."""
+    off = np.abs(values - np.median(values))
+    kept = values[off <= _OUTLIER_SIGMAS * 1.4826 * float(np.median(off))]
+    return float(kept.mean()), float(kept.std(ddof=min(1, len(kept) - 1))) / math.sqrt(len(kept))
 
 
 def _places(

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from labd.segment.clocks import ClockMap, FloatArray
 from labd.segment.edges import EdgeSeries
 from labd.segment.errors import SignatureUnclear
-from labd.segment.kriging import Kriged, kriged, likeliest, undisplaced
+from labd.segment.kriging import Kriged, kriged, plausible, undisplaced
 
 WANDER = 500e-6  # band in which the rate of a board's oscillator stays within one capture (docs/reference/dut-protocol.md)
-CALMER = (1.6, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # shares of the wander's band that the capture itself may show to be enough
-COARSER = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.12, 0.06)  # times their uncertainty that ties scatter by
+CALMER = (1.6, 1.0, 0.6, 0.4, 0.25, 0.15, 0.1, 0.03, 0.01, 0.003)  # shares of the wander's band that a capture may show to be enough
+COARSER = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.12)  # times their uncertainty that ties scatter by
 FEWEST_TIES = 6  # for that
+_LEAST_WEIGHT = 0.003  # of all: what is less plausible is left out
 _RANGE_OF_WALK = math.sqrt(8 / math.pi)  # expected, in standard deviations of its end (W. Feller, Ann. Math. Stat. 22 (1951) 427)
 _SURE_SIGMAS = 4.0  # of a stand-still
 
@@ -52,17 +53,24 @@ NO_TIES = Ties(np.zeros(0), np.zeros(0), np.zeros(0), 1.0)
 class Timeline:
     """The device's counter (us) against the sample axis (records) over one capture. opens, closes: at its two signatures. ties: in between.
 
-    wander: width of the band in which the rate stays within the capture, as a fraction of it: as it was given, or as the capture shows it
-    to be. displaced: records by which the ties lie later than the signatures say,
-    and its standard uncertainty; both NaN without ties: the check of one method against the other. left_out: ties that contradict the rest.
+    band: width of the band in which the rate stays within the capture, as a fraction of it. displaced: records by which the ties lie later
+    than the signatures say, and its standard uncertainty; both NaN without ties: the check of one method against the other. left_out: ties
+    that contradict the rest. weighed: how far the rate walks (share of the band), how coarse ties are (times their uncertainty), and how
+    plausible the capture makes that, 1 in all.
     """
 
     opens: ClockMap
     closes: ClockMap
     ties: Ties
-    wander: float
+    band: float
     displaced: tuple[float, float]
     left_out: int
+    weighed: tuple[tuple[float, float, float], ...] = ((1.0, 1.0, 1.0),)
+
+    @property
+    def wander(self) -> float:
+        """Width of the band that the capture shows."""
+        return self.band * math.sqrt(sum(weight * share**2 for share, _, weight in self.weighed))
 
     @property
     def clock(self) -> ClockMap:
@@ -76,8 +84,15 @@ class Timeline:
 
     def place(self, counter_us: FloatArray) -> EdgeSeries:
         """Instants of the counter (float64 [n]) in records, each with its standard uncertainty: its own part and the shared one."""
-        x, u = _Strayed(self).at(counter_us)
-        return EdgeSeries(x, np.hypot(u, self.clock.u_shared))
+        found = [_Strayed(self, share, times).at(counter_us) for share, times, _ in self.weighed]
+        x, variance = self._over_weights(np.array([one[0] for one in found]), np.array([one[1] for one in found]) ** 2)
+        return EdgeSeries(x, np.sqrt(variance + self.clock.u_shared**2))
+
+    def _over_weights(self, values: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of values, one a choice in the first axis."""
+        weights = np.array([weight for _, _, weight in self.weighed])
+        value = np.tensordot(weights, values, 1)
+        return value, np.tensordot(weights, variances + (values - value) ** 2, 1)
 
 
 def between(opens: ClockMap, closes: ClockMap, *, ties: Ties = NO_TIES, wander: float = WANDER) -> Timeline:
@@ -90,20 +105,22 @@ def between(opens: ClockMap, closes: ClockMap, *, ties: Ties = NO_TIES, wander: 
         )
     line = Timeline(opens, closes, ties, wander, (np.nan, np.nan), 0)
     kept = undisplaced(len(ties), lambda which: _Strayed(replace(line, ties=ties.take(which))).kriged)
-    line = _likeliest(replace(line, ties=ties.take(kept)))
-    return replace(line, displaced=_Strayed(line).displaced, left_out=int((~kept).sum()))
+    line = _weighed(replace(line, ties=ties.take(kept)))
+    found = np.array([_Strayed(line, share, times).displaced for share, times, _ in line.weighed])
+    value, variance = line._over_weights(found[:, 0], found[:, 1] ** 2)
+    return replace(line, displaced=(float(value), float(np.sqrt(variance))), left_out=int((~kept).sum()))
 
 
-def _likeliest(line: Timeline) -> Timeline:
-    """With as much wander and as much scatter of the ties as the capture shows. The band that is given holds for any capture; most wander
-    less, and their instants are known better for it."""
+def _weighed(line: Timeline) -> Timeline:
+    """As much wander and scatter of the ties as the capture makes plausible. The band that is given holds for any capture; most
+    wander less, and their instants are known better for it."""
     if len(line.ties) < FEWEST_TIES:
         return line
-
-    def choice(of: tuple[float, float]) -> Timeline:
-        return replace(line, wander=of[0] * line.wander, ties=line.ties.coarser(of[1]))
-
-    return choice(likeliest(product(CALMER, COARSER), lambda of: _Strayed(choice(of)).kriged))
+    tried = list(product(CALMER, COARSER))
+    weights = plausible(tried, lambda of: _Strayed(line, *of).kriged)
+    kept = np.flatnonzero(weights >= _LEAST_WEIGHT)
+    shares = (weights[kept] / weights[kept].sum()).tolist()
+    return replace(line, weighed=tuple((*tried[k], share) for k, share in zip(kept.tolist(), shares, strict=True)))
 
 
 def stood_still(opens: ClockMap, closes: ClockMap, *, wander: float) -> bool:
@@ -126,23 +143,26 @@ def walk_sd(wander: float) -> float:
 class _Strayed:
     """How far the records lie off the straight line: Gaussian regression on what both signatures and the ties say.
 
-    The rate walks at random (the clock model of C. Zucca and P. Tavella, IEEE Trans. UFFC 52 (2005) 289) as far as its band goes
-    (`walk_sd`). Unknown beside it and estimated: offset and rate at the opening signature. Time is in shares of the capture, so that
-    nothing in the matrices is much larger than the rest.
+    The rate drifts steadily and walks at random (the clock model of C. Zucca and P. Tavella, IEEE Trans. UFFC 52 (2005) 289), either as
+    far as its band goes (`walk_sd`): warmth moves an oscillator steadily, and a walk alone would call that restless. Unknown beside it and
+    estimated: offset and rate at the opening signature. Time is in shares of the capture, so that nothing in the matrices is much larger
+    than the rest.
     """
 
-    def __init__(self, line: Timeline) -> None:
+    def __init__(self, line: Timeline, share: float = 1.0, times: float = 1.0) -> None:
+        """share: of the band, that the rate walks; times: their uncertainty that ties are known by."""
         self._clock = clock = line.clock
         self._first, self._lasts = clock.span[0], clock.span[1] - clock.span[0]
-        self._walk = (walk_sd(line.wander) * clock.rate * self._lasts) ** 2
-        ends, ties = (line.opens, line.closes), line.ties
+        self._walk = (walk_sd(share * line.band) * clock.rate * self._lasts) ** 2
+        self._drift = (line.band * clock.rate * self._lasts) ** 2 / 3  # anything from down the whole band to up it
+        ends, ties = (line.opens, line.closes), line.ties.coarser(times)
         self._t = np.concatenate((np.repeat(self._share(np.array([own.x0 for own in ends])), 2), self._share(ties.counter_us)))
         self._is_rate = np.concatenate((np.array([False, True] * 2), np.zeros(len(ties), dtype=np.bool_)))
         rates = [(own.rate - clock.rate) * self._lasts for own in ends]
         offsets = [own.y0 - float(clock.at(np.array([own.x0]))[0]) for own in ends]
         seen = np.concatenate((np.column_stack((offsets, rates)).ravel(), ties.x - clock.at(ties.counter_us)))
         noise = [v for own in ends for v in (own.var_y0, own.var_rate * self._lasts**2)]
-        cov = self._walked(self._t, self._is_rate) + np.diag(np.concatenate((noise, ties.u**2)))
+        cov = self._strayed(self._t, self._is_rate) + np.diag(np.concatenate((noise, ties.u**2)))
         self._alike, self._u_alike = (np.arange(len(self._t)) >= 2 * len(ends)).astype(np.float64), ties.u_alike
         cov += ties.u_alike**2 * np.outer(self._alike, self._alike)
         for k, own in enumerate(ends):
@@ -154,8 +174,8 @@ class _Strayed:
     def at(self, counter_us: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Places in records and their standard uncertainties without the shared part."""
         t = self._share(counter_us)
-        near = self._walked(t, np.zeros(len(t), dtype=np.bool_), self._t, self._is_rate)
-        own = self._walk * np.abs(t) ** 3 / 3
+        near = self._strayed(t, np.zeros(len(t), dtype=np.bool_), self._t, self._is_rate)
+        own = self._walk * np.abs(t) ** 3 / 3 + self._drift * t**4 / 4
         off, variance = self.kriged.at(near, own, np.column_stack((np.ones(len(t)), t)))
         return self._clock.at(counter_us) + off, np.sqrt(variance)
 
@@ -171,12 +191,13 @@ class _Strayed:
     def _share(self, counter_us: FloatArray) -> FloatArray:
         return (counter_us - self._first) / self._lasts
 
-    def _walked(
+    def _strayed(
         self, t: FloatArray, is_rate: NDArray[np.bool_], s: FloatArray | None = None, s_is_rate: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Covariance of a walk of the rate, integrated, at instants t with the same at s; either may be the rate itself."""
+        """Covariance of drift and walk of the rate, integrated, at instants t with the same at s; either may be the rate itself."""
         a, b = np.meshgrid(t, t if s is None else s, indexing="ij")
         a_rate, b_rate = np.meshgrid(is_rate, is_rate if s_is_rate is None else s_is_rate, indexing="ij")
+        drifted = np.where(a_rate, a, a**2 / 2) * np.where(b_rate, b, b**2 / 2)
         same = np.sign(a) * np.sign(b) > 0  # before and after the first signature it walks apart
         sign = np.sign(a)
         a, b = np.abs(a), np.abs(b)
@@ -185,5 +206,6 @@ class _Strayed:
         of_rate = np.where(a_rate, a, b)
         of_place = np.where(a_rate, b, a)
         mixed = sign * np.where(of_rate <= of_place, of_rate * of_place - of_rate**2 / 2, of_place**2 / 2)
-        out: NDArray[np.float64] = self._walk * np.where(same, np.where(a_rate & b_rate, low, np.where(a_rate | b_rate, mixed, both)), 0.0)
+        walked = np.where(same, np.where(a_rate & b_rate, low, np.where(a_rate | b_rate, mixed, both)), 0.0)
+        out: NDArray[np.float64] = self._walk * walked + self._drift * drifted
         return out
