@@ -11,7 +11,6 @@ from typing import Any
 from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, keys
 from labd.analyse.disclosure import told_of
-from labd.analyse.facts import inside_sentence
 from labd.analyse.instruments import acquisition_of
 from labd.analyse.report import composed
 from labd.analyse.run import setup_of
@@ -150,7 +149,7 @@ def _conditions(run: RunRow, supply_v: float, setup: AnalysisSetup | None) -> Co
         nominal_v=section(board, "supply").get("value"),
         ambient_c=here.get("value"),
         ambient_half_width_k=float(here.get("half_width") or 0.0),
-        boundary=inside_sentence(board),
+        regulator=said(board.get("regulator")),
         idle_kind=str(_plan(run).get("idle_kind") or ""),
         fed_back=tuple(_fed_back(run)),
         flags=setup.flags if setup else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 
+from labd.kpi.combined import LATENCIES, NETS
 from labd.kpi.table import Domain, begins, row_of
 
 
@@ -35,6 +36,21 @@ OF_THE_USE_CASE = (
     *("energy_per_inference.at_rate", "power.mean", "throughput.at_rate", "inference_rate", "duty_cycle", "battery_life"),
     "break_even_rate",
 )
+# what is computed from which measured figure (labd.kpi.combined): it is as comparable as that is
+RESTS_ON = {
+    "inferences_per_joule": ("energy_per_inference.gross",),
+    "energy_per_op": ("energy_per_inference.gross",),
+    "energy_efficiency": ("energy_per_inference.gross",),
+    "edp": ("energy_per_inference.gross", *LATENCIES),
+    "energy_per_synop": tuple(f"energy_per_inference.{kind}" for kind in NETS),
+    "energy_per_spike": tuple(f"energy_per_inference.{kind}" for kind in NETS),
+    "throughput.one_in_flight": LATENCIES,
+    "area_efficiency": LATENCIES,
+    "utilisation": LATENCIES,
+    "spike_rate": LATENCIES,
+    "energy_per_inference.at_rate": ("power.mean",),
+    "battery_life": ("power.mean",),
+}
 # figures that somebody gives without a mode say nothing: always-on and event-based differ by the floor
 OF_A_MODE = (*ENERGY, "hardware.power", "wake_up", "duty_cycle")
 _APART = (Domain.MEASUREMENT,)
@@ -48,6 +64,13 @@ def better(kpi: str) -> Better | None:
 
 def is_any(kpi: str, beginnings: tuple[str, ...]) -> bool:
     return any(begins(kpi, one) for one in beginnings)
+
+
+def concerned(kpi: str, beginnings: tuple[str, ...]) -> bool:
+    """Whether an id is one of these or lies below one, or rests on one that does: `inferences_per_joule.gross` on
+    `energy_per_inference.gross`."""
+    bases = (base for derived, rests in RESTS_ON.items() if begins(kpi, derived) for base in rests)
+    return is_any(kpi, beginnings) or any(begins(base, one) or begins(one, base) for base in bases for one in beginnings)
 
 
 def is_compared(kpi: str) -> bool:

@@ -44,6 +44,9 @@ def same_data(sides: Sequence[Side]) -> Says:
             yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", *shown))
         if a.input and b.input and a.input != b.input:
             yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", a.input, b.input))
+        if (a.activity is None) != (b.activity is None) and (a.input or b.input):
+            shown = (side.input or f"frames of which {side.activity:.3g} changes" for side in (a, b))
+            yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", *shown))
         if a.scored is not None and b.scored is not None:
             yield from _scored_alike(a, b, a.scored, b.scored)
 
@@ -107,6 +110,10 @@ def hardware_told(sides: Sequence[Side]) -> Says:
                 yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, what, first, second), ENERGY)
             elif bool(first) != bool(second):
                 yield Found(Severity.FLAG, (a.name, b.name), f"{what}: not told by {b.name if first else a.name}", ENERGY)
+        inside = [side.conditions.regulator for side in (a, b)]
+        if plain(inside[0]) != plain(inside[1]):
+            text = _said(a, b, "regulator", *(one or "not told" for one in inside))
+            yield Found(Severity.FLAG, (a.name, b.name), f"{text}; what it loses is in the figures of a board that has it inside", ENERGY)
         if not _same_board(a, b):
             continue
         for key in ("clock", "core_voltage"):

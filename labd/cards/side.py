@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from labd.cards.directions import concerned
 from labd.cards.disclosure import tells
 from labd.kpi.inputs import Battery, Detector
 from labd.kpi.table import begins
@@ -100,15 +101,15 @@ class Conditions:
     """Under which the figures were taken, SI units; None and empty: not told.
 
     nominal_v: the supply that the board is meant for. ambient_c, ambient_half_width_k: of the room, or of the board where the plan tells
-    it. boundary: what lies inside the boundary plane (decoupling, regulator), as the board file says it. fed_back: lines that may feed the
-    board past the meter. flags: instruments that were cold, overdue, or whose state nobody told.
+    it. regulator: and on which side of the boundary plane it is, as the board file says it. fed_back: lines that may feed the board past
+    the meter. flags: instruments that were cold, overdue, or whose state nobody told.
     """
 
     supply_v: float
     nominal_v: float | None = None
     ambient_c: float | None = None
     ambient_half_width_k: float = 0.0
-    boundary: str = ""
+    regulator: str = ""
     idle_kind: str = ""
     fed_back: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
@@ -198,7 +199,8 @@ class Side:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a rule has to say. sides: names of those it is about; two: what holds between them. kpis: beginnings of the ids concerned,
-    empty: every figure; places: where, empty: everywhere. ranks: False keeps the figures from being said to be better or worse."""
+    empty: every figure; what is computed from them is concerned too. places: where, empty: everywhere. ranks: False keeps the figures from
+    being said to be better or worse."""
 
     severity: Severity
     sides: tuple[str, ...]
@@ -208,4 +210,4 @@ class Found:
     ranks: bool = True
 
     def concerns(self, kpi: str, place: FigurePlace) -> bool:
-        return (not self.kpis or any(begins(kpi, one) for one in self.kpis)) and (not self.places or place in self.places)
+        return (not self.kpis or concerned(kpi, self.kpis)) and (not self.places or place in self.places)

@@ -161,6 +161,9 @@ PAIRS = {
         shows=(GROSS,),
     ),
     "a quieter input": Unfair("C02", Severity.REFUSE, "0.01 of the input", with_plan("plan.plan.activity.value", 0.01), hides=(GROSS,)),
+    "stock firmware with a file": Unfair(
+        "C02", Severity.REFUSE, "B zero bytes", with_bench("board.board.firmware", "mlperf-tiny"), hides=(GROSS,)
+    ),
     "another kind of latency": Unfair(
         "C03", Severity.REFUSE, "latency.dut_counter", renamed("latency.pin", "latency.dut_counter"), shows=(GROSS,)
     ),
@@ -220,6 +223,9 @@ PAIRS = {
     "the core rail alone": Unfair(
         "C08", Severity.REFUSE, "boundary", with_card("hardware.boundary", "core rail"), hides=(GROSS, SLEEP), shows=(LATENCY,)
     ),
+    "behind a regulator": Unfair(
+        "C08", Severity.FLAG, "regulator: A LDO, inside the boundary; B none", with_bench("board.board.regulator", "none"), shows=(GROSS,)
+    ),
     "no word of the process": Unfair("C08", Severity.FLAG, "process_node", with_card("hardware.process_node", ""), shows=(GROSS,)),
     "not made for its platform": Unfair(
         "C09", Severity.FLAG, "optimised for its platform: A yes; B no", with_card("toolchain.optimised_for_platform", "no"), shows=(GROSS,)
@@ -230,10 +236,17 @@ PAIRS = {
         Severity.REFUSE,
         "loading may be in the latency",
         with_plan(WARM_UP, 0),
-        hides=(LATENCY,),
+        hides=(LATENCY, "edp.gross"),
         shows=(GROSS,),
     ),
-    "too short": Unfair("C11", Severity.REFUSE, "energy_per_inference.gross", with_records(wide), hides=(GROSS,), shows=(LATENCY,)),
+    "too short": Unfair(
+        "C11",
+        Severity.REFUSE,
+        "energy_per_inference.gross",
+        with_records(wide),
+        hides=(GROSS, "inferences_per_joule.gross", "edp.gross"),
+        shows=(LATENCY,),
+    ),
     "no word of the precision": Unfair(
         "C12",
         Severity.REFUSE,
