@@ -12,16 +12,18 @@ from labd.analyse.accuracy import accuracies
 from labd.analyse.curves import Figures, keys
 from labd.analyse.disclosure import told_of
 from labd.analyse.instruments import acquisition_of
-from labd.analyse.report import composed
+from labd.analyse.report import build, composed
 from labd.analyse.run import setup_of
 from labd.analyse.setup import AnalysisSetup
 from labd.analyse.wording import said, section
 from labd.cards.comparison import FairComparison, compare
-from labd.cards.side import Conditions, Figure, FigurePlace, FirstInference, Scored, Side, Specimen, Taken
-from labd.cards.targets import answers
+from labd.cards.side import Conditions, Figure, FigurePlace, FirstInference, Scored, Side, Specimen, Taken, TargetAnswer
 from labd.errors import FileError, StoreError
 from labd.kpi.inputs import Detector
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Provenance, Role, Window
+from labd.report.catalogue import curve_label
+from labd.report.data import RunReport
+from labd.report.targets import best_curve, figure_of, limit_text, percent, target_answers
 from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow, RunRow
 
@@ -35,7 +37,8 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
     NotFound."""
     run = catalogue.runs.get(run_id)
     rows = catalogue.captures.of(run.id)
-    figures = Figures.of(catalogue.kpis.of(run.id))
+    stored = catalogue.kpis.of(run.id)
+    figures = Figures.of(stored)
     captured = [row.point for row in rows]
     setup = _setup(run)
     points = list({p.key: p for p in [*captured, *composed(captured, figures, setup.rates_hz if setup else ())]}.values())
@@ -43,12 +46,15 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
     groups: dict[tuple[str, float, tuple[tuple[str, str], ...]], list[OperatingPoint]] = {}
     for point in points:
         groups.setdefault((point.model, point.supply_v, tuple(sorted(point.settings.items()))), []).append(point)
+    report = build(run, rows, stored, analysis=None)
     found = []
     for (model, supply_v, settings), own in groups.items():
         mine = [row for row in rows if row.point in own]
         places = _places(own, by_key, figures)
         tasks = accuracies(catalogue.folder, _board(run), {model}, run.tags)
-        records = [*figures.first.values(), *(record for one in tasks for record in one.kpis)]
+        task = [record for one in tasks for record in one.kpis]
+        records = [*figures.first.values(), *task]
+        curves = {by_key[point.key] for point in own}
         side = Side(
             name=run.id,
             run=run.id,
@@ -72,8 +78,20 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
             labd=run.versions.get("labd", ""),
             figures=tuple(_figures(records, places, run, model)),
         )
-        found.append(replace(side, targets=tuple(answers(side))))
+        found.append(replace(side, targets=tuple(_answered(replace(report, kpis=(*report.kpis, *task)), curves))))
     return found
+
+
+def _answered(report: RunReport, curves: set[str]) -> Iterator[TargetAnswer]:
+    """Each target of the use case by the one of these curves that does best."""
+    for item in best_curve([item for item in target_answers(report) if item.curve in curves]):
+        known = f": {figure_of(item)}" if item.record is not None and item.record.value is not None else ""
+        note = "; ".join(part for part in (item.note, item.conformity.why) if part)
+        sure = f", {percent(item.conformity.chance)} say that it is met" if item.conformity.chance is not None else ""
+        said = (
+            f"{item.target.name} of {limit_text(item.target)}, {curve_label(report, item.curve)}{known}{f' ({note})' if note else ''}{sure}"
+        )
+        yield TargetAnswer(item.asked, item.conformity.answer, said)
 
 
 def compare_runs(catalogue: Catalogue, runs: Sequence[str], *, models: Sequence[str] = (), supply_v: float | None = None) -> FairComparison:

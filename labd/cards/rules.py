@@ -74,7 +74,8 @@ RULES = (
         "C03",
         REFUSE,
         "Same definition of the KPI",
-        "The same kind (gross, net, per event, at rate; by marker or by counter), the same window and method, the same version.",
+        "The same kind (gross, net, per event, at rate; by marker or by counter), the same window and method, the same version. What is "
+        "computed from a figure that does not stand does not stand either, here and in every rule.",
         "one number called energy per inference is not admissible: its kinds differ tenfold at low rates [1.2.2]",
         measured.same_definition,
     ),
@@ -99,7 +100,8 @@ RULES = (
         "C06",
         REFUSE,
         "Meets the use case's targets",
-        "Decided by the whole interval. A net that misses the accuracy is refused; another target missed, or not decided, is flagged.",
+        "Decided by the whole interval, in the mode that does best over all targets. A net that misses the accuracy is refused; another "
+        "target missed, or not decided, is flagged.",
         "what matters is that the application performs within the constraints of the use case [1.3.3]",
         pipeline.meets_the_targets,
     ),
@@ -116,7 +118,7 @@ RULES = (
         REFUSE,
         "Hardware disclosed; the same boundary",
         "The hardware card is complete (flagged where not), and the same rails and parts are inside what was measured (refused where not). "
-        "Another clock or core voltage of the same chip is flagged.",
+        "Another clock or core voltage of the same chip is flagged, and another regulator.",
         "power follows voltage, clock and technology, and what is fed apart is not counted [1.2.2, 1.3.1]",
         pipeline.hardware_told,
     ),

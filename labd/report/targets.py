@@ -22,7 +22,8 @@ COVERAGE = 1.96
 
 @dataclass(frozen=True, slots=True)
 class TargetAnswer:
-    """curve: key of the curve. record: the figure that answers, None where there is none. note: what to know of that figure."""
+    """curve: key of the curve. record: the figure that answers, None where there is none. note: what to know of that figure. asked: key of
+    the target in the use-case card."""
 
     curve: str
     model: str
@@ -30,6 +31,7 @@ class TargetAnswer:
     record: KpiRecord | None
     conformity: Conformity
     note: str = ""
+    asked: str = ""
 
 
 def target_answers(report: RunReport) -> tuple[TargetAnswer, ...]:
@@ -49,32 +51,34 @@ def _of_curve(
 ) -> Iterator[TargetAnswer]:
     model, rate = points[0].model, _si(events.get("rate"))
 
-    def told(target: Target, record: KpiRecord | None, answer: Conformity | None = None, note: str = "") -> TargetAnswer:
-        return TargetAnswer(curve.key, model, target, record, answer or conformity(record, target), note)
+    def told(asked: str, target: Target, record: KpiRecord | None, answer: Conformity | None = None, note: str = "") -> TargetAnswer:
+        return TargetAnswer(curve.key, model, target, record, answer or conformity(record, target), note, asked)
 
     if (limit := _si(targets.get("accuracy"))) is not None:
-        metric = str(targets.get("accuracy_metric") or "accuracy")
-        yield told(Target(f"min {words(metric)}", limit, "1", least=True), report.find(model, f"task.{metric}"))
+        metric = str(targets.get("accuracy_metric") or "accuracy").removeprefix("task.")
+        record = report.find(model, f"task.{metric}", f"task.{metric}.macro")
+        yield told("accuracy", Target(f"min {words(metric)}", limit, "1", least=True), record)
     if (limit := _si(targets.get("energy_per_inference"))) is not None:
         kind = str(targets.get("energy_kind") or "at_rate")
         target = Target(f"max energy per inference ({words(kind)})", limit, "J")
         if kind == "at_rate":
             power, why, note = _power(report, curve, points, rate)
-            yield told(target, _per_inference(power, rate), _unknown(why), note)
+            yield told("energy_per_inference", target, _per_inference(power, rate), _unknown(why), note)
         else:
             record, note = _nearest(report, points, rate, f"energy_per_inference.{kind}")
-            yield told(target, record, note=note)
+            yield told("energy_per_inference", target, record, note=note)
     if (limit := _si(targets.get("mean_power"))) is not None:
         power, why, note = _power(report, curve, points, rate)
-        yield told(Target("max mean power", limit, "W"), power, _unknown(why), note)
+        yield told("mean_power", Target("max mean power", limit, "W"), power, _unknown(why), note)
     if (limit := _si(targets.get("latency"))) is not None:
         quantile = str(targets.get("latency_quantile") or "p95")
-        ids = [f"latency.{by}.{quantile}" for by in ("pin", "dut_counter", "host")]
+        ids = [f"latency.{by}.{quantile}" for by in ("pin", "gpio", "dut_counter", "host")]
         record, note = _nearest(report, points, rate, *ids)
-        yield told(Target(f"max latency ({quantile})", limit, "s"), record, note=_with_wake_up(report, points, note))
+        yield told("latency", Target(f"max latency ({quantile})", limit, "s"), record, note=_with_wake_up(report, points, note))
     if (limit := _si(events.get("largest_rate"))) is not None:
         known = f"its largest rate of {quantity(curve.r_max_hz, '/s')} has no interval" if curve.r_max_hz else ""
-        yield told(Target("min largest rate", limit, "Hz", least=True), curve.largest_rate, None if curve.largest_rate else _unknown(known))
+        target = Target("min largest rate", limit, "Hz", least=True)
+        yield told("largest_rate", target, curve.largest_rate, None if curve.largest_rate else _unknown(known))
     if (limit := _si(targets.get("memory"))) is not None:
         yield _memory(report, curve, model, limit)
 
@@ -84,10 +88,11 @@ def _memory(report: RunReport, curve: RateCurve, model: str, limit: float) -> Ta
     target = Target("max memory", limit, "By")
     size = _si(_table(_table(report.cards, "model"), model).get("footprint"))
     if size is None:
-        return TargetAnswer(curve.key, model, target, None, Conformity(Answer.UNKNOWN, why="the model card tells no footprint"))
+        untold = Conformity(Answer.UNKNOWN, why="the model card tells no footprint")
+        return TargetAnswer(curve.key, model, target, None, untold, asked="memory")
     record = KpiRecord("model.footprint", model, size, "By", None, None, None, 0, Provenance.DECLARED, "model card")
     answer = Answer.MET if target.met_by(size) else Answer.MISSED
-    return TargetAnswer(curve.key, model, target, record, Conformity(answer, why="by the count on the model card"))
+    return TargetAnswer(curve.key, model, target, record, Conformity(answer, why="by the count on the model card"), asked="memory")
 
 
 def _power(report: RunReport, curve: RateCurve, points: Sequence[OperatingPoint], rate: float | None) -> tuple[KpiRecord | None, str, str]:
@@ -157,7 +162,7 @@ def _with_wake_up(report: RunReport, points: Sequence[OperatingPoint], note: str
 def sentence(report: RunReport, item: TargetAnswer) -> str:
     """`event-sleep meets max energy per inference, at rate, of 2 mJ with 97 % confidence: 1.2 ± 0.1 mJ (at 2 /s).`"""
     found, target = item.conformity, item.target
-    who, what = curve_label(report, item.curve), f"{target.name} of {_limit(target)}"
+    who, what = curve_label(report, item.curve), f"{target.name} of {limit_text(target)}"
     figure = f": {figure_of(item)}" if item.record is not None and value_of(item.record) is not None else ""
     note = f" ({item.note})" if item.note else ""
     match found.answer:
@@ -177,7 +182,7 @@ def answers_table(report: RunReport, answers: Sequence[TargetAnswer]) -> Table:
         (
             curve_label(report, item.curve),
             item.target.name,
-            _limit(item.target),
+            limit_text(item.target),
             figure_of(item),
             str(item.conformity.answer),
             percent(item.conformity.chance) if item.conformity.chance is not None else "—",
@@ -199,6 +204,19 @@ def together(answers: Sequence[TargetAnswer]) -> tuple[Answer, float | None]:
         return Answer.UNKNOWN, None
     least = 1 - sum(1 - item.conformity.chance for item in answers if item.conformity.chance is not None)
     return (Answer.OPEN if Answer.OPEN in every else Answer.MET), max(least, 0.0)
+
+
+def best_curve(answers: Sequence[TargetAnswer]) -> tuple[TargetAnswer, ...]:
+    """Those of the one curve that does best over all targets together: a board may choose how it waits, but not anew for each target."""
+    merit = (Answer.MISSED, Answer.UNKNOWN, Answer.OPEN, Answer.MET)
+
+    def does(curve: str) -> tuple[int, int, float]:
+        mine = [item for item in answers if item.curve == curve]
+        met = sum(item.conformity.answer is Answer.MET for item in mine)
+        return merit.index(together(mine)[0]), met, sum(item.conformity.chance or 0.0 for item in mine)
+
+    best = max(dict.fromkeys(item.curve for item in answers), key=does, default=None)
+    return tuple(item for item in answers if item.curve == best)
 
 
 def overall(report: RunReport, answers: Sequence[TargetAnswer]) -> list[str]:
@@ -239,7 +257,8 @@ def _confidence(chance: float | None, why: str) -> str:
     return f" with {percent(chance)} confidence" if chance is not None else f" {why}" if why else ""
 
 
-def _limit(target: Target) -> str:
+def limit_text(target: Target) -> str:
+    """As people read it."""
     if target.unit == "By":
         return f"{target.limit:.10g} B"
     return f"{100 * target.limit:.6g} %" if target.unit == "1" else quantity(target.limit, "/s" if target.unit == "Hz" else target.unit)

@@ -214,7 +214,7 @@ PAIRS = {
     "a net that does not do the task": Unfair(
         "C06",
         Severity.REFUSE,
-        "misses its target: task.accuracy",
+        "misses its target: min accuracy of 80 %",
         lambda run: replace(asking_for_accuracy(run), right=300),
         hides=(GROSS, LATENCY, "task.accuracy"),
         also=asking_for_accuracy,

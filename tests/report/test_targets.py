@@ -15,7 +15,7 @@ from labd.kpi.targets import Answer
 from labd.records import Mode, Provenance
 from labd.report import html, json, markdown, text
 from labd.report.data import Detector, RunReport, curve_key
-from labd.report.targets import TargetAnswer, overall, percent, sentence, target_answers
+from labd.report.targets import TargetAnswer, best_curve, overall, percent, sentence, target_answers
 from tests.report.sample import PHYSICS, full_report, point, record
 
 CARDS = resources.path("fixtures") / "cards/demo"
@@ -171,3 +171,27 @@ def test_where_the_power_at_a_rate_is_withheld_the_line_tells_and_the_detector_n
     assert (alone.conformity.answer, alone.conformity.why, alone.note) == (Answer.UNKNOWN, "no value: clamped", "at 2 /s")
     assert alone.record is not None
     assert alone.record.value is None
+
+
+def test_the_mode_that_does_best_over_all_targets_answers_each_of_them() -> None:
+    """always_on misses the energy and the others meet it: no answer is taken from it, whatever it does better."""
+    answers = target_answers(run('energy_per_inference = "2 mJ"\nlatency = "1 s"\nlatency_quantile = "mean"'))
+    best = best_curve(answers)
+    assert [item.asked for item in best] == ["energy_per_inference", "latency"]
+    assert {item.conformity.answer for item in best} == {Answer.MET}
+    assert len({item.curve for item in best}) == 1
+    assert best_curve([]) == ()
+
+
+def test_latency_by_the_time_stamps_of_a_gpio_line_answers_too() -> None:
+    seen = tuple(dataclasses.replace(r, id=r.id.replace("latency.pin", "latency.gpio")) for r in FULL.kpis if "dut_counter" not in r.id)
+    report = run('latency = "1 s"\nlatency_quantile = "mean"', report=dataclasses.replace(FULL, kpis=seen))
+    assert {item.record.id for item in target_answers(report) if item.record is not None} == {"latency.gpio.mean"}
+
+
+def test_a_metric_of_several_classes_is_answered_by_their_mean_never_by_one_of_them() -> None:
+    kpis = (record("task.recall[3]", "dnn", 0.99, "1"), record("task.recall.macro", "dnn", 0.9, "1"))
+    report = run('accuracy = "95 %"\naccuracy_metric = "recall"', report=dataclasses.replace(FULL, kpis=(*FULL.kpis, *kpis)))
+    assert {item.record.id: item.conformity.answer for item in target_answers(report) if item.record is not None} == {
+        "task.recall.macro": Answer.MISSED
+    }
