@@ -15,6 +15,7 @@ from labd.report.tables import Table
 
 GRID = 400  # rates that the least power is looked up at
 NO_INTERVAL = "one of the two has no interval"
+NO_DETECTOR = "always-on against event-based without the power and the false wakes of a detector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,21 @@ def crossings(curves: Sequence[BoardCurve], *, seed: int = 1) -> list[Crossing]:
         deeper, lighter = sorted((one, other), key=resting)
         assert deeper.line is not None
         assert lighter.line is not None
+        if _lacks_detector(one, other):
+            found.append(Crossing(deeper.label, lighter.label, Outcome.NOT_RESOLVED, why=(NO_DETECTOR,)))
+            continue
         try:
             found.append(_compared(deeper, lighter, crossing(lighter.line, deeper.line, seed=seed)))
         except ValueError:
             found.append(Crossing(deeper.label, lighter.label, Outcome.NOT_RESOLVED, why=(NO_INTERVAL,)))
     return found
+
+
+def _lacks_detector(one: BoardCurve, other: BoardCurve) -> bool:
+    """As rule C04 of a comparison asks for it: what decides that something happened is part of an event mode's power."""
+    lines = [c.line for c in (one, other) if c.line is not None]
+    kinds = {line.mode.is_event for line in lines}
+    return len(kinds) == 2 and any(line.mode.is_event and line.detector.kind.startswith("none") for line in lines)
 
 
 def resting(curve: BoardCurve) -> float:
@@ -95,15 +106,21 @@ def least(curves: Sequence[BoardCurve]) -> list[tuple[float, str]]:
 
 
 def verdicts(curves: Sequence[BoardCurve], found: Sequence[Crossing]) -> list[str]:
-    """Who needs the least power, from rate to rate."""
+    """Who needs the least power, from rate to rate; of curves that cannot be told apart, or must not be, none is said to."""
     steps = least(curves)
     said = []
     for k, (_, name) in enumerate(steps):
         until = f"up to {_change(name, steps[k + 1], found)}" if k + 1 < len(steps) else "above"
         start = "" if k == 0 else f" from there {until}" if k + 1 < len(steps) else " above it"
-        if len(steps) == 1:
-            return [f"{name} needs the least power at every measured rate that it can serve."]
-        said.append(f"{name} needs the least power{start or f' {until}'}.")
+        where = " at every measured rate that it can serve" if len(steps) == 1 else start or f" {until}"
+        open_ = [c for c in found if c.outcome is Outcome.NOT_RESOLVED and name in (c.first, c.second)]
+        if not open_:
+            said.append(f"{name} needs the least power{where}.")
+            continue
+        for why in dict.fromkeys(", ".join(words(flag) for flag in c.why) for c in open_):
+            rivals = ", ".join(c.second if c.first == name else c.first for c in open_ if ", ".join(words(flag) for flag in c.why) == why)
+            apart = f"Which needs less{where}, {name} or {rivals}, cannot be told"
+            said.append(f"{apart}: {why}." if why else f"{apart}: the uncertainty leaves it open.")
     return said
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from labd.kpi.across import StoredLine
 from labd.kpi.inputs import Detector
 from labd.records import KpiRecord, Provenance
-from labd.report.boards import BoardCurve, crossings, verdicts
+from labd.report.boards import NO_DETECTOR, BoardCurve, crossings, verdicts
 from labd.report.charts import Asked, Chart, ChartForm, charts, page, picture
 from labd.report.choice import chosen
 from labd.report.data import Outcome
@@ -61,9 +61,12 @@ def board(run: int, name: str, scale: float = 1.0) -> list[BoardCurve]:
 
         fit = replace(made.fit, floor=scaled(made.fit.floor, scale), incremental=scaled(made.fit.incremental, scale))
         dots = tuple(replace(p, power=scaled(p.power, scale)) for p in made.points)
-        line = StoredLine(f"r{run}", mode, fit.floor, fit.incremental, made.r_max_hz, 35.0, {"smu": "S1"}, Detector())
+        line = StoredLine(f"r{run}", mode, fit.floor, fit.incremental, made.r_max_hz, 35.0, {"smu": "S1"}, DETECTOR)
         found.append(BoardCurve(run, f"{name}, dnn, {mode}", replace(made, fit=fit, points=dots), line))
     return found
+
+
+DETECTOR = Detector("declared", 1e-9)
 
 
 def front_of(entries: list[Entry]) -> dict[str, Place]:
@@ -159,6 +162,23 @@ def test_runs_cross_within_a_board_and_across_boards_and_the_least_power_is_told
     assert then == "B, dnn, always_on needs the least power above it."
 
 
+def test_nobody_wins_where_the_uncertainty_leaves_it_open() -> None:
+    two = [board(0, "A")[1], board(1, "B", 1.0001)[1]]
+    (only,) = crossings(two)
+    assert only.outcome is Outcome.NOT_RESOLVED
+    (said,) = verdicts(two, [only])
+    assert said.startswith("Which needs less at every measured rate that it can serve, A, dnn, event_sleep or B, dnn, event_sleep, cannot")
+
+
+def test_always_on_against_event_based_without_a_detector_has_neither_rate_nor_winner() -> None:
+    always, event = board(0, "A")[:2]
+    assert event.line is not None
+    event = replace(event, line=replace(event.line, detector=Detector()))
+    (only,) = crossings([always, event])
+    assert (only.outcome, only.value, only.why) == (Outcome.NOT_RESOLVED, None, (NO_DETECTOR,))
+    assert all("cannot be told: always-on against event-based without" in said for said in verdicts([always, event], [only]))
+
+
 def test_the_plot_rings_crossings_tells_boards_by_colour_and_modes_by_symbol() -> None:
     (made,) = charts(Asked(ChartForm.BREAK_EVEN), [], [*board(0, "A"), *board(1, "B", 0.5)])
     tree = ElementTree.fromstring(made.plots[0].draw(1000))
@@ -166,8 +186,7 @@ def test_the_plot_rings_crossings_tells_boards_by_colour_and_modes_by_symbol() -
     assert groups == ["s0 d0", "s0 d1", "s0 d2", "s1 d0", "s1 d1", "s1 d2"]
     assert sum(e.get("class") == "cross" for e in tree.iter(SVG + "circle")) >= 3
     assert sum(e.get("class") == "band" for e in tree.iter(SVG + "path")) == 6
-    assert "Event detector: none: host-triggered." in made.notes
-    assert any(note.startswith("No detector power") for note in made.notes)
+    assert "Event detector: declared." in made.notes
 
 
 def test_a_line_without_an_interval_is_not_compared() -> None:
