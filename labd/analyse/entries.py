@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labd.analyse.accuracy import accuracies
+from labd.analyse.run import setup_of
 from labd.analyse.wording import section
+from labd.errors import StoreError
 from labd.report.entries import Entry, of_run
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunRow
@@ -19,8 +21,17 @@ def entries_of_runs(catalogue: Catalogue, run_ids: Sequence[str]) -> list[Entry]
         points = [capture.point for capture in catalogue.captures.of(run.id)]
         scored = accuracies(catalogue.folder, board_of(run), {point.model for point in points}, run.tags)
         records = [*catalogue.kpis.of(run.id), *(record for one in scored for record in one.kpis)]
-        found += of_run(name, run.cards, points, records)
+        use_case = str(section(run.cards, "use_case").get("name") or section(run.plan_expanded, "plan", "plan").get("use_case") or "")
+        simulated = any(one.get("virtual") for one in run.instruments.values())
+        found += of_run(name, run.cards, points, records, use_case=use_case, simulated=simulated, has_detector=_has_detector(run))
     return found
+
+
+def _has_detector(run: RunRow) -> bool:
+    try:
+        return not setup_of(run).detector.kind.startswith("none")
+    except StoreError:
+        return False
 
 
 def board_of(run: RunRow) -> str:

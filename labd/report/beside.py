@@ -21,6 +21,8 @@ NOTES = (
     "[...]: not measured here. Lines stand in the order given, not in one of merit.",
     "A ratio's interval is Fieller's, both figures taken to be independent; where theirs has none, it is that of the measured alone.",
 )
+OF_A_RATE = ("power.mean", "duty_cycle", "inference_rate", "throughput.at_rate", "energy_per_inference.at_rate")  # of what was asked for
+NOT_TOLD = "mode and rate not told, no ratio"
 _OF_THE_DEVICE = ("power.idle", "power.sleep", "hardware")  # whatever the net
 _PREFERRED = (".mean", ".gross", ".back_to_back")
 
@@ -81,6 +83,7 @@ def _line(entry: Entry, own: Figure, other: Entry, theirs: Figure) -> Beside:
         model=other.net,
         scope=theirs.scope,
         conditions=theirs.conditions,
+        batch=theirs.batch,
         ratio=ratio,
         ratio_low=low,
         ratio_high=high,
@@ -94,6 +97,10 @@ def _no_ratio(entry: Entry, own: Figure, other: Entry, theirs: Figure) -> str:
         return f"in {theirs.unit}, measured in {own.unit}"
     if not _same_net(entry, other, own.id):
         return OTHER_NET
+    if theirs.id in OF_A_RATE or own.id in OF_A_RATE:
+        return NOT_TOLD
+    if theirs.batch not in (None, 1) and not own.id.startswith((*_OF_THE_DEVICE, "task", "model")):
+        return f"batch {theirs.batch}, no ratio"
     if own.value is None or own.value <= 0:
         return "nothing to divide by"
     return "their limits alone" if theirs.value is None else ""
@@ -137,7 +144,8 @@ def beside_table(lines: Iterable[Beside]) -> Table:
 
 
 def _row(line: Beside) -> tuple[str, ...]:
-    told = ", ".join(filter(None, (line.model or "net not told", line.scope)))
+    batch = f"batch {line.batch}" if line.batch not in (None, 1) else ""
+    told = ", ".join(filter(None, (line.model or "net not told", line.scope, batch)))
     measured = _figure(line.measured, line.measured_low, line.measured_high, line.unit)
     kind = "" if line.measured_kpi == line.kpi else f" ({line.measured_kpi})"
     by = "computed from their samples" if line.provenance == Provenance.COMPUTED else line.provenance

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 
 from labd.records import Mode, Phase
 from labd.report import boards, plot_boards, plot_ecdf, plot_pareto, plot_radar, style, svg
@@ -13,7 +14,7 @@ from labd.report.boards import BoardCurve
 from labd.report.catalogue import SHAPES
 from labd.report.choice import Chosen, chosen, figure_of, shown
 from labd.report.entries import Entry
-from labd.report.front import places, points
+from labd.report.front import places, points, unlike
 from labd.report.html import NARROW, WIDE
 from labd.report.paper import NONE
 from labd.report.sections import table as table_markup
@@ -113,6 +114,8 @@ def pareto(entries: Sequence[Entry], asked: Asked) -> Chart:
         caption = f"{title}; bars: 95 % intervals; line: the front of what was measured"
         plots.append(Plot(caption, partial(plot_pareto.draw, found, x, y, ident=ident), _numbered(entries)))
         ranked = dict(zip((p.number for p in found), places(found, x, y), strict=True))
+        apart = dict.fromkeys(why for one, other in combinations(found, 2) if (why := unlike(one, other)))
+        notes += [f"{title}: points of this kind are not ranked against each other: {why}." for why in apart]
         columns[f"{y.quantity.name} / {x.quantity.name.lower()}"] = [str(ranked.get(n, NONE)) for n in range(1, len(entries) + 1)]
     shown_by = [_quantity(name, entries, asked) for name in ("accuracy", "energy", "latency")]
     rows = tuple(

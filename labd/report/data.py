@@ -359,6 +359,7 @@ class Beside:
     model: str
     scope: str
     conditions: str
+    batch: int | None = None
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None

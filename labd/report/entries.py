@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from labd.records import KpiRecord, OperatingPoint, Provenance
+from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
 from labd.report.catalogue import MODES, rate_label
 from labd.report.data import curve_key
 from labd.report.numbers import show
@@ -15,7 +15,8 @@ from labd.report.numbers import show
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure: a value, one of least and most, or a value with its interval from least to most; unit: UCUM code. shown: as printed
-    with its interval, of a run's records; empty: as the source gives it. scope, clock_hz, conditions: that the source says it holds for."""
+    with its interval, of a run's records; empty: as the source gives it. scope, clock_hz, conditions, batch: that the source says it holds
+    for."""
 
     id: str
     value: float | None
@@ -30,6 +31,7 @@ class Figure:
     provenance: str = Provenance.DECLARED
     shown: str = ""
     conditions: str = ""
+    batch: int | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -46,10 +48,22 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """How a run took an entry's figures. use_case: its name, empty where nobody tells. simulated: by a virtual instrument. mode, rate_hz:
+    of its operating point. has_detector: whether the power of what decides that something happened is told."""
+
+    mode: Mode
+    rate_hz: float
+    use_case: str = ""
+    simulated: bool = False
+    has_detector: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """name: of the line. hardware, model: cards as a run stores them, empty where there is none. net: that the figures were taken with;
-    batch, clock_hz, precision: likewise, None and empty where nobody says. model_name: as the plan of a run names its net; of_run: it is a
-    run's."""
+    batch, clock_hz, precision: likewise, None and empty where nobody says. model_name: as the plan of a run names its net; taken: how, of a
+    run's, None of a card's."""
 
     name: str
     hardware: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +74,11 @@ class Entry:
     clock_hz: float | None = None
     precision: str = ""
     model_name: str = ""
-    of_run: bool = False
+    taken: Taken | None = None
+
+    @property
+    def of_run(self) -> bool:
+        return self.taken is not None
 
     def figure(self, *kpis: str, scope: str | None = None) -> Figure | None:
         """The first of these that there is. scope: that it has to have, whatever the case of its letters; None: any."""
@@ -85,9 +103,18 @@ def of_card(card: Mapping[str, Any]) -> Iterator[Entry]:
         )
 
 
-def of_run(board: str, cards: Mapping[str, Any], points: Iterable[OperatingPoint], records: Sequence[KpiRecord]) -> Iterator[Entry]:
+def of_run(
+    board: str,
+    cards: Mapping[str, Any],
+    points: Iterable[OperatingPoint],
+    records: Sequence[KpiRecord],
+    *,
+    use_case: str = "",
+    simulated: bool = False,
+    has_detector: bool = False,
+) -> Iterator[Entry]:
     """One entry for each mode, supply, model and setting of a run, at its largest rate; figures that hold for the model alone are in
-    each of its entries."""
+    each of its entries. use_case, simulated, has_detector: see `Taken`."""
     largest: dict[str, OperatingPoint] = {}
     for point in points:
         if point.rate_hz >= largest.get(curve_key(point), point).rate_hz:
@@ -106,12 +133,13 @@ def of_run(board: str, cards: Mapping[str, Any], points: Iterable[OperatingPoint
             clock_hz=_si(hardware.get("clock")),
             precision=str(model.get("weight_bits", "")),
             model_name=point.model,
-            of_run=True,
+            taken=Taken(point.mode, point.rate_hz, use_case, simulated, has_detector),
         )
 
 
 def _given(one: Mapping[str, Any]) -> Figure:
     numbers = {key: one[key] for key in ("least", "most", "least_open", "u", "scope", "source", "provenance", "conditions")}
+    numbers["batch"] = one.get("batch")
     return Figure(one["id"], one["value"], one["unit"], clock_hz=_si(one["clock"]), **numbers)
 
 

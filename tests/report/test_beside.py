@@ -58,6 +58,17 @@ def test_another_net_another_unit_and_limits_give_no_ratio_and_say_why() -> None
     assert [line.why for line in whys] == [OTHER_NET, "in W, measured in J", "their limits alone"]
 
 
+def test_a_batch_and_what_a_rate_is_part_of_give_no_ratio() -> None:
+    (many,) = beside(RUN, card(energy("value = 1e-3", "batch = 8")))
+    assert (many.ratio, many.why) == (None, "batch 8, no ratio")
+    assert beside_table([many]).rows[0][-1] == "kws01, batch 8"
+    assert beside(RUN, card(energy("value = 1e-3", "batch = 1")))[0].ratio == 0.5
+    power = KpiRecord("power.mean", POINT.key, 2e-3, "W", 1e-5, 1.98e-3, 2.02e-3, 60, Provenance.MEASURED, "m")
+    theirs = energy("value = 1e-3").replace("energy_per_inference", "power.mean").replace('"J"', '"W"')
+    (asked,) = beside(list(of_run("mine", {}, [POINT], [power])), card(theirs))
+    assert (asked.ratio, asked.why) == (None, "mode and rate not told, no ratio")
+
+
 def test_a_figure_that_the_run_has_not_is_left_out() -> None:
     assert beside(RUN, card(energy("value = 1").replace("energy_per_inference", "power.mean"))) == ()
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from labd.kpi.across import StoredLine
 from labd.kpi.inputs import Detector
-from labd.records import KpiRecord, Provenance
+from labd.records import KpiRecord, Mode, Provenance
 from labd.report.boards import NO_DETECTOR, BoardCurve, crossings, verdicts
 from labd.report.charts import Asked, Chart, ChartForm, charts, page, picture
 from labd.report.choice import chosen
 from labd.report.data import Outcome
-from labd.report.entries import Entry, Figure
+from labd.report.entries import Entry, Figure, Taken
 from labd.report.front import Place, places, points
 from tests.report.sample import MODES, curve
 
@@ -84,6 +84,28 @@ def test_the_front_is_of_what_was_measured_and_an_open_place_is_called_so() -> N
         "of a paper": Place.CLAIMED,
     }
     assert front_of([*FIVE, entry("far off", 0.7, 400e-6)])["far off"] is Place.BEATEN
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (Taken(Mode.ALWAYS_ON, 10.0, "door bell", simulated=True), "simulated against measured"),
+        (Taken(Mode.ALWAYS_ON, 10.0, "keywords"), "another use case"),
+        (Taken(Mode.ALWAYS_ON, 25.0, "door bell"), "another rate"),
+        (Taken(Mode.EVENT_SLEEP, 10.0, "door bell"), "always-on against event-based without a detector"),
+    ],
+)
+def test_what_was_not_taken_alike_is_not_ranked(other: Taken, said: str) -> None:
+    def at_rate(name: str, energy: float, taken: Taken) -> Entry:
+        one = entry(name, 0.9, energy)
+        return replace(one, figures=tuple(replace(f, id=f.id.replace(".gross", ".at_rate")) for f in one.figures), taken=taken)
+
+    best, alike = (at_rate(name, 1e-4, Taken(Mode.ALWAYS_ON, 10.0, "door bell")) for name in ("best", "alike"))
+    worse = at_rate("worse", 9e-4, other)
+    assert front_of([best, worse])["worse"] is Place.FRONT
+    assert front_of([best, replace(worse, taken=alike.taken)])["worse"] is Place.BEATEN
+    (made,) = charts(Asked(ChartForm.PARETO), [best, worse], [])
+    assert any(note.endswith(f"are not ranked against each other: {said}.") for note in made.notes)
 
 
 def test_a_beaten_point_without_an_interval_is_open() -> None:
