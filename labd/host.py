@@ -24,6 +24,12 @@ else:
     import resource
     import termios
 
+if sys.platform == "linux":
+    import ctypes
+
+    _LIBC = ctypes.CDLL(None)  # loaded before any fork
+    _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
 NICE = 10
 HAS_GUARD = sys.platform == "linux"
 HAS_TRIGGER = sys.platform == "linux"  # a process with real-time scheduling and locked memory, given descriptors
@@ -121,11 +127,18 @@ def modem_counts(descriptor: int) -> tuple[int, int] | None:
     return None
 
 
-def apart() -> dict[str, Any]:
-    """Arguments for a child process that Ctrl-C in the terminal is not for: this process ends it, in its order."""
+def apart(*, with_me: bool = False) -> dict[str, Any]:
+    """Arguments for a child process that Ctrl-C in the terminal is not for: this process ends it, in its order. with_me: on Linux the
+    kernel ends it where this process is killed; only for children of a thread that lives as long as the process."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+    ends: dict[str, Any] = {"preexec_fn": _end_with_parent} if with_me and sys.platform == "linux" else {}
+    return {"start_new_session": True, **ends}
+
+
+def _end_with_parent() -> None:
+    """Between fork and exec: nothing but the one call."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill_group(pid: int) -> None:

@@ -53,6 +53,13 @@ FAILURES = (DutFailure, InstrumentFailure, DataLost, FileError)  # of a candidat
 log = logging.getLogger(__name__)
 
 
+def builder_of(use_case: UseCase, name: str) -> Builder:
+    """Of a platform."""
+    platform = use_case.platforms[name]
+    depends = tuple(use_case.beside(one) for one in platform.depends)
+    return Builder(platform.builder, use_case.path.parent.resolve(), depends, platform.build_time)
+
+
 @dataclass(frozen=True, slots=True)
 class Measuring:
     """What every candidate of a platform is measured with. job: of the queue, empty without a daemon."""
@@ -104,8 +111,7 @@ class Measuring:
 
     async def _built(self, settings: Settings) -> Candidate:
         platform, board = self.use_case.platforms[self.platform], self.bench.board
-        depends = tuple(self.use_case.beside(name) for name in platform.depends)
-        builder = Builder(platform.builder, self.use_case.path.parent.resolve(), depends, platform.build_time)
+        builder = builder_of(self.use_case, self.platform)
         target = TargetBoard(
             name=board.name, kind=platform.kind, clock_hz=settings.clock_hz or board.clock, supply_v=settings.supply_v or board.supply
         )

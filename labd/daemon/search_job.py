@@ -15,7 +15,7 @@ from labd.bench.control import RunControl
 from labd.bench_file import Bench
 from labd.config.document import Source
 from labd.daemon.around import Surroundings
-from labd.daemon.searching import Checked, Told, on_one_bench
+from labd.daemon.searching import Checked, Told, on_one_bench, with_basis
 from labd.daemon.stopping import stoppable
 from labd.errors import FileError
 from labd.search.files import check_files
@@ -70,8 +70,17 @@ def asked_of(use_case_text: str, name: str, *, bench: Bench, platforms: tuple[st
             known = "; ".join(shlex.join(one) for one in bench.builders.values()) or "none"
             text = f"{shlex.join(command)!r} is not among the [builders] of {bench.path}, which this daemon may run: {known}"
             raise FileError(name, f"platforms.{platform}.builder", text)
+        _stays(bench, name, platform, use_case.platforms[platform].depends)
     meant = {platform: use_case.platforms[platform] for platform in platforms or use_case.platforms}
     return use_case.model_copy(update={"platforms": meant})
+
+
+def _stays(bench: Bench, name: str, platform: str, depends: tuple[str, ...]) -> None:
+    """What was sent leads to no file that is not the builders' own."""
+    home = bench.path.parent.resolve()
+    for one in depends:
+        if not (home / one).resolve().is_relative_to(home):
+            raise FileError(name, f"platforms.{platform}.depends", f"expected files and folders below that of {bench.path}, got {one!r}")
 
 
 def checked_for(bench: Bench, use_case_text: str, platforms: tuple[str, ...], name: str = "use case") -> UseCase:
@@ -84,7 +93,7 @@ def checked_for(bench: Bench, use_case_text: str, platforms: tuple[str, ...], na
 
 def _checked(asked: SearchAsked, bench: Bench, store: Path, name: str) -> Checked:
     use_case = checked_for(bench, asked.use_case, asked.platforms, name)
-    return Checked(use_case, dict.fromkeys(use_case.platforms, bench), kept_dataset(store, asked.dataset))
+    return with_basis(use_case, dict.fromkeys(use_case.platforms, bench), kept_dataset(store, asked.dataset))
 
 
 def _folder(job: JobRow, whole: Checked, store: Path, asked: SearchAsked) -> Folder:

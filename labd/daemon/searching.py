@@ -14,15 +14,16 @@ from labd.accuracy.dataset import Dataset, read_dataset
 from labd.bench.control import RunControl
 from labd.bench_file import Bench
 from labd.daemon.around import Surroundings
-from labd.daemon.candidate import FAILURES, Measuring
+from labd.daemon.candidate import FAILURES, Measuring, builder_of
 from labd.daemon.commands import alone
 from labd.daemon.opened import load_bench
 from labd.daemon.stopping import stoppable
 from labd.errors import DutFailure, OutputNotVerifiedOff, SafetyRefusal
 from labd.guard.link import GuardLost, TakenByGuard
+from labd.search.builds import contents
 from labd.search.errors import BuilderFailure
 from labd.search.figures import LESS_IS_BETTER, violations
-from labd.search.files import check_files
+from labd.search.files import check_files, sent
 from labd.search.folder import Basis, Folder, open_search
 from labd.search.html import render as render_html
 from labd.search.outcome import Outcome, State
@@ -60,18 +61,21 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A use case with what it names: everything fits."""
+    """A use case with what it names: everything fits. basis: what has to be as it was for a search to be gone on with."""
 
     use_case: UseCase
     benches: dict[str, Bench]
     dataset: Dataset
+    basis: Basis
 
-    @property
-    def basis(self) -> Basis:
-        files = {"dataset": self.dataset.sha256}
-        for name, bench in self.benches.items():
-            files |= {f"{name}.bench": bench.sha256, f"{name}.board": bench.board.sha256}
-        return Basis(self.use_case.name, self.use_case.text, files)
+
+def with_basis(use_case: UseCase, benches: dict[str, Bench], dataset: Dataset) -> Checked:
+    """Reads every file of the builders. Raises FileError."""
+    files = {"dataset": dataset.sha256}
+    for name, bench in benches.items():
+        files |= {f"{name}.bench": bench.sha256, f"{name}.board": bench.board.sha256}
+        files[f"{name}.builder"] = contents(builder_of(use_case, name).files)
+    return Checked(use_case, benches, dataset, Basis(use_case.name, sent(use_case), files))
 
 
 def checked(use_case: UseCase) -> Checked:
@@ -81,7 +85,7 @@ def checked(use_case: UseCase) -> Checked:
         bench = benches[name] = load_bench(use_case.beside(platform.bench))
         space = space_of(platform)
         check_files(use_case, name, bench, (settings_of(choice) for choice in space.listed(seed=1)))
-    return Checked(use_case, benches, read_dataset(use_case.beside(use_case.dataset)))
+    return with_basis(use_case, benches, read_dataset(use_case.beside(use_case.dataset)))
 
 
 async def search_here(request: SearchRequest, show: Callable[[Told], None], stop: asyncio.Event) -> Folder:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ from labd.search.errors import BuilderCrashed, BuilderFailure, BuilderHung, Buil
 LIMIT_S = 600.0  # for a net that is trained on a desk computer
 PYTHON = {"python", "python3"}  # as the first word: the Python that runs labd, so that a builder has labd's packages
 LARGEST_ANSWER = 1 << 20
+STALE_S = 86_400.0  # no builder takes a day
+KEPT_FAILURES = 20
+_BUILDING = ".building-"
 _CARDS: Mapping[str, type[AnyCard]] = {"card": ModelCard, "toolchain": ToolchainCard}
 
 
@@ -44,6 +48,11 @@ class Builder:
 
     def __str__(self) -> str:
         return shlex.join(self.command)
+
+    @property
+    def files(self) -> list[tuple[str, Path]]:
+        """Name and path of each file that a build follows from. Raises FileError. Blocking."""
+        return builder_files(self.command, self.folder, self.depends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ async def build(builder: Builder, parameters: Mapping[str, Parameter], board: Ta
 
 def _prepared(builder: Builder, wanted: Request, cache: Path) -> Candidate | tuple[Path, Path]:
     """What is there already; else a folder with the request in it, and the name it gets in the end."""
-    kept = cache / digest(wanted, builder.command, builder_files(builder.command, builder.folder, builder.depends))
+    kept = cache / digest(wanted, builder.command, builder.files)
     if kept.is_dir():
         try:
             return _candidate(builder, kept, cached=True)
@@ -111,7 +120,7 @@ async def _run(builder: Builder, folder: Path) -> None:
     with (folder / LOG).open("wb") as log:
         try:
             process = await asyncio.create_subprocess_exec(
-                *words, cwd=builder.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, **host.apart()
+                *words, cwd=builder.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, **host.apart(with_me=True)
             )
         except OSError as error:
             raise BuilderNotFound(f"builder `{builder}` cannot be started in {builder.folder}: {error.strerror or error}") from error
@@ -183,22 +192,28 @@ def _checked_cards(folder: Path, answer: Answer) -> str:
 def _new_folder(cache: Path) -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".building-", dir=cache.resolve()))
+        for stale in cache.glob(f"{_BUILDING}*"):  # of a process that was killed
+            if time.time() - stale.stat().st_mtime > STALE_S:
+                shutil.rmtree(stale, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=_BUILDING, dir=cache.resolve()))
     except OSError as error:
         raise StoreError(f"{cache}: candidates cannot be built there: {error.strerror or error}") from error
 
 
 def _set_aside(made: Path) -> None:
-    """Only the last failure is kept, for who wants to see what was asked and said."""
-    shutil.rmtree(_failed(made), ignore_errors=True)
+    """Only the last failures are kept, for who wants to see what was asked and said."""
+    failed = _failed(made)
     try:
-        made.rename(_failed(made))
+        failed.parent.mkdir(exist_ok=True)
+        made.rename(failed)
+        for old in sorted(failed.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_FAILURES]:
+            shutil.rmtree(old, ignore_errors=True)
     except OSError:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _failed(made: Path) -> Path:
-    return made.parent / "failed"
+    return made.parent / "failed" / made.name.removeprefix(_BUILDING)
 
 
 def _said(folder: Path) -> str:

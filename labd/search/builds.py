@@ -20,25 +20,36 @@ def digest(request: Request, command: Sequence[str], files: Iterable[tuple[str, 
     """Of what is asked for, whom, and the builder's files (name and path). The request's folder is no part of it. Raises FileError."""
     asked = request.model_dump(mode="json", by_alias=True, exclude={"folder", "answer"})
     whole = hashlib.sha256(json.dumps([asked, list(command)], sort_keys=True).encode())
+    whole.update(contents(files).encode())
+    return whole.hexdigest()[:40]
+
+
+def contents(files: Iterable[tuple[str, Path]]) -> str:
+    """SHA-256 of files by name and content. Raises FileError."""
+    whole = hashlib.sha256()
     for name, path in files:
         try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise FileError(str(path), "", f"a file of the builder cannot be read: {error.strerror or error}") from error
         whole.update(f"\0{name}\0{content}".encode())
-    return whole.hexdigest()[:40]
+    return whole.hexdigest()
 
 
 def builder_files(command: Sequence[str], folder: Path, depends: Sequence[Path]) -> list[tuple[str, Path]]:
     """Name and path of each file that a build depends on: of every file that the command names, all that lie in its folder and below, since
     a script imports its neighbours; and `depends`, files or folders. Raises FileError where there are too many, or one is not there."""
-    named = [path.resolve().parent for word in command if (path := folder / word).is_file()]
-    roots = dict.fromkeys([*named, *((folder / path).resolve() for path in depends)])
+    try:
+        named = [path.resolve().parent for word in command if (path := folder / word).is_file()]
+        roots = dict.fromkeys([*named, *((folder / path).resolve() for path in depends)])
+    except OSError as error:
+        raise FileError(str(folder), "", f"what a builder depends on cannot be looked through: {error.strerror or error}") from error
     found: list[tuple[str, Path]] = []
     for number, root in enumerate(roots):
-        if not root.exists():
-            raise FileError(str(root), "", "there is no such file or folder; a builder is said to depend on it")
         try:
+            if not root.exists():
+                raise FileError(str(root), "", "there is no such file or folder; a builder is said to depend on it")
             below = sorted(islice(_files(root), MOST_FILES + 1 - len(found)))
         except OSError as error:
             raise FileError(str(root), "", f"what a builder depends on cannot be looked through: {error.strerror or error}") from error

@@ -33,7 +33,8 @@ _SEARCH = "search.json"
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a search rests on: only one of the same is gone on with. files: hashes (SHA-256) of bench and board files and the data set."""
+    """What a search rests on: only one of the same is gone on with. files: hashes (SHA-256) of bench and board files,
+    of the builders' files and of the data set."""
 
     name: str
     text: str

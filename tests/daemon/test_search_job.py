@@ -59,6 +59,14 @@ def test_a_name_that_came_from_elsewhere_leads_to_no_folder(bench: Path, name: s
     assert checked_for(load_bench(bench), TEXT, (), name).path.parent == bench.parent
 
 
+@pytest.mark.parametrize("path", ["/etc", "../secrets", "nets/../../x"])
+def test_what_is_sent_names_no_file_beside_those_of_the_bench(bench: Path, path: str) -> None:
+    asked = TEXT.replace("[platforms.m4]\n", f'[platforms.m4]\ndepends = ["{path}"]\n')
+    assert asked != TEXT
+    with pytest.raises(FileError, match=r"platforms.m4.depends: expected files and folders below that of .*bench.toml, got"):
+        checked_for(load_bench(bench), asked, ())
+
+
 @pytest.mark.compiler
 async def test_a_job_that_was_broken_off_goes_on_with_its_search(bench: Path, tmp_path: Path) -> None:
     store, draw, words = tmp_path / "store", random.Random(5), tmp_path / "words"

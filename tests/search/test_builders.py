@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from labd.errors import FileError
-from labd.search.builders import Builder, Candidate, build
+from labd.search.builders import KEPT_FAILURES, Builder, Candidate, build
 from labd.search.contract import TargetBoard, escapes, schemas
 from labd.search.errors import (
     BuilderCrashed,
@@ -153,16 +153,36 @@ async def test_what_a_builder_does_wrong_has_a_name(bench: Bench, body: str, err
     assert type(caught.value) is error
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert (bench.cache / "failed/builder.log").is_file()
     assert [path.name for path in bench.cache.iterdir()] == ["failed"]
+    (failed,) = (bench.cache / "failed").iterdir()
+    assert (failed / "builder.log").is_file()
+    assert str(failed.resolve()) in str(caught.value) or error is CandidateRefused
 
 
 async def test_a_wrong_answer_is_named_where_it_then_lies(bench: Bench) -> None:
     with pytest.raises(WrongAnswer) as caught:
         await bench.build("answer(schema=2)")
-    file = str(bench.cache.resolve() / "failed/answer.json")
+    (file,) = map(str, (bench.cache.resolve() / "failed").glob("*/answer.json"))
     assert file in str(caught.value)
     assert all(file in line for line in caught.value.problems)
+
+
+async def test_the_last_failures_are_kept_each_in_its_own_folder(bench: Bench) -> None:
+    for width in range(KEPT_FAILURES + 2):
+        with pytest.raises(BuilderSilent):
+            await bench.build("print(request['parameters']['width'])", width=width)
+    kept = sorted(int((path / "builder.log").read_text()) for path in (bench.cache / "failed").iterdir())
+    assert kept == list(range(2, KEPT_FAILURES + 2))
+
+
+async def test_what_a_process_that_was_killed_has_left_is_cleared_away_a_day_later(bench: Bench) -> None:
+    old, new = bench.cache / ".building-old", bench.cache / ".building-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    await bench.build("answer()")
+    assert not old.exists()
+    assert new.is_dir(), "somebody may be building there"
 
 
 async def test_a_command_that_is_not_there_is_told(bench: Bench) -> None:
@@ -220,6 +240,25 @@ async def test_what_a_builder_leaves_running_is_ended_when_it_ends(bench: Bench)
     made = await bench.build(CHILD + "answer()")
     assert not made.cached
     await until_gone(await child_of(bench))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a kernel ends the children of a process that was killed")
+async def test_a_builder_does_not_outlive_a_kill_of_the_process_that_started_it(bench: Bench) -> None:
+    builder = bench.builder('(pathlib.Path(sys.argv[0]).parents[1] / "child").write_text(str(os.getpid()))\n' + WAITS)
+    calls = f"""
+import asyncio, pathlib
+from labd.search.builders import Builder, build
+from labd.search.contract import TargetBoard
+builder = Builder({builder.command!r}, pathlib.Path({str(bench.folder)!r}))
+board = TargetBoard(name="virtual-m4", kind="host", clock_hz=64e6, supply_v=3.0)
+asyncio.run(build(builder, {{"width": 8}}, board, cache=pathlib.Path({str(bench.cache)!r})))
+"""
+    caller = await asyncio.create_subprocess_exec(sys.executable, "-c", calls)
+    pid = await child_of(bench)
+    assert not gone(pid)
+    caller.kill()
+    await caller.wait()
+    await until_gone(pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")

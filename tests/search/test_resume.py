@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labd.accuracy.session import FOLDER as ACCURACY
+from labd.daemon.searching import checked
 from labd.search.folder import RESULT, Folder, searches
 from labd.search.use_case import UseCase, load_use_case
 from labd.store.catalogue import Catalogue
@@ -38,6 +39,17 @@ def test_no_two_candidates_have_one_tag() -> None:
     of = itertools.product(names, platforms, range(12))
     tags = [Folder(Path(name)).tag(platform, number) for name, platform, number in of]
     assert len(set(tags)) == len(tags)
+
+
+def test_a_builder_that_was_changed_is_another_search(case: Path) -> None:
+    own = case.parent / "own"
+    own.mkdir()
+    (own / "notes.txt").write_text("1", encoding="utf-8")
+    case.write_text(TEXT.replace("[platforms.m4]\n", '[platforms.m4]\ndepends = ["own"]\n'), encoding="utf-8")
+    before = checked(load_use_case(case)).basis
+    assert checked(load_use_case(case)).basis == before
+    (own / "notes.txt").write_text("2", encoding="utf-8")
+    assert checked(load_use_case(case)).basis != before
 
 
 @pytest.mark.compiler
