@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -152,39 +153,58 @@ class Measuring:
     async def _scored(self, start: Outcome, bench: Bench, plan: Plan, *, last: bool) -> Outcome:
         """With its accuracy: of the first part of the data set where even the best that this leaves possible is too bad, else of all.
         last: where this fails the candidate has, and its accuracy run is not gone on with."""
-        async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=plan.seed) as opened:
-            hangs.opened = opened
-            await opened.station.interlock.power_up(bench.board.supply, opened.lines)
-            device = opened.board.device
-            if device.extended:
-                await device.set_workload(start.model, activity=round(plan.activity * 100), seed=plan.seed)
-            of = self.folder.tag(self.platform, start.number)
-            subject = Subject(
-                bench.name, bench.board.name, device.identity, self.dataset.name, self.dataset.sha256, len(self.dataset.samples), of
-            )
-            dataset = shuffled(self.dataset, seed=self.use_case.search.seed)
-            with open_session(self.around.catalogue.folder, subject, dataset, fresh=False) as session:
-                try:
-                    return await self._parts_scored(start, device, dataset, session, subject)
-                except (*FAILURES, SafetyRefusal) as error:
+        with ExitStack() as held:
+            begun: list[tuple[Session, Subject]] = []
+            try:
+                async with guarded(bench, self.around.guard) as hangs, open_bench(bench, seed=plan.seed) as opened:
+                    hangs.opened = opened
+                    await opened.station.interlock.power_up(bench.board.supply, opened.lines)
+                    device = opened.board.device
+                    if device.extended:
+                        await device.set_workload(start.model, activity=round(plan.activity * 100), seed=plan.seed)
+                    subject = self._subject(bench, device, start)
+                    dataset = shuffled(self.dataset, seed=self.use_case.search.seed)
+                    session = held.enter_context(open_session(self.around.catalogue.folder, subject, dataset, fresh=False))
+                    begun.append((session, subject))
+                    found = await self._answered(start, device, dataset, session)
+                return await self._judged(start, found, session, subject)  # the board is off: this may take a while
+            except (*FAILURES, SafetyRefusal) as error:
+                for session, subject in begun:
                     if last or isinstance(error, SafetyRefusal):
                         _end(session, subject, start.model, None, stopped=str(error))
-                    raise
+                raise
 
-    async def _parts_scored(self, start: Outcome, device: Device, dataset: Dataset, session: Session, subject: Subject) -> Outcome:
+    def _subject(self, bench: Bench, device: Device, start: Outcome) -> Subject:
+        data, of = self.dataset, self.folder.tag(self.platform, start.number)
+        return Subject(bench.name, bench.board.name, device.identity, data.name, data.sha256, len(data.samples), of)
+
+    async def _answered(self, start: Outcome, device: Device, dataset: Dataset, session: Session) -> Outcome | None:
+        """The whole data set is sent; the candidate where its first part is already too bad."""
         for part in self._parts(session):
             await Measurement(device, replace(dataset, samples=dataset.samples[:part]), session).run(lambda _: None)
-            whole = part == len(dataset.samples)
-            found = None if whole else share_right(self.use_case, session.done, start.model)
-            task = None if found is not None else await task_of(session, start.model)
-            found = found or accuracy(self.use_case, task.records if task else (), start.model)
-            figures = {**start.figures, **({"accuracy": found} if found else {})}
-            why = too_bad(self.use_case, figures)
-            scored = replace(start, figures=figures, accuracy_id=session.id, samples=part)
-            if why or whole:
-                _end(session, subject, start.model, task, stopped=why)
-                return replace(scored, state=State.STOPPED, why=f"{why}, after {part} samples") if why else scored
-        raise AssertionError("the last part is the whole data set")
+            if part < len(dataset.samples):
+                found = share_right(self.use_case, session.done, start.model)
+                if found is None:  # a metric that is no share; of so few samples it is soon computed
+                    task = await task_of(session, start.model)
+                    found = accuracy(self.use_case, task.records if task else (), start.model)
+                figures = {**start.figures, **({"accuracy": found} if found else {})}
+                if why := too_bad(self.use_case, figures):
+                    why = f"{why}, after {part} samples"
+                    return replace(start, figures=figures, accuracy_id=session.id, samples=part, state=State.STOPPED, why=why)
+        return None
+
+    async def _judged(self, start: Outcome, stopped: Outcome | None, session: Session, subject: Subject) -> Outcome:
+        """By all its answers, where it was not stopped before."""
+        if stopped is not None:
+            _end(session, subject, start.model, None, stopped=stopped.why)
+            return stopped
+        task = await task_of(session, start.model)
+        found, samples = accuracy(self.use_case, task.records if task else (), start.model), len(self.dataset.samples)
+        figures = {**start.figures, **({"accuracy": found} if found else {})}
+        why = too_bad(self.use_case, figures)
+        _end(session, subject, start.model, task, stopped=why)
+        scored = replace(start, figures=figures, accuracy_id=session.id, samples=samples)
+        return replace(scored, state=State.STOPPED, why=f"{why}, after {samples} samples") if why else scored
 
     def _parts(self, session: Session) -> list[int]:
         """Numbers of samples after which it is looked at; one that was broken off has been looked at before."""

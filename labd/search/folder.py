@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ REPORT = "report.html"
 _OUTCOME = "outcome.json"
 _SEARCH = "search.json"
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -39,6 +42,12 @@ class Basis:
     name: str
     text: str
     files: Mapping[str, str]
+
+    def changed(self, before: Basis) -> list[str]:
+        """What is not as it was: `use case`, or a key of `files`."""
+        keys = sorted({*self.files, *before.files})
+        files = [key for key in keys if self.files.get(key) != before.files.get(key)]
+        return [*([] if self.text == before.text else ["use case"]), *files]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +152,14 @@ def folder_of(store: Path, search_id: str) -> Folder:
 def open_search(store: Path, basis: Basis, *, fresh: bool) -> Folder:
     """The newest one of the same basis that has not ended; a new one where there is none, or with `fresh`. Raises StoreError."""
     if not fresh:
-        for folder in searches(store):
-            if not folder.ended and folder.basis() == basis:
+        left = [(folder, folder.basis()) for folder in searches(store) if not folder.ended]
+        for folder, own in left:
+            if own == basis:
                 return folder
+        for folder, own in left:
+            if own is not None and own.name == basis.name:
+                log.warning("search %s is not gone on with: %s changed since", folder.id, ", ".join(basis.changed(own)))
+                break
     return _new(store / FOLDER, basis)
 
 

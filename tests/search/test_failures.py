@@ -64,7 +64,7 @@ async def test_a_candidate_at_which_a_protection_acts_ends_the_search_and_is_not
 BUILDER = """
 import json, pathlib, sys
 request = json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))
-here = pathlib.Path(__file__).parent
+here = pathlib.Path(__file__).parents[1]
 if request["parameters"]["padding"] in json.loads((here / "broken.json").read_text()):
     sys.exit("the licence has run out")
 folder = pathlib.Path(request["folder"])
@@ -78,9 +78,10 @@ pathlib.Path(request["answer"]).write_text(json.dumps(answer))
 
 def too_large(case: Path, *, broken: list[int], trials: int = 4) -> Path:
     """A use case whose candidates all need too much memory, so that none comes to the board; those of `broken` are not built."""
-    (case.parent / "build.py").write_text(BUILDER, encoding="utf-8")
+    (case.parent / "own").mkdir(exist_ok=True)
+    (case.parent / "own/build.py").write_text(BUILDER, encoding="utf-8")
     (case.parent / "broken.json").write_text(str(broken), encoding="utf-8")
-    text = TEXT.replace(str(FIRMWARE), "build.py").replace("trials = 3", f"trials = {trials}").replace("0, 1, 4000", "0, 1, 2, 3")
+    text = TEXT.replace(str(FIRMWARE), "own/build.py").replace("trials = 3", f"trials = {trials}").replace("0, 1, 4000", "0, 1, 2, 3")
     return written(case, text)
 
 

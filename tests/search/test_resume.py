@@ -9,7 +9,7 @@ import pytest
 
 from labd.accuracy.session import FOLDER as ACCURACY
 from labd.daemon.searching import checked
-from labd.search.folder import RESULT, Folder, searches
+from labd.search.folder import RESULT, Folder, open_search, searches
 from labd.search.use_case import UseCase, load_use_case
 from labd.store.catalogue import Catalogue
 from tests.search.test_search import TEXT, case, searched
@@ -41,7 +41,7 @@ def test_no_two_candidates_have_one_tag() -> None:
     assert len(set(tags)) == len(tags)
 
 
-def test_a_builder_that_was_changed_is_another_search(case: Path) -> None:
+def test_a_builder_that_was_changed_is_another_search(case: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     own = case.parent / "own"
     own.mkdir()
     (own / "notes.txt").write_text("1", encoding="utf-8")
@@ -49,7 +49,12 @@ def test_a_builder_that_was_changed_is_another_search(case: Path) -> None:
     before = checked(load_use_case(case)).basis
     assert checked(load_use_case(case)).basis == before
     (own / "notes.txt").write_text("2", encoding="utf-8")
-    assert checked(load_use_case(case)).basis != before
+    after = checked(load_use_case(case)).basis
+    assert after != before
+    first = open_search(tmp_path / "store", before, fresh=False)
+    assert open_search(tmp_path / "store", before, fresh=False).id == first.id
+    assert open_search(tmp_path / "store", after, fresh=False).id != first.id
+    assert f"search {first.id} is not gone on with: m4.builder changed since" in caplog.text
 
 
 @pytest.mark.compiler
