@@ -114,7 +114,7 @@ def kept(folder: Path, found: Iterable[RunFigures], count: int) -> float:
 def by_cluster(place: Path, ids: Sequence[str], *, workers: int) -> tuple[float, Path]:
     """The time that a cluster of this machine takes for these runs, s, its start apart; and where their dataset is."""
     folder = place / f"workers-{workers}"
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as cluster:
         return kept(folder, on_cluster(cluster.scheduler_address)(place / "store", ids), len(ids)), folder
 
 

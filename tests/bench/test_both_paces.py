@@ -21,6 +21,7 @@ CAPTURES = (
 )
 REST_S = 5e-3  # the shortest between two events: a machine that is held up for longer makes them one, which is told with the figures
 MADE_AGAIN = 100
+TRIED = 3
 FIGURES = (
     "wake_up.wake",
     "wake_up.load",
@@ -51,11 +52,15 @@ async def _figures(pace: str) -> dict[tuple[str, str], float]:
 
 
 async def test_real_and_stepped_time_give_the_same_figures() -> None:
-    stepped, real = await _figures("stepped"), await _figures("real")
-    assert stepped.keys() == real.keys()
+    stepped = await _figures("stepped")
     assert len(stepped) >= 12
-    for name, value in stepped.items():
-        assert real[name] == pytest.approx(value, rel=2e-4), name
+    for left in reversed(range(TRIED)):  # what a difference in the physics would be is there each time, what a busy host adds is not
+        real = await _figures("real")
+        assert stepped.keys() == real.keys()
+        unlike = {name: (value, real[name]) for name, value in stepped.items() if real[name] != pytest.approx(value, rel=2e-4)}
+        if not unlike:
+            break
+        assert left, unlike
 
 
 async def test_a_host_that_is_slow_between_two_events_misses_none(monkeypatch: pytest.MonkeyPatch) -> None:
