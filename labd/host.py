@@ -30,6 +30,11 @@ if sys.platform == "linux":
     _LIBC = ctypes.CDLL(None)  # loaded before any fork
     _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+    def _end_with_parent() -> None:
+        """Between fork and exec: nothing but the one call."""
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 NICE = 10
 HAS_GUARD = sys.platform == "linux"
 HAS_TRIGGER = sys.platform == "linux"  # a process with real-time scheduling and locked memory, given descriptors
@@ -132,13 +137,9 @@ def apart(*, with_me: bool = False) -> dict[str, Any]:
     kernel ends it where this process is killed; only for children of a thread that lives as long as the process."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    ends: dict[str, Any] = {"preexec_fn": _end_with_parent} if with_me and sys.platform == "linux" else {}
-    return {"start_new_session": True, **ends}
-
-
-def _end_with_parent() -> None:
-    """Between fork and exec: nothing but the one call."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux" and with_me:
+        return {"start_new_session": True, "preexec_fn": _end_with_parent}
+    return {"start_new_session": True}
 
 
 def kill_group(pid: int) -> None:
