@@ -11,6 +11,8 @@ from pathlib import Path
 
 from labd.errors import FileError, StoreError
 from labd.search.contract import Request
+from labd.search.folder import FOLDER
+from labd.store.folder import CATALOGUE
 
 MOST_FILES = 10_000  # a builder's own; a home folder by mistake has more
 PASSED_OVER = {"__pycache__", ".git", ".venv", "node_modules"}
@@ -66,10 +68,17 @@ def _files(root: Path) -> Iterator[Path]:
     for path in root.iterdir():
         if path.name in PASSED_OVER or path.name.startswith("."):
             continue
+        if _is_store(path):
+            continue
         if path.is_dir() and not path.is_symlink():
             yield from _files(path)
         elif path.is_file():
             yield path
+
+
+def _is_store(path: Path) -> bool:
+    """A store changes while a search goes on, and no build follows from it."""
+    return (path / CATALOGUE).is_file() or (path / FOLDER).is_dir()
 
 
 def keep(made: Path, kept: Path) -> Path:

@@ -24,7 +24,7 @@ def test_a_run_is_charted_as_text_picture_and_page(labd: Commands, tmp_path: Pat
     given = ("--run", "latest", "--store", tmp_path / "store")
     said = labd("chart", "break-even", *given, "--out", tmp_path / "new/chart.svg").out
     assert "virtual-m4, dnn, event-sleep" in said
-    assert "less below" in said
+    assert "cannot be told: always-on against event-based without the power" in said  # it names no detector
     assert str(tmp_path / "new/chart.svg") in said
     drawn = ElementTree.parse(tmp_path / "new/chart.svg").getroot()
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
