@@ -42,11 +42,8 @@ def contents(files: Iterable[tuple[str, Path]]) -> str:
 def builder_files(command: Sequence[str], folder: Path, depends: Sequence[Path]) -> list[tuple[str, Path]]:
     """Name and path of each file that a build depends on: of every file that the command names, all that lie in its folder and below, since
     a script imports its neighbours; and `depends`, files or folders. Raises FileError where there are too many, or one is not there."""
-    try:
-        named = [path.resolve().parent for word in command if (path := folder / word).is_file()]
-        roots = dict.fromkeys([*named, *((folder / path).resolve() for path in depends)])
-    except OSError as error:
-        raise FileError(str(folder), "", f"what a builder depends on cannot be looked through: {error.strerror or error}") from error
+    named = [path.resolve().parent for word in command if _names_file(path := folder / word)]
+    roots = dict.fromkeys([*named, *((folder / path).resolve() for path in depends)])
     found: list[tuple[str, Path]] = []
     for number, root in enumerate(roots):
         try:
@@ -59,6 +56,14 @@ def builder_files(command: Sequence[str], folder: Path, depends: Sequence[Path])
         if len(found) > MOST_FILES:
             raise FileError(str(root), "", f"more than {MOST_FILES} files lie in a builder's folder; give it a folder of its own")
     return found
+
+
+def _names_file(path: Path) -> bool:
+    """A word of a command may be anything: one that can be no file's name is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,14 @@ async def test_a_wrong_answer_is_named_where_it_then_lies(bench: Bench) -> None:
     (file,) = map(str, (bench.cache.resolve() / "failed").glob("*/answer.json"))
     assert file in str(caught.value)
     assert all(file in line for line in caught.value.problems)
+
+
+async def test_a_word_of_a_command_that_can_be_no_file_is_none_but_what_a_builder_depends_on_is(bench: Bench) -> None:
+    builder = bench.builder("answer()")
+    wordy = replace(builder, command=(*builder.command, "x" * 300))
+    assert (await build(wordy, {}, BOARD, cache=bench.cache)).model == "net-8"
+    with pytest.raises(FileError, match=r"what a builder depends on cannot be looked through: File name too long"):
+        await build(replace(builder, depends=(Path("x" * 300),)), {}, BOARD, cache=bench.cache)
 
 
 async def test_the_last_failures_are_kept_each_in_its_own_folder(bench: Bench) -> None:

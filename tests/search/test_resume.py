@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labd.accuracy.session import FOLDER as ACCURACY
+from labd.daemon import candidate
 from labd.daemon.searching import checked
 from labd.search.folder import RESULT, Folder, open_search, searches
 from labd.search.use_case import UseCase, load_use_case
@@ -58,6 +62,38 @@ def test_a_builder_that_was_changed_is_another_search(case: Path, tmp_path: Path
     assert open_search(tmp_path / "store", after, fresh=False).id != first.id
     assert after.changed(before) == ["m4.builder"]
     assert before.changed(before) == []
+
+
+def test_a_card_that_was_changed_is_another_search(case: Path) -> None:
+    card = case.parent / "words.toml"
+    card.write_text('schema = 1\ncard = "task"\nname = "words"\n', encoding="utf-8")
+    case.write_text(f'{TEXT}[cards]\ntask = "words.toml"\n', encoding="utf-8")
+    before = checked(load_use_case(case)).basis
+    card.write_text('schema = 1\ncard = "task"\nname = "other words"\n', encoding="utf-8")
+    assert checked(load_use_case(case)).basis.changed(before) == ["use case"]
+
+
+@pytest.mark.compiler
+async def test_answers_are_scored_when_the_board_is_off(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_open = [False]
+    seen: list[bool] = []
+
+    @asynccontextmanager
+    async def watched(*given: Any, **more: Any) -> AsyncIterator[Any]:
+        async with open_bench(*given, **more) as opened:
+            is_open[0] = True
+            yield opened
+        is_open[0] = False
+
+    async def scored(*given: Any) -> Any:
+        seen.append(is_open[0])
+        return await task_of(*given)
+
+    open_bench, task_of = candidate.open_bench, candidate.task_of  # type: ignore[attr-defined]
+    monkeypatch.setattr(candidate, "open_bench", watched)
+    monkeypatch.setattr(candidate, "task_of", scored)
+    await searched(one_candidate(case), tmp_path / "store")
+    assert seen == [False]
 
 
 @pytest.mark.compiler
