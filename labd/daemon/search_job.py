@@ -79,7 +79,11 @@ def _stays(bench: Bench, name: str, platform: str, depends: tuple[str, ...]) -> 
     """What was sent leads to no file that is not the builders' own."""
     home = bench.path.parent.resolve()
     for one in depends:
-        if not (home / one).resolve().is_relative_to(home):
+        try:
+            stays = (home / one).resolve().is_relative_to(home)
+        except (OSError, ValueError):  # it can be no file's name
+            stays = False
+        if not stays:
             raise FileError(name, f"platforms.{platform}.depends", f"expected files and folders below that of {bench.path}, got {one!r}")
 
 

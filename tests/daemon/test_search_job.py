@@ -59,7 +59,7 @@ def test_a_name_that_came_from_elsewhere_leads_to_no_folder(bench: Path, name: s
     assert checked_for(load_bench(bench), TEXT, (), name).path.parent == bench.parent
 
 
-@pytest.mark.parametrize("path", ["/etc", "../secrets", "nets/../../x"])
+@pytest.mark.parametrize("path", ["/etc", "../secrets", "nets/../../x", "a\\u0000b"])
 def test_what_is_sent_names_no_file_beside_those_of_the_bench(bench: Path, path: str) -> None:
     asked = TEXT.replace("[platforms.m4]\n", f'[platforms.m4]\ndepends = ["{path}"]\n')
     assert asked != TEXT
