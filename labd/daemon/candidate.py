@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 def builder_of(use_case: UseCase, name: str) -> Builder:
     """Of a platform."""
     platform = use_case.platforms[name]
-    depends = tuple(use_case.beside(one) for one in platform.depends)
+    depends = tuple(use_case.beside(one).resolve() for one in platform.depends)  # the builder runs in another folder than labd
     return Builder(platform.builder, use_case.path.parent.resolve(), depends, platform.build_time)
 
 

@@ -64,6 +64,14 @@ def test_a_builder_that_was_changed_is_another_search(case: Path, tmp_path: Path
     assert before.changed(before) == []
 
 
+def test_a_use_case_named_by_a_relative_path_finds_what_its_builder_depends_on(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (case.parent / "own").mkdir()
+    case.write_text(TEXT.replace("[platforms.m4]\n", '[platforms.m4]\ndepends = ["own"]\n'), encoding="utf-8")
+    absolute = checked(load_use_case(case)).basis
+    monkeypatch.chdir(case.parents[1])
+    assert checked(load_use_case(case.relative_to(case.parents[1]))).basis == absolute
+
+
 def test_a_card_that_was_changed_is_another_search(case: Path) -> None:
     card = case.parent / "words.toml"
     card.write_text('schema = 1\ncard = "task"\nname = "words"\n', encoding="utf-8")
