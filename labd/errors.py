@@ -25,6 +25,7 @@ class FileError(LabdError):
         super().__init__(f"{where}: {text}{more}")
         self.file = file
         self.key = key
+        self.text = text
         self.problems = problems or (str(self),)
         self._given = (file, key, text, problems)
 

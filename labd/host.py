@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,9 +31,11 @@ if sys.platform == "linux":
     _LIBC = ctypes.CDLL(None)  # loaded before any fork
     _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-    def _end_with_parent() -> None:
-        """Between fork and exec: nothing but the one call."""
+    def _end_with_parent(parent: int) -> None:
+        """Between fork and exec. A parent that ended before it was asked for can send nothing any more."""
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 NICE = 10
@@ -138,7 +141,7 @@ def apart(*, with_me: bool = False) -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     if sys.platform == "linux" and with_me:
-        return {"start_new_session": True, "preexec_fn": _end_with_parent}
+        return {"start_new_session": True, "preexec_fn": partial(_end_with_parent, os.getpid())}
     return {"start_new_session": True}
 
 

@@ -51,6 +51,11 @@ def boards(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("boards/*/board.toml"))
 
 
+def clock_of(folder: Path, target: str) -> float:
+    """The core clock that a board's image sets, Hz. Raises FirmwareError."""
+    return float(_board(folder, target)["clock_hz"])
+
+
 async def build(
     folder: Path, *, energy_mode: bool, stock: bool = False, target: str = HOST, net: Path | None = None, cache: Path | None = None
 ) -> Path:

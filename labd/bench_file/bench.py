@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PrivateAttr
 
 from labd.bench_file.board import Board, board_from
+from labd.bench_file.flash import FlashSection
 from labd.bench_file.instrument import LEADS, InstrumentRole, InstrumentSection
 from labd.bench_file.limits import LimitsSection
 from labd.bench_file.links import LineSection, LinkSection
@@ -62,6 +63,7 @@ class Bench(FileSection):
         description="commands that a daemon may build a search's candidates with, word by word, run in this file's folder: a use case "
         "that is sent to it names no other one",
     )
+    flash: FlashSection | None = Field(default=None, description="how a search writes images to the board; left out, it writes none")
     server: ServerSection = Field(default_factory=ServerSection, description="where `labd serve` listens")
     storage: StorageSection = Field(default_factory=StorageSection, description="what the store may use of the disk")
     mqtt: MqttSection | None = Field(default=None, description="the broker to publish to; left out, none")

@@ -49,6 +49,8 @@ def _firmware(bench: Bench, own: dict[str, Any]) -> dict[str, Any]:
         for key in ("target", "energy_mode", "delay_s", "pins_socket", "program")
         if f"firmware_{key}" in own
     }
+    if "program" in given:
+        given["program"] = str(bench.board.path.parent / str(given["program"]))
     if "pins_socket" in given:
         # an instrument that fires the board sees what follows it at once, or every wake-up would be late
         fired = any(line.into_board for line in bench.lines.values())

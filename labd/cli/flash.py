@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
 import tempfile
@@ -59,12 +60,12 @@ def flash(
     with tempfile.TemporaryDirectory(prefix="labd-flash-") as temporary:
         folder = out or Path(temporary)
         made = image or images.build(boards.firmware, board, folder, energy=energy, progress=sys.stderr if as_json else sys.stdout)
-        todo = steps(recipe, way, made, folder, port=port, within_s=within, quiet=as_json, needed=not dry_run)
+        todo = steps(recipe, way, made, folder, port=port, within_s=within, said=sys.stderr if as_json else None, needed=not dry_run)
         _tell(recipe, way)
         for step in todo:
             print(f"$ {shlex.join(step.words)}", file=sys.stderr if as_json else sys.stdout)
             if not dry_run:
-                step.do()
+                asyncio.run(step.do())
     if as_json:
         print_json({"board": board, "ways": ways(recipe, image), "commands": [list(step.words) for step in todo], "done": not dry_run})
 
@@ -73,8 +74,8 @@ def _refuse_measured() -> None:
     """Raises BenchBusy while a bench of this machine is in use: a probe powers the board, and new firmware under a run spoils it unseen."""
     if taken := held(in_use(default_folder())):
         raise BenchBusy(
-            f"a bench of this machine is in use: {'; '.join(taken)}. Wait for it, or stop it; where it measures another board than this, "
-            "say so with --beside"
+            f"a bench of this machine is in use: {'; '.join(map(str, taken))}. Wait for it, or stop it; where it measures another board "
+            "than this, say so with --beside"
         )
 
 

@@ -22,6 +22,7 @@ from labd.bench_file import Bench, Plan
 from labd.daemon import run as running
 from labd.daemon.accuracy import task_of
 from labd.daemon.around import Surroundings
+from labd.daemon.flashing import flash
 from labd.daemon.guarding import guarded
 from labd.daemon.opened import open_bench
 from labd.daemon.run import RunOutcome, RunRequest, first_of
@@ -44,10 +45,7 @@ from labd.store.folder import write_whole
 from labd.store.jsonform import dump, from_json, load
 from labd.store.rows import RunState
 
-NOT_FLASHED = (
-    "its builder made an image to flash, and a search flashes no board yet: measure what is on a board with `labd run`, flash others with "
-    "`labd flash`; a virtual board takes a program"
-)
+NOT_RUN = "its builder made a program for a virtual board, and this bench has a real one, which takes an image (kind of the platform)"
 TRIES = 2  # of a capture, or of a candidate whose bench or board failed: what fails twice is not given a third chance
 FAILURES = (DutFailure, InstrumentFailure, DataLost, FileError)  # of a candidate that was built: it may be the only one that has them
 
@@ -83,8 +81,8 @@ class Measuring:
             return replace(blank, state=State.STOPPED, why=str(error))
         except BuilderFailure as error:
             return replace(blank, why=str(error))
-        if made.file("program") is None and made.file("image") is not None:
-            return replace(blank, model=made.model, why=NOT_FLASHED)
+        if made.file("program") is not None and not self.bench.is_virtual:
+            return replace(blank, model=made.model, why=NOT_RUN)
         asked = Asked(self.use_case, self.platform, number, settings, made)
         size = made.answer.size
         assert size is not None  # the contract's
@@ -98,7 +96,7 @@ class Measuring:
             plan = plan_of(asked, bench, folder)
         except FileError as error:  # such as a clock at which it cannot keep up
             return replace(start, state=State.STOPPED, why=str(error))
-        return await self._tried(start, bench, plan)
+        return await self._tried(start, bench, plan, made.file("image"))
 
     async def again(self, outcome: Outcome) -> Outcome:
         """Its energy and latency once more, from other noise; it gives the answers that it gave."""
@@ -108,6 +106,7 @@ class Measuring:
         bench = bench_of(asked, self.bench, folder)
         kept = {name: outcome.figures[name] for name in ("memory", "accuracy") if name in outcome.figures}
         start = replace(outcome, figures=kept, run_id="", repeat=asked.repeat)
+        await self._flashed(made.file("image"), folder)
         return await self._run(start, bench, plan_of(asked, bench, folder))
 
     async def _built(self, settings: Settings) -> Candidate:
@@ -118,10 +117,16 @@ class Measuring:
         )
         return await build(builder, settings.parameters, target, cache=builds(self.around.catalogue.folder))
 
-    async def _tried(self, start: Outcome, bench: Bench, plan: Plan) -> Outcome:
+    async def _flashed(self, image: Path | None, folder: Path) -> None:
+        """Every time: nothing tells reliably what is on a board that others can reach."""
+        if image is not None:
+            await flash(image, self.bench, self.around.guard, folder)
+
+    async def _tried(self, start: Outcome, bench: Bench, plan: Plan, image: Path | None) -> Outcome:
         """What its files ask of the bench is no other the second time: then it is tried once."""
         for left in reversed(range(TRIES)):
             try:
+                await self._flashed(image, self.folder.candidate(self.platform, start.number))
                 scored = await asyncio.to_thread(self._scored_before, start)
                 if scored is None:
                     scored = await self._scored(start, bench, plan, last=not left)

@@ -160,11 +160,17 @@ def sole_use(bench: Bench, store: Path) -> Iterator[None]:
     name the same supply. Raises BenchBusy."""
     with ExitStack() as locks:
         locks.enter_context(bench_lock(store, bench.name))
-        places = [section.resource for section in bench.instruments.values()]
-        places += [place for link in bench.links.values() for place in (link.port, link.address)]
-        for place in sorted({place for place in places if place}):
+        for place in sorted(places_of(bench)):
             locks.enter_context(bench_lock(in_use(default_folder()), place))
         yield
+
+
+def places_of(bench: Bench) -> set[str]:
+    """What of this machine the bench needs for itself: addresses of instruments, ports of links, its probe."""
+    places = [section.resource for section in bench.instruments.values()]
+    places += [place for link in bench.links.values() for place in (link.port, link.address)]
+    places += [bench.flash.port] if bench.flash is not None and not bench.is_virtual else []
+    return {place for place in places if place}
 
 
 def rig_of(opened: OpenBench, *, settle_s: float) -> Rig:

@@ -15,6 +15,7 @@ from labd.bench.control import RunControl
 from labd.bench_file import Bench
 from labd.config.document import Source
 from labd.daemon.around import Surroundings
+from labd.daemon.flashing import check_flash
 from labd.daemon.searching import Checked, Told, on_one_bench, with_basis
 from labd.daemon.stopping import stoppable
 from labd.errors import FileError
@@ -92,6 +93,7 @@ def checked_for(bench: Bench, use_case_text: str, platforms: tuple[str, ...], na
     use_case = asked_of(use_case_text, name, bench=bench, platforms=platforms)
     for platform, section in use_case.platforms.items():
         check_files(use_case, platform, bench, (settings_of(choice) for choice in space_of(section).listed(seed=1)))
+        check_flash(use_case, platform, bench)
     return use_case
 
 

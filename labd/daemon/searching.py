@@ -16,6 +16,7 @@ from labd.bench_file import Bench
 from labd.daemon.around import Surroundings
 from labd.daemon.candidate import FAILURES, Measuring, builder_of
 from labd.daemon.commands import alone
+from labd.daemon.flashing import check_flash
 from labd.daemon.opened import load_bench
 from labd.daemon.stopping import stoppable
 from labd.errors import DutFailure, OutputNotVerifiedOff, SafetyRefusal
@@ -85,6 +86,7 @@ def checked(use_case: UseCase) -> Checked:
         bench = benches[name] = load_bench(use_case.beside(platform.bench))
         space = space_of(platform)
         check_files(use_case, name, bench, (settings_of(choice) for choice in space.listed(seed=1)))
+        check_flash(use_case, name, bench)
     return with_basis(use_case, benches, read_dataset(use_case.beside(use_case.dataset)))
 
 

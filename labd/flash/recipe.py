@@ -74,14 +74,20 @@ class Boards:
         """Raises NotFound for a board that has none, FileError for a recipe that is wrong."""
         if board not in self.names():
             raise NotFound(f"no board {board!r} that labd can flash; there are {', '.join(self.names())}")
-        path = self.firmware / "boards" / board / "flash.toml"
-        try:
-            return Recipe.model_validate({**tomllib.loads(path.read_text(encoding="utf-8")), "board": board})
-        except tomllib.TOMLDecodeError as error:
-            raise FileError(str(path), "", str(error)) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise FileError(str(path), ".".join(str(part) for part in first["loc"]), first["msg"]) from error
+        return read_recipe(self.firmware / "boards" / board / "flash.toml", board)
+
+
+def read_recipe(path: Path, board: str) -> Recipe:
+    """Of one file. board: what it is for. Raises FileError."""
+    try:
+        return Recipe.model_validate({**tomllib.loads(path.read_text(encoding="utf-8")), "board": board})
+    except OSError as error:
+        raise FileError(str(path), "", f"cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileError(str(path), "", f"is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FileError(str(path), ".".join(str(part) for part in first["loc"]), first["msg"]) from error
 
 
 def shipped() -> Boards:

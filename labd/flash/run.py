@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO, Any
 
+from labd.child import status_of
 from labd.errors import DutFailure, FileError, NotFound
 from labd.flash import drive
 from labd.flash.image import converted, takes
@@ -19,10 +22,11 @@ DRIVE = "uf2"  # what the drive of a boot loader is called beside the tools' nam
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of a program, or a copy to a drive: `words` as in a shell."""
+    """One call of a program, or a copy to a drive: `words` as in a shell. do: raises DutFailure or NotFound; cancelled, the program and
+    all that it has started are killed."""
 
     words: tuple[str, ...]
-    do: Callable[[], None]
+    do: Callable[[], Coroutine[Any, Any, None]]
 
 
 def ways(recipe: Recipe, image: Path | None = None) -> list[str]:
@@ -35,13 +39,16 @@ def chosen(recipe: Recipe, named: str | None, image: Path | None = None, *, need
     """The tool to use, None for the boot loader's drive: the one named, else the first that is installed, else the drive.
 
     needed: false for a look at what would be done, which takes the first tool where none is installed.
-    Raises FileError for a name that this board has no recipe for, NotFound when nothing is installed.
+    Raises FileError for a name that this board has no recipe for and for an image that nothing takes, NotFound when nothing is installed.
     """
     possible = ways(recipe, image)
     if named is not None and named not in possible:
         raise FileError(
             "labd flash", "--tool", f"{named!r} does not flash this to {recipe.board}; what does: {', '.join(possible) or 'nothing'}"
         )
+    if not possible:
+        takers = ", ".join(sorted({f".{tool.image}" for tool in recipe.tools} | {".elf"}))
+        raise FileError("labd flash", "--image", f"{image}: nothing writes this to {recipe.board}: its tools take {takers}")
     if named == DRIVE:
         return None
     tools = [tool for tool in recipe.tools if tool.program in ({named} if named else possible)]
@@ -57,10 +64,18 @@ def chosen(recipe: Recipe, named: str | None, image: Path | None = None, *, need
 
 
 def steps(
-    recipe: Recipe, tool: Tool | None, image: Path, folder: Path, *, port: str | None, within_s: float, quiet: bool, needed: bool = True
+    recipe: Recipe,
+    tool: Tool | None,
+    image: Path,
+    folder: Path,
+    *,
+    port: str | None,
+    within_s: float,
+    said: IO[str] | IO[bytes] | None = None,
+    needed: bool = True,
 ) -> list[Step]:
-    """What is to be done, in order. folder: for the image in the tool's format. quiet: nothing of the tools goes to standard output.
-    needed: false for a look, which takes a drive that is not there as `DRIVE`.
+    """What is to be done, in order. folder: for the image in the tool's format. said: where the words of the tools go, None: where this
+    process's do. needed: false for a look, which takes a drive that is not there as `DRIVE`.
 
     Raises FileError, NotFound.
     """
@@ -73,9 +88,9 @@ def steps(
             if needed:
                 raise NotFound(f"{error}; {_otherwise(recipe)}") from error
             there = Path("DRIVE")
-        return [Step(("cp", str(made), str(there)), lambda: drive.copy(made, there))]
+        return [Step(("cp", str(made), str(there)), partial(asyncio.to_thread, drive.copy, made, there))]
     made = converted(image, tool.image, folder)
-    return [Step(tuple(words), _call(words, tool, within_s, quiet=quiet)) for words in tool.lines(made, port)]
+    return [Step(tuple(words), partial(_call, words, tool, within_s, said)) for words in tool.lines(made, port)]
 
 
 def _otherwise(recipe: Recipe) -> str:
@@ -89,18 +104,15 @@ def installed(tool: Tool | None) -> bool:
     return tool is None or shutil.which(tool.program) is not None
 
 
-def _call(words: Sequence[str], tool: Tool, within_s: float, *, quiet: bool) -> Callable[[], None]:
-    def call() -> None:
-        sys.stdout.flush()
-        try:
-            done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=sys.stderr if quiet else None, check=False, timeout=within_s)
-        except subprocess.TimeoutExpired as error:
-            raise DutFailure(
-                f"{tool.program} did not end within {within_s:g} s and was stopped; is the probe plugged in, the board powered?"
-            ) from error
-        except OSError as error:
-            raise NotFound(f"{tool.program} cannot be started: {error.strerror or error} ({tool.install})") from error
-        if done.returncode != 0:
-            raise DutFailure(f"{tool.program} ended with {done.returncode}: what it said stands above; the board may hold half an image")
-
-    return call
+async def _call(words: Sequence[str], tool: Tool, within_s: float, said: IO[str] | IO[bytes] | None) -> None:
+    sys.stdout.flush()
+    try:
+        status = await status_of(words, within_s=within_s, said=said, complained=said)
+    except TimeoutError:
+        raise DutFailure(
+            f"{tool.program} did not end within {within_s:g} s and was stopped; is the probe plugged in, the board powered?"
+        ) from None
+    except OSError as error:
+        raise NotFound(f"{tool.program} cannot be started: {error.strerror or error} ({tool.install})") from error
+    if status != 0:
+        raise DutFailure(f"{tool.program} ended with {status}; the board may hold half an image")

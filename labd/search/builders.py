@@ -15,13 +15,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from labd import host
 from labd.cards.kinds import AnyCard, ModelCard, ToolchainCard
 from labd.cards.read import card_of
+from labd.child import status_of
 from labd.config.document import read_source
 from labd.config.problems import file_error, wrongs_of
 from labd.config.section import Wrong, every_wrong
-from labd.deadline import deadline
 from labd.errors import FileError, StoreError
 from labd.search.builds import builder_files, digest, keep
 from labd.search.contract import ANSWER, LOG, REQUEST, Answer, Parameter, Request, TargetBoard
@@ -119,19 +118,11 @@ async def _run(builder: Builder, folder: Path) -> None:
     words = [sys.executable if first in PYTHON else first, *rest, str(folder / REQUEST)]
     with (folder / LOG).open("wb") as log:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words, cwd=builder.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, **host.apart(with_me=True)
-            )
-        except OSError as error:
-            raise BuilderNotFound(f"builder `{builder}` cannot be started in {builder.folder}: {error.strerror or error}") from error
-        try:
-            async with deadline(builder.limit_s):
-                status = await process.wait()
+            status = await status_of(words, within_s=builder.limit_s, said=log, complained=log, folder=builder.folder)
         except TimeoutError:
             raise BuilderHung(f"builder `{builder}` did not end within {builder.limit_s:g} s and was killed{_said(folder)}") from None
-        finally:
-            host.kill_group(process.pid)
-            await process.wait()
+        except OSError as error:
+            raise BuilderNotFound(f"builder `{builder}` cannot be started in {builder.folder}: {error.strerror or error}") from error
     if status != 0:
         ended = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
         raise BuilderCrashed(f"builder `{builder}` {ended}{_said(folder)}")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from labd.config.section import Section, Wrong
 from labd.config.types import Name, Words
+from labd.flash.recipe import FORMATS
 
 REQUEST = "request.json"
 ANSWER = "answer.json"
@@ -52,7 +53,7 @@ class Answer(Section):
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this contract")
     model: Name | None = Field(default=None, description="name that the firmware knows the net by, as plans name it")
-    image: Words | None = Field(default=None, description="file to flash (.elf, .hex, .bin, .uf2): refused, no search flashes yet")
+    image: Words | None = Field(default=None, description="file to flash: .elf, .hex, .bin or .uf2; the bench file's `[flash]` says how")
     program: Words | None = Field(default=None, description="program to run as a virtual board's firmware, in place of an image")
     card: Words | None = Field(default=None, description="file of its model card (TOML)")
     toolchain: Words | None = Field(default=None, description="file of its toolchain card (TOML)")
@@ -71,6 +72,8 @@ class Answer(Section):
                 yield Wrong(key, "this key is required unless the candidate is refused")
         if (self.image is None) == (self.program is None):
             yield Wrong("image", 'expected either "image" or "program"')
+        if self.image is not None and PurePosixPath(self.image).suffix.lower().removeprefix(".") not in FORMATS:
+            yield Wrong("image", f"expected a name that ends in .{', .'.join(FORMATS)}, got {self.image!r}")
         for key in self.files:
             if escapes(self.files[key]):
                 yield Wrong(key, f"expected a file in the request's folder, got {self.files[key]!r}")

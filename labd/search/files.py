@@ -113,10 +113,18 @@ def _board(asked: Asked, board: Board) -> dict[str, Any]:
         data["models"] = [made.model]
         if (program := made.file("program")) is not None:
             data["virtual"] = {**data.get("virtual", {}), "firmware_program": str(program.resolve())}
+    if "virtual" in data:
+        data["virtual"] = {**data["virtual"], **_followed(data["virtual"], board.path.parent)}
     if asked.repeat and "virtual" in data:  # else a virtual bench would repeat its noise
         own = data["virtual"]
         data["virtual"] = {**own, "seed": int(own.get("seed", 1)) + asked.repeat}
     return data
+
+
+def _followed(virtual: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Files that it names, wherever the board file is written."""
+    keys = ("firmware_program", "firmware_pins_socket")
+    return {key: str((folder / str(virtual[key])).resolve()) for key in keys if key in virtual}
 
 
 def _plan(asked: Asked, board: Board) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from labd import host
@@ -68,14 +69,25 @@ def in_use(folder: Path) -> Path:
     return folder / "in-use"
 
 
-def held(folder: Path) -> list[str]:
-    """What others hold of the locks in a folder, each with its holder as far as it can be said."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that somebody holds, and who that is, as far as it can be said."""
+
+    place: str
+    holder: str
+
+    def __str__(self) -> str:
+        return f"{self.place} ({self.holder})"
+
+
+def held(folder: Path) -> list[Held]:
+    """Every lock in a folder that is held."""
     found = []
     for path in sorted(folder.glob("bench-*.lock")):
         try:
             with path.open("r+b") as file:
                 if not host.unlocked(file.fileno()):
-                    found.append(f"{_named(file.fileno())} ({_holder(file.fileno())})")
+                    found.append(Held(_named(file.fileno()), _holder(file.fileno())))
         except OSError:  # gone meanwhile, or another user's
             continue
     return found

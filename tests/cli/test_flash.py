@@ -251,7 +251,7 @@ def test_a_tool_that_hangs_is_stopped(tools: Tools, elf: Path, labd: Commands) -
         (("nucleo",), NotFound, "there are nano33ble, nrf52840dk, nucleo-f401re, nucleo-l476rg, pico"),
         (("nucleo-l476rg", "--tool", "bossac"), FileError, "what does: probe-rs, openocd, STM32_Programmer_CLI, st-flash"),
         (("nano33ble", "--tool", "bossac", "--image", "{bin}"), FileError, "--port: bossac asks for the port"),
-        (("nucleo-l476rg", "--image", "{bin}"), NotFound, "no tool"),
+        (("nucleo-l476rg", "--image", "{bin}"), FileError, "its tools take .elf, .hex"),
         (("nucleo-l476rg", "--image", "image.exe"), FileError, "must end in .elf, .hex, .bin, .uf2"),
         (("nucleo-l476rg", "--image", "nowhere.elf"), FileError, "--image: there is no file nowhere.elf"),
         (("nucleo-l476rg", "--image", "{bin}", "--energy"), FileError, "--energy"),

@@ -56,9 +56,9 @@ def test_no_sample_is_trained_and_tested_with(tmp_path: Path) -> None:
     assert read_inputs(dataset, dataset.samples[7]) == [bytes(testing.inputs[7].astype("u1"))]
 
 
-async def built(name: str, parameters: dict[str, Any], tmp_path: Path, *, kind: str = "host") -> Candidate:
+async def built(name: str, parameters: dict[str, Any], tmp_path: Path, *, kind: str = "host", clock_hz: float = 24e6) -> Candidate:
     builder = Builder(("python3", f"build_{name}.py"), NETS, (Path("../core"), Path("../host")))
-    board = TargetBoard(name="virtual-event", kind=kind, clock_hz=24e6, supply_v=1.8)
+    board = TargetBoard(name="virtual-event", kind=kind, clock_hz=clock_hz, supply_v=1.8)
     return await build(builder, parameters, board, cache=tmp_path / "cache")
 
 
@@ -113,12 +113,17 @@ async def test_more_neurons_than_addresses_are_refused(tmp_path: Path) -> None:
         await built("spiking", {**SPIKING, "hidden": 300}, tmp_path)
 
 
+async def test_a_clock_that_a_board_s_firmware_does_not_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CandidateRefused, match="the firmware of nrf52840dk runs at 64 MHz, and is asked to run at 32 MHz"):
+        await built("quantised", QUANTISED, tmp_path, kind="nrf52840dk", clock_hz=32e6)
+
+
 @pytest.mark.compiler
 @pytest.mark.emulator
 async def test_a_real_board_gets_an_image_with_its_linker_s_sizes(tmp_path: Path) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("no arm-none-eabi-gcc: install gcc-arm-none-eabi")
-    made = await built("quantised", QUANTISED, tmp_path, kind="nrf52840dk")
+    made = await built("quantised", QUANTISED, tmp_path, kind="nrf52840dk", clock_hz=64e6)
     image, size = made.file("image"), made.answer.size
     assert image is not None
     assert image.suffix == ".elf"

@@ -25,11 +25,12 @@ def main() -> None:
     net = parameters["net"]
     if parameters.get("crash"):
         sys.exit("this candidate cannot be built")
-    shutil.copy(asyncio.run(build(resources.path("firmware"), energy_mode=False)), folder / "program")
+    name, key = ("image.elf", "image") if parameters.get("flashed") else ("program", "program")
+    shutil.copy(asyncio.run(build(resources.path("firmware"), energy_mode=False)), folder / name)
     (folder / "card.toml").write_text(CARD.format(net=net), encoding="utf-8")
     flash, ram = BYTES[net]
     size = {"flash": flash + parameters.get("padding", 0), "ram": ram, "of": "net"}
-    answer = {"schema": 1, "model": net, "image" if parameters.get("flashed") else "program": "program", "card": "card.toml", "size": size}
+    answer = {"schema": 1, "model": net, key: name, "card": "card.toml", "size": size}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from labd import resources
 from labd.analyse.report import report_of
-from labd.daemon.candidate import NOT_FLASHED
 from labd.daemon.searching import SearchRequest, Told, checked, search_here
 from labd.errors import FileError, Interrupted
 from labd.search.folder import REPORT, Folder, searches
@@ -108,10 +107,19 @@ def flashed(case: Path) -> Path:
     return case
 
 
-async def test_an_image_to_flash_is_no_candidate_and_the_board_measures_nothing_in_its_place(flashed: Path, tmp_path: Path) -> None:
+async def test_an_image_is_no_candidate_where_nothing_says_how_it_is_flashed_and_the_board_measures_nothing_in_its_place(
+    flashed: Path, tmp_path: Path
+) -> None:
     folder, _ = await searched(load_use_case(flashed), tmp_path / "store")
     (one,) = folder.outcomes()
-    assert (one.state, one.why, one.figures, one.run_id) == (State.FAILED, NOT_FLASHED, {}, "")
+    assert (one.state, one.figures["memory"].value, one.run_id) == (State.FAILED, 6800, "")
+    assert "demo.toml: flash: there is no such table" in one.why
+
+
+def test_a_board_that_images_are_for_is_refused_before_the_first_is_made_where_nothing_says_how(case: Path) -> None:
+    case.write_text(TEXT.replace("[platforms.m4]", '[platforms.m4]\nkind = "nucleo-l476rg"'), encoding="utf-8")
+    with pytest.raises(FileError, match=r"use-case.toml: platforms.m4.kind: expected 'host', or a \[flash\] table in .*demo.toml"):
+        checked(load_use_case(case))
 
 
 def _each_is_a_run_of_its_own(store: Path, outcomes: list[Outcome]) -> None:

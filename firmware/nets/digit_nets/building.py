@@ -17,7 +17,7 @@ from digit_nets.digits import Split, digits
 from digit_nets.image import memory, write_image
 from digit_nets.layers import Ints, Net
 from digit_nets.reference import Outcome, infer
-from labd_virtual.firmware_build import HOST, FirmwareError, build, recipe, run
+from labd_virtual.firmware_build import HOST, FirmwareError, build, clock_of, recipe, run
 from labd_virtual.firmware_images import sizes
 
 FIRMWARE = Path(__file__).resolve().parents[2]
@@ -49,6 +49,7 @@ def answer_request(train: Callable[[Mapping[str, Any], Split], Net]) -> int:
 
 def _answer(request: Mapping[str, Any], train: Callable[[Mapping[str, Any], Split], Net]) -> dict[str, Any]:
     folder, kind = Path(request["folder"]), request["board"]["kind"]
+    _runs_at(kind, request["board"]["clock_hz"])
     training, testing = digits()
     net = train(request["parameters"], training)
     outcome = infer(net, testing.inputs)
@@ -72,6 +73,15 @@ def _answer(request: Mapping[str, Any], train: Callable[[Mapping[str, Any], Spli
 
 
 _ENGINE = "where the board has an engine for products, synaptic operations or neuron updates, it does them"
+
+
+def _runs_at(kind: str, clock_hz: float) -> None:
+    """Raises Refused for a clock that a board's firmware does not set: its figures would stand beside a wrong one."""
+    if kind == HOST:
+        return
+    fixed_hz = clock_of(FIRMWARE, kind)
+    if clock_hz != fixed_hz:
+        raise Refused(f"the firmware of {kind} runs at {fixed_hz / 1e6:g} MHz, and is asked to run at {clock_hz / 1e6:g} MHz")
 
 
 async def _compiled(folder: Path, kind: str, net: Net) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,241 @@
+"""A search whose candidates are images: each is written to the board by a tool, here into the flash memory of an emulated Cortex-M55."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labd import resources
+from labd.bench.interlock import Power
+from labd.bench_file import Bench
+from labd.daemon import flashing
+from labd.daemon.flashing import LOG, flash, way_of
+from labd.daemon.opened import OpenBench, load_bench, open_bench
+from labd.daemon.searching import SearchRequest, search_here
+from labd.errors import DutFailure, FileError, NotFound
+from labd.search.outcome import State
+from labd.search.use_case import load_use_case
+from labd.store.folder import default_folder
+from labd.store.lock import BenchBusy, bench_lock, in_use
+from tests.bench.whole_run import changed, replaced
+
+FIXTURES, FIRMWARE = resources.path("fixtures"), resources.path("firmware")
+# The tool is cp, the port the file that the emulator boots from.
+COPIES = """
+title = "an emulated Cortex-M55"
+[[tool]]
+program = "cp"
+image = "elf"
+commands = [["{image}", "{port}"]]
+port = ["{port}"]
+install = "Debian: coreutils"
+"""
+USE_CASE = f"""
+schema = 1
+name = "digits on an emulated core"
+dataset = "data"
+objectives = ["energy_per_inference", "memory"]
+[events]
+rate = "4 /s"
+[search]
+trials = 2
+confirm = false
+[measure.captures]
+events = 4
+floor_time = "200 ms"
+event_captures = 0
+warm_up_inferences = 1
+[measure.conditions]
+settle = "20 ms"
+[platforms.m55]
+bench = "benches/emulated.toml"
+builder = ["{sys.executable}", "{FIRMWARE / "nets/build_quantised.py"}"]
+kind = "mps3-an547"
+[platforms.m55.choices]
+filters = ["16-32"]
+dense = ["none"]
+bits = [8, 1]
+"""
+
+
+@pytest.fixture
+def bench_path(tmp_path: Path) -> Path:
+    """An emulated bench whose board boots from `flash.elf`, which is blank as yet."""
+    board = (FIXTURES / "boards/virtual-mps3-an547.toml").read_text("utf-8")
+    board = replaced(
+        ("firmware_delay_s = 0.02 ", 'firmware_program = "flash.elf"\nfirmware_delay_s = 0.06 '),
+        ('longest_event = "100 ms"', 'longest_event = "160 ms"'),
+    )(board)
+    path = changed(tmp_path, "benches", "emulated", replaced(("virtual-lm3s6965evb.toml", "virtual-mps3-an547.toml")))
+    (tmp_path / "boards/virtual-mps3-an547.toml").write_text(board, encoding="utf-8")
+    (tmp_path / "copies.toml").write_text(COPIES, encoding="utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f'\n[flash]\nrecipe = "../copies.toml"\nport = "{tmp_path}/boards/flash.elf"\n')
+    return path
+
+
+# --- the whole way
+
+
+@pytest.mark.compiler
+@pytest.mark.emulator
+async def test_each_image_is_on_the_board_that_is_measured(bench_path: Path, tmp_path: Path) -> None:
+    for command in ("qemu-system-arm", "arm-none-eabi-gcc"):
+        if shutil.which(command) is None:
+            pytest.skip(f"no {command}: install qemu-system-arm, gcc-arm-none-eabi and libnewlib-arm-none-eabi")
+    draw, data = random.Random(7), tmp_path / "data"
+    data.mkdir()
+    for k in range(4):
+        (data / f"{k}.bin").write_bytes(bytes(draw.choices(range(17), k=64)))
+    (data / "y_labels.csv").write_text("".join(f"{k}.bin,10,{k}\n" for k in range(4)), encoding="utf-8")
+    (tmp_path / "use-case.toml").write_text(USE_CASE, encoding="utf-8")
+
+    use_case = load_use_case(tmp_path / "use-case.toml")
+    folder = await search_here(SearchRequest(use_case, tmp_path / "store"), lambda _: None, asyncio.Event())
+
+    outcomes = folder.outcomes()
+    assert [(one.state, one.why) for one in outcomes] == [(State.MEASURED, "")] * 2
+    # firmware holds one net and refuses any other by name: an image that was not written cannot be measured
+    assert {one.model for one in outcomes} == {"digits-c16-32-d0-w8", "digits-c16-32-d0-w1"}
+    assert (tmp_path / "boards/flash.elf").read_bytes()[:4] == b"\x7fELF"
+
+
+# --- the tool
+
+
+class Scripted:
+    """A tool in PATH of a bench on the demo board, of which the test says what it does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "bin").mkdir()
+        self.recipe = folder / "recipe.toml"
+        self.recipe.write_text(COPIES.replace('"cp"', '"flasher"').replace('port = ["{port}"]\n', ""), encoding="utf-8")
+        self.image = folder / "image.elf"
+        self.image.write_bytes(b"\x7fELF")
+
+    def does(self, script: str) -> None:
+        tool = self.folder / "bin/flasher"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+
+    def bench(self, table: str = 'recipe = "../recipe.toml"') -> Bench:
+        path = changed(self.folder, "benches", "demo", str)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n[flash]\n{table}\n")
+        return load_bench(path)
+
+    async def flashed(self, table: str = 'recipe = "../recipe.toml"') -> None:
+        await flash(self.image, self.bench(table), None, self.folder)
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    made = Scripted(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    return made
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[OpenBench]:
+    """Every bench that is opened to be flashed."""
+    seen: list[OpenBench] = []
+
+    class Seen:
+        def __init__(self, bench: Bench) -> None:
+            self._inner = open_bench(bench)
+
+        async def __aenter__(self) -> OpenBench:
+            seen.append(await self._inner.__aenter__())
+            return seen[-1]
+
+        async def __aexit__(self, *why: object) -> bool | None:
+            return await self._inner.__aexit__(*why)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flashing, "open_bench", Seen)
+    return seen
+
+
+@pytest.mark.compiler
+async def test_the_board_has_its_supply_and_no_line_while_it_is_written_and_neither_afterwards(
+    tool: Scripted, opened: list[OpenBench], tmp_path: Path
+) -> None:
+    for name in ("begun", "enough"):
+        os.mkfifo(tmp_path / name)
+    tool.does(f"echo > {tmp_path}/begun; read word < {tmp_path}/enough; echo $word $1")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tool.flashed())
+        await asyncio.to_thread((tmp_path / "begun").read_text)  # until the tool has it open
+        (bench,) = opened
+        during = bench.station.interlock.state
+        with pytest.raises(DutFailure, match="is not open"):
+            _ = bench.board.device
+        await asyncio.to_thread((tmp_path / "enough").write_text, "written\n")
+    assert during is Power.ON
+    assert bench.station.interlock.state is Power.OFF
+    assert (tmp_path / LOG).read_text() == f"written {tool.image}\n"
+
+
+@pytest.mark.compiler
+async def test_a_tool_that_fails_is_told_by_its_last_words_and_the_supply_goes_off(tool: Scripted, opened: list[OpenBench]) -> None:
+    tool.does("echo no probe found >&2; exit 3")
+    with pytest.raises(DutFailure, match=r"flasher ended with 3; .*; its last line: no probe found \(all of it: .*flash\.log\)"):
+        await tool.flashed()
+    assert opened[0].station.interlock.state is Power.OFF
+
+
+@pytest.mark.compiler
+async def test_a_tool_that_hangs_is_ended_with_all_that_it_started(tool: Scripted, tmp_path: Path) -> None:
+    tool.does(f"sleep 300 & echo $! > {tmp_path}/child; sleep 300")
+    with pytest.raises(DutFailure, match=r"flasher did not end within 0\.2 s and was stopped"):
+        await tool.flashed('recipe = "../recipe.toml"\nwithin = "200 ms"')
+    child = int((tmp_path / "child").read_text())
+    with suppress(psutil.NoSuchProcess):
+        gone, _ = await asyncio.to_thread(psutil.wait_procs, [psutil.Process(child)], timeout=20)
+        assert gone or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+# --- the table
+
+
+def test_a_mistake_in_the_table_names_bench_file_and_key(tool: Scripted) -> None:
+    tool.does("true")
+    for table, expected in (
+        ("", "flash.board: expected either board = .* or recipe = .*, got neither"),
+        ('board = "nucleo"', "flash.board: no board 'nucleo' that labd can flash; there are .*nucleo-l476rg"),
+        ('board = "pico"\ntool = "uf2"', "flash.tool: 'uf2' does not flash this to pico; what does: picotool, probe-rs, openocd"),
+        ('recipe = "../recipe.toml"\nport = "066"', "flash.port: flasher finds the board itself and takes no port"),
+        ('recipe = "none.toml"', "none.toml: cannot be read: No such file"),
+    ):
+        with pytest.raises(FileError, match=f"{expected}"):
+            way_of(tool.bench(table))
+
+
+def test_a_tool_that_is_not_installed_is_told_with_where_it_comes_from(tool: Scripted) -> None:
+    with pytest.raises(NotFound, match=r"no tool on this machine writes to .*; install flasher \(Debian: coreutils\)"):
+        way_of(tool.bench())
+
+
+async def test_no_probe_is_looked_for_while_another_bench_is_in_use(tool: Scripted) -> None:
+    tool.does("true")
+    with (
+        bench_lock(in_use(default_folder()), "TCPIP::192.168.1.5::5025::SOCKET"),
+        pytest.raises(BenchBusy, match=r"flasher would take the first probe .*: TCPIP::192\.168\.1\.5::5025::SOCKET .*: flash\.port"),
+    ):
+        await tool.flashed()
+
+
+async def test_an_image_that_no_tool_takes_is_refused(tool: Scripted, tmp_path: Path) -> None:
+    tool.does("true")
+    tool.image = tmp_path / "image.uf2"
+    tool.image.write_bytes(b"UF2\n")
+    with pytest.raises(FileError, match=r"image\.uf2: nothing writes this to virtual-m4: its tools take \.elf"):
+        await tool.flashed()
