@@ -9,7 +9,7 @@ from labd.kpi.break_even import EXTRAPOLATED
 from labd.kpi.inputs import Detector
 from labd.kpi.mode_fit import ModeFit
 from labd.kpi.terms import Uncertain, parts
-from labd.records import KpiRecord, Mode, OperatingPoint
+from labd.records import KpiRecord, Mode, OperatingPoint, Role
 from labd.report.data import BreakEven, Outcome, RateCurve, RateFit, RatePoint, curve_key
 
 ALWAYS, NEVER = "wins at every reachable rate", "never wins"
@@ -19,7 +19,8 @@ NORMAL_FACTOR = 1.96
 @dataclass(frozen=True, slots=True)
 class Figures:
     """The records of a run by id and place. Of several with one id and place (repeats of a capture) the first that has a value stands
-    there; the others stand at the key of their capture, so that no figure hides another."""
+    there, of a floor capture before any other: its range resolves the rest, that of bursts need not. The others stand at the key of their
+    capture, so that no figure hides another."""
 
     first: Mapping[tuple[str, str], KpiRecord]
     more: Mapping[tuple[str, str], tuple[KpiRecord, ...]]
@@ -31,7 +32,7 @@ class Figures:
             groups.setdefault((record.id, record.at), []).append(record)
         first, more = {}, {}
         for where, group in groups.items():
-            first[where] = next((r for r in group if r.value is not None), group[0])
+            first[where] = min(group, key=lambda r: (r.value is None, not _of_floor(r)))
             rest = [r for r in group if r is not first[where]]
             if rest:
                 more[where] = tuple(replace(r, at=_elsewhere(r, k)) for k, r in enumerate(rest, start=2))
@@ -42,6 +43,10 @@ class Figures:
 
     def every(self) -> tuple[KpiRecord, ...]:
         return (*self.first.values(), *(record for group in self.more.values() for record in group))
+
+
+def _of_floor(record: KpiRecord) -> bool:
+    return any(f"/{Role.FLOOR}/" in key for key in record.captures)
 
 
 def _elsewhere(record: KpiRecord, number: int) -> str:

@@ -18,6 +18,7 @@ from labd.analyse.run import Analysis, analyse_run, setup_of, trace_of
 from labd.analyse.setup import AnalysisSetup
 from labd.analyse.setup_card import setup_card
 from labd.analyse.temperature import outside_k
+from labd.analyse.too_long import too_long
 from labd.analyse.wording import quantity_text, section
 from labd.errors import NotFound, StoreError
 from labd.kpi.capture import CaptureResult
@@ -246,6 +247,8 @@ def notices(run: RunRow, rows: Sequence[CaptureRow], analysis: Analysis | None, 
                 Notice("info", "ambient", f"up to {kelvin:.2g} K outside 18 to 28 °C; limits of error with a coefficient are widened")
             )
     if analysis is not None:
+        if told := too_long(run, analysis.captures, analysis.setup.burst_bound_s):
+            found.append(Notice("warning", "board", told))
         found += problems(analysis.captures)
         found += [Notice("warning", "sweep", text) for text in analysis.sweep.problems]
     found += [Notice("info", name, NOT_ZEROED) for name, item in run.instruments.items() if section(item).get("streams")]

@@ -17,6 +17,7 @@ from labd.analyse.environment import versions
 from labd.analyse.imported import ImportedCard
 from labd.analyse.report import report_of
 from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
+from labd.analyse.too_long import too_long
 from labd.interchange import document
 from labd.interchange.foreign import Added
 from labd.interchange.kinds import Kind
@@ -85,10 +86,12 @@ def take_in(files: Mapping[str, bytes], kind: Kind | None, asked: Added, store: 
 
 @dataclass(frozen=True, slots=True)
 class FiguresSoFar:
-    """records: of all finished captures, and of the sweep as far as it goes. windows: by capture, of those not told before."""
+    """records: of all finished captures, and of the sweep as far as it goes. windows: by capture, of those not told before. warning: what
+    makes the rest of the run worth little, empty where nothing does."""
 
     records: tuple[KpiRecord, ...]
     windows: Mapping[str, tuple[Window, ...]]
+    warning: str = ""
 
 
 def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
@@ -104,7 +107,8 @@ def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
     results = list(so_far.results.values())
     sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=[], rates_hz=setup.rates_hz)
     records = tuple(record for result in results for record in result.records) + sweep.records
-    return FiguresSoFar(records, {key: result.windows for key, result in so_far.results.items() if key not in before})
+    windows = {key: result.windows for key, result in so_far.results.items() if key not in before}
+    return FiguresSoFar(records, windows, too_long(run, results, setup.burst_bound_s))
 
 
 @dataclass(slots=True)

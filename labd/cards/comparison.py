@@ -15,6 +15,7 @@ from labd.kpi.across import SHARED
 from labd.kpi.table import rows as kpi_rows
 from labd.records import BudgetLine, KpiRecord, Mode, Provenance
 
+OFFSET = ".offset"  # end of the names of terms that wander with time and temperature
 _RANKED = (Provenance.MEASURED, Provenance.COMPUTED)
 
 
@@ -122,8 +123,9 @@ def difference(a: Side, first: KpiRecord, b: Side, second: KpiRecord) -> Differe
 
 
 def correlation(a: Side, first: KpiRecord, b: Side, second: KpiRecord) -> float:
-    """Of the errors of two figures, from -1 to 1, by the terms that both budgets name: in one run every systematic one, between runs gain
-    and timebase of a specimen that both were made with. Offsets drift between runs, and scatter is everybody's own."""
+    """Of the errors of two figures, from -1 to 1, by the terms that both budgets name: in one run every systematic one but offsets, between
+    runs gain and timebase of a specimen that both were made with. Offsets drift, in a run as well: nothing says how far from one capture to
+    another, so they count in full. Scatter is everybody's own."""
     if not first.u or not second.u:
         return 0.0
     other = {line.name: line for line in second.budget}
@@ -132,7 +134,7 @@ def correlation(a: Side, first: KpiRecord, b: Side, second: KpiRecord) -> float:
 
 
 def _is_shared(a: Side, b: Side, line: BudgetLine) -> bool:
-    if line.kind == "A":
+    if line.kind == "A" or line.name.endswith(OFFSET):
         return False
     if a.run == b.run:
         return True

@@ -26,11 +26,15 @@ async def figures_as_they_come(around: Surroundings, journal: Journal, run_id: s
     finished = asyncio.Event()
 
     async def follow() -> None:
+        told = False
         while True:
             await finished.wait()
             finished.clear()
             try:
-                await _figures(around, journal, run_id)
+                warning = await _figures(around, journal, run_id)
+                if warning and not told:  # its numbers change with every capture; once is enough for who watches
+                    told = True
+                    journal.show(NewsKind.NOTICE, warning)  # the report finds it anew, of all captures
             except LabdError as error:  # figures on the way are a service; the analysis at the end says what is wrong
                 log.warning("run %s: no figures so far: %s", run_id, error)
 
@@ -42,7 +46,8 @@ async def figures_as_they_come(around: Surroundings, journal: Journal, run_id: s
         await asyncio.wait((task,))
 
 
-async def _figures(around: Surroundings, journal: Journal, run_id: str) -> None:
+async def _figures(around: Surroundings, journal: Journal, run_id: str) -> str:
+    """Returns what a user should know now rather than at the end of the run; empty for nothing."""
     found = await around.worker.figures_so_far(around.catalogue.folder, run_id)
     records = [replace(record, flags=(*record.flags, PROVISIONAL)) for record in found.records]
 
@@ -53,3 +58,4 @@ async def _figures(around: Surroundings, journal: Journal, run_id: str) -> None:
 
     await around.catalogue.do(put)
     journal.show(NewsKind.KPIS, f"{len(records)} figures so far", count=len(records), final=False)
+    return found.warning

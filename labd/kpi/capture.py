@@ -35,7 +35,8 @@ class CaptureResult:
 
     records: to publish. estimates: id -> value with its correlations (plus `excess_power` and `active_time`, which are not published).
     windows: phases on each stretch's axis. per_event: id -> one value an event, for distributions. problems: one line each.
-    flags: of every record, and of what rests on this capture. stock: its windows are of stock firmware.
+    flags: of every record, and of what rests on this capture. stock: its windows are of stock firmware. longer_than_bound_s: how long its
+    longest burst lasts, where that is longer than the board's bound; else 0.
     """
 
     key: str
@@ -50,6 +51,7 @@ class CaptureResult:
     problems: tuple[str, ...]
     flags: tuple[str, ...] = ()
     stock: bool = False
+    longer_than_bound_s: float = 0.0
 
 
 def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> CaptureResult:
@@ -89,6 +91,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         problems=tuple(problems),
         flags=ctx.flags,
         stock=bool(capture.windows),
+        longer_than_bound_s=_longer_than_bound(capture, trace, events),
     )
 
 
@@ -155,10 +158,16 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
         flags.append("clipped")
     if not events.complete:
         flags.append("events missing")
-    longest = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s if len(events) else 0.0
-    if not capture.windows and capture.burst_bound_s > 0 and longest > LONGER_THAN_BOUND * capture.burst_bound_s:
+    if _longer_than_bound(capture, trace, events):
         flags.append(TOO_LONG)
     return tuple(flags)
+
+
+def _longer_than_bound(capture: CaptureInput, trace: Trace, events: Events) -> float:
+    if capture.windows or capture.burst_bound_s <= 0 or not len(events):
+        return 0.0
+    longest_s = float(np.max(events.fall.x - events.rise.x)) * trace.dt_s
+    return longest_s if longest_s > LONGER_THAN_BOUND * capture.burst_bound_s else 0.0
 
 
 def _guard(capture: CaptureInput, trace: Trace, events: Events, mains: float) -> Guard | None:

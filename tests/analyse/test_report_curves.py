@@ -71,6 +71,16 @@ def test_a_comparison_of_modes_that_the_run_does_not_hold_is_left_out() -> None:
     assert break_evens(POINTS[:2], Figures.of([_kpi("break_even_rate", AT, 12.0, "Hz")]), Detector()) == []
 
 
+def test_rest_power_is_that_of_the_floor_capture_whatever_was_captured_first() -> None:
+    """The range of an event capture holds the peak and resolves the rest badly."""
+    coarse = replace(_kpi("power.sleep", "p", 3e-5), captures=("p/event/0",))
+    fine, again = (replace(_kpi("power.sleep", "p", 9e-6), captures=(f"p/floor/{k}",)) for k in range(2))
+    for order in ([coarse, fine, again], [fine, coarse, again], [fine, again, coarse]):
+        assert Figures.of(order).get("power.sleep", "p") == fine
+    lost = replace(_kpi("power.sleep", "p", None), captures=("p/floor/0",))
+    assert Figures.of([lost, coarse]).get("power.sleep", "p") == coarse
+
+
 def test_of_repeats_the_one_with_a_value_is_found_and_the_others_move_to_their_captures() -> None:
     gone = replace(_kpi("power.floor", "p", None), captures=("p/floor/0",))
     good = replace(_kpi("power.floor", "p", 1e-6), captures=("p/floor/1",))

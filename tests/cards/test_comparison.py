@@ -81,12 +81,25 @@ def test_gain_is_shared_by_runs_with_one_specimen_and_by_no_others(changes: dict
     assert correlation(side("A"), gain, other, gain) == float(shared)
 
 
-def test_offset_and_scatter_are_each_runs_own_and_a_run_shares_its_offset() -> None:
+def test_offset_and_scatter_are_each_figures_own_and_a_run_shares_what_does_not_drift() -> None:
     a, b = side("A"), side("B")
-    offset, scatter = energy(1.0, (OFFSET, 0.01)), energy(1.0, (SCATTER, 0.01))
-    assert correlation(a, offset, b, offset) == 0.0
-    assert correlation(a, scatter, replace(b, run=a.run), scatter) == 0.0
-    assert correlation(a, offset, replace(b, run=a.run), offset) == 1.0
+    same_run = replace(b, run=a.run)
+    for own in (OFFSET, SCATTER):
+        figure = energy(1.0, (own, 0.01))
+        assert correlation(a, figure, b, figure) == correlation(a, figure, same_run, figure) == 0.0
+    lead = energy(1.0, ("smu:lead", 0.01))
+    assert correlation(a, lead, b, lead) == 0.0
+    assert correlation(a, lead, same_run, lead) == 1.0
+
+
+def test_equal_nets_of_one_run_get_no_winner_from_an_offset_that_drifted_between_their_captures() -> None:
+    rng = np.random.default_rng(11)
+    winners = 0
+    for _ in range(1000):
+        common = rng.normal(0, 0.02)  # gain
+        first, second = (energy(1 + common + rng.normal(0, 0.01), (GAIN, 0.02), (OFFSET, 0.01)) for _ in range(2))
+        winners += bool(best([side("A", first, run="one"), side("B", second, run="one")]))
+    assert winners <= 75  # 5 % of 1000, and 3.6 standard deviations
 
 
 def test_a_lopsided_interval_keeps_its_sides() -> None:
