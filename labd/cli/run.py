@@ -71,7 +71,7 @@ def run(
 def _through(daemon: Connection, plan: Path, *, quiet: bool, as_json: bool) -> int:
     """The exit code of the job that the plan becomes."""
     job = answer(submit_job.sync_detailed(client=daemon.client, body=JobBody(plan_text=with_cards(read_source(plan).text, plan))))
-    code = watched(daemon, job.id, quiet=quiet or as_json)
+    code = watched(daemon, job.id, quiet=quiet or as_json, told=not as_json)
     if as_json:
         print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
     return code

@@ -72,7 +72,7 @@ def submit(
             job = answer(submit_job.sync_detailed(client=daemon.client, body=body))
         if not as_json:
             print(job.id, flush=True)
-        code = watched(daemon, job.id, quiet=as_json) if wait else 0
+        code = watched(daemon, job.id, quiet=as_json, told=not as_json) if wait else 0
         if as_json:
             print_json(answer(get_job.sync_detailed(job.id, client=daemon.client)).to_dict())
         return code

@@ -44,8 +44,9 @@ def watch(
         return watched(daemon, job, as_json=as_json)
 
 
-def watched(daemon: Connection, job: str | None, *, as_json: bool = False, quiet: bool = False) -> int:
-    """The exit code of the job's run; without a job it goes on until it is interrupted. as_json: a line for each piece of news."""
+def watched(daemon: Connection, job: str | None, *, as_json: bool = False, quiet: bool = False, told: bool = True) -> int:
+    """The exit code of the job's run; without a job it goes on until it is interrupted. as_json: a line for each piece of news.
+    quiet: without progress. told: its run's id goes to standard output at the end; its error goes to standard error anyway."""
     quiet = quiet or as_json
     with daemon.news() as news, Watching(Console(stderr=True), quiet=quiet) as watching:
         ended = _ended(daemon, job)  # after the news have begun: it cannot end unheard
@@ -57,9 +58,9 @@ def watched(daemon: Connection, job: str | None, *, as_json: bool = False, quiet
                 watching.show(item)
             if isinstance(item, News) and item.kind in (NewsKind.QUEUE, NewsKind.RUN_ENDED):
                 ended = _ended(daemon, job)
-    if ended.error and not quiet:
+    if ended.error:
         Console(stderr=True).print(f"labd: {ended.state}: {ended.error}", markup=False, soft_wrap=True)
-    if ended.run_id and not quiet:
+    if ended.run_id and told and not as_json:
         print(f"run {ended.run_id}")
     return CODES[ended.state]
 

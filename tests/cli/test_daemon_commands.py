@@ -5,16 +5,20 @@ from __future__ import annotations
 import getpass
 import json
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from labd.errors import Interrupted
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunState
 from tests.bench.whole_run import FIXTURES
-from tests.cli.bench_apart import EXIT_S, labd, write_plan
+from tests.cli.bench_apart import EXIT_S, LABD, POLL_S, labd, write_plan
 from tests.cli.daemon_apart import Daemon, serving
 
 pytestmark = pytest.mark.compiler
@@ -112,6 +116,24 @@ def test_run_and_check_go_through_the_daemon_that_holds_the_bench(daemon: Daemon
     checked = labd("check", bench, "--store", daemon.store)
     assert checked.code == 0, checked.err
     assert "smu" in checked.out
+
+
+def test_quietly_is_without_progress_and_not_without_the_run_or_its_error(daemon: Daemon, plan: Path) -> None:
+    bench = FIXTURES / "benches/demo.toml"
+    done = labd("run", bench, plan, "--store", daemon.store, "--quiet")
+    run = done.out.removeprefix("run ").strip()
+    assert (done.code, done.out, done.err) == (0, f"run {run}\n", "")
+    assert run in daemon.labd("runs").out
+
+    write_plan(plan, floor_time="2000 s")
+    with subprocess.Popen([*LABD, "run", bench, plan, "--store", daemon.store, "-q"], stdout=PIPE, stderr=PIPE, text=True) as waiting:
+        while not any(job["state"] == "running" for job in daemon.json("queue")["jobs"]):
+            time.sleep(POLL_S)
+        daemon.labd("abort")
+        out, err = waiting.communicate(timeout=2 * EXIT_S)
+    assert waiting.returncode == Interrupted.exit_code
+    assert out.startswith("run ")
+    assert err.startswith("labd: interrupted: ")
 
 
 def test_a_stop_ends_the_job_and_the_next_daemon_goes_on_with_it(plan: Path, tmp_path: Path) -> None:
