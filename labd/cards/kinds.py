@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from labd.config.document import FileSection
-from labd.config.problems import did_you_mean
+from labd.config.problems import did_you_mean, nearest
 from labd.config.section import Section, Wrong, written_name
 from labd.config.types import (
     Bytes,
@@ -30,8 +30,10 @@ from labd.config.types import (
     Watts,
     Words,
 )
+from labd.kpi.table import Domain, begins, ids, rows, wrong_figure
 
 CARD_SCHEMA = 1
+UNNAMED = "..."  # of a card that is still to be filled in
 
 
 class Given(Section):
@@ -64,6 +66,17 @@ class Given(Section):
             yield Wrong("least_open", "says how `least` is meant, which is left out")
         if self.u is not None and self.u < 0:
             yield Wrong("u", f"expected 0 or more, got {self.u:g}")
+        if (wrong := wrong_figure(self.id, self.unit)) is not None:
+            key, text = wrong
+            near = nearest(self.id, ids()) if key == "id" else None
+            yield Wrong(key, f'{text}; did you mean "{near}"?' if near else text)
+
+
+def _task_kpi(key: str, metric: str) -> Iterator[Wrong]:
+    """A metric that nothing computes answers no target."""
+    known = {name.removeprefix("task.") for row in rows(Domain.TASK) for name in (row.id, *row.records)}
+    if metric and not any(begins(metric.removeprefix("task."), name) for name in known):
+        yield Wrong(key, f"expected a task KPI, `objective` for one of your own, got {metric!r}{did_you_mean(metric, known)}")
 
 
 class Card(FileSection):
@@ -78,6 +91,8 @@ class Card(FileSection):
     given: tuple[Given, ...] = Field(default=(), description="figures that somebody else has published")
 
     def wrong(self) -> Iterator[Wrong]:
+        if self.name == UNNAMED:
+            yield Wrong("name", f'still says "{UNNAMED}", as the template does: write a short name')
         values = {written_name(name, field): getattr(self, name) for name, field in type(self).model_fields.items()}
         for index, key in enumerate(self.unknown):
             if key not in values:
@@ -95,6 +110,10 @@ class TaskCard(Card):
     metric: Text = Field(default="", description="the KPI that says how well, such as balanced_accuracy")
     input: Text = Field(default="", description='size, rate and precision of one input, such as "49 x 10 int8, one a second"')
     output: Text = Field(default="", description="what one inference gives")
+
+    def wrong(self) -> Iterator[Wrong]:
+        yield from super().wrong()
+        yield from _task_kpi("metric", self.metric)
 
 
 class DatasetCard(Card):
@@ -195,6 +214,9 @@ class Targets(Section):
     latency: Seconds | None = Field(default=None, description="most")
     latency_quantile: Literal["p50", "p95", "p99", "mean"] = Field(default="p95", description="which latency")
     memory: Bytes | None = Field(default=None, description="most, of parameters and buffers")
+
+    def wrong(self) -> Iterator[Wrong]:
+        yield from _task_kpi("accuracy_metric", self.accuracy_metric)
 
 
 class Events(Section):

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from labd.cards.kinds import KINDS, AnyCard, Given
+from labd.cards.kinds import KINDS, UNNAMED, AnyCard, Given
 from labd.config.effective import quantity_mark
 from labd.config.section import Section, section_types, written_name
 from labd.config.types import As, Bytes
@@ -26,7 +26,7 @@ _EXAMPLES = {bool: "false", int: "0", float: "0.0"}
 def template(kind: str) -> str:
     """TOML with every key of a kind, commented out but for those that are required, each with what it means."""
     model = KINDS[kind]
-    lines = [f"# {model.kind.removeprefix('a ').capitalize()}: {_first(model)}", "schema = 1", f'card = "{kind}"', 'name = "..."']
+    lines = [f"# {model.kind.removeprefix('a ').capitalize()}: {_first(model)}", "schema = 1", f'card = "{kind}"', f'name = "{UNNAMED}"']
     tables: list[str] = []
     last: list[str] = []
     for key, field in _fields(model):

@@ -17,6 +17,7 @@ from labd.cli.tables import card_files, in_text, lines_of
 from labd.config.document import read_source
 from labd.errors import FileError, StoreError
 from labd.report.charts import Asked, ChartAnswer, ChartForm, ChartText
+from labd.report.choice import wrong_wish
 from labd.report.tables import Table
 from labd.store.folder import default_folder
 
@@ -54,6 +55,8 @@ def chart(
         raise FileError("labd chart", "", "there is nothing to show: name --run RUN once or several times, or files of cards")
     if out is not None and out.suffix not in ENDINGS:
         raise FileError("--out", "", f"expected a file that ends in {' or '.join(ENDINGS)}, got {out}")
+    if (wrong := wrong_wish(energy, metric)) is not None:
+        raise FileError(f"--{wrong[0]}", "", wrong[1])
     picture = out.suffix[1:] if out else ""
     found = _made(context, Asked(form, energy, metric), files, run or [], picture, store)
     if out is not None:

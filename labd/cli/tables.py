@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from labd import resources
 from labd.analyse.entries import entries_of_runs
 from labd.analyse.imported import imported_cards
 from labd.analyse.model_cards import stored_card
+from labd.analyse.paper_cards import paper_files
 from labd.cards.read import card_of
 from labd.cli.bench_option import named
 from labd.cli.json_option import Json, print_json
@@ -50,7 +50,7 @@ def tables(
     """Print cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or accuracy, size, energy and speed together; or, as
     `beside`, the figures of others beside those of runs, with the ratio and its interval.
     """
-    files = [*(_of_paper(form) if paper else ()), *(file for path in cards or () for file in card_files(path))]
+    files = [*(paper_files(form) if paper else ()), *(file for path in cards or () for file in card_files(path))]
     if not files and not run and not imported:
         raise FileError("labd tables", "", "there is nothing to show: name files of cards, --run RUN, or --paper for the paper's own lines")
     found = _made(context, form, files, run or [], store, imported=imported)
@@ -75,12 +75,6 @@ def _made(context: typer.Context, form: TableForm, files: list[Path], runs: list
         with Catalogue.open_read_only(store) as catalogue:
             entries += entries_of_runs(catalogue, runs)
     return paper_table(form, entries)
-
-
-def _of_paper(form: TableForm) -> list[Path]:
-    if form in (TableForm.MULTI_METRIC, TableForm.BESIDE):
-        raise FileError("--paper", "", f"the paper prints no {form} table; name files of cards, or --run RUN")
-    return card_files(resources.path("fixtures") / "cards" / "paper" / f"table-{form}")
 
 
 def card_files(path: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from labd.accuracy.session import Session, Subject, as_document, has_ended, open
 from labd.bench.control import RunControl
 from labd.bench_file import Bench
 from labd.bench_file.run_facts import firmware_sha256
+from labd.config.problems import did_you_mean
 from labd.daemon.around import Surroundings
 from labd.daemon.commands import alone
 from labd.daemon.guarding import guarded
@@ -84,6 +85,7 @@ async def run_accuracy(request: AccuracyRequest, *, show: Callable[[Progress], N
     """`stop` ends it early: outputs off, Interrupted raised; the same request goes on with it. Raises LabdError of every kind."""
     bench = load_bench(request.bench)
     refuse_other_inputs(bench, request.dataset)
+    refuse_other_model(bench, request.model)
     async with alone(bench, request.store) as around:
         return await stoppable(_work(request, bench, around, show, _nobody), stop)
 
@@ -97,6 +99,7 @@ async def accuracy_job(job: JobRow, bench: Bench, around: Surroundings, control:
     async with InstrumentSession("data set") as disk:
         dataset = await disk.call(partial(kept_dataset, folder, asked.dataset), deadline_s=READING_S)
     refuse_other_inputs(bench, dataset)
+    refuse_other_model(bench, asked.model)
     request = AccuracyRequest(bench.path, dataset, folder, asked.fresh, asked.verify_every, asked.model, job.made)
     told_s = -math.inf
 
@@ -125,6 +128,13 @@ def refuse_other_inputs(bench: Bench, dataset: Dataset) -> None:
             f"its inputs have {dataset.input_size} bytes, and {bench.board.path} says input_size = {wanted}: "
             "is it the data set of this model?",
         )
+
+
+def refuse_other_model(bench: Bench, model: str) -> None:
+    """Raises FileError for a name that no plan of this bench can have: its figures would stand beside no run."""
+    if model and model not in bench.board.models:
+        near = did_you_mean(model, bench.board.models)
+        raise FileError(str(bench.board.path), "models", f"this board has no model {model!r}, which the accuracy is asked for{near}")
 
 
 async def _nobody(_: Session) -> None:

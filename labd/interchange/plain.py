@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labd.errors import FileError
 from labd.interchange.energyrunner import json_of
 from labd.interchange.foreign import Added, Foreign, ForeignFigure, count, number, short, text_of
 from labd.interchange.table import Row, rows_of
+from labd.kpi.table import wrong_figure
 from labd.records import Provenance
 
 SCHEMA_ID = "urn:labd:schema:interchange:1"
@@ -33,6 +34,7 @@ def _of_row(row: Row, asked: Added) -> ForeignFigure:
             raise FileError(
                 row.file, row.key(column), "expected a KPI's id such as latency" if column == "id" else 'expected a UCUM code such as "J"'
             )
+    _check(row.text("id"), row.text("unit"), file=row.file, key=row.key)
     said = row.text("provenance") or str(Provenance.DECLARED)
     if said not in {str(one) for one in GIVEN}:
         raise FileError(row.file, row.key("provenance"), f"expected one of {', '.join(GIVEN)}, got {said!r}")
@@ -52,6 +54,12 @@ def _of_row(row: Row, asked: Added) -> ForeignFigure:
         conditions=row.text("conditions"),
         **_ends(row),
     )
+
+
+def _check(kpi: str, unit: str, *, file: str, key: Callable[[str], str]) -> None:
+    """Raises FileError for a figure that labd has no place for."""
+    if (wrong := wrong_figure(kpi, unit)) is not None:
+        raise FileError(file, key(wrong[0]), wrong[1])
 
 
 def _ends(row: Row) -> dict[str, float | None]:
@@ -98,6 +106,7 @@ def _of_figure(one: Any, at: str, file: str, asked: Added, *, by: Provenance, so
     kpi, unit = _text(one, "id", file, at=at), _text(one, "unit", file, at=at)
     if not kpi or not unit:
         raise FileError(file, f"{at}.{'id' if not kpi else 'unit'}", "this key is required: some text")
+    _check(kpi, unit, file=file, key=lambda name: f"{at}.{name}")
     whole = numbers["low"] is not None and numbers["high"] is not None
     return ForeignFigure(
         kpi,

@@ -6,6 +6,7 @@ import enum
 import re
 from dataclasses import dataclass
 
+from labd.kpi.units import alike
 from labd.records import Provenance
 
 
@@ -71,6 +72,22 @@ def row_of(kpi: str) -> KpiRow | None:
     """The row of a KPI record, by the longest beginning that fits."""
     fitting = [(len(record), row) for row in rows() for record in row.records if begins(kpi, record)]
     return max(fitting, key=lambda one: one[0])[1] if fitting else None
+
+
+def wrong_figure(kpi: str, unit: str) -> tuple[str, str] | None:
+    """What is wrong with a figure that somebody gives, by its key (id or unit) and what would be right; None where nothing is."""
+    row = row_of(kpi) or next((row for row in rows() if begins(kpi, row.id)), None)
+    if row is None:
+        return "id", f"no KPI has the id {kpi!r} (`labd kpis` lists them)"
+    units = row.unit.split(", ")
+    if any(alike(unit, one) for one in units):
+        return None
+    return "unit", f"expected the UCUM code of {kpi}, {' or '.join(units)}, or one with another prefix, got {unit!r}"
+
+
+def ids() -> frozenset[str]:
+    """Of rows and of records."""
+    return frozenset(name for row in rows() for name in (row.id, *row.records))
 
 
 def find(name: str) -> KpiRow | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from labd.kpi.table import Domain, row_of
 from labd.records import Provenance
 from labd.report.entries import Entry, Figure
 from labd.report.paper import counted, scaled
@@ -58,6 +59,17 @@ def chosen(name: str, entries: Sequence[Entry], wanted: str = "") -> Chosen:
     counts = {kpi: sum(figure_of(entry, kpi) is not None for entry in entries) for kpi in quantity.ids}
     best = max(quantity.ids, key=lambda kpi: (counts[kpi], -quantity.ids.index(kpi)))
     return Chosen(quantity, best if counts[best] else "")
+
+
+def wrong_wish(energy: str, metric: str) -> tuple[str, str] | None:
+    """What of a wish names no figure, `energy` or `metric`, and what would be right; None where both can be meant. Empty: no wish."""
+    kinds = [one.partition(".")[2] for one in ENERGY]
+    if energy and energy.removeprefix("energy_per_inference.") not in kinds:
+        return "energy", f"expected one of {', '.join(kinds)}, got {energy!r}"
+    row = row_of(metric) if metric else None
+    if metric and metric not in ACCURACY and (row is None or row.domain is not Domain.TASK):
+        return "metric", f"expected a task KPI such as {', '.join(ACCURACY[:2])} (`labd kpis` lists them), got {metric!r}"
+    return None
 
 
 def figure_of(entry: Entry, kpi: str) -> Figure | None:

@@ -84,6 +84,7 @@ async def test_a_table_is_the_one_that_the_command_prints(form: TableForm, given
     made = paper_table(form, [entry for text in texts for entry in of_card(stored(card_from(text, "c")))])
     assert found["rows"] == [list(row) for row in made.table.rows]
     assert (found["head"], found["notes"]) == (list(made.table.head), list(made.notes))
+    assert (await given.ask("POST", "tables", json={"form": form, "paper": True})).json() == found
 
 
 async def test_a_table_of_a_wrong_card_or_of_no_such_run_is_refused(given: Api) -> None:
@@ -91,6 +92,8 @@ async def test_a_table_of_a_wrong_card_or_of_no_such_run_is_refused(given: Api) 
     assert wrong.status_code == 422
     assert "cards[1]" in wrong.text
     assert (await given.ask("POST", "tables", json={"form": "1.2", "runs": ["r00000000"]})).status_code == 404
+    unprinted = await given.ask("POST", "tables", json={"form": "multi-metric", "paper": True})
+    assert (unprinted.status_code, "the paper prints no multi-metric table" in unprinted.text) == (422, True)
 
 
 async def test_charts_of_cards_come_as_tables_and_as_a_picture(given: Api) -> None:
@@ -103,6 +106,8 @@ async def test_charts_of_cards_come_as_tables_and_as_a_picture(given: Api) -> No
     assert found["picture"].startswith("<!DOCTYPE html>")
     assert "<script" not in found["picture"]
     assert (await given.ask("POST", "charts", json={**body, "cards": ["card = 3"]})).status_code == 422
+    misspelt = await given.ask("POST", "charts", json={**body, "energy": "grosss"})
+    assert (misspelt.status_code, "energy: expected one of gross, per_event" in misspelt.text) == (422, True)
     assert (await given.ask("POST", "charts", json={"form": "break-even", "runs": ["r00000000"]})).status_code == 404
 
 

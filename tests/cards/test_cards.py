@@ -38,7 +38,10 @@ def demo(name: str) -> Path:
 
 def filled(kind: str) -> str:
     """The template with every key that it explains written out."""
-    return re.sub(r"^# (\[\[given\]\]|[a-z_0-9]+ = .*)$", r"\1", template(kind), flags=re.MULTILINE).replace("unknown = []\n", "")
+    text = re.sub(r"^# (\[\[given\]\]|[a-z_0-9]+ = .*)$", r"\1", template(kind), flags=re.MULTILINE).replace("unknown = []\n", "")
+    for key, value in {"name": "word", "id": "latency", "unit": "s", "metric": "f1"}.items():
+        text = re.sub(rf'^{key} = ".*"$', f'{key} = "{value}"', text, flags=re.MULTILINE)
+    return text
 
 
 @pytest.mark.parametrize("name", DEMO)
@@ -97,7 +100,9 @@ def test_the_model_cards_of_the_demo_are_those_of_the_firmware() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_template_is_a_card_and_explains_keys_that_tell_all_that_is_asked(kind: str) -> None:
-    empty = card_from(template(kind), "new.toml")
+    with pytest.raises(FileError, match=re.escape('new.toml: name: still says "...", as the template does')):
+        card_from(template(kind), "new.toml")
+    empty = card_from(template(kind).replace('"..."', '"a name"'), "new.toml")
     assert empty.card == kind
     assert len(untold(stored(empty))) == sum(asked.card == kind and not asked.from_run for asked in ASKED)
     text = filled(kind)
@@ -129,6 +134,19 @@ def test_a_template_is_a_card_and_explains_keys_that_tell_all_that_is_asked(kind
         (MODEL + '[[given]]\nid = "latency"\nunit = "s"\nsource = "p. 3"\n', "a.toml: given[0].value: one of value, least and most"),
         (MODEL + '[[given]]\nid = "x"\nvalue = "3"\nunit = "s"\nsource = "p"\n', "given[0].value: expected a number such as 2.5"),
         (MODEL + '[[given]]\nid = "x"\nleast = 3\nmost = 2\nunit = "s"\nsource = "p"\n', "given[0].least: expected at most 2"),
+        (
+            MODEL + '[[given]]\nid = "latncy"\nvalue = 3\nunit = "s"\nsource = "p"\n',
+            "given[0].id: no KPI has the id 'latncy' .*; did you mean \"latency\"?",
+        ),
+        (
+            MODEL + '[[given]]\nid = "latency.p95"\nvalue = 3\nunit = "J"\nsource = "p"\n',
+            "given[0].unit: expected the UCUM code of latency.p95, s, or one with another prefix, got 'J'",
+        ),
+        ('schema = 1\ncard = "task"\nname = "a"\nmetric = "acuracy"\n', "a.toml: metric: .* got 'acuracy'; did you mean \"accuracy\"?"),
+        (
+            'schema = 1\ncard = "use_case"\nname = "a"\n[targets]\naccuracy_metric = "wer"\n',
+            "a.toml: targets.accuracy_metric: expected a task KPI, `objective` for one of your own, got 'wer'",
+        ),
         ("card = [", "a.toml: is not TOML"),
     ],
 )
@@ -219,9 +237,10 @@ def test_a_card_is_written_to_fill_in_and_checked(tmp_path: Path, capsys: pytest
     assert run_command(["cards", "new", "hardware", "--out", str(new)]) == 0
     assert run_command(["cards", "new", "hardware", "--out", str(new)]) == 2
     assert "exists already" in capsys.readouterr().err
+    new.write_text(new.read_text("utf-8").replace('"..."', '"a board"'), encoding="utf-8")
     assert run_command(["cards", "check", str(new), str(demo("task.toml"))]) == 0
     said = capsys.readouterr().out
-    assert f"ok   {new}: hardware card of ..., 12 things are not told" in said
+    assert f"ok   {new}: hardware card of a board, 12 things are not told" in said
     assert "     process_node: Process node; it sets active power, leakage and cost [1.3.1]" in said
     assert f"ok   {demo('task.toml')}: task card of keyword spotting\n" in said
     new.write_text(new.read_text("utf-8").replace('card = "hardware"', 'card = "hard"'), encoding="utf-8")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from labd import resources
 from labd.cards.kinds import KINDS
 from labd.cards.read import card_from, stored
-from labd.cards.template import template
 from labd.cards.write import written
+from tests.cards.test_cards import filled
 
 FILES = sorted((resources.path("fixtures") / "cards").rglob("*.toml"))
 
@@ -31,7 +31,7 @@ def test_every_shipped_card_reads_back_as_it_was(file: object) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_key_of_a_kind_is_written(kind: str) -> None:
-    text = re.sub(r"^# (\[\[given\]\]|[a-z_0-9]+ = .*)$", r"\1", template(kind), flags=re.MULTILINE).replace("unknown = []\n", "")
+    text = filled(kind)
     full = re.sub(r'= ""$', '= "word"', text, flags=re.MULTILINE).replace("= []", '= ["word"]')
     again(full.replace("= 0\n", "= 1\n").replace("= 0.0\n", "= 1.0\n"))
 
@@ -40,7 +40,7 @@ def test_every_key_of_a_kind_is_written(kind: str) -> None:
 def test_any_text_and_any_number_survive(text: str, number: float) -> None:
     card = stored(card_from('schema = 1\ncard = "task"\nname = "x"\n', "card"))
     figure = stored(
-        card_from(f'schema = 1\ncard = "task"\nname = "x"\n[[given]]\nid = "a"\nvalue = {number!r}\nunit = "J"\nsource = "s"\n', "c")
+        card_from(f'schema = 1\ncard = "task"\nname = "x"\n[[given]]\nid = "latency"\nvalue = {number!r}\nunit = "s"\nsource = "s"\n', "c")
     )
     back = stored(card_from(written({**card, "objective": text, "given": figure["given"]}), "again"))
     assert back["objective"] == text

@@ -48,6 +48,12 @@ def test_the_score_of_a_board_is_that_of_its_model(tmp_path: Path) -> None:
     assert (kept["verified"], kept["inputs"], kept["reboots"]) == (1, 10, 0)
 
 
+def test_a_model_that_the_board_has_not_is_refused_before_anything_is_switched_on(tmp_path: Path) -> None:
+    ended = labd("accuracy", DEMO, made(tmp_path / "words", 1, wrong=0), "--model", "dnm", "--store", tmp_path / "store")
+    assert ended.code == 2
+    assert "virtual-m4.toml: models: this board has no model 'dnm', which the accuracy is asked for; did you mean \"dnn\"?" in ended.err
+
+
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     dataset = made(tmp_path / "words", 40, wrong=4)
     with bench_apart(tmp_path) as bench:

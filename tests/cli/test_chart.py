@@ -50,6 +50,8 @@ def test_a_run_stands_beside_cards_and_the_fit_s_band_is_that_of_the_analysis(la
         (("radar", "model.toml", "--out", "x.png"), "expected a file that ends in .svg or .html, got x.png"),
         (("radar", "model.toml", "--out", "x.svg", "--store", "."), "there is nothing to draw: no radar is drawn"),
         (("break-even", "--run", "r1", "--store", "."), "r1"),
+        (("pareto", "model.toml", "--energy", "grosss"), "--energy: expected one of gross, per_event, at_rate, net_of_idle, net_of_sleep"),
+        (("pareto", "model.toml", "--metric", "latency"), "--metric: expected a task KPI such as task.accuracy, task.balanced_accuracy"),
     ],
 )
 def test_what_cannot_be_shown_is_told_by_name(

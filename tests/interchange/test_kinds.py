@@ -71,9 +71,9 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
         figures=st.lists(
             st.builds(
                 ForeignFigure,
-                id=WORDS,
+                id=st.sampled_from(["energy_per_inference", "phase_energy.wake"]),
                 value=NUMBERS,
-                unit=WORDS,
+                unit=st.sampled_from(["J", "uJ"]),
                 source=WORDS,
                 provenance=st.sampled_from([Provenance.DECLARED, Provenance.ESTIMATED, Provenance.COMPUTED]),
                 u=st.one_of(st.none(), st.floats(0, 1e300)),

@@ -173,6 +173,18 @@ def test_a_plain_table_keeps_interval_provenance_and_source() -> None:
             samples.FIGURES.replace("0.0038", "0.5"),
             "f.csv: line 2, column 'least': expected at most 0.0042, which is most, got 0.5",
         ),
+        (
+            Kind.FIGURES,
+            "f.csv",
+            "id,value,unit\nedp,2,J.s\nlatncy,3,s\n",
+            "f.csv: line 3, column 'id': no KPI has the id 'latncy' (`labd kpis` lists them)",
+        ),
+        (
+            Kind.FIGURES,
+            "f.csv",
+            "id,value,unit\nlatency.p95,3,J\n",
+            "f.csv: line 2, column 'unit': expected the UCUM code of latency.p95, s, or one with another prefix, got 'J'",
+        ),
         (Kind.FIGURES, "f.csv", "id,value,unit\n,1,s\n", "f.csv: line 2, column 'id': expected a KPI's id such as latency"),
         (Kind.LABD, "l.json", '{"schema": "x"}', "l.json: schema: expected 'urn:labd:schema:interchange:1', got 'x'"),
         (None, "what", "hello", "what: labd does not know what this is; say it with --as. mlperf-tiny:"),

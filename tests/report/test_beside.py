@@ -52,10 +52,10 @@ def test_lines_keep_the_order_given_whatever_their_figures_are() -> None:
 def test_another_net_another_unit_and_limits_give_no_ratio_and_say_why() -> None:
     whys = [
         beside(RUN, card(one))[0]
-        for one in (energy("value = 1", model="vww01"), energy("value = 1").replace('"J"', '"W"'), energy("most = 1"))
+        for one in (energy("value = 1", model="vww01"), energy("value = 1").replace('"J"', '"uJ"'), energy("most = 1"))
     ]
     assert [line.ratio for line in whys] == [None, None, None]
-    assert [line.why for line in whys] == [OTHER_NET, "in W, measured in J", "their limits alone"]
+    assert [line.why for line in whys] == [OTHER_NET, "in uJ, measured in J", "their limits alone"]
 
 
 def test_a_batch_and_what_a_rate_is_part_of_give_no_ratio() -> None:
@@ -70,7 +70,7 @@ def test_a_batch_and_what_a_rate_is_part_of_give_no_ratio() -> None:
 
 
 def test_a_figure_that_the_run_has_not_is_left_out() -> None:
-    assert beside(RUN, card(energy("value = 1").replace("energy_per_inference", "power.mean"))) == ()
+    assert beside(RUN, card(energy("value = 1").replace("energy_per_inference", "energy_per_op"))) == ()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from labd.analyse import side
 from labd.analyse.disclosure import disclosure
 from labd.analyse.entries import entries_of_runs
 from labd.analyse.imported import imported_cards
+from labd.analyse.paper_cards import paper_cards
 from labd.analyse.setup_card import setup_card
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
@@ -21,8 +22,10 @@ from labd.cards.comparison import FairComparison
 from labd.cards.disclosure import untold
 from labd.cards.read import card_from, stored
 from labd.cards.template import template
+from labd.errors import FileError
 from labd.models.graph import ModelFigure
 from labd.report.charts import Asked, ChartForm
+from labd.report.choice import wrong_wish
 from labd.report.data import Disclosure
 from labd.report.entries import Entry, of_card
 from labd.report.paper import TableForm, paper_table
@@ -117,6 +120,7 @@ class TableBody(BaseModel):
     cards: list[Annotated[str, Field(max_length=MOST)]] = Field(default=[], max_length=200, description="texts of files of cards, TOML")
     runs: list[RunId] = Field(default=[], max_length=200)
     imported: bool = Field(default=False, description="add every figure of others that the store keeps")
+    paper: bool = Field(default=False, description="begin with the lines of the paper's own table, for its forms 1.2 to 1.5")
 
 
 class TableAnswer(BaseModel):
@@ -132,7 +136,8 @@ class TableAnswer(BaseModel):
 async def table(body: TableBody, given: Given) -> TableAnswer:
     """Cards and runs in one of the forms of the paper: its tables 1.2 to 1.5, or the five figures of the multi-metric approach; `beside`:
     figures of others beside those of runs, with the ratio."""
-    entries = [entry for card in await asyncio.to_thread(_stored_each, body.cards) for entry in of_card(card)]
+    printed = await asyncio.to_thread(paper_cards, body.form) if body.paper else []
+    entries = [entry for card in (*printed, *await asyncio.to_thread(_stored_each, body.cards)) for entry in of_card(card)]
 
     def stored_there(catalogue: Catalogue) -> list[Entry]:
         kept = imported_cards(catalogue.folder) if body.imported else []
@@ -177,6 +182,8 @@ class ChartsAnswer(BaseModel):
 @router.post("/charts", operation_id="chart")
 async def chart(body: ChartBody, given: Given) -> ChartsAnswer:
     """Cards and runs side by side: Pareto plot, radar, or mean power over rate with the break-even rates across boards."""
+    if (wrong := wrong_wish(body.energy, body.metric)) is not None:
+        raise FileError("chart", *wrong)
     cards = await asyncio.to_thread(_stored_each, body.cards)
     asked = Asked(body.form, body.energy, body.metric)
     picture = "" if body.picture == "none" else body.picture
