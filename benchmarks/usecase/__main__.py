@@ -92,7 +92,7 @@ def written(place: Path, *, seed: int, trials: int) -> Path:
 
 
 def command(path: Path, store: Path) -> list[str]:
-    return [sys.executable, "-m", "labd.cli", "search", str(path), "--store", str(store)]
+    return [sys.executable, "-m", "labd", "search", str(path), "--store", str(store)]
 
 
 def killed(path: Path, store: Path, *, after: int) -> dict[Path, bytes]:

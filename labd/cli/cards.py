@@ -45,6 +45,7 @@ def new(
     if out.exists():
         raise FileError(str(out), "", "exists already and is left as it is; give another --out")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{out}: cannot be written: {error.strerror or error}") from error

@@ -31,4 +31,5 @@ def demo(
         print_json({"run_id": outcome.run_id, "failed": outcome.failed, "store": outcome.store, "report": paths})
     else:
         print("\n".join([f"run {outcome.run_id}", *map(str, paths)]))
+        print(f"kept in {outcome.store}; look again: labd report {outcome.run_id} --store {outcome.store}")
     return 4 if outcome.failed else 0

@@ -15,6 +15,7 @@ from labd.cli.json_option import Json, print_json
 from labd.cli.runs import PIPED_WIDTH
 from labd.client.connection import Connection, answer
 from labd.client.generated.api.bench import kpis as kpis_there
+from labd.config.problems import nearest
 from labd.errors import NotFound
 from labd.kpi.table import Domain, KpiRow, find, rows
 from labd.store.jsonform import from_json
@@ -36,7 +37,9 @@ def kpis(
     if kpi is not None:
         one = next((row for row in found if (known := find(kpi)) and row.id == known.id), None)
         if one is None:
-            raise NotFound(f"no KPI is called {kpi!r}; labd kpis lists them: {', '.join(row.id for row in found)}")
+            near = nearest(kpi, [name for row in found for name in (row.id, row.name, *row.records)])
+            hint = f"did you mean {near!r}?" if near else f"labd kpis lists them: {', '.join(row.id for row in found)}"
+            raise NotFound(f"no KPI is called {kpi!r}; {hint}")
         found = (one,)
     found = tuple(row for row in found if domain is None or row.domain is domain)
     if as_json:

@@ -36,7 +36,7 @@ def units(
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             text = (resources.path("fixtures") / "systemd" / path.name).read_text(encoding="utf-8")
-            path.write_text(text.replace(PLACEHOLDER, f"{sys.executable} -m labd.cli"), encoding="utf-8")
+            path.write_text(text.replace(PLACEHOLDER, f"{sys.executable} -m labd"), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
     if as_json:

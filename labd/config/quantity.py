@@ -221,7 +221,8 @@ def _to_si(text: str, kind: Kind, whole: object) -> float:
         raise QuantityError(f"expected {kind.expected}, got {shown(whole)} without a unit")
     found, pint_unit = _unit(unit, kind, whole)
     if not _same_kind(found, kind):
-        raise QuantityError(f"expected {kind.expected}, got {_a(found)} {shown(whole)}")
+        hint = '; did you mean "degC"?' if kind is TEMPERATURE and unit == "C" else ""
+        raise QuantityError(f"expected {kind.expected}, got {_a(found)} {shown(whole)}{hint}")
     value = float(_registry().Quantity(Decimal(number), pint_unit).to(kind.unit).magnitude)
     if math.isinf(value) or (value == 0 and Decimal(number) != 0 and kind is not TEMPERATURE):
         raise QuantityError(f"expected {kind.expected}, got {shown(whole)}, which is beyond the range of numbers")

@@ -14,6 +14,7 @@ from labd.bench_file import Bench, Board, Plan
 from labd.bench_file.board import board_from
 from labd.bench_file.cards import ONE
 from labd.config.document import Source, read_source
+from labd.config.quantity import FREQUENCY, VOLTAGE, write_quantity
 from labd.config.write import toml_text
 from labd.errors import FileError
 from labd.search.builders import Candidate
@@ -21,6 +22,7 @@ from labd.search.outcome import Settings
 from labd.search.use_case import Platform, UseCase, card_data
 from labd.store.folder import write_whole
 
+BOARD, PLAN = "board.toml", "plan.toml"
 _CAPTURES = {"events": 60, "event_captures": 4}  # as MeasureSection has it
 
 
@@ -43,7 +45,7 @@ class Asked:
 def bench_of(asked: Asked, bench: Bench, folder: Path | None) -> Bench:
     """The platform's bench with the candidate's board. folder: where the board file is written; None: nowhere. Raises FileError."""
     text = toml_text(_board(asked, bench.board))
-    path = (folder or bench.board.path.parent) / "board.toml"
+    path = (folder or bench.board.path.parent) / BOARD
     if folder is not None:
         write_whole(path, text)
     copy = bench.model_copy()
@@ -55,7 +57,7 @@ def bench_of(asked: Asked, bench: Bench, folder: Path | None) -> Bench:
 def plan_of(asked: Asked, bench: Bench, folder: Path | None) -> Plan:
     """Of one candidate at the rate of the events, checked against its bench. Raises FileError."""
     text = toml_text(_plan(asked, bench.board))
-    path = (folder or asked.use_case.path.parent) / "plan.toml"
+    path = (folder or asked.use_case.path.parent) / PLAN
     if folder is not None:
         write_whole(path, text)
     plan = bench_file.plan_of(text, path)
@@ -85,14 +87,22 @@ def check_files(use_case: UseCase, platform: str, bench: Bench, every: Iterator[
         try:
             plan_of(asked, bench_of(asked, bench, None), None)
         except FileError as error:
-            text = f"no candidate with {_words(settings)} can be measured on {use_case.platforms[platform].bench}: {error}"
+            text = f"no candidate with {_words(settings)} can be measured on {use_case.platforms[platform].bench}: {_where(error, bench)}"
             raise FileError(str(use_case.path), f"platforms.{platform}", text) from error
+
+
+def _where(error: FileError, bench: Bench) -> str:
+    """Plan and board of a candidate are made, and lie nowhere yet: their keys are told without a file."""
+    board = str(bench.board.path.parent / BOARD)
+    name = "its board" if error.file == board else "its plan" if Path(error.file).name == PLAN else ""
+    told = f"{name}: {error.key}: {error.text}" if name else str(error)
+    return told.replace(board, "its board")
 
 
 def _words(settings: Settings) -> str:
     parts = [f"mode {settings.mode}"]
-    parts += [] if settings.clock_hz is None else [f"clock {settings.clock_hz:g} Hz"]
-    parts += [] if settings.supply_v is None else [f"supply {settings.supply_v:g} V"]
+    parts += [] if settings.clock_hz is None else [f"clock {write_quantity(settings.clock_hz, FREQUENCY)}"]
+    parts += [] if settings.supply_v is None else [f"supply {write_quantity(settings.supply_v, VOLTAGE)}"]
     return ", ".join(parts)
 
 

@@ -233,7 +233,7 @@ def test_a_plan_whose_text_alone_was_sent_names_cards_by_absolute_paths() -> Non
 
 
 def test_a_card_is_written_to_fill_in_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    new = tmp_path / "hw.toml"
+    new = tmp_path / "cards/of/hw.toml"
     assert run_command(["cards", "new", "hardware", "--out", str(new)]) == 0
     assert run_command(["cards", "new", "hardware", "--out", str(new)]) == 2
     assert "exists already" in capsys.readouterr().err

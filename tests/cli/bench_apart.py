@@ -28,7 +28,7 @@ from labd.store.trace_reader import read_trace
 
 T = TypeVar("T")
 
-LABD = (sys.executable, "-m", "labd.cli")
+LABD = (sys.executable, "-m", "labd")
 START_S = 60.0  # compiling the firmware may be in it
 EXIT_S = 30.0  # three times what docs/reference/exit-codes.md promises: other tests share the machine
 POLL_S = 0.02

@@ -145,10 +145,10 @@ def test_a_guard_in_the_control_group_of_the_service_that_it_guards_is_found(tmp
 def test_the_units_are_written_for_this_labd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert Commands(capsys, units)("units", tmp_path).code == 0
     daemon = (tmp_path / "labd@.service").read_text("utf-8")
-    assert f"ExecStart={sys.executable} -m labd.cli serve /etc/labd/%i.toml --json-log\n" in daemon
+    assert f"ExecStart={sys.executable} -m labd serve /etc/labd/%i.toml --json-log\n" in daemon
     assert "Type=notify\n" in daemon
     guard = (tmp_path / "labd-guard@.service").read_text("utf-8")
-    assert f"ExecStart={sys.executable} -m labd.cli guard /etc/labd/%i.toml --group labd\n" in guard
+    assert f"ExecStart={sys.executable} -m labd guard /etc/labd/%i.toml --group labd\n" in guard
     assert "Type=notify\n" in guard
 
 

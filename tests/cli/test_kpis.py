@@ -32,6 +32,11 @@ def test_one_kpi_is_explained_in_full(capsys: pytest.CaptureFixture[str]) -> Non
     assert "provenance: computed" in out
 
 
+def test_a_name_that_is_nearly_one_is_told_with_that(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["kpis", "energy_per_inferenc"]) == 9
+    assert capsys.readouterr().err == "labd: error: no KPI is called 'energy_per_inferenc'; did you mean 'energy_per_inference'?\n"
+
+
 def test_a_name_that_is_no_kpi_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     answer = Commands(capsys, kpis)("kpis", "tops per watt")
     assert answer.code == 9

@@ -95,6 +95,7 @@ def test_the_standard_uncertainty_of_limits_is_the_rectangular_one() -> None:
         ("1e308 V +- 500 %", q.VOLTAGE, "beyond the range of numbers"),
         ("1 V +- 3 mA", q.VOLTAGE, "got a current"),
         ("1 V +- -3 mV", q.VOLTAGE, "positive half width"),
+        ("23 C", q.TEMPERATURE, 'got a charge "23 C"; did you mean "degC"?'),
         ("23 degC +- 1 degC", q.TEMPERATURE, "expected a temperature difference"),
         (True, q.VOLTAGE, "got true"),
         (["3 V"], q.VOLTAGE, "got a list"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from labd import resources
 from labd.daemon.opened import load_bench
+from labd.daemon.searching import checked
 from labd.errors import FileError
 from labd.records import Mode
 from labd.search.files import check_files
@@ -74,6 +77,33 @@ def test_a_mistake_is_told_by_file_key_and_what_would_be_right(tmp_path: Path, o
     with pytest.raises(FileError) as caught:
         load_use_case(path)
     assert any(problem in line for line in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            'rate = "5 /s"',
+            'rate = "500 /s"',
+            "no candidate with mode event_sleep, clock 4 MHz can be measured on .*virtual-mcu.toml: its plan: rates[1]: expected at most "
+            "7.812 /s, got 500 /s (its board: longest_event is 128 ms)",
+        ),
+        (
+            'supply = ["1.2 V", "1.8 V"]',
+            'supply = ["9 V"]',
+            "no candidate with mode event_sleep, clock 6 MHz, supply 9 V can be measured on .*virtual-event.toml: its board: supply: "
+            "expected a voltage within supply_min 1 V to supply_max 2 V, got 9 V",
+        ),
+    ],
+)
+def test_what_no_candidate_can_is_told_by_the_use_case_s_key_and_no_file_that_is_not_there(
+    old: str, new: str, problem: str, tmp_path: Path
+) -> None:
+    shutil.copytree(resources.path("fixtures"), tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "use-cases/digits.toml"
+    file.write_text(file.read_text("utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(FileError, match=".*".join(map(re.escape, problem.split(".*")))):
+        checked(load_use_case(file))
 
 
 def test_every_candidate_of_the_shipped_use_case_fits_its_bench() -> None:

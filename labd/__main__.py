@@ -1,4 +1,4 @@
-"""`python -m labd.cli`: the labd command by its interpreter, where no script is on the path."""
+"""`python -m labd`: the labd command by its interpreter, where no script is on the path."""
 
 from __future__ import annotations
 
