@@ -10,12 +10,11 @@ from itertools import combinations
 
 from labd.cards.directions import OF_THE_USE_CASE, Better, better, is_any, is_compared
 from labd.cards.rules import Rule, RuleFinding, apply, finding
+from labd.cards.shared_errors import correlation, half_width
 from labd.cards.side import FigurePlace, Found, Severity, Side
-from labd.kpi.across import SHARED
 from labd.kpi.table import rows as kpi_rows
-from labd.records import BudgetLine, KpiRecord, Mode, Provenance
+from labd.records import KpiRecord, Mode, Provenance
 
-OFFSET = ".offset"  # end of the names of terms that wander with time and temperature
 _RANKED = (Provenance.MEASURED, Provenance.COMPUTED)
 
 
@@ -111,36 +110,16 @@ def compare(sides: Sequence[Side]) -> FairComparison:
 
 def difference(a: Side, first: KpiRecord, b: Side, second: KpiRecord) -> Difference | None:
     """`b` less `a`, None without both intervals. The arms add in quadrature, less what correlated errors have in common (Zou, "Toward using
-    confidence intervals to compare correlations", Psychological Methods 12, 2007, p. 399: MOVER)."""
+    confidence intervals to compare correlations", Psychological Methods 12, 2007, p. 399: MOVER), and are no less than what is left of both
+    budgets asks for: arms of two rectangular errors, or of a few events below a gain that is gone, add up to too little."""
     if first.value is None or second.value is None:
         return None
     if first.low is None or first.high is None or second.low is None or second.high is None:
         return None
     rho = correlation(a, first, b, second)
     down, up = (second.value - second.low, first.high - first.value), (second.high - second.value, first.value - first.low)
-    value = second.value - first.value
-    return Difference(b.name, a.name, value, value - _arm(*down, rho), value + _arm(*up, rho))
-
-
-def correlation(a: Side, first: KpiRecord, b: Side, second: KpiRecord) -> float:
-    """Of the errors of two figures, from -1 to 1, by the terms that both budgets name: in one run every systematic one but offsets, between
-    runs gain and timebase of a specimen that both were made with. Offsets drift, in a run as well: nothing says how far from one capture to
-    another, so they count in full. Scatter is everybody's own."""
-    if not first.u or not second.u:
-        return 0.0
-    other = {line.name: line for line in second.budget}
-    shared = [(line.u, other[line.name].u) for line in first.budget if line.name in other and _is_shared(a, b, line)]
-    return max(-1.0, min(1.0, math.fsum(x * y for x, y in shared) / (first.u * second.u)))
-
-
-def _is_shared(a: Side, b: Side, line: BudgetLine) -> bool:
-    if line.kind == "A" or line.name.endswith(OFFSET):
-        return False
-    if a.run == b.run:
-        return True
-    name = line.name.partition(":")[0]
-    pair = [one for side in (a, b) for one in side.conditions.instruments if one.name == name]
-    return line.name.endswith(SHARED) and len(pair) == 2 and pair[0].is_the_same(pair[1])
+    value, least = second.value - first.value, half_width(first, second, rho)
+    return Difference(b.name, a.name, value, value - max(least, _arm(*down, rho)), value + max(least, _arm(*up, rho)))
 
 
 def _arm(first: float, second: float, rho: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from labd.analyse.side import compare_runs
-from labd.cards.comparison import Verdict, compare, correlation, difference
+from labd.cards.comparison import Verdict, compare, difference
 from labd.cards.side import Conditions, Figure, FigurePlace, Side, Specimen
 from labd.errors import FileError
 from labd.records import BudgetLine, KpiRecord, Mode, Provenance
@@ -20,7 +20,7 @@ from tests.cards.fair_runs import compared, first, second, store, with_bench, wi
 
 PLACE = FigurePlace((Mode.ALWAYS_ON,), 10.0)
 ENERGY = "energy_per_inference.gross"
-GAIN, OFFSET, SCATTER = "smu:current[0.1 A].gain", "smu:current[0.1 A].offset", "A:gross"
+GAIN, SCATTER = "smu:current[0.1 A].gain", "A:gross"
 SMU = Specimen("smu", ("source", "meter"), "Maker 1", "MY1", "2026-06-01", virtual=False)
 
 
@@ -63,43 +63,6 @@ def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> 
         assert found is not None
         covered += found.low <= 0.1 <= found.high
     assert 0.94 < covered / 4000 < 0.96
-
-
-@pytest.mark.parametrize(
-    ("changes", "shared"),
-    [
-        ({}, True),
-        ({"serial": "MY2"}, False),
-        ({"serial": ""}, False),
-        ({"calibrated": "2026-11-01"}, False),
-        ({"virtual": True}, False),
-    ],
-)
-def test_gain_is_shared_by_runs_with_one_specimen_and_by_no_others(changes: dict[str, object], shared: bool) -> None:
-    gain = energy(1.0, (GAIN, 0.01))
-    other = side("B", tool=replace(SMU, **changes))  # type: ignore[arg-type]  # a table of changes
-    assert correlation(side("A"), gain, other, gain) == float(shared)
-
-
-def test_offset_and_scatter_are_each_figures_own_and_a_run_shares_what_does_not_drift() -> None:
-    a, b = side("A"), side("B")
-    same_run = replace(b, run=a.run)
-    for own in (OFFSET, SCATTER):
-        figure = energy(1.0, (own, 0.01))
-        assert correlation(a, figure, b, figure) == correlation(a, figure, same_run, figure) == 0.0
-    lead = energy(1.0, ("smu:lead", 0.01))
-    assert correlation(a, lead, b, lead) == 0.0
-    assert correlation(a, lead, same_run, lead) == 1.0
-
-
-def test_equal_nets_of_one_run_get_no_winner_from_an_offset_that_drifted_between_their_captures() -> None:
-    rng = np.random.default_rng(11)
-    winners = 0
-    for _ in range(1000):
-        common = rng.normal(0, 0.02)  # gain
-        first, second = (energy(1 + common + rng.normal(0, 0.01), (GAIN, 0.02), (OFFSET, 0.01)) for _ in range(2))
-        winners += bool(best([side("A", first, run="one"), side("B", second, run="one")]))
-    assert winners <= 75  # 5 % of 1000, and 3.6 standard deviations
 
 
 def test_a_lopsided_interval_keeps_its_sides() -> None:
