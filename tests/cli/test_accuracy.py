@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,18 @@ def test_a_model_that_the_board_has_not_is_refused_before_anything_is_switched_o
     ended = labd("accuracy", DEMO, made(tmp_path / "words", 1, wrong=0), "--model", "dnm", "--store", tmp_path / "store")
     assert ended.code == 2
     assert "virtual-m4.toml: models: this board has no model 'dnm', which the accuracy is asked for; did you mean \"dnn\"?" in ended.err
+
+
+def test_the_example_of_the_how_to_runs_as_it_stands(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/how-to/accuracy-run.md").read_text("utf-8").partition("## Try it without hardware")[2]
+    program = page.partition("```python\n")[2].partition("```")[0]
+    _, command, bench, *rest = page.partition("```\n$ ")[2].partition("\n")[0].split()
+    (tmp_path / "fixtures").symlink_to(root / "fixtures")
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    words = [*LABD, command, bench, *rest, "--store", str(tmp_path / "store")]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("kws01: 20 samples of words\ntop-1 ")
 
 
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
