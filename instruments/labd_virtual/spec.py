@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import types
@@ -191,7 +192,8 @@ class FirmwareSpec:
     target: built for this `host` and served in board time, charged by its cost model; `rp2040`, served in board time as well, charged the
     cycles that its instructions take (board.clock_hz is then 125e6, cycle_dispersion 0); or the image of a board under QEMU, which runs in
     real time and is followed. pin_log: file for the rp2040 emulator's own account of every edge.
-    program: path of an executable that is this `host`'s firmware, in place of the one that is built from the sources.
+    program: path, from the board file's folder, of an executable that is this `host`'s firmware, in place of the one that is built from the
+    sources; or of the emulated board's image, read at every power-on as its flash memory is.
     pins_socket: path of a unix socket to listen at for whoever tells what the board does (labd_virtual/told.py), in place of firmware.
     delay_s: a device that is followed in real time is shown this much later than it says, so that a late host moves no edge.
     """
@@ -258,7 +260,9 @@ def read_fields(cls: type[S], document: Any, where: str) -> S:
     for key, value in document.items():
         path = f"{where}.{key}" if where else key
         if key not in known:
-            raise SpecError(f"{path}: no such key; there are {', '.join(known)}")
+            near = difflib.get_close_matches(key[:40], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise SpecError(f"{path}: no such key; {hint}")
         values[key] = _read(hints[key], value, path)
         _check(values[key], known[key].metadata, path)
     return cls(**values)

@@ -22,6 +22,15 @@ from labd_instruments.checks import Clock
 
 START_S = 60.0  # compiling the firmware is in it
 STOP_S = 5.0
+_OF_SPEC = "labd_virtual: spec: "
+
+
+class WrongSpec(InstrumentFailure):
+    """What a virtual bench is to be made of is wrong. key: in its spec; text: what about it."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"the virtual bench did not start: {key}: {text}")
+        self.key, self.text = key, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,7 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
     arguments: further ones of `python -m labd_virtual`, such as --truth for evidence code.
 
     It gets a process group of its own: Ctrl-C in a terminal reaches labd, which switches the virtual outputs off before it ends the bench.
-    Raises InstrumentFailure with the bench's own line when it does not start (no C compiler, bad physics).
+    Raises InstrumentFailure with the bench's own line when it does not start (no C compiler), WrongSpec where the spec is at fault.
     """
     if not host.HAS_VIRTUAL_BENCH:
         raise InstrumentFailure("a virtual bench needs pseudo-terminals, which this system has not: Linux and macOS have")
@@ -155,7 +164,11 @@ async def virtual_bench(spec: Mapping[str, object], *, arguments: Sequence[str] 
             line = await process.stdout.readline()
         if not line:
             complaint = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
-            raise InstrumentFailure(f"the virtual bench did not start: {complaint[-1] if complaint else 'no reason given'}")
+            last = complaint[-1] if complaint else "no reason given"
+            if last.startswith(_OF_SPEC):
+                key, _, text = last.removeprefix(_OF_SPEC).partition(": ")
+                raise WrongSpec(key, text)
+            raise InstrumentFailure(f"the virtual bench did not start: {last}")
         yield _addresses(json.loads(line))
     finally:
         process.stdin.close()

@@ -26,6 +26,8 @@ from labd.grafana.section import GrafanaLiveSection
 from labd.influx.section import InfluxSection
 from labd.mqtt.section import MqttSection
 
+VIRTUAL_PINS = ("TRIG", "MARK")
+
 
 class FloorSection(Section):
     """Rules for captures at rate 0."""
@@ -187,10 +189,20 @@ class Bench(FileSection):
         for name, line in self.lines.items():
             for key, end in (("from", line.start), ("to", line.end)):
                 owner = end.partition(".")[0]
+                where = f"lines.{bare_or_quoted(name)}.{key}"
                 if owner not in owners:
-                    yield Wrong(
-                        f"lines.{bare_or_quoted(name)}.{key}", f"no instrument {shown(owner)} on this bench{did_you_mean(owner, owners)}"
-                    )
+                    yield Wrong(where, f"no instrument {shown(owner)} on this bench{did_you_mean(owner, owners)}")
+                elif owner == "board" and self.is_virtual and (pin := end.partition(".")[2]) not in VIRTUAL_PINS:
+                    near = did_you_mean(pin, VIRTUAL_PINS)
+                    yield Wrong(where, f"expected a pin of a virtual board, {' or '.join(VIRTUAL_PINS)}, got {shown(pin)}{near}")
+                elif (wired := self._fires_by(owner)) and line.into_board and key == "from" and end != wired:
+                    text = f"expected {shown(wired)}, the line that options.fire_line of instruments.{bare_or_quoted(owner)} fires"
+                    yield Wrong(where, f"{text}, got {shown(end)}")
+
+    def _fires_by(self, instrument: str) -> str:
+        """The digital line that an instrument's option names, as lines name it; empty where it has none, or none of that kind."""
+        number = self.instruments[instrument].options.get("fire_line") if instrument in self.instruments else None
+        return f"{instrument}.line{number}" if isinstance(number, int) else ""
 
     def _driven_once(self) -> Iterator[Wrong]:
         driven: dict[str, str] = {}

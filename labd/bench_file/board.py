@@ -51,7 +51,8 @@ class Board(FileSection):
         default=None, description="limit of error of its counter of microseconds; left out: latencies by it alone carry no interval"
     )
     virtual: Mapping[str, Any] = Field(
-        default_factory=dict, description="only for a virtual board: its physics and which firmware runs, see labd_virtual/spec.py"
+        default_factory=dict,
+        description="only for a virtual board: its physics and which firmware runs (virtual-bench.md beside this page)",
     )
 
     @property

@@ -68,7 +68,11 @@ class InstrumentSection(Section):
     driver: Words = Field(description="name of the driver, a file of labd_instruments/drivers")
     resource: Words | None = Field(default=None, description="VISA resource name of a real instrument; this or `virtual`")
     virtual: Words | None = Field(default=None, description="name of the virtual instrument that stands in for it; this or `resource`")
-    roles: tuple[InstrumentRole, ...] = Field(min_length=1, description="what it does here: source feeds the board, meter measures it")
+    roles: tuple[InstrumentRole, ...] = Field(
+        min_length=1,
+        description="what it does here: source feeds the board, meter measures it, cross_check (a power_analyzer of `labd drivers`) "
+        "confirms the means of the meter",
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, description="the driver's own options, such as the channel")
     allow_experimental: bool = Field(
         default=False, description="true: use a driver although hardly anything stands behind its commands; only such a driver needs it"

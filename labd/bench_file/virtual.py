@@ -6,6 +6,7 @@ from typing import Any
 
 from labd.bench_file.bench import Bench
 from labd.bench_file.instrument import InstrumentSection
+from labd.errors import FileError
 from labd.resources import path as resource
 
 FOLLOWED_S = 0.1  # a device in its own time is shown this much later, so that a busy host moves no edge
@@ -39,6 +40,22 @@ def spec(bench: Bench, *, seed: int = 1) -> dict[str, Any]:
         "uart": {"baud": link.baud, "io_level_v": io_level_v, "driven": link.tx_idle == "driven"},
         "firmware": firmware,
     }
+
+
+def at_fault(bench: Bench, key: str, text: str) -> FileError:
+    """What the virtual bench refused of its spec, by the file and the key that it comes from. key: its path in the spec."""
+    first, _, rest = key.partition(".")
+    board, told = str(bench.board.path), f"{text} (docs/reference/virtual-bench.md lists them)"
+    if first == "firmware":
+        return FileError(board, f"virtual.firmware_{rest}", told)
+    if first == "board":
+        physics = dict(bench.board.virtual).get("physics", {})
+        return FileError(board, f"virtual.{'physics.' if rest in physics else ''}{rest}", told)
+    if first == "seed":
+        return FileError(board, "virtual.seed", told)
+    if first == "instruments":
+        return FileError(str(bench.path), key.replace(".persona", ".virtual"), text)
+    return FileError(str(bench.path), key, text)
 
 
 def _firmware(bench: Bench, own: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from labd.bench.clock import BenchClock, WallClock
 from labd.bench.interlock import IoLine
 from labd.bench.rig import Rig
 from labd.bench.station import Station, open_station
-from labd.bench.virtual import Addresses, BoardTime, virtual_bench
+from labd.bench.virtual import Addresses, BoardTime, WrongSpec, virtual_bench
 from labd.bench_file import Bench
 from labd.bench_file import station as translate
+from labd.bench_file.virtual import at_fault
 from labd.bench_file.virtual import spec as virtual_spec
 from labd.daemon.board_gpio import Firing, gpio_settings, io_lines
 from labd.dut.agent_link import ANSWER_S, AgentLink, read_key
@@ -131,7 +132,10 @@ async def open_bench(
 async def _place(bench: Bench, stack: AsyncExitStack, seed: int) -> tuple[Addresses | None, BenchClock]:
     if not bench.is_virtual:
         return None, WallClock()
-    addresses = await stack.enter_async_context(virtual_bench(virtual_spec(bench, seed=seed)))
+    try:
+        addresses = await stack.enter_async_context(virtual_bench(virtual_spec(bench, seed=seed)))
+    except WrongSpec as error:
+        raise at_fault(bench, error.key, error.text) from error
     clock = BoardTime(addresses.control, stepped=bench.clock == "stepped")
     stack.callback(clock.close)
     return addresses, clock
