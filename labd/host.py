@@ -145,6 +145,13 @@ def apart(*, with_me: bool = False) -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+def end_group(pid: int) -> None:
+    """Ask a child that was started `apart`, and what it has started, to end. Windows has no such request."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGTERM)
+
+
 def kill_group(pid: int) -> None:
     """End a child that was started `apart`, and all that it has started and that did not leave its group; fine where nothing is left."""
     if sys.platform == "win32":

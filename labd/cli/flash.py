@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from labd.cli.json_option import Json, print_json
+from labd.daemon.guarding import in_use_here
 from labd.errors import FileError
 from labd.flash import image as images
 from labd.flash.recipe import Boards, Recipe, Tool, shipped
 from labd.flash.run import chosen, installed, steps, ways
-from labd.store.folder import default_folder
-from labd.store.lock import BenchBusy, held, in_use
+from labd.store.lock import BenchBusy
 
 PATIENCE_S = 120.0
 
@@ -72,7 +72,7 @@ def flash(
 
 def _refuse_measured() -> None:
     """Raises BenchBusy while a bench of this machine is in use: a probe powers the board, and new firmware under a run spoils it unseen."""
-    if taken := held(in_use(default_folder())):
+    if taken := in_use_here():
         raise BenchBusy(
             f"a bench of this machine is in use: {'; '.join(map(str, taken))}. Wait for it, or stop it; where it measures another board "
             "than this, say so with --beside"

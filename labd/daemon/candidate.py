@@ -106,7 +106,7 @@ class Measuring:
         bench = bench_of(asked, self.bench, folder)
         kept = {name: outcome.figures[name] for name in ("memory", "accuracy") if name in outcome.figures}
         start = replace(outcome, figures=kept, run_id="", repeat=asked.repeat)
-        await self._flashed(made.file("image"), folder)
+        await self._flashed(made.file("image"), folder, tries=TRIES)
         return await self._run(start, bench, plan_of(asked, bench, folder))
 
     async def _built(self, settings: Settings) -> Candidate:
@@ -117,10 +117,17 @@ class Measuring:
         )
         return await build(builder, settings.parameters, target, cache=builds(self.around.catalogue.folder))
 
-    async def _flashed(self, image: Path | None, folder: Path) -> None:
+    async def _flashed(self, image: Path | None, folder: Path, *, tries: int = 1) -> None:
         """Every time: nothing tells reliably what is on a board that others can reach."""
-        if image is not None:
-            await flash(image, self.bench, self.around.guard, folder)
+        for left in reversed(range(tries if image is not None else 0)):
+            assert image is not None
+            try:
+                await flash(image, self.bench, self.around.guard, folder)
+                return
+            except (DutFailure, InstrumentFailure) as error:
+                log.warning("%s: %s", folder, error)
+                if not left:
+                    raise
 
     async def _tried(self, start: Outcome, bench: Bench, plan: Plan, image: Path | None) -> Outcome:
         """What its files ask of the bench is no other the second time: then it is tried once."""

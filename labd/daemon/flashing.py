@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,15 @@ from typing import IO
 from labd.bench.supply_state import supply_state
 from labd.bench_file import Bench
 from labd.bench_file.flash import FlashSection
-from labd.daemon.guarding import guarded
+from labd.daemon.guarding import guarded, in_use_here
 from labd.daemon.opened import OpenBench, open_bench, places_of
-from labd.errors import DutFailure, FileError, NotFound, SafetyRefusal
+from labd.errors import DutFailure, FileError, NotFound, SafetyRefusal, StoreError
 from labd.flash.recipe import Recipe, Tool, read_recipe, shipped
-from labd.flash.run import Step, chosen, steps
+from labd.flash.run import DRIVE, Step, chosen, steps
 from labd.guard.link import GuardLink
 from labd.search.contract import HOST
 from labd.search.use_case import UseCase
-from labd.store.folder import default_folder
-from labd.store.lock import BenchBusy, held, in_use
+from labd.store.lock import BenchBusy
 
 LOG = "flash.log"
 _ANY = Path("image.elf")
@@ -38,48 +38,83 @@ class Way:
 
 
 def check_flash(use_case: UseCase, platform: str, bench: Bench) -> None:
-    """That images of this platform can be written, before the first is made. Raises FileError, NotFound where no tool is installed."""
+    """That images of this platform can be written, before the first is made. Raises FileError, BenchBusy."""
     if bench.flash is not None:
-        way_of(bench)
+        _alone(way_of(bench), bench)
     elif (kind := use_case.platforms[platform].kind) != HOST:
         text = f"expected {HOST!r}, or a [flash] table in {bench.path} that says how an image for {kind!r} gets onto its board"
         raise FileError(str(use_case.path), f"platforms.{platform}.kind", text)
 
 
+def check_probes(benches: Mapping[str, Bench]) -> None:
+    """That benches which are used at once each name their probe. Raises FileError."""
+    real = {bench.name: bench for bench in benches.values() if not bench.is_virtual}
+    for bench in real.values() if len(real) > 1 else ():
+        if bench.flash is not None and bench.flash.port is None:
+            raise FileError(
+                str(bench.path), "flash.port", "this key is required where a search uses several real benches: which probe is whose?"
+            )
+
+
+def recipe_sha256(bench: Bench) -> str:
+    """Of the recipe in effect. Raises FileError."""
+    assert bench.flash is not None  # the caller's
+    return hashlib.sha256(_recipe(bench, bench.flash).model_dump_json().encode()).hexdigest()
+
+
 def way_of(bench: Bench) -> Way:
-    """Of its `[flash]` table. Raises FileError for one that cannot be meant, NotFound where no tool is installed."""
+    """Of its `[flash]` table. Raises FileError for one that cannot be meant, also where no tool of it is installed."""
     section = bench.flash
     if section is None:
         text = "there is no such table, and an image needs one that says how it gets onto the board"
         raise FileError(str(bench.path), "flash", text)
     recipe = _recipe(bench, section)
     with _named_by(bench):
-        tool = chosen(recipe, section.tool)
+        try:
+            tool = chosen(recipe, section.tool)
+        except NotFound as error:
+            raise FileError(str(bench.path), "flash.tool", str(error)) from error
         assert tool is not None  # a recipe without a drive
         tool.lines(_ANY, section.port)
     return Way(bench.path, section, recipe, tool)
 
 
 def _recipe(bench: Bench, section: FlashSection) -> Recipe:
-    """Without the drive of a boot loader, which asks for a hand at the board for every image."""
-    if section.recipe is not None:
-        path = bench.path.parent / section.recipe
-        recipe = read_recipe(path, bench.board.name)
-    else:
-        assert section.board is not None  # the section's
-        try:
-            recipe = shipped().recipe(section.board)
-        except NotFound as error:
-            raise FileError(str(bench.path), "flash.board", str(error)) from error
-    return recipe.model_copy(update={"drive": None})
+    """Without what asks for a hand at the board for every image: some tools, and the drive of a boot loader."""
+    try:
+        recipe = _of_file(bench, section) if section.recipe is not None else shipped().recipe(section.board or "")
+    except NotFound as error:
+        raise FileError(str(bench.path), "flash.board", str(error)) from error
+    except FileError as error:
+        raise FileError(str(bench.path), "flash.recipe" if section.recipe is not None else "flash.board", str(error)) from error
+    able = tuple(tool for tool in recipe.tools if not tool.by_hand)
+    by_hand = ", ".join([tool.program for tool in recipe.tools if tool.by_hand] + ([DRIVE] if recipe.drive is not None else []))
+    named = section.tool
+    if not able or (named is not None and named in by_hand.split(", ")):
+        text = f"{named or by_hand or 'this recipe'} cannot write one image after the other"
+        why = f"{by_hand} asks for a hand at the board each time" if by_hand else "it has no [[tool]]"
+        what = f"; what can: {', '.join(tool.program for tool in able)}" if able else ""
+        raise FileError(str(bench.path), "flash.tool" if named else "flash", f"{text}: {why}{what}")
+    return recipe.model_copy(update={"drive": None, "tools": able})
+
+
+def _of_file(bench: Bench, section: FlashSection) -> Recipe:
+    """A user's own; a program with a slash in its name lies where it does from the recipe's folder."""
+    path = bench.path.parent / (section.recipe or "")
+    recipe = read_recipe(path, bench.board.name)
+    tools = [
+        tool.model_copy(update={"program": str((path.parent / tool.program).resolve())}) if "/" in tool.program else tool
+        for tool in recipe.tools
+    ]
+    return recipe.model_copy(update={"tools": tuple(tools)})
 
 
 async def flash(image: Path, bench: Bench, guard: GuardLink | None, folder: Path) -> None:
     """The board of `bench` holds `image` and has been without supply since: a debugger would leave its debug unit on. It is fed with its
-    nominal supply meanwhile, its lines float. folder: what the tool says is kept there.
+    nominal supply meanwhile, its lines float. folder: what the tool says is kept there, after what it said before.
 
-    Raises FileError, NotFound, DutFailure where the tool fails, BenchBusy where its probe may hang at the board of another bench that is in
-    use, SafetyRefusal where a protection acts. Cancelled, the tool is killed.
+    Raises FileError, NotFound, StoreError, DutFailure where the tool fails, BenchBusy where its probe may hang at the board of another
+    bench that is in use, SafetyRefusal where a protection acts. Cancelled, the tool is ended.
     """
     way = await asyncio.to_thread(way_of, bench)
     await asyncio.to_thread(_alone, way, bench)
@@ -91,6 +126,7 @@ async def flash(image: Path, bench: Bench, guard: GuardLink | None, folder: Path
             hangs.opened = opened
             await opened.station.interlock.power_up(bench.board.supply, [])
             for step in todo:
+                await asyncio.to_thread(_alone, way, bench)
                 await _done(step, opened, log)
     finally:
         await asyncio.to_thread(said.close)
@@ -98,9 +134,16 @@ async def flash(image: Path, bench: Bench, guard: GuardLink | None, folder: Path
 
 def _prepared(way: Way, image: Path, folder: Path) -> tuple[list[Step], IO[bytes]]:
     """What is to be called, and the file for what that says. Of the tools that are installed it is one that takes this image. Blocking."""
-    tool = chosen(way.recipe, way.section.tool, image)
-    said = (folder / LOG).open("wb")
-    return steps(way.recipe, tool, image, folder, port=way.section.port, within_s=way.section.within, said=said), said
+    tool = chosen(way.recipe, way.section.tool and way.tool.program, image)
+    try:
+        said = (folder / LOG).open("ab")
+    except OSError as error:
+        raise StoreError(f"{folder / LOG}: cannot be written: {error.strerror or error}") from error
+    try:
+        return steps(way.recipe, tool, image, folder, port=way.section.port, within_s=way.section.within, said=said), said
+    except BaseException:
+        said.close()
+        raise
 
 
 async def _done(step: Step, opened: OpenBench, log: Path) -> None:
@@ -110,13 +153,15 @@ async def _done(step: Step, opened: OpenBench, log: Path) -> None:
     except DutFailure as error:
         if state := await supply_state(opened.station):
             raise SafetyRefusal(f"{state} while the board was flashed; {error}") from error
-        raise DutFailure(f"{error}{_last_words(log)}") from error
+        raise DutFailure(f"{error}{await asyncio.to_thread(_last_words, log)}") from error
     if state := await supply_state(opened.station):
         raise SafetyRefusal(f"{state} while the board was flashed")
 
 
 def _last_words(log: Path) -> str:
-    lines = log.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
     last = "".join(c if c.isprintable() else " " for c in lines[-1])[:300] if lines else ""
     return f"; its last line: {last} (all of it: {log})" if last else "; it said nothing"
 
@@ -125,8 +170,8 @@ def _alone(way: Way, bench: Bench) -> None:
     """A probe that is not named may hang at another board, which then restarts under its run. Raises BenchBusy."""
     if way.section.port is not None:
         return
-    own = set(places_of(bench))
-    if others := [str(one) for one in held(in_use(default_folder())) if one.place not in own]:
+    own = places_of(bench)
+    if others := [str(one) for one in in_use_here() if one.place not in own]:
         raise BenchBusy(
             f"{way.tool.program} would take the first probe that it finds, and another bench of this machine is in use: "
             f"{'; '.join(others)}. Name the probe of {bench.name} in {way.bench}: flash.port"

@@ -27,7 +27,7 @@ from labd.guard.wire import Armament, GuardedSource, OffResult
 from labd.records import Event
 from labd.store.catalogue import Catalogue
 from labd.store.folder import default_folder, file_slug
-from labd.store.lock import in_use, lock_holder
+from labd.store.lock import Held, held, in_use, lock_holder
 from labd.store.session import CatalogueSession
 from labd.stream.hub import Hub
 from labd.stream.news import News, NewsKind
@@ -224,6 +224,11 @@ async def release(bench: Bench, *, by: str = "") -> None:
     """Let the bench be used again after an emergency stop. Raises SafetyRefusal (its guard is another user's), OSError."""
     if not bench.is_virtual:
         await release_guard(bench.name, sockets=sockets_of(bench), journal=journal_of(bench), by=by)
+
+
+def in_use_here() -> list[Held]:
+    """Instruments, ports and probes of this machine that labd holds, as far as this user may see: this user's and the service's."""
+    return [one for folder in dict.fromkeys((default_folder(), SERVICE_DATA)) for one in held(in_use(folder))]
 
 
 def _user_of(bench: Bench) -> Holder | None:

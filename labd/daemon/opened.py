@@ -173,7 +173,7 @@ def places_of(bench: Bench) -> set[str]:
     """What of this machine the bench needs for itself: addresses of instruments, ports of links, its probe."""
     places = [section.resource for section in bench.instruments.values()]
     places += [place for link in bench.links.values() for place in (link.port, link.address)]
-    places += [bench.flash.port] if bench.flash is not None and not bench.is_virtual else []
+    places += [bench.flash.port] if bench.flash is not None else []
     return {place for place in places if place}
 
 

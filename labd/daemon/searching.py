@@ -16,7 +16,7 @@ from labd.bench_file import Bench
 from labd.daemon.around import Surroundings
 from labd.daemon.candidate import FAILURES, Measuring, builder_of
 from labd.daemon.commands import alone
-from labd.daemon.flashing import check_flash
+from labd.daemon.flashing import check_flash, check_probes, recipe_sha256
 from labd.daemon.opened import load_bench
 from labd.daemon.stopping import stoppable
 from labd.errors import DutFailure, OutputNotVerifiedOff, SafetyRefusal
@@ -75,6 +75,7 @@ def with_basis(use_case: UseCase, benches: dict[str, Bench], dataset: Dataset) -
     files = {"dataset": dataset.sha256}
     for name, bench in benches.items():
         files |= {f"{name}.bench": bench.sha256, f"{name}.board": bench.board.sha256}
+        files |= {f"{name}.flash": recipe_sha256(bench)} if bench.flash is not None else {}
         files[f"{name}.builder"] = contents(builder_of(use_case, name).files)
     return Checked(use_case, benches, dataset, Basis(use_case.name, sent(use_case), files))
 
@@ -87,6 +88,7 @@ def checked(use_case: UseCase) -> Checked:
         space = space_of(platform)
         check_files(use_case, name, bench, (settings_of(choice) for choice in space.listed(seed=1)))
         check_flash(use_case, name, bench)
+    check_probes(benches)
     return with_basis(use_case, benches, read_dataset(use_case.beside(use_case.dataset)))
 
 

@@ -72,6 +72,9 @@ def _copy(image: Path, target: Path, name: str) -> None:
     objcopy = shutil.which(OBJCOPY)
     if objcopy is None:
         raise NotFound(f"no {OBJCOPY} to make {target.name} of {image.name} (Debian: apt-get install binutils-arm-none-eabi)")
-    done = subprocess.run([objcopy, "-O", name, str(image), str(target)], capture_output=True, text=True, check=False, timeout=60)
+    try:
+        done = subprocess.run([objcopy, "-O", name, str(image), str(target)], capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired as error:
+        raise FileError("labd flash", "--image", f"{image}: {OBJCOPY} did not end within 60 s") from error
     if done.returncode != 0:
         raise FileError("labd flash", "--image", f"{image}: {done.stderr.strip()}")

@@ -24,7 +24,8 @@ class _Table(BaseModel):
 class Tool(_Table):
     """program: its command. commands: arguments of each call; in them `{image}` is the image and `{port}` becomes the arguments of `port`.
 
-    port: how the tool is told which probe or port, left out where none was given. install: where it comes from.
+    port: how the tool is told which probe or port, left out where none was given. install: where it comes from. by_hand: somebody has to
+    press something on the board for every image.
     """
 
     program: str
@@ -32,6 +33,7 @@ class Tool(_Table):
     commands: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)]
     port: tuple[str, ...] = ()
     needs_port: bool = False
+    by_hand: bool = False
     install: str
 
     def lines(self, image: Path, port: str | None) -> list[list[str]]:

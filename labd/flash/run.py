@@ -22,8 +22,8 @@ DRIVE = "uf2"  # what the drive of a boot loader is called beside the tools' nam
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of a program, or a copy to a drive: `words` as in a shell. do: raises DutFailure or NotFound; cancelled, the program and
-    all that it has started are killed."""
+    """One call of a program, or a copy to a drive: `words` as in a shell. do: raises DutFailure or NotFound; cancelled, the program ends
+    with its process group."""
 
     words: tuple[str, ...]
     do: Callable[[], Coroutine[Any, Any, None]]

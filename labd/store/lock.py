@@ -85,7 +85,7 @@ def held(folder: Path) -> list[Held]:
     found = []
     for path in sorted(folder.glob("bench-*.lock")):
         try:
-            with path.open("r+b") as file:
+            with path.open("rb") as file:  # of whatever user: a shared lock needs no more
                 if not host.unlocked(file.fileno()):
                     found.append(Held(_named(file.fileno()), _holder(file.fileno())))
         except OSError:  # gone meanwhile, or another user's
