@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+MANY = 1e7  # degrees of freedom: beyond, the logarithms of gamma functions cancel, and at 1e16 nothing is left of a quantile
 _NORMAL = NormalDist()
 
 
@@ -38,16 +39,21 @@ def _away(x: float) -> float:
 
 
 def student_cdf(t: float, dof: float) -> float:
+    """Of Student's t with (possibly fractional or infinite) dof > 0; of many by the normal (Abramowitz and Stegun 26.7.8)."""
+    if dof > MANY:
+        return _NORMAL.cdf(t * (1 - 1 / (4 * dof)) / math.sqrt(1 + t * t / (2 * dof)))
     tail = 0.5 * incomplete_beta(dof / 2, 0.5, x=dof / (dof + t * t))
     return 1 - tail if t > 0 else tail
 
 
 def student_quantile(p: float, dof: float) -> float:
-    """Quantile of Student's t with (possibly fractional) dof > 0, by bisection on the upper half. Infinite dof is the normal."""
+    """Quantile of Student's t with (possibly fractional) dof > 0, by bisection on the upper half. Infinite dof is the normal, many are
+    nearly (Abramowitz and Stegun 26.7.5)."""
     if not 0 < p < 1:
         raise ValueError(f"p is {p}, a probability between 0 and 1 is meant")
-    if math.isinf(dof):
-        return normal_quantile(p)
+    if dof > MANY:
+        z = normal_quantile(p)
+        return z + (z**3 + z) / (4 * dof)
     if p < 0.5:
         return -student_quantile(1 - p, dof)
     low, high = 0.0, 2.0

@@ -13,6 +13,7 @@ from labd.kpi.distributions import (
     incomplete_beta,
     order_statistic_ranks,
     smallest_n_for_quantile,
+    student_cdf,
     student_quantile,
 )
 
@@ -73,3 +74,12 @@ def test_a_probability_outside_0_to_1_is_refused() -> None:
 
 def test_infinite_degrees_of_freedom_are_the_normal() -> None:
     assert student_quantile(0.975, np.inf) == pytest.approx(1.959964, abs=1e-6)
+
+
+@pytest.mark.parametrize("dof", [1e6, 1e7, 1.1e7, 1e9, 1e12, 1e14, 1e16, 1e20, 1e30])
+def test_many_degrees_of_freedom_are_nearly_the_normal(dof: float) -> None:
+    """A budget that a gain dominates has as many: the fourth power of the little that its scatter is."""
+    for p in (0.6, 0.975, 0.999):
+        assert student_quantile(p, dof) == pytest.approx(stats.norm.ppf(p), rel=5e-5)
+    for t in (-3.0, 0.5, 1.96):
+        assert student_cdf(t, dof) == pytest.approx(stats.norm.cdf(t), rel=5e-5)
