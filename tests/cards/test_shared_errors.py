@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labd.cards.comparison import compare
-from labd.cards.shared_errors import correlation
+from labd.cards.shared_errors import correlation, half_width
 from labd.cards.side import Conditions, Figure, FigurePlace, Side, Specimen
 from labd.kpi.capture import analyse_capture
 from labd.kpi.inputs import MeterTerms, RangeTerm
@@ -129,3 +129,9 @@ def test_equal_nets_of_few_events_get_no_winner_when_their_gain_is_gone() -> Non
         (row,) = compare(sides).rows
         winners += bool(row.best)
     assert winners <= 70  # 5 % of 1000, and 2.9 standard deviations
+
+
+def test_a_scatter_that_hardly_counts_makes_a_difference_no_wider() -> None:
+    lines = (BudgetLine(OFFSET, 0.01, "B", "rectangular"), BudgetLine("A:one", 1e-7, "A", "t", 3.0))
+    record = replace(figure(OFFSET), budget=lines)
+    assert half_width(record, record, 0.0) == pytest.approx(1.96 * 0.01 * 2**0.5, rel=1e-3)
