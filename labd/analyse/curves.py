@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,13 +15,15 @@ from labd.report.data import BreakEven, Outcome, RateCurve, RateFit, RatePoint, 
 
 ALWAYS, NEVER = "wins at every reachable rate", "never wins"
 NORMAL_FACTOR = 1.96
+AT_REST = ("power.sleep", "power.idle")  # what event captures and floors both see
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The records of a run by id and place. Of several with one id and place (repeats of a capture) the first that has a value stands
-    there, of a floor capture before any other: its range resolves the rest, that of bursts need not. The others stand at the key of their
-    capture, so that no figure hides another."""
+    """The records of a run by id and place. Of several with one id and place (repeats of a capture) the first by its captures that has a
+    value stands there, in whatever order they were taken. Rest power is that of a floor capture before any other: its range resolves the
+    rest, that of bursts need not; without one, that with the narrowest interval. The others stand at the key of their capture, so that no
+    figure hides another."""
 
     first: Mapping[tuple[str, str], KpiRecord]
     more: Mapping[tuple[str, str], tuple[KpiRecord, ...]]
@@ -32,8 +35,7 @@ class Figures:
             groups.setdefault((record.id, record.at), []).append(record)
         first, more = {}, {}
         for where, group in groups.items():
-            first[where] = min(group, key=lambda r: (r.value is None, not _of_floor(r)))
-            rest = [r for r in group if r is not first[where]]
+            first[where], *rest = sorted(group, key=_rank)
             if rest:
                 more[where] = tuple(replace(r, at=_elsewhere(r, k)) for k, r in enumerate(rest, start=2))
         return cls(first, more)
@@ -43,6 +45,13 @@ class Figures:
 
     def every(self) -> tuple[KpiRecord, ...]:
         return (*self.first.values(), *(record for group in self.more.values() for record in group))
+
+
+def _rank(record: KpiRecord) -> tuple[bool, bool, float, list[tuple[int, str]]]:
+    """The least stands where the figure is looked for. Captures by number: 10 comes after 9."""
+    width = math.inf if record.low is None or record.high is None else record.high - record.low
+    narrow = width if record.id in AT_REST and not _of_floor(record) else 0.0
+    return record.value is None, not _of_floor(record), narrow, [(len(key), key) for key in record.captures]
 
 
 def _of_floor(record: KpiRecord) -> bool:

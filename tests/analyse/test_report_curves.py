@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -75,10 +76,22 @@ def test_rest_power_is_that_of_the_floor_capture_whatever_was_captured_first() -
     """The range of an event capture holds the peak and resolves the rest badly."""
     coarse = replace(_kpi("power.sleep", "p", 3e-5), captures=("p/event/0",))
     fine, again = (replace(_kpi("power.sleep", "p", 9e-6), captures=(f"p/floor/{k}",)) for k in range(2))
-    for order in ([coarse, fine, again], [fine, coarse, again], [fine, again, coarse]):
-        assert Figures.of(order).get("power.sleep", "p") == fine
+    narrow = replace(again, low=8.9e-6, high=9.1e-6)  # of floors nobody picks the one that looks best
+    for order in permutations((coarse, fine, narrow)):
+        found = Figures.of(order)
+        assert found.get("power.sleep", "p") == fine
+        assert [one.captures for one in found.more["power.sleep", "p"]] == [("p/floor/1",), ("p/event/0",)]
     lost = replace(_kpi("power.sleep", "p", None), captures=("p/floor/0",))
     assert Figures.of([lost, coarse]).get("power.sleep", "p") == coarse
+
+
+def test_rest_power_without_a_floor_is_that_with_the_narrowest_interval() -> None:
+    wide, none, narrow, late = (
+        replace(_kpi("power.idle", "p", 1e-3), captures=(f"p/event/{k}",), low=low, high=high)
+        for k, low, high in ((0, 5e-4, 2e-3), (1, None, None), (9, 9e-4, 1.1e-3), (10, 9e-4, 1.1e-3))
+    )
+    for order in permutations((wide, none, narrow, late)):
+        assert Figures.of(order).get("power.idle", "p") == narrow
 
 
 def test_of_repeats_the_one_with_a_value_is_found_and_the_others_move_to_their_captures() -> None:
