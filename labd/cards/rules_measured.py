@@ -35,7 +35,12 @@ def same_definition(sides: Sequence[Side]) -> Says:
         ways: dict[tuple[str, str], list[Figure]] = {}
         for figure in a.figures:
             other = b.find(*figure.key)
-            if other is None or better(figure.record.id) is None or not _HERE.issuperset({figure.record.provenance, other.provenance}):
+            if (
+                other is None
+                or None in (figure.record.value, other.value)
+                or better(figure.record.id) is None
+                or not _HERE.issuperset({figure.record.provenance, other.provenance})
+            ):
                 continue
             pair = (_way(a, figure.record), _way(b, other))
             if pair[0] != pair[1]:
@@ -102,7 +107,8 @@ def measured_long_enough(sides: Sequence[Side]) -> Says:
             ids = tuple(dict.fromkeys(one.record.id for one in short))
             worst = max(short, key=lambda one: _relative(one.record))
             text = (
-                f"{len(short)} figures of fewer than {LEAST_WINDOWS} windows or {LEAST_S:g} s have an interval wider than ±{WIDEST:.0%}; "
+                f"{counted(len(short), 'figure has', 'figures have')} fewer than {LEAST_WINDOWS} windows or {LEAST_S:g} s, "
+                f"and an interval wider than ±{WIDEST:.0%}; "
                 f"{worst.record.id} ({worst.place or side.model}) ±{_relative(worst.record):.0%}"
             )
             yield Found(Severity.REFUSE, (side.name,), text, ids, tuple(dict.fromkeys(one.place for one in short)))

@@ -13,12 +13,12 @@ from labd.records import Provenance
 
 LEAST_SAMPLES = 100  # below it the interval of an accuracy of 90 % is wider than 12 points (Wilson)
 SAME_USE_CASE = ("name", "version", "targets", "events")
-SAME_DATA = ("name", "version", "sha256", "split", "samples")
-SAME_PREPROCESSING = ("preprocessing", "preprocessing_at", "preprocessing_counted")
+SAME_DATA = ("name", "version", "sha256", "split", "samples", "preprocessing", "preprocessing_at", "preprocessing_counted")
 TASK = ("task",)
 PEAKS = ("hardware.peak_throughput", "throughput", "energy_efficiency", "hardware.power")
 SPEEDS = ("throughput", "energy_efficiency", "energy_per_op", "area_efficiency", "utilisation")
 Says = Iterator[Found]
+_PREFIXES = (("G", 1e9), ("M", 1e6), ("k", 1e3))  # of a clock
 _TOLD = frozenset({Provenance.DECLARED, Provenance.ESTIMATED})
 
 
@@ -38,7 +38,6 @@ def same_data(sides: Sequence[Side]) -> Says:
     """The samples, what is done to them where, and what an inference is given."""
     for a, b in combinations(sides, 2):
         yield from _unlike(a, b, "dataset", SAME_DATA)
-        yield from _unlike(a, b, "dataset", SAME_PREPROCESSING)
         if a.activity is not None and b.activity is not None and a.activity != b.activity:
             shown = (f"{side.activity:.3g} of the input changes from frame to frame" for side in (a, b))
             yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, "input", *shown))
@@ -66,7 +65,7 @@ def accuracy_on_the_device(sides: Sequence[Side]) -> Says:
         task = side.of("task")
         few = [one for one in task if one.record.provenance is Provenance.MEASURED and one.record.n < LEAST_SAMPLES]
         if few:
-            text = f"{few[0].record.n} samples on the board, {LEAST_SAMPLES} are the least"
+            text = f"{counted(few[0].record.n, 'sample', 'samples')} on the board, {LEAST_SAMPLES} are the least"
             yield Found(Severity.REFUSE, (side.name,), text, tuple(dict.fromkeys(one.record.id for one in few)))
         told = [one for one in task if one.record.provenance in _TOLD]
         if told:
@@ -154,9 +153,11 @@ def precision_told(sides: Sequence[Side]) -> Says:
             text = f"model card of {side.model}: {', '.join(untold)} not told; an operation of 4 bits is another than one of 32"
             yield Found(Severity.REFUSE, (side.name,), text, PER_OPERATION)
     for a, b in combinations(sides, 2):
-        first, second = (", ".join(str(side.said("model", key)) for key in keys) for side in (a, b))
-        if "None" not in (first, second) and plain(first) != plain(second):
-            text = _said(a, b, "bits of parameters, activations", first, second)
+        both = {key.partition("_")[0]: [side.said("model", key) for side in (a, b)] for key in keys}
+        told = {what: pair for what, pair in both.items() if None not in pair}  # what a side leaves out is refused above
+        if any(plain(one) != plain(other) for one, other in told.values()):
+            first, second = (", ".join(f"{what} {pair[number]}" for what, pair in told.items()) for number in (0, 1))
+            text = _said(a, b, "bits", first, second)
             yield Found(Severity.FLAG, (a.name, b.name), text, PER_OPERATION, ranks=False)
         first, second = _counted(a), _counted(b)
         if first and second and first != second:
@@ -208,17 +209,27 @@ def plain(text: Any) -> str:
 
 
 def _unlike(a: Side, b: Side, kind: str, keys: Sequence[str]) -> Says:
-    """Keys of a card that differ; one that only one side tells is flagged, one that nobody can know is told."""
+    """Keys of a card that differ are refused, those that only one side tells flagged, those that nobody can know told: each once."""
+    card = f"{kind.replace('_', ' ')} card"
+    differ: list[str] = []
+    untold: dict[str, list[str]] = {}
+    unknown: list[str] = []
     for key in keys:
-        first, second = a.said(kind, key), b.said(kind, key)
-        what = f"{kind.replace('_', ' ')} card, {key.replace('_', ' ')}"
+        first, second, what = a.said(kind, key), b.said(kind, key), key.replace("_", " ")
         if first is not None and second is not None:
             if (plain(first) if isinstance(first, str) else first) != (plain(second) if isinstance(second, str) else second):
-                yield Found(Severity.REFUSE, (a.name, b.name), _said(a, b, what, first, second))
+                differ.append(f"{what} ({a.name} {_words(first)}; {b.name} {_words(second)})")
         elif first is not None or second is not None:
-            yield Found(Severity.FLAG, (a.name, b.name), f"{what}: not told by {b.name if second is None else a.name}")
+            untold.setdefault(b.name if second is None else a.name, []).append(what)
         elif a.is_unknown(kind, key) or b.is_unknown(kind, key):
-            yield Found(Severity.TELL, (a.name, b.name), f"{what}: nobody knows it, so the two are alike as far as it is told")
+            unknown.append(what)
+    names = (a.name, b.name)
+    if differ:
+        yield Found(Severity.REFUSE, names, f"{card}: {', '.join(differ)}")
+    for who, left_out in untold.items():
+        yield Found(Severity.FLAG, names, f"{card}: {', '.join(left_out)} not told by {who}")
+    if unknown:
+        yield Found(Severity.TELL, names, f"{card}: nobody knows {', '.join(unknown)}; the two are alike as far as is told")
 
 
 def _same_board(a: Side, b: Side) -> bool:
@@ -257,7 +268,8 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict) and "unit" in value:
-        return f"{value['value']:g} {value['unit']}"
+        prefix, size = next((one for one in _PREFIXES if value["unit"] == "Hz" and value["value"] >= one[1]), ("", 1.0))
+        return f"{value['value'] / size:g} {prefix}{value['unit']}"
     if isinstance(value, dict):
         return ", ".join(f"{key.replace('_', ' ')} {_words(one)}" for key, one in value.items() if one not in (None, ""))
     return str(value)

@@ -10,7 +10,7 @@ from labd.cards.side import FigurePlace
 from labd.kpi.table import begins
 from labd.records import Provenance
 from labd.report.catalogue import title
-from labd.report.numbers import joined, print_unit, quantity, show, two_sided
+from labd.report.numbers import joined, print_unit, quantity, rate_unit, show, two_sided
 from labd.report.tables import Table
 
 MAIN = (
@@ -88,8 +88,10 @@ _TOLD = (Provenance.DECLARED, Provenance.ESTIMATED)
 
 def _row(row: ComparedRow) -> tuple[str, ...]:
     better = row.best or ("" if row.way is None or not row.differences else "not resolved")
+    shown = [cell.figure for cell in row.shown if cell.figure is not None]
+    unit = rate_unit(*shown) if shown else row.unit
     named = title(row.kpi) + (" *" if row.of_the_use_case else "")
-    return (named, *(_cell(cell) for cell in row.cells), better, "; ".join(_difference(one, row.unit) for one in row.differences))
+    return (named, *(_cell(cell) for cell in row.cells), better, "; ".join(_difference(one, unit) for one in row.differences))
 
 
 def _cell(cell: ComparedCell) -> str:
@@ -99,7 +101,7 @@ def _cell(cell: ComparedCell) -> str:
         return "—"
     if cell.figure.provenance not in _TOLD:
         return show(cell.figure)
-    value = joined(f"{cell.figure.value or 0.0:.6g}", print_unit(cell.figure.unit))
+    value = joined(f"{cell.figure.value or 0.0:.6g}", print_unit(rate_unit(cell.figure)))
     return f"({value}, {cell.figure.provenance})"
 
 

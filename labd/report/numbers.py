@@ -186,10 +186,10 @@ def show(record: KpiRecord | None) -> str:
     return two_sided(record.value, low, high, unit)
 
 
-def rate_unit(record: KpiRecord) -> str:
-    """The unit to print: counts per second of less than 1000 read better as `/s` than as Hz or mHz."""
-    ends = [abs(v) for v in (record.value, record.low, record.high) if v is not None and math.isfinite(v)]
-    return "/s" if record.unit == "Hz" and max(ends, default=0.0) < 1000 else record.unit
+def rate_unit(*records: KpiRecord) -> str:
+    """The unit to print figures of one KPI in: counts per second of less than 1000 read better as `/s` than as Hz or mHz."""
+    ends = [abs(v) for one in records for v in (one.value, one.low, one.high) if v is not None and math.isfinite(v)]
+    return "/s" if records[0].unit == "Hz" and max(ends, default=0.0) < 1000 else records[0].unit
 
 
 def one_sided(record: KpiRecord, low: float | None, high: float | None) -> str:

@@ -134,14 +134,14 @@ PAIRS = {
     "another use case": Unfair(
         "C01",
         Severity.REFUSE,
-        "use case card, name",
+        "use case card: name",
         with_card("use_case.name", "object detection"),
         hides=(GROSS, LATENCY, "task.accuracy"),
     ),
     "another rate in the use case": Unfair("C01", Severity.REFUSE, "events", with_card("use_case.events.rate.value", 25.0), hides=(GROSS,)),
-    "another data set": Unfair("C02", Severity.REFUSE, "dataset card, sha256", with_card("dataset.sha256", "cd" * 32), hides=(GROSS,)),
+    "another data set": Unfair("C02", Severity.REFUSE, "dataset card: sha256", with_card("dataset.sha256", "cd" * 32), hides=(GROSS,)),
     "preprocessing on the host": Unfair(
-        "C02", Severity.REFUSE, "preprocessing at: A none; B host", with_card("dataset.preprocessing_at", "host"), hides=(GROSS, LATENCY)
+        "C02", Severity.REFUSE, "preprocessing at (A none; B host)", with_card("dataset.preprocessing_at", "host"), hides=(GROSS, LATENCY)
     ),
     "accuracy on other samples": Unfair(
         "C02",
