@@ -100,9 +100,26 @@ def compare_runs(catalogue: Catalogue, runs: Sequence[str], *, models: Sequence[
     every = [side for run in dict.fromkeys(catalogue.runs.get(one).id for one in runs) for side in sides_of(catalogue, run)]
     sides = [side for side in every if side.model in (models or (side.model,)) and supply_v in (None, side.conditions.supply_v)]
     if len(sides) < 2:
-        known = ", ".join(dict.fromkeys(f"{side.model} at {side.conditions.supply_v:g} V (run {side.run})" for side in every))
-        raise FileError("compare", "", f"two sides or more are compared, {len(sides)} of these were asked for: {known or 'no capture'}")
+        raise FileError("compare", "", _too_few(every, sides, models, supply_v))
     return compare([replace(side, name=_letters(number)) for number, side in enumerate(sides)])
+
+
+def _too_few(every: Sequence[Side], sides: Sequence[Side], models: Sequence[str], supply_v: float | None) -> str:
+    """What there is, and what a second side may be."""
+    known, left = (", ".join(dict.fromkeys(_in_words(side) for side in some)) for some in (every, sides))
+    asked = [f"model {one}" for one in models] + ([] if supply_v is None else [f"{supply_v:g} V"])
+    if len(every) > 1:
+        of_it = f"what is asked for ({', '.join(asked)}) leaves {left or 'none'}: ask for less, or name more runs"
+        return f"two sides or more are compared; of {known}, {of_it}"
+    there = f"there is one: {known}" if known else "these runs have no capture"
+    return (
+        f"two sides or more are compared, and {there}; a side is a model at one supply in a run: name another run as well "
+        "(`labd runs` lists them), or one run that measured several models or supplies"
+    )
+
+
+def _in_words(side: Side) -> str:
+    return f"{side.model} at {side.conditions.supply_v:g} V (run {side.run})"
 
 
 def _letters(number: int) -> str:

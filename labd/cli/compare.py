@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -15,12 +16,16 @@ from labd.cli.store_option import Store
 from labd.client.connection import Connection, answer
 from labd.client.generated.api.cards import compare_runs as compare_there
 from labd.client.generated.types import UNSET
+from labd.config.quantity import VOLTAGE, QuantityError, read_quantity
+from labd.errors import FileError
 from labd.report import compared
 from labd.report.markdown import literal, written
 from labd.report.tables import Table
 from labd.report.text import aligned, printable
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import from_json
+
+_NUMBER = re.compile(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +38,9 @@ def compare(
         list[str], typer.Argument(help="Runs: their ids, unambiguous parts of them, or `latest`. One run of several models will do.")
     ],
     model: Annotated[list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")] = None,
-    supply: Annotated[float | None, typer.Option("--supply", help="Only what was measured at this supply, in volts.")] = None,
+    supply: Annotated[
+        str | None, typer.Option("--supply", help='Only what was measured at this supply, such as "3 V"; a number alone is in volts.')
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every figure that two sides have, not the main ones alone.")] = False,
     markdown: Annotated[bool, typer.Option("--md", help="As Markdown.")] = False,
     store: Store = None,
@@ -44,18 +51,26 @@ def compare(
     Figures that a rule refuses are not printed. One side is called better only where the 95 % interval of the difference excludes zero.
     Exit code 1 when no two figures may stand beside each other.
     """
+    supply_v = None if supply is None else _volts(supply)
     daemon = named(context)
     if daemon is None:
         with Catalogue.open_read_only(store) as catalogue:
-            found = compare_runs(catalogue, runs, models=model or (), supply_v=supply)
+            found = compare_runs(catalogue, runs, models=model or (), supply_v=supply_v)
     else:
-        found = _there(daemon, runs, model or [], supply)
+        found = _there(daemon, runs, model or [], supply_v)
     if as_json:
         print_json(found)
     else:
         print(_markdown(found, every=every) if markdown else _text(found, every=every), end="")
     if found.verdict is Verdict.REFUSED:
         raise typer.Exit(1)
+
+
+def _volts(text: str) -> float:
+    try:
+        return read_quantity(f"{text} V" if _NUMBER.fullmatch(text) else text, VOLTAGE).value
+    except QuantityError as error:
+        raise FileError("labd compare", "--supply", str(error)) from error
 
 
 def _there(daemon: Connection, runs: list[str], models: list[str], supply_v: float | None) -> FairComparison:

@@ -120,10 +120,10 @@ def test_what_is_left_to_compare_is_two_sides_or_more(tmp_path: Path) -> None:
     run = store(tmp_path, first())
     other = store(tmp_path, second(), hours=1)
     with Catalogue.open_read_only(tmp_path) as catalogue:
-        with pytest.raises(FileError, match=r"two sides or more are compared, 1 of these were asked for: dnn at 3 V"):
+        with pytest.raises(FileError, match=r"there is one: dnn at 3 V \(run .*name another run .*`labd runs`.*several models or supplies"):
             compare_runs(catalogue, [run, run])
-        with pytest.raises(FileError, match="0 of these were asked for"):
+        with pytest.raises(FileError, match=r"of dnn at 3 V \(run .*asked for \(model snn\) leaves none"):
             compare_runs(catalogue, [run, other], models=["snn"])
-        with pytest.raises(FileError, match="0 of these were asked for"):
-            compare_runs(catalogue, [run, other], supply_v=1.8)
+        with pytest.raises(FileError, match=r"asked for \(model dnn, 1.8 V\) leaves none: ask for less"):
+            compare_runs(catalogue, [run, other], models=["dnn"], supply_v=1.8)
         assert [one.name for one in compare_runs(catalogue, [other, run], models=["dnn"], supply_v=3.0).sides] == ["A", "B"]

@@ -64,5 +64,19 @@ def test_where_nothing_may_be_compared_no_figure_is_printed_and_a_script_sees_it
 def test_one_side_alone_and_a_run_that_is_not_there_are_told(labd: Commands, tmp_path: Path) -> None:
     run = store(tmp_path, first())
     alone = labd("compare", run, "--store", tmp_path)
-    assert (alone.code, "two sides or more are compared, 1 of these" in alone.error) == (2, True)
+    assert alone.code == 2
+    assert "there is one: dnn at 3 V" in alone.error
+    assert "name another run as well (`labd runs` lists them)" in alone.error
     assert labd("compare", run, "nowhere", "--store", tmp_path).code == 9
+
+
+def test_a_supply_is_told_with_its_unit_or_in_volts(labd: Commands, tmp_path: Path) -> None:
+    runs = [store(tmp_path, first()), store(tmp_path, second(), hours=1)]
+    for text in ("3", "3.0", "3 V", "3000mV"):
+        assert labd("compare", *runs, "--store", tmp_path, "--supply", text).code == 0
+    other = labd("compare", *runs, "--store", tmp_path, "--supply", "1800 mV")
+    assert (other.code, "(1.8 V) leaves none" in other.error) == (2, True)
+    wrong = labd("compare", *runs, "--store", tmp_path, "--supply", "3 A")
+    assert wrong.code == 2
+    assert "--supply" in wrong.error
+    assert 'a voltage such as "3.3 V"' in wrong.error
