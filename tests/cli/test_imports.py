@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from labd import resources
 from labd.analyse.report import report_of
 from labd.cli import export, imports, report, tables
 from labd.errors import WrongState
@@ -65,6 +66,15 @@ def test_what_is_kept_stands_in_tables_and_in_reports_of_the_same_net(tmp_path: 
     assert {(one["other"], one["kpi"]) for one in result["beside"]} == {("Chip", "energy_per_inference.gross")}
     assert 'class="foreign"' in (tmp_path / "r/report.html").read_text("utf-8")
     assert "Beside the figures of others" in (tmp_path / "r/report.md").read_text("utf-8")
+
+
+SHIPPED = resources.path("fixtures") / "interchange"
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.iterdir()), ids=lambda file: file.name)
+def test_every_shipped_example_is_taken_in(file: Path, tmp_path: Path, labd: Commands) -> None:
+    assert labd("import", file, "--clock", "200 MHz", "--model", "kws01", "--store", tmp_path).code == 0
+    assert json.loads(labd("imported", "--store", tmp_path, "--json").out)
 
 
 def test_cards_are_written_as_files_where_a_folder_is_named(tmp_path: Path, labd: Commands) -> None:

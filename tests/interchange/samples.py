@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from labd import resources
+
+
+def _shipped(name: str) -> str:
+    """An example that comes with labd: its figures are invented."""
+    return (resources.path("fixtures") / "interchange" / name).read_text("utf-8")
+
 
 EDGES = (0.021, 2.5, 13.1, 15.0, 25.6, 27.5, 38.1, 40.0, 50.6, 52.5, 63.1)
 """One edge when asked for (`timestamp%`), then five windows of 10.6 s: mlcommons/tiny_results_v1.1, NUCLEO_H7A3ZI_Q/kws/energy."""
@@ -125,78 +134,18 @@ SYSTEM = {
     "Inference Framework": "X-CUBE-AI v8.1.0",
 }  # mlcommons/tiny_results_v1.1, closed/STMicroelectronics/systems
 
-MLMARK = """-INFO- CPU Name             : Some CPU @ 2.00GHz
--INFO- Target          Workload        H/W   Prec  Batch Conc. Metric       Score    Units
--INFO- -----------------------------------------------------------------------------------
--INFO- tensorflow      mobilenet       cpu   fp32      1     1 throughput    50.0      fps
--INFO- tensorflow      mobilenet       cpu   fp32      1     1 latency       20.5       ms
--INFO- tensorflow      mobilenet       cpu   fp32      1     1 accuracy      70.1     Top1
--INFO- tensorflow      mobilenet       cpu   fp32      1     1 accuracy      89.5     Top5
--INFO- Total runtime: 0:03:06.323851
--INFO- Done
-"""  # eembc/mlmark, README and harness/eelib/report.py
+MLMARK = _shipped("mlmark.txt")
 
-QUTIBENCH = """NN_Topology,HWType,Datatype,Op mode,batch/thread/stream,lat-sys,lat-comp,fps-system,fps-comp,tp-system,tp-comp,top1,\
-top5 [%],Base_Pwr_W,Idle_Pwr_W,Full_Pwr_W,GOPS,PruningFactor, level
-MLP,NCS,FP16,,1,4.5,2.9,218.0,345.0,4.4,6.9,98.86,,0.53,1.2,1.8,0.02,100.0,l3
-MLP,NCS,FP16,,2,8.0,4.7,247.0,427.0,5.0,8.6,98.86,,0.53,1.2,1.9,0.04,50.0,l3
-MLP,TX2,FP32,maxp,1,1.1,,877.0,,17.6,,97.31,,1.8,4.7,10.9,0.02,100.0,l3
-"""  # RCL-lab/QutibenchWeb, _notebooks/data/cleaned_csv/experimental_data_mnist.csv
+QUTIBENCH = _shipped("qutibench.csv")
 
-NEUROBENCH = {
-    "Footprint": 20480,
-    "ConnectionSparsity": 0.25,
-    "ActivationSparsity": 0.97,
-    "SynapticOperations": {"Effective_MACs": 0.0, "Effective_ACs": 1700.5, "Dense": 30000.0},
-    "ClassificationAccuracy": 0.856,
-}  # NeuroBench/neurobench, examples
+NEUROBENCH: dict[str, Any] = json.loads(_shipped("neurobench.json"))
 
-MAESTRO = """Neural Network Name, Layer Number, NumPEs, Runtime (Cycles), Activity count-based Energy (nJ), Throughput (MACs/Cycle), Area, \
-Power, Num MACs
-Net,CONV1,256,1000,2.5e+03,53.4,7.4e+07,3325.65,5000
-Net,CONV2,256,3000,7.5e+03,85.3,7.0e+07,3099.55,7000
-"""  # maestro-project/maestro, tools/jupyter_notebook/data/Resnet50_kcp_ws.csv
+MAESTRO = _shipped("maestro.csv")
 
-TIMELOOP = """Total topology energy: 70212.34 pJ
-Total topology area: 158092.72 um^2
-Max topology cycles: 64
+TIMELOOP = _shipped("timeloop.stats.txt")
 
-Summary Stats
--------------
-Utilization: 1.00
-Cycles: 64
-Energy: 0.07 uJ
-Area: 0.16 mm^2
+ALADDIN = _shipped("nnet_fwd_summary")
 
-Computes = 512
-pJ/Compute
-    mac                   = 2.20
-    Total                 = 137.13
-"""  # what NVlabs/timeloop's topology printer writes
+GEM5 = _shipped("gem5-stats.txt")
 
-ALADDIN = """===============================
-       Aladdin Results
-===============================
-Running : ./outputs/nnet_fwd
-Top level function: smv_conv3d_nhwc_vec_fxp
-Cycle : 1000 cycles
-Upsampled Cycle : 0 cycles
-Avg Power: 100.0 mW
-Idle FU Cycles: 24432 cycles
-Avg FU Power: 80.0 mW
-Total Area: 1.9e+06 uM^2
-===============================
-       Aladdin Results
-===============================
-"""  # harvard-acc/smaug, tutorial
-
-GEM5 = """
----------- Begin Simulation Statistics ----------
-sim_seconds                                  0.000125                       # Number of seconds simulated
-sim_ticks                                   125000000                       # Number of ticks simulated
-"""
-
-FIGURES = """id,value,unit,name,model,provenance,u,least,most,batch,source
-latency,0.004,s,Chip A,kws01,declared,0.0001,0.0038,0.0042,1,data sheet p. 3
-energy_per_inference,2e-4,J,Chip A,kws01,estimated,,,,,
-"""
+FIGURES = _shipped("figures.csv")

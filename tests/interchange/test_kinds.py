@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labd import resources
 from labd.cards.kinds import HardwareCard
 from labd.cards.read import card_from
 from labd.errors import FileError
@@ -39,6 +40,10 @@ def test_a_file_is_known_by_what_is_in_it_and_its_card_can_be_read(kind: Kind) -
     for foreign in read_foreign(KNOWN[kind], None, Added()):
         card = card_from(card_text(foreign), "card")
         assert [(one.id, one.value, one.unit) for one in card.given] == [(one.id, one.value, one.unit) for one in foreign.figures]
+
+
+def test_the_shipped_results_are_those_that_the_tests_are_made_with() -> None:
+    assert (resources.path("fixtures") / "interchange" / "results.txt").read_text("utf-8") == samples.eembc_lines()
 
 
 @given(st.sampled_from(list(READERS)), st.sampled_from(TEXTS), st.data())
