@@ -13,23 +13,37 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from labd.errors import DutFailure, FileError, InstrumentFailure, Interrupted, LabdError, NotFound, SafetyRefusal
+from labd.errors import (
+    DutFailure,
+    FileError,
+    InstrumentFailure,
+    Interrupted,
+    LabdError,
+    NotAllowed,
+    NotFound,
+    SafetyRefusal,
+    StoreError,
+    WrongState,
+)
 from labd.queue.recurrence import RecurrenceError
 from labd.store.session import StoreBusy
 
 TYPE = "application/problem+json"
 OURS = "Value error, "  # pydantic's words before those of a validator of labd's own
 # The first that fits. A refusal of the bench is a conflict with its state; what an instrument or a board did is a bad gateway's fault.
-STATUS: tuple[tuple[type[LabdError], int], ...] = (
-    (NotFound, 404),
-    (StoreBusy, 503),
-    (FileError, 422),
-    (RecurrenceError, 422),
-    (SafetyRefusal, 409),
-    (InstrumentFailure, 409),
-    (DutFailure, 409),
-    (Interrupted, 409),
-    (LabdError, 409),
+STATUS: tuple[tuple[type[LabdError], int, str], ...] = (
+    (NotFound, 404, "there is no such thing"),
+    (StoreBusy, 503, "the store is busy"),
+    (FileError, 422, "a file, or what it names, is wrong"),
+    (RecurrenceError, 422, "this recurrence cannot be"),
+    (SafetyRefusal, 409, "refused for safety"),
+    (InstrumentFailure, 409, "an instrument failed"),
+    (DutFailure, 409, "the board failed"),
+    (StoreError, 409, "the store failed"),
+    (NotAllowed, 409, "not allowed"),
+    (Interrupted, 409, "interrupted"),
+    (WrongState, 409, "not in this state"),
+    (LabdError, 409, "it cannot be done"),
 )
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -61,14 +75,18 @@ def install(app: FastAPI) -> None:
 
 
 def status_of(error: LabdError) -> int:
-    return next(status for kind, status in STATUS if isinstance(error, kind))
+    return next(status for kind, status, _ in STATUS if isinstance(error, kind))
+
+
+def title_of(error: LabdError) -> str:
+    return next(title for kind, _, title in STATUS if isinstance(error, kind))
 
 
 async def _of_labd(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LabdError)
     problems = list(getattr(error, "problems", ()) or (str(error),))
     headers = {"retry-after": "1"} if isinstance(error, StoreBusy) else {}
-    return problem(status_of(error), type(error).__name__, detail=str(error), headers=headers, problems=problems, exit_code=error.exit_code)
+    return problem(status_of(error), title_of(error), detail=str(error), headers=headers, problems=problems, exit_code=error.exit_code)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

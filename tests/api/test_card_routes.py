@@ -91,6 +91,7 @@ async def test_a_table_of_a_wrong_card_or_of_no_such_run_is_refused(given: Api) 
     wrong = await given.ask("POST", "tables", json={"form": "1.2", "cards": [TASK, "card = 3"]})
     assert wrong.status_code == 422
     assert "cards[1]" in wrong.text
+    assert wrong.json()["title"] == "a file, or what it names, is wrong"
     assert (await given.ask("POST", "tables", json={"form": "1.2", "runs": ["r00000000"]})).status_code == 404
     unprinted = await given.ask("POST", "tables", json={"form": "multi-metric", "paper": True})
     assert (unprinted.status_code, "the paper prints no multi-metric table" in unprinted.text) == (422, True)
