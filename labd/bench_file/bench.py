@@ -195,13 +195,15 @@ class Bench(FileSection):
                 elif owner == "board" and self.is_virtual and (pin := end.partition(".")[2]) not in VIRTUAL_PINS:
                     near = did_you_mean(pin, VIRTUAL_PINS)
                     yield Wrong(where, f"expected a pin of a virtual board, {' or '.join(VIRTUAL_PINS)}, got {shown(pin)}{near}")
-                elif (wired := self._fires_by(owner)) and line.into_board and key == "from" and end != wired:
-                    text = f"expected {shown(wired)}, the line that options.fire_line of instruments.{bare_or_quoted(owner)} fires"
-                    yield Wrong(where, f"{text}, got {shown(end)}")
+                elif owner != "board":
+                    option, does = ("fire_line", "fires") if line.into_board else ("trigger_line", "listens to")
+                    if (wired := self._digital_line(owner, option)) and end != wired:
+                        told = f"the line that options.{option} of instruments.{bare_or_quoted(owner)} {does}"
+                        yield Wrong(where, f"expected {shown(wired)}, {told}, got {shown(end)}")
 
-    def _fires_by(self, instrument: str) -> str:
-        """The digital line that an instrument's option names, as lines name it; empty where it has none, or none of that kind."""
-        number = self.instruments[instrument].options.get("fire_line") if instrument in self.instruments else None
+    def _digital_line(self, instrument: str, option: str) -> str:
+        """The one that an instrument's option names, as lines name it; empty where it names none."""
+        number = self.instruments[instrument].options.get(option)
         return f"{instrument}.line{number}" if isinstance(number, int) else ""
 
     def _driven_once(self) -> Iterator[Wrong]:

@@ -53,8 +53,12 @@ def card_at(file: str, kind: str, *, named_in: Path, key: str) -> AnyCard:
             raise file_error(str(named_in), [Wrong(key, f"a file that was sent to a daemon names cards by absolute paths, got {file!r}")])
         path = named_in.parent / path
     if not path.is_file():
-        raise file_error(str(named_in), [Wrong(key, f"there is no file {path}")])
+        raise file_error(str(named_in), [Wrong(key, _no_file(path))])
     return _of_kind(card_of(read_source(path)), kind, said=f"{path} is", named_in=named_in, key=key)
+
+
+def _no_file(path: Path) -> str:
+    return f"expected a card, a file, got the folder {path}" if path.is_dir() else f"there is no file {path}"
 
 
 def _of_kind(card: AnyCard, kind: str, *, said: str, named_in: Path, key: str) -> AnyCard:
@@ -76,7 +80,7 @@ def with_cards(text: str, path: Path) -> str:
     for file, key in {file: key for key, _, file in named if "\n" not in file}.items():
         at = Path(file) if Path(file).is_absolute() else path.parent / file
         if not at.is_file():
-            raise file_error(str(path), [Wrong(key, f"there is no file {at}")])
+            raise file_error(str(path), [Wrong(key, _no_file(at))])
         card = json.dumps(with_absolute_file(read_source(at).text.rstrip("\n") + "\n", at), ensure_ascii=False)
         text, found = re.subn(rf"(?<==)(\s*)(['\"]){re.escape(file)}\2", lambda m, card=card: m[1] + card, text)  # type: ignore[misc]
         if not found:

@@ -87,8 +87,29 @@ def check_files(use_case: UseCase, platform: str, bench: Bench, every: Iterator[
         try:
             plan_of(asked, bench_of(asked, bench, None), None)
         except FileError as error:
-            text = f"no candidate with {_words(settings)} can be measured on {use_case.platforms[platform].bench}: {_where(error, bench)}"
-            raise FileError(str(use_case.path), f"platforms.{platform}", text) from error
+            text = f"no candidate with {_words(settings)} can be measured on {use_case.platforms[platform].bench}"
+            if own := _own_key(error, asked, bench):
+                told = error.text.replace(str(bench.board.path.parent / BOARD), "its board")
+                raise FileError(str(use_case.path), own, f"{told}; {text} (platforms.{platform})") from error
+            raise FileError(str(use_case.path), f"platforms.{platform}", f"{text}: {_where(error, bench)}") from error
+
+
+def _own_key(error: FileError, asked: Asked, bench: Bench) -> str:
+    """The key of the use-case file that a made plan's or board's key was written from; empty where it has another source."""
+    first = error.key.partition(".")[0].partition("[")[0]
+    given = asked.of.model_fields_set
+    if error.file == str(bench.board.path.parent / BOARD):
+        return f"platforms.{asked.platform}.{first}" if first in given & {"clock", "supply", "longest_event"} else ""
+    if Path(error.file).name != PLAN:
+        return ""
+    if first in ("modes", "supply"):
+        key = "mode" if first == "modes" else first
+        return f"platforms.{asked.platform}.{key}" if key in given else ""
+    if first == "cards":
+        return error.key if error.key.removeprefix("cards.") in asked.use_case.cards.model_fields_set else ""
+    if first == "rates":
+        return "events.rate"
+    return f"measure.{error.key}" if first in tomllib.loads(asked.use_case.text).get("measure", {}) else ""
 
 
 def _where(error: FileError, bench: Bench) -> str:

@@ -45,3 +45,13 @@ def test_a_line_that_the_instrument_does_not_fire_is_told_beside_the_option_that
         FileError, match=r'lines\.trigger\.from: expected "smu\.line2", the line that options\.fire_line .*got "smu\.line9"'
     ):
         bench_file.load_bench(path)
+
+
+def test_so_is_a_marker_that_ends_at_another_line_than_the_instrument_listens_to(tmp_path: Path) -> None:
+    marker = '[lines.marker]\nfrom = "board.MARK"\nto = "smu.line4"\nlevel = "3.0 V"\nisolation = "level_shifter"\n\n[lines.trigger]'
+    options = ("fire_line = 2,", "fire_line = 2, trigger_line = 3,")
+    path = changed(tmp_path, "benches", "virtual-2461", replaced(options, ("[lines.trigger]", marker)))
+    with pytest.raises(
+        FileError, match=r'lines\.marker\.to: expected "smu\.line3", the line that options\.trigger_line .*listens to, got "smu\.line4"'
+    ):
+        bench_file.load_bench(path)

@@ -210,6 +210,7 @@ def test_several_models_are_told_one_by_one() -> None:
     ("cards", "says"),
     [
         ('task = "nowhere.toml"', r"plan\.toml: cards\.task: there is no file .*nowhere\.toml"),
+        ('task = "."', r"plan\.toml: cards\.task: expected a card, a file, got the folder "),
         ('task = "setup.toml"', r'cards\.task: expected a card of the kind "task", .*setup\.toml is one of the kind "setup"'),
         ('model.snn = "model-snn.toml"', r"cards\.model\.snn: this plan has no model 'snn'"),
         ('tsak = "task.toml"', r"cards\.tsak: no such key; did you mean task\?"),

@@ -85,14 +85,19 @@ def test_a_mistake_is_told_by_file_key_and_what_would_be_right(tmp_path: Path, o
         (
             'rate = "5 /s"',
             'rate = "500 /s"',
-            "no candidate with mode event_sleep, clock 4 MHz can be measured on .*virtual-mcu.toml: its plan: rates[1]: expected at most "
-            "7.812 /s, got 500 /s (its board: longest_event is 128 ms)",
+            "digits.toml: events.rate: expected at most 7.812 /s, got 500 /s (its board: longest_event is 128 ms); no candidate with mode "
+            "event_sleep, clock 4 MHz can be measured on .*virtual-mcu.toml (platforms.mcu)",
         ),
         (
             'supply = ["1.2 V", "1.8 V"]',
             'supply = ["9 V"]',
-            "no candidate with mode event_sleep, clock 6 MHz, supply 9 V can be measured on .*virtual-event.toml: its board: supply: "
-            "expected a voltage within supply_min 1 V to supply_max 2 V, got 9 V",
+            "digits.toml: platforms.event.supply: expected a voltage within supply_min 1 V to supply_max 2 V, got 9 V; no candidate with "
+            "mode event_sleep, clock 6 MHz, supply 9 V can be measured on .*virtual-event.toml (platforms.event)",
+        ),
+        (
+            'task = "../cards/digits/task.toml"',
+            'task = "../cards/digits"',
+            "digits.toml: cards.task: expected a card, a file, got the folder .*cards/digits",
         ),
     ],
 )
