@@ -20,7 +20,7 @@ from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
 from labd.store.rows import NewRun
 from tests.api.served import Api, api
-from tests.cards.fair_runs import first, second, store, with_bench
+from tests.cards.fair_runs import first, measured, second, store, with_bench
 from tests.models.architectures import ds_cnn
 
 PAPER = resources.path("fixtures") / "cards/paper"
@@ -131,7 +131,13 @@ async def test_a_model_file_is_read_and_not_kept(given: Api, tmp_path: Path) -> 
     assert left(tmp_path) == []
 
 
-async def test_runs_are_compared_as_the_command_does_it(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def computed() -> None:
+    """The figures of the runs to compare, which take a while: not in the loop of a test."""
+    measured()
+
+
+async def test_runs_are_compared_as_the_command_does_it(computed: None, tmp_path: Path) -> None:
     runs = [store(tmp_path / "store", first()), store(tmp_path / "store", with_bench("bench.ambient.value", 40.0)(second()), hours=1)]
     with Catalogue.open_read_only(tmp_path / "store") as catalogue:
         here = to_json(compare_runs(catalogue, runs))
