@@ -37,6 +37,11 @@ def test_a_name_that_is_nearly_one_is_told_with_that(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "labd: error: no KPI is called 'energy_per_inferenc'; did you mean 'energy_per_inference'?\n"
 
 
+def test_a_misspelt_first_word_is_told_with_a_kpi_that_begins_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["kpis", "enrgy.x"]) == 9
+    assert capsys.readouterr().err == "labd: error: no KPI is called 'enrgy.x'; did you mean 'energy_per_inference'?\n"
+
+
 def test_a_name_that_is_no_kpi_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     answer = Commands(capsys, kpis)("kpis", "tops per watt")
     assert answer.code == 9
