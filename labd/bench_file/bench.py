@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -197,7 +198,8 @@ class Bench(FileSection):
                     yield Wrong(where, f"expected a pin of a virtual board, {' or '.join(VIRTUAL_PINS)}, got {shown(pin)}{near}")
                 elif owner != "board":
                     option, does = ("fire_line", "fires") if line.into_board else ("trigger_line", "listens to")
-                    if (wired := self._digital_line(owner, option)) and end != wired:
+                    numbered = re.fullmatch(r"line\d+", end.partition(".")[2])  # some are named by what they do
+                    if numbered and (wired := self._digital_line(owner, option)) and end != wired:
                         told = f"the line that options.{option} of instruments.{bare_or_quoted(owner)} {does}"
                         yield Wrong(where, f"expected {shown(wired)}, {told}, got {shown(end)}")
 
