@@ -136,9 +136,15 @@ def plan_facts(run: RunRow) -> PlanFacts:
         name=run.plan_name,
         use_case=said(plan.get("use_case")),
         modes=tuple(plan.get("modes", ())),
-        rates=tuple(said(rate) for rate in plan.get("rates", ())),
+        rates=tuple(said(rate) for rate in plan.get("rates", ())) or _chosen(run),
         facts=dict(flat(plan, leave_out=_PLAN_ELSEWHERE)),
     )
+
+
+def _chosen(run: RunRow) -> tuple[str, ...]:
+    """The rates of a plan that left them to its aim."""
+    rates = section(run.plan_expanded, "analysis").get("rates_hz", ())
+    return tuple(said({"value": rate, "unit": "/s"}) for rate in rates)
 
 
 def conditions(run: RunRow) -> Conditions:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labd.analyse import facts
 from labd.analyse.accuracy import accuracies
+from labd.analyse.aims import aim_facts
 from labd.analyse.curves import Figures, break_evens, curves, keys
 from labd.analyse.disclosure import disclosure
 from labd.analyse.excerpt import current_range, excerpt, representative
@@ -127,6 +128,7 @@ def build(
         detector=detector(setup.detector if setup else Detector()),
         disclosure=disclosure(run, rows),
         setup=setup_card(run, rows),
+        aims=aim_facts(analysis) if analysis else (),
         cards=run.cards,
         phase_energies=tuple(phase_energies(points, records, rows)),
         excerpts=shown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from labd.kpi.aims import Aim
 from labd.kpi.inputs import Battery, Detector
 
 
@@ -39,6 +40,7 @@ class AnalysisSetup:
     rates_hz: of the plan. analyzer_shunt_ohm, analyzer_voltmeter_ohm: the most and the least that the inputs of the instrument that
     cross-checks have, None where not declared.
     source: of a meter beside it, None where the meter feeds the board itself.
+    aims: figures that measuring goes on for, with the half-width that is wanted; empty: the plan's captures are all there are.
     ambient_c, ambient_half_width_k: of the room, None where the run did not store it.
     flags: what goes with each KPI (cold, overdue). widen: factor on the instruments' limits for such flags.
     """
@@ -70,3 +72,4 @@ class AnalysisSetup:
     supply_min_v: float | None = None
     ambient_c: float | None = None
     ambient_half_width_k: float = 0.0
+    aims: tuple[Aim, ...] = ()

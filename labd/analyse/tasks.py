@@ -21,6 +21,8 @@ from labd.analyse.too_long import too_long
 from labd.interchange import document
 from labd.interchange.foreign import Added
 from labd.interchange.kinds import Kind
+from labd.kpi.aimed import standings
+from labd.kpi.aims import Standing
 from labd.kpi.capture import CaptureResult
 from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
@@ -87,11 +89,12 @@ def take_in(files: Mapping[str, bytes], kind: Kind | None, asked: Added, store: 
 @dataclass(frozen=True, slots=True)
 class FiguresSoFar:
     """records: of all finished captures, and of the sweep as far as it goes. windows: by capture, of those not told before. warning: what
-    makes the rest of the run worth little, empty where nothing does."""
+    makes the rest of the run worth little, empty where nothing does. standings: of what the plan aims at."""
 
     records: tuple[KpiRecord, ...]
     windows: Mapping[str, tuple[Window, ...]]
     warning: str = ""
+    standings: tuple[Standing, ...] = ()
 
 
 def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
@@ -108,7 +111,8 @@ def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
     sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=[], rates_hz=setup.rates_hz)
     records = tuple(record for result in results for record in result.records) + sweep.records
     windows = {key: result.windows for key, result in so_far.results.items() if key not in before}
-    return FiguresSoFar(records, windows, too_long(run, results, setup.burst_bound_s))
+    stand = standings(setup.aims, sweep, results, seed=setup.seed) if setup.aims else []
+    return FiguresSoFar(records, windows, too_long(run, results, setup.burst_bound_s), tuple(stand))
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd.trigger.schedule import Arrivals
 
 LOCKED_WITHIN = 1e-3  # of a period, per update
+LEAST_EVENTS = 12  # of a mean capture whose length is chosen
 MOST_INFERENCES = 2_000_000_000  # of one `infer`, whose number stock firmware reads into 32 bits with a sign
 
 
@@ -68,7 +69,8 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a plan asks for, in SI units; the part of it that decides which captures there are. windows: of a board with stock firmware,
-    which cannot pace its inferences: its power at a rate is composed."""
+    which cannot pace its inferences: its power at a rate is composed. piece_s: measuring goes on until an aim is met, in captures of about
+    this length at least, `repeats` is then of the first round; 0: it does not."""
 
     modes: Sequence[Mode]
     rates_hz: Sequence[float]
@@ -85,6 +87,7 @@ class Wanted:
     windows: Windows | None = None
     starts: int = 0
     start_time_s: float = 0.5
+    piece_s: float = 0.0
 
 
 def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[CapturePlan]:
@@ -153,12 +156,33 @@ def _captures(point: OperatingPoint, wanted: Wanted, method: Method, longest_eve
         return _rest(point, wanted, method, longest_event_s)
     if wanted.windows is not None or (not method.stream and wanted.event_captures):
         return []  # composed: P(r) = P_floor + r * E_event needs no capture at r
-    duration = (wanted.events + 1) / point.rate_hz
+    events = events_in(wanted.piece_s, point.rate_hz) if wanted.piece_s else wanted.events
+    duration = (events + 1) / point.rate_hz
     captures = [
-        _capture(point, Role.MEAN, repeat, events=wanted.events, duration_s=duration, marks=MarkStyle.GATE, method=method)
+        _capture(point, Role.MEAN, repeat, events=events, duration_s=duration, marks=MarkStyle.GATE, method=method)
         for repeat in range(wanted.repeats)
     ]
     return captures if wanted.arrivals is None else [_fired(capture, wanted.arrivals, longest_event_s) for capture in captures]
+
+
+def events_in(seconds: float, rate_hz: float) -> int:
+    """Inferences of a mean capture of about this length: enough for their scatter to be seen."""
+    return max(LEAST_EVENTS, round(seconds * rate_hz))
+
+
+def longer(capture: CapturePlan, seconds: float, *, repeat: int, order: int) -> CapturePlan:
+    """Another capture of the same kind at the same operating point, of about this length."""
+    key = f"{capture.key.rpartition('/')[0]}/{repeat}"
+    each_s = capture.duration_s / max(capture.events, 1)
+    if capture.role is Role.FLOOR:
+        events, lasts_s = 0, seconds
+    elif capture.role is Role.MEAN:
+        events = events_in(seconds, capture.point.rate_hz)
+        lasts_s = (events + 1) / capture.point.rate_hz
+    else:
+        events = max(1, round(seconds / each_s))
+        lasts_s = events * each_s
+    return replace(capture, key=key, repeat=repeat, order=order, events=events, duration_s=lasts_s, seed=_seed(key))
 
 
 def _fired(capture: CapturePlan, arrivals: Arrivals, longest_event_s: float) -> CapturePlan:
@@ -170,7 +194,7 @@ def _fired(capture: CapturePlan, arrivals: Arrivals, longest_event_s: float) -> 
 
 def _rest(point: OperatingPoint, wanted: Wanted, method: Method, longest_event_s: float) -> list[CapturePlan]:
     floors = [
-        _capture(point, Role.FLOOR, repeat, events=0, duration_s=wanted.floor_time_s, marks=MarkStyle.GATE, method=method)
+        _capture(point, Role.FLOOR, repeat, events=0, duration_s=wanted.piece_s or wanted.floor_time_s, marks=MarkStyle.GATE, method=method)
         for repeat in range(2 * wanted.repeats)
     ]
     if wanted.windows is not None:

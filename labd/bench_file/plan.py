@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
+from labd.bench_file.aim import AimSection
 from labd.bench_file.cards import CardsSection, cards_of
 from labd.bench_file.trigger import ScheduleSection
 from labd.bench_file.windows import WindowsSection
@@ -105,7 +106,9 @@ class Plan(FileSection):
     name: Words = Field(description="short name")
     use_case: Text = Field(default="", description="the task, in words")
     modes: tuple[Mode, ...] = Field(min_length=1, description="how the board spends the time between inferences")
-    rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates; 0 /s, the floor, must be among them")
+    rates: tuple[RateOrZero, ...] = Field(
+        default=(), description="inference rates; 0 /s, the floor, must be among them; may be left out where [aim] has labd choose them"
+    )
     supply: tuple[Volts, ...] = Field(min_length=1, description="supply voltages")
     models: tuple[Name, ...] = Field(min_length=1, description="models of the board's firmware")
     activity: Fraction = Field(default=0.1, description="share of input bands that change per frame, in whole percent")
@@ -113,6 +116,7 @@ class Plan(FileSection):
     marks: MarkStyle | None = Field(default=None, description="how the board shows its phases; left out, the runner chooses per capture")
     seed: Seed = Field(default=1, description="of the order, the input data and the uncertainty draws")
     repeats: Count = Field(default=1, description="captures of each kind at each operating point")
+    aim: AimSection | None = Field(default=None, description="measure until figures are known well enough, in place of repeats")
     allow_gaps: Flag = Field(default=False, description="whether a window that touches a gap may still give a KPI, which then says so")
     trigger: Literal["device", "host"] = Field(
         default="device",
@@ -160,14 +164,19 @@ class Plan(FileSection):
                 '"event_gated" is not offered in this version: it needs a switched supply whose discharge and recharge are measured as '
                 "terms of their own; use always_on, event_sleep or event_reload",
             )
-        if 0 not in self.rates:
+        yield from self._aimed()
+        if not self.rates and self.aim is None:
+            yield Wrong(
+                "rates", "this key is required: inference rates; 0 /s, the floor, must be among them (or an [aim], and labd chooses)"
+            )
+        elif self.rates and 0 not in self.rates:
             yield Wrong(
                 "rates",
                 'expected "0 /s" among the rates: without the floor a fit over the rates cannot tell floor power from energy per inference',
             )
         if self.schedule is not None and self.trigger == "device":
             yield Wrong("schedule", 'a device that paces itself is periodic: write trigger = "host", or leave this table out')
-        points = len(self.modes) * len(self.rates) * len(self.supply) * len(self.models)
+        points = len(self.modes) * max(len(self.rates), 1) * len(self.supply) * len(self.models)
         if points * self.repeats > MOST_CAPTURES:
             yield Wrong(
                 "repeats", f"{points} operating points, {self.repeats} times each, are more than {MOST_CAPTURES} captures of a kind"
@@ -181,6 +190,17 @@ class Plan(FileSection):
                 yield Wrong(key, "expected each value once")
         if abs(self.activity * 100 - round(self.activity * 100)) > 1e-9:
             yield Wrong("activity", f"expected whole percent, got {write_quantity(self.activity, FRACTION)}")
+
+    def _aimed(self) -> Iterator[Wrong]:
+        """What decides by itself how much is captured."""
+        if self.aim is None:
+            return
+        if self.repeats != 1:
+            yield Wrong("repeats", "an [aim] decides how often; leave this key out")
+        if self.trigger == "host":
+            yield Wrong("trigger", 'expected "device" beside an [aim], got "host"')
+        if self.aim.break_even is not None and len(self.modes) < 2:
+            yield Wrong("aim.break_even", "a break-even rate needs two modes, this plan has one")
 
 
 def load_plan(path: Path) -> Plan:

@@ -19,9 +19,10 @@ from labd.bench_file.cards import hardware_card
 from labd.bench_file.checks import flags
 from labd.bench_file.effective import effective, effective_plan
 from labd.bench_file.plan import Plan
+from labd.records import MarkStyle
 from labd.resources import path as resource
 from labd.store.jsonform import to_json
-from labd.store.rows import NewRun, PlannedCapture
+from labd.store.rows import CaptureRow, NewRun, PlannedCapture
 from labd_instruments.contract import Streams
 
 
@@ -60,6 +61,26 @@ def planned(plan: CapturePlan) -> PlannedCapture:
         **({"offsets_ns": list(plan.offsets_ns), "late_ns": plan.late_ns} if plan.offsets_ns else {}),
     }
     return PlannedCapture(plan.key, plan.role, plan.point, plan.order, plan.repeat, facts)
+
+
+def capture_plan(row: CaptureRow) -> CapturePlan:
+    """What `planned` made a row of. Not for stock firmware, whose windows no row tells."""
+    facts = row.plan
+    return CapturePlan(
+        row.key,
+        row.point,
+        row.role,
+        row.repeat,
+        row.order,
+        int(facts["events"]),
+        float(facts["duration_s"]),
+        MarkStyle(facts["marks"]),
+        str(facts["instrument"]),
+        int(facts["seed"]),
+        str(facts["idle_kind"]),
+        tuple(facts.get("offsets_ns", ())),
+        int(facts.get("late_ns", 0)),
+    )
 
 
 def instruments(bench: Bench, tools: Mapping[str, Tool]) -> dict[str, Any]:

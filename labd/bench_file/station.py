@@ -12,6 +12,7 @@ from labd.bench.expand import Method, Wanted, Windows
 from labd.bench.interlock import Limits
 from labd.bench.rig import BoardFacts
 from labd.bench.station import ToolSpec
+from labd.bench_file.aim import rates_of
 from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board
 from labd.bench_file.plan import DetectorSection, Plan
@@ -70,7 +71,7 @@ def board_facts(bench: Bench) -> BoardFacts:
 def wanted(plan: Plan, board: Board) -> Wanted:
     return Wanted(
         modes=plan.modes,
-        rates_hz=sorted(plan.rates),
+        rates_hz=rates_hz(plan, board),
         supplies_v=plan.supply,
         models=plan.models,
         events=plan.captures.events,
@@ -84,7 +85,15 @@ def wanted(plan: Plan, board: Board) -> Wanted:
         cross_check_time_s=plan.captures.cross_check_time,
         arrivals=plan.arrivals,
         windows=None if board.firmware == "labd" else _windows(plan),
+        piece_s=plan.aim.piece if plan.aim is not None else 0.0,
     )
+
+
+def rates_hz(plan: Plan, board: Board) -> tuple[float, ...]:
+    """Ascending; chosen where the plan leaves that to its aim."""
+    if plan.rates or plan.aim is None:
+        return tuple(sorted(plan.rates))
+    return rates_of(board.largest_rate_hz, plan.aim.piece)
 
 
 def _windows(plan: Plan) -> Windows:
@@ -146,7 +155,8 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         battery=_battery(plan),
         seed=plan.seed,
         r_max_hz=bench.board.largest_rate_hz,
-        rates_hz=tuple(sorted(plan.rates)),
+        rates_hz=rates_hz(plan, bench.board),
+        aims=plan.aim.aims if plan.aim is not None else (),
         source=_source_setup(bench),
         analyzer_shunt_ohm=_most(None if analyzer is None else analyzer.shunt),
         analyzer_voltmeter_ohm=_least(None if analyzer is None else analyzer.voltmeter),

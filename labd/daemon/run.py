@@ -25,7 +25,8 @@ from labd.bench.runner import BrokenOff, Progress, Rules, Work, run_captures, to
 from labd.bench.station import not_reached, unassured
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
-from labd.bench_file.run_facts import instruments, new_run, planned, with_self_test
+from labd.bench_file.run_facts import capture_plan, instruments, new_run, planned, with_self_test
+from labd.daemon.aiming import Aiming
 from labd.daemon.around import Surroundings
 from labd.daemon.check import declared
 from labd.daemon.figures import figures_as_they_come
@@ -34,7 +35,7 @@ from labd.daemon.opened import OpenBench, open_bench, rig_of
 from labd.daemon.stopping import stoppable
 from labd.errors import FileError, InstrumentFailure, Interrupted, LabdError
 from labd.queue.retention import check_space
-from labd.records import KpiRecord
+from labd.records import CaptureState, KpiRecord
 from labd.store import self_tests
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import from_json
@@ -92,7 +93,17 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     captures = [{"key": p.key, "order": p.order, "role": str(p.role), "duration_s": p.duration_s, "todo": p in todo} for p in plans]
     await journal.tell(kind, f"{request.plan.name} on {request.bench.name}", captures=captures)
     with logs.about(run=row.id):
-        return await _carried_out(_Going(request, around, control, journal, row.id), todo)
+        aiming = await _aiming(request, around, journal, row.id)
+        return await _carried_out(_Going(request, around, control, journal, row.id, aiming), todo)
+
+
+async def _aiming(request: RunRequest, around: Surroundings, journal: Journal, run_id: str) -> Aiming | None:
+    """A run that is gone on with has spent what its captures took."""
+    if request.plan.aim is None:
+        return None
+    rows = await around.catalogue.do(lambda catalogue: catalogue.captures.of(run_id))
+    spent_s = sum(float(row.plan["duration_s"]) for row in rows if row.state is CaptureState.FINISHED)
+    return Aiming(request.plan.aim, around, journal, run_id, request.plan.seed, spent_s)
 
 
 async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
@@ -128,6 +139,8 @@ async def _begun(request: RunRequest, plans: list[CapturePlan], around: Surround
         row = await around.catalogue.do(partial(_created, request, plans))
         return row, plans
     row = await around.catalogue.do(lambda catalogue: catalogue.runs.get(request.resume))
+    if request.plan.aim is not None:  # what was decided on its way stands in the catalogue alone
+        plans = [capture_plan(one) for one in await around.catalogue.do(lambda catalogue: catalogue.captures.of(row.id))]
     for what, path, then, now in (
         ("bench", request.bench.path, row.bench_sha256, request.bench.sha256),
         ("board", request.bench.board.path, section(row.bench_effective, "board").get("sha256"), request.bench.board.sha256),
@@ -158,8 +171,11 @@ class _Going:
     control: RunControl
     journal: Journal
     run_id: str
+    aiming: Aiming | None = None
 
     async def all(self, plans: list[CapturePlan]) -> tuple[Analysis, list[str]]:
+        if self.aiming is not None and not plans:  # it was ended between two rounds
+            plans = await self.aiming.further()
         failed = await self.measured(plans) if plans else []
         self.journal.show(NewsKind.NOTICE, "analysing")
         catalogue = self.around.catalogue
@@ -193,7 +209,7 @@ class _Going:
             try:
                 async with self.opened(recordings) as opened:
                     await self.prepared(opened, progress.plans)
-                    return await run_captures(self.work(opened, recordings, progress, told))
+                    return await self.rounds(opened, self.work(opened, recordings, progress, told))
             except BrokenOff as error:
                 until_s = time.monotonic() + BACK_S
                 await recordings.finish()
@@ -202,6 +218,19 @@ class _Going:
                 if time.monotonic() >= until_s or not not_reached(error):
                     raise
                 await asyncio.sleep(AGAIN_S)
+
+    async def rounds(self, opened: OpenBench, work: Work) -> list[str]:
+        """One, or as many as the aims of the plan ask for."""
+        if self.aiming is None:
+            return await run_captures(work)
+        clock = opened.clock.for_drivers
+        self.aiming.begun(await asyncio.to_thread(clock.now_s))
+        while True:
+            failed = await run_captures(work)
+            more = await self.aiming.further(await asyncio.to_thread(clock.now_s))
+            if not more:
+                return failed
+            work.progress.plans += more
 
     def work(self, opened: OpenBench, recordings: Recordings, progress: Progress, captured: Callable[[CapturePlan], None]) -> Work:
         plan = self.request.plan

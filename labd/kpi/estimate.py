@@ -62,6 +62,7 @@ def unit_of(kpi: str) -> str:
         "closure.power_analyzer": "W",
         "closure": "J",
         "naive.edge_gated": "J",
+        "pooled": "J",
         "energy_per_op": "J",
         "energy_per_synop": "J",
         "energy_per_spike": "J",

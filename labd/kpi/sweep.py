@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 from labd.kpi import closure
 from labd.kpi.battery import battery_life
-from labd.kpi.break_even import BEYOND, EXTRAPOLATED, ModeLine, break_even, with_detector
+from labd.kpi.break_even import BEYOND, EXTRAPOLATED, NOT_RESOLVED, ModeLine, break_even, with_detector
 from labd.kpi.capture import CaptureResult
 from labd.kpi.composed import COMPOSED_OF_EVENTS, Composition, at_rates, compose
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
 from labd.kpi.mode_fit import COMPOSED, ModeFit, composed_fit, fit_mode, measured_at_rates
+from labd.kpi.pooled import pooled_energies
 from labd.kpi.terms import Terms, unknown_terms
 from labd.kpi.waiting import net_of_idle, no_break_even
 from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
@@ -56,6 +57,10 @@ def analyse_sweep(
         fits += mine
         for first, second in itertools.combinations(sorted(mine, key=lambda f: list(Mode).index(f.mode)), 2):
             records.append(_break_even(first, second, suffix, detector=detector, terms=terms, draws=draws, estimates=estimates))
+        for energy, keys in pooled_energies(members, terms=terms):
+            estimates[f"{energy.id}@{energy.at}"] = energy
+            if len(keys) > 1:
+                records.append(published(energy, draws=draws, captures=keys, provenance=Provenance.COMPUTED))
         if battery is not None:
             records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
     for readings in analyzer:
@@ -189,6 +194,8 @@ def _break_even(
     found = break_even(pair[0], pair[1], detector=detector, terms=terms, draws=draws)
     captures = (*first.captures, *second.captures)
     if found.value is None:
+        if found.flags[0] == NOT_RESOLVED:
+            estimates[f"break_even_rate@{at}"] = Estimate("break_even_rate", at, found.rate, len(captures), found.flags)
         return withheld("break_even_rate", at, reason=found.flags[0], captures=captures, flags=found.flags[1:], note=found.note)
     unknown = bool(unknown_terms(found.rate))
     flags = (*found.flags, *((TERM_UNKNOWN,) if unknown else ()))

@@ -93,6 +93,7 @@ TITLES: Mapping[str, str] = {
     "model": "Model",
     "task": "Task",
     "battery_life": "Battery life",
+    "pooled.energy_per_inference": "Energy per inference of all captures",
     "closure.power_analyzer": "Closure test against the power analyzer",
     "closure": "Closure test",
     "naive.edge_gated": "Edge-gated estimate, for comparison only: biased",
@@ -161,7 +162,9 @@ def place(report: RunReport, at: str) -> str:
     for curve in report.curves:
         if curve.key == at:
             return curve_label(report, curve.key)
-    return at
+    pair = at.split("|")
+    known = [curve_label(report, curve.key) for one in pair for curve in report.curves if curve.key == one]
+    return " and ".join(known) if len(known) == len(pair) == 2 else at
 
 
 def extras(report: RunReport, point: OperatingPoint) -> str:

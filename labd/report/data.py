@@ -367,13 +367,26 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class AimFact:
+    """A figure that the plan aims at. aimed, reached: half-width of its 95 % interval as a share of it; reached None where it has none.
+    why: what keeps it from being known better, or why there is no such figure; empty where it is known well enough."""
+
+    id: str
+    at: str
+    aimed: float
+    reached: float | None
+    met: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything every renderer needs. kpis: all records, of all operating points, in any order.
 
     points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
     that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`. cards: as the run stored them.
     beside: figures of others for the same net.
-    setup: the set-up card with what the run itself knows.
+    setup: the set-up card with what the run itself knows. aims: of the plan, empty where it has none.
     """
 
     run: RunFacts
@@ -397,6 +410,7 @@ class RunReport:
     task: tuple[TaskFacts, ...] = ()
     beside: tuple[Beside, ...] = ()
     setup: Mapping[str, Any] = field(default_factory=dict)
+    aims: tuple[AimFact, ...] = ()
 
     @property
     def untold(self) -> tuple[Disclosure, ...]:

@@ -73,6 +73,7 @@ def page(report: RunReport) -> list[sections.Section]:
         make("result", "Result", answer(report)),
         make("summary", "Summary", sections.summary(report)),
         make("targets", "Targets of the use case", sections.targets(report)),
+        make("aims", "Aims of the plan", sections.table(tables.aims(report)) if report.aims else Markup("")),
         make("rates", "Power over rate", rates(report)),
         make("trace", "One period", traces(report)),
         make("phases", "Energy per phase", phases(report)),

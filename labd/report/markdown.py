@@ -24,6 +24,7 @@ def render(report: RunReport) -> str:
     answers = target_answers(report)
     parts += section(answers_table(report, answers))
     parts += ["", *(f"- {literal(verdict.capitalised(said))}" for said in overall(report, answers))] if answers else []
+    parts += section(tables.aims(report)) if report.aims else []
     for table in (tables.fits(report), tables.phase_table(report), limits(report)):
         parts += section(table)
     for table in (tables.notices(report), tables.withheld(report), tables.flagged(report), tables.figures(report), tables.accuracy(report)):

@@ -120,6 +120,22 @@ def pairs(facts: Mapping[str, str]) -> str:
     return ", ".join(f"{words(k)} {v}" for k, v in facts.items())
 
 
+def aims(report: RunReport) -> Table:
+    """What the plan aims at, and how far the run came."""
+    rows = tuple(
+        (
+            title(one.id),
+            place(report, one.at),
+            f"± {100 * one.aimed:.3g} %",
+            "-" if one.reached is None else f"± {100 * one.reached:.3g} %",
+            "met" if one.met else "not met",
+            one.why,
+        )
+        for one in report.aims
+    )
+    return Table("What the plan aims at", ("Figure", "Where", "Aimed at", "Reached", "Aim", "Why not better"), rows)
+
+
 def accuracy(report: RunReport) -> Table:
     rows = tuple(
         (i.name, a.quantity, a.range, a.aperture, a.gain, a.offset, a.source or NOT_DISCLOSED)

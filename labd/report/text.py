@@ -26,7 +26,7 @@ def render(report: RunReport, *, ascii_only: bool = False) -> str:
     lines = [verdict.measured(report), ""]
     if not verdict.nothing(report):
         lines += [*figures(report), ""]
-    lines += [*targets(report), *warnings(report), tables.completeness(report)]
+    lines += [*aims(report), *targets(report), *warnings(report), tables.completeness(report)]
     text = "\n".join(folded(printable(line)) for line in lines) + "\n"
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
 
@@ -47,6 +47,14 @@ def figures(report: RunReport) -> list[str]:
     compared = zip(verdict.verdicts(report), report.break_evens, strict=True)
     lines += ["", *(sentence + notes.of([item.record]) for sentence, item in compared), verdict.detector_sentence(report)]
     return [*lines, *notes.lines(), "± is U95, the half width of the 95 % coverage interval."]
+
+
+def aims(report: RunReport) -> list[str]:
+    """What the plan aims at: a sentence for each figure that is not known well enough, one for all where every one is."""
+    if report.aims and all(one.met for one in report.aims):
+        return ["Every aim of the plan is met."]
+    missed = [row for row, one in zip(tables.aims(report).rows, report.aims, strict=True) if not one.met]
+    return [f"Aim not met: {what}, {where}: {reached}, aimed at {aimed}; {why}." for what, where, aimed, reached, _, why in missed]
 
 
 def targets(report: RunReport) -> list[str]:

@@ -53,6 +53,11 @@ class Runs:
             self._plan(run_id, captures)
         return self.get(run_id)
 
+    def extend(self, run_id: str, captures: Sequence[PlannedCapture]) -> None:
+        """More captures of a run that decides on its way how many it takes. Raises StoreError for a key or order used twice."""
+        with self._database.transaction():
+            self._plan(run_id, captures)
+
     def get(self, run_id: str) -> RunRow:
         """The run of this id, or of the only id that begins or ends with it; `latest` is the newest. Raises NotFound."""
         return _run(self._newest(f"*, {TAGS}", 1, {"id = ?": self.resolve(run_id)})[0])

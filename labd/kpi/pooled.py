@@ -1,0 +1,60 @@
+"""Energy per inference of one operating point from all its captures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from labd.kpi.capture import CaptureResult
+from labd.kpi.distributions import f_tail
+from labd.kpi.estimate import Estimate
+from labd.kpi.terms import Terms, Uncertain, parts
+from labd.records import Mode
+
+APART = "captures differ by more than their scatter"
+_UNLIKELY = 0.05
+
+
+def energy_kind(mode: Mode) -> str:
+    """The energy that an inference takes while the board is awake for it."""
+    return "energy_per_inference.per_event" if mode.is_event else "energy_per_inference.gross"
+
+
+def pooled_energies(captures: Sequence[CaptureResult], *, terms: Terms) -> list[tuple[Estimate, tuple[str, ...]]]:
+    """One estimate an operating point, with the keys of its captures; of a point with a single capture, that capture's."""
+    points: dict[str, list[CaptureResult]] = {}
+    for capture in captures:
+        if energy_kind(capture.point.mode) in capture.estimates:
+            points.setdefault(capture.point.key, []).append(capture)
+    return [(_pooled(own, terms), tuple(c.key for c in own)) for own in points.values()]
+
+
+def _pooled(own: Sequence[CaptureResult], terms: Terms) -> Estimate:
+    """Weighted by the number of events, which no chance has a part in, as it has in variances that were estimated. Captures that differ
+    beyond their scatter (Birge: chi-squared over its degrees of freedom, by chance in less than 5 %) widen it by as much."""
+    kpi = energy_kind(own[0].point.mode)
+    estimates = [c.estimates[kpi] for c in own]
+    count = sum(e.n for e in estimates)
+    values = [terms.adopt(e.value) for e in estimates]
+    mean: Uncertain = sum(e.n / count * v for e, v in zip(estimates, values, strict=True))
+    flags = dict.fromkeys(flag for e in estimates for flag in e.flags)
+    ratio = _birge(values)
+    if ratio > 1.0:
+        mean = mean + sum((ratio - 1.0) * c * v for v, c in parts(mean) if v.tag.kind == "A")
+        flags[APART] = None
+    return Estimate(f"pooled.{kpi}", own[0].point.key, mean, count, tuple(flags))
+
+
+def _birge(values: Sequence[Uncertain]) -> float:
+    if len(values) < 2:
+        return 1.0
+    variances = np.array([sum((c * v.tag.unit_u) ** 2 for v, c in parts(one) if v.tag.kind == "A") for one in values])
+    dofs = [float(v.tag.dof or np.inf) for one in values for v, _ in parts(one) if v.tag.kind == "A"]
+    if not variances.all() or not dofs:
+        return 1.0
+    nominal = np.array([float(one.nominal_value) for one in values])
+    centre = float(np.sum(nominal / variances) / np.sum(1 / variances))
+    per_dof = float(np.sum((nominal - centre) ** 2 / variances)) / (len(values) - 1)
+    typical = len(dofs) / sum(1 / d for d in dofs)
+    return float(np.sqrt(per_dof)) if per_dof > 1 and f_tail(per_dof, len(values) - 1, dof2=typical) < _UNLIKELY else 1.0
