@@ -10,7 +10,7 @@ PROCESSES ?=
 SOAK ?=
 DAY ?=
 
-.PHONY: demo test firmware check accuracy timeline torture outage traps roles test-gpio live fleet usecase fuzz bench lock clean venv help
+.PHONY: demo test firmware check accuracy coverage timeline torture outage traps roles test-gpio live fleet usecase fuzz bench lock clean venv help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ check: $(STAMP)
 ## make accuracy  coverage of the published intervals against the virtual board's truth (SEED=n, QUICK=1)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
+
+## make coverage  runs that measure until an aim is met: their time over the least that physics allows, and the truth (SEED=n, QUICK=1)
+coverage: $(STAMP)
+	$(PY) -m benchmarks.coverage $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
 ## make timeline  alignment of captures without a line, edges of bursts and wake-up against the virtual board's truth (SEED=n, QUICK=1)
 timeline: $(STAMP)

@@ -6,6 +6,8 @@ The store is filled by hand, a stretch of samples a day, and fed through the sam
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
+import pyarrow as pa
 
 from benchmarks.outage.accounts import Account, arrived, compare, stored
 from benchmarks.torture.found import Found, Unexpected
@@ -104,11 +107,19 @@ async def _away(played: Lab, server: Influxd, clock: Clock, days: int, cap_bytes
             if len(seen.disk) < LOOKS:
                 await sender.some(transport, zipped=False)
             seen.disk.append(sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")))
-            seen.resident.append(psutil.Process().memory_info().rss)
+            seen.resident.append(_held())
             seen.books.append(await outbox.do(lambda box: box.books()))
         await played.end()
         await _fed(feeder)
     return seen
+
+
+def _held() -> int:
+    """Bytes of this process, without what its allocators keep of memory that was freed: that is as large as the day before was."""
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)  # glibc
+    return int(psutil.Process().memory_info().rss)
 
 
 async def _fed(feeder: Feeder) -> None:

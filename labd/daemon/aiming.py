@@ -18,7 +18,9 @@ from labd.records import CaptureState, Role
 from labd.store.catalogue import Catalogue
 from labd.stream.news import NewsKind
 
-ROUND = 0.5  # of what is lacking is measured before it is looked at again
+ROUND = 0.5  # of what is lacking is measured before it is looked at again,
+GROWTH = 0.5  # and no more than this share of what there is: scatter that is known from little asks for too much
+LAST = 0.1  # of what there is: so little is measured at once
 LONGEST = 16  # pieces of one capture
 TIMED = (Role.FLOOR, Role.MEAN, Role.EVENT)
 
@@ -84,12 +86,14 @@ def place_of(plan: CapturePlan) -> str:
 
 
 def pieces(plan: Advice, spots: Sequence[Place], made: Sequence[CapturePlan], left_s: float, *, order: int, seed: int) -> list[CapturePlan]:
-    """The next round: a share of what is lacking, at each place in captures that are neither too short nor too long, in a random order
+    """The next round: a part of what is lacking, at each place in captures that are neither too short nor too long, in a random order
     against drift; no longer than what is left of the time."""
     like = {place_of(one): one for one in made}
     shortest = {place.name: place.piece_s for place in spots}
     repeats = {name: 1 + max(one.repeat for one in made if place_of(one) == name) for name in like}
-    wanted = {name: max(ROUND * seconds, min(seconds, shortest[name])) for name, seconds in plan.seconds.items()}
+    there_s = sum(place.seconds for place in spots)
+    part = 1.0 if plan.total_s <= LAST * there_s else min(ROUND, GROWTH * there_s / max(plan.total_s, 1e-9))
+    wanted = {name: max(part * seconds, min(seconds, shortest[name])) for name, seconds in plan.seconds.items()}
     share = min(1.0, left_s / max(sum(wanted.values()), 1e-9))
     chosen: list[CapturePlan] = []
     for name, whole_s in wanted.items():

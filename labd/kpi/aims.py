@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate
-from labd.kpi.terms import Term, Uncertain, parts, unknown_terms
+from labd.kpi.terms import Uncertain, parts, unknown_terms
 
 COVERAGE = 1.96  # of a normal error, where no draws say better
 LEAST_DOF = 10.0  # effective degrees of freedom under which a scatter that came out small by chance ends nothing
 STEP = 0.01  # of the time that a place has: a prediction of days takes no more steps than one of minutes
+LONGEST_S = 1e7  # of a prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,29 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What one capture tells of a line floor + slope x: its value is one * floor + by * slope, with this variance by its scatter."""
+
+    capture: str
+    one: float
+    by: float
+    variance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line that a figure depends on: relative derivatives of the figure by floor and slope, and the captures that tell them."""
+
+    floor: float
+    slope: float
+    seen: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One figure that an aim is about. half_width, lasting: relative half-width of its 95 % interval now, and what of it no measuring time
-    takes away. largest: name of the largest error that lasts, empty where there is none. random: relative variance that each capture's
-    scatter gives it, by the capture's key. dof: effective degrees of freedom of the scatter. moot: why there is no such figure."""
+    takes away. largest: name of the largest error that lasts, empty where there is none. parts: the lines that it is computed from.
+    dof: effective degrees of freedom of the scatter. moot: why there is no such figure."""
 
     aim: Aim
     id: str
@@ -35,7 +55,7 @@ class Standing:
     half_width: float
     lasting: float
     largest: str
-    random: Mapping[str, float]
+    parts: tuple[Part, ...]
     dof: float
     moot: str = ""
 
@@ -55,25 +75,19 @@ class Standing:
 
 
 def moot(aim: Aim, kpi: str, at: str, why: str) -> Standing:
-    return Standing(aim, kpi, at, math.inf, 0.0, "", {}, math.inf, why)
+    return Standing(aim, kpi, at, math.inf, 0.0, "", (), math.inf, why)
 
 
-def standing(aim: Aim, estimate: Estimate, draws: Draws) -> Standing:
+def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) -> Standing:
     """Of an estimate with its correlations. A value of 0 has no relative uncertainty, and an unknown error no end: both stand as
     infinite."""
     value, nominal = estimate.value, abs(estimate.nominal)
     if nominal == 0 or unknown_terms(value):
         unknown = ", ".join(unknown_terms(value)) or "a value of 0"
-        return Standing(aim, estimate.id, estimate.at, math.inf, math.inf, unknown, {}, math.inf)
+        return Standing(aim, estimate.id, estimate.at, math.inf, math.inf, unknown, (), math.inf)
     lasts = [(v.tag, abs(c) * v.tag.unit_u) for v, c in parts(value) if v.tag.kind != "A"]
     lasting: Uncertain = value - sum(c * v for v, c in parts(value) if v.tag.kind == "A")
-    random: dict[str, float] = {}
-    spread: list[tuple[float, float]] = []
-    for v, c in parts(value):
-        if v.tag.kind == "A":
-            variance, key = (c * v.tag.unit_u / nominal) ** 2, capture_of(v.tag)
-            random[key] = random.get(key, 0.0) + variance
-            spread.append((variance, float(v.tag.dof or math.inf)))
+    spread = [((c * v.tag.unit_u / nominal) ** 2, float(v.tag.dof or math.inf)) for v, c in parts(value) if v.tag.kind == "A"]
     return Standing(
         aim,
         estimate.id,
@@ -81,14 +95,14 @@ def standing(aim: Aim, estimate: Estimate, draws: Draws) -> Standing:
         draws.half_width(value) / nominal,
         draws.half_width(lasting) / nominal if lasts else 0.0,
         max(lasts, key=lambda one: one[1])[0].name if lasts else "",
-        random,
+        tuple(lines),
         _effective_dof(spread),
     )
 
 
-def capture_of(term: Term) -> str:
-    """The key of the capture whose scatter a Type A term is: `A:KEY:figure`."""
-    return term.name.split(":")[1]
+def scatter(value: Uncertain) -> float:
+    """Variance by the Type A errors of a value."""
+    return float(sum((c * v.tag.unit_u) ** 2 for v, c in parts(value) if v.tag.kind == "A"))
 
 
 def _effective_dof(spread: Sequence[tuple[float, float]]) -> float:
@@ -124,23 +138,23 @@ class Advice:
 
 
 def advice(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
-    """The fewest seconds that meet every aim, by the scatter seen so far.
-
-    A place that was measured for T leaves T/(T+t) of the variance that it gives to a figure after t more: to first order the weights of a
-    best linear estimator need not be looked at again, since the derivative of its variance by them vanishes. Piece by piece the time goes
-    where it takes away most of what the figures lack, for each second.
+    """The fewest seconds that meet every aim, by the scatter seen so far: what a second tells at a place is taken as what it told there
+    until now, and a line as fitted best to all of it. Step by step the time goes where it takes away most of what the figures lack, for
+    each second.
     """
     open_ones = [one for one in standings if not one.met and not one.impossible]
     lacks = [_Lack(one, places) for one in open_ones]
+    has_s = [place.seconds for place in places]
     more = [0.0] * len(places)
     for lack in lacks:
-        if lack.believed_too_soon and any(lack.shares):
-            k = lack.shares.index(max(lack.shares))
+        if lack.believed_too_soon:
+            k = lack.best(has_s, [place.piece_s for place in places])
             more[k] = max(more[k], places[k].piece_s)
-    while lacking := [lack for lack in lacks if lack.left(places, more) > lack.allowed]:
+    while lacking := [(lack, left) for lack in lacks if (left := lack.left(_sum(has_s, more))) > lack.allowed]:
         steps = [max(place.piece_s, STEP * (place.seconds + t)) for place, t in zip(places, more, strict=True)]
-        gains = [_gain(lacking, place, k, more[k], steps[k]) for k, place in enumerate(places)]
-        if max(gains, default=0.0) <= 0:
+        now = _sum(has_s, more)
+        gains = [sum((left - one.after(k, step, now)) / one.allowed for one, left in lacking) / step for k, step in enumerate(steps)]
+        if max(gains, default=0.0) <= 0 or sum(more) > LONGEST_S:
             break
         best = gains.index(max(gains))
         more[best] += steps[best]
@@ -148,22 +162,54 @@ def advice(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
 
 
 class _Lack:
-    """What a figure that is not known well enough lacks. shares: square of its relative half-width that each place's scatter gives."""
+    """What a figure that is not known well enough lacks, as the square of its relative half-width."""
 
     def __init__(self, one: Standing, places: Sequence[Place]) -> None:
-        total = sum(one.random.values())
-        # as the interval stands, with the coverage factor of its degrees of freedom
-        factor = max(one.half_width**2 - one.lasting**2, 0.0) / total if total and math.isfinite(one.half_width) else COVERAGE**2
-        self.shares = [factor * sum(one.random.get(key, 0.0) for key in place.captures) for place in places]
+        self._lines = [(part.floor, part.slope, [_told(part, place) for place in places]) for part in one.parts]
+        now = self._variance([place.seconds for place in places])
+        # as the interval stands: with the coverage factor of its degrees of freedom, and whatever widens it
+        whole = max(one.half_width**2 - one.lasting**2, 0.0)
+        self._factor = whole / now if now and math.isfinite(whole) else COVERAGE**2
         self.allowed = one.allowed
         self.believed_too_soon = one.half_width <= one.aim.relative
 
-    def left(self, places: Sequence[Place], more: Sequence[float]) -> float:
-        return sum(v * p.seconds / (p.seconds + t) for v, p, t in zip(self.shares, places, more, strict=True) if v)
+    def left(self, seconds: Sequence[float]) -> float:
+        return self._factor * self._variance(seconds)
+
+    def after(self, k: int, step_s: float, seconds: Sequence[float]) -> float:
+        """What is left after a step more at the k-th place."""
+        return self.left([s + step_s if j == k else s for j, s in enumerate(seconds)])
+
+    def best(self, seconds: Sequence[float], steps: Sequence[float]) -> int:
+        gains = [(self.left(seconds) - self.after(k, step, seconds)) / step for k, step in enumerate(steps)]
+        return gains.index(max(gains))
+
+    def _variance(self, seconds: Sequence[float]) -> float:
+        return sum(_of_line(floor, slope, told, seconds) for floor, slope, told in self._lines)
 
 
-def _gain(lacking: Sequence[_Lack], place: Place, k: int, more_s: float, step_s: float) -> float:
-    """What a step more at a place, the k-th, takes away, as a share of what each figure may have, for each second."""
-    has_s = place.seconds + more_s
-    fewer = place.seconds * (1 / has_s - 1 / (has_s + step_s)) / step_s
-    return sum(lack.shares[k] * fewer / lack.allowed for lack in lacking)
+_Told = tuple[float, float, float]  # of one second: of the floor alone, of floor and slope, of the slope alone (Fisher information)
+
+
+def _told(part: Part, place: Place) -> _Told:
+    """By all captures of the place: their variances times their lengths, by length."""
+    own = [(seen, place.captures[seen.capture]) for seen in part.seen if seen.capture in place.captures]
+    whole_s = sum(length for _, length in own)
+    noise = sum(seen.variance * length * length for seen, length in own)
+    if not own or noise <= 0:
+        return 0.0, 0.0, 0.0
+    one, by, each = own[0][0].one, sum(seen.by * length for seen, length in own) / whole_s, whole_s / noise
+    return one * one * each, one * by * each, by * by * each
+
+
+def _of_line(floor: float, slope: float, told: Sequence[_Told], seconds: Sequence[float]) -> float:
+    """Variance of floor * f + slope * s, for f and s by weighted least squares: the information of all seconds, inverted."""
+    a, b, c = (sum(one[i] * t for one, t in zip(told, seconds, strict=True)) for i in range(3))
+    if not b:  # each tells one of the two
+        return (floor * floor / a if floor and a else 0.0) + (slope * slope / c if slope and c else 0.0)
+    determinant = a * c - b * b
+    return (floor * floor * c - 2 * floor * slope * b + slope * slope * a) / determinant if determinant > 0 else math.inf
+
+
+def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [x + y for x, y in zip(first, second, strict=True)]
