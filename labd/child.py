@@ -16,6 +16,8 @@ Output = IO[str] | IO[bytes] | int | None
 
 GRACE_S = 1.0  # for a script to undo what it has done
 DIES_S = 2.0
+TAIL = 4096  # bytes of a file that are looked at
+LOUDEST = 500  # characters of a line that are told
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +59,15 @@ async def _ended(process: Process, within_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def last_line(log: Path) -> str:
+    """The last thing that a program has said into a file, in one printable line; empty where it said nothing. Blocking."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return one_line(lines[-1]) if lines else ""
+
+
+def one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LOUDEST]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labd.kpi.capture import CaptureResult
-from labd.kpi.terms import Uncertain, parts
+from labd.kpi.scatter import random_variance
 from labd.records import Mode, Role
 
 COVERAGE = 1.96
@@ -32,19 +32,14 @@ class Scatter:
 def scatter_of(mode: Mode, captures: Sequence[CaptureResult], seconds: dict[str, float]) -> Scatter:
     """seconds: length of each capture by its key. Mean over the captures: each tells its own scatter by its blocks and periods."""
     own = [c for c in captures if c.point.mode is mode]
-    floors = [_of(c, "power.floor") * seconds[c.key] for c in own if c.role is Role.FLOOR]
+    floors = [random_variance(c.estimates["power.floor"].value) * seconds[c.key] for c in own if c.role is Role.FLOOR]
     top_hz = max(c.point.rate_hz for c in own)
     tops = [
-        _of(c, "excess_power" if "excess_power" in c.estimates else "power.mean") * seconds[c.key]
+        random_variance(c.estimates["excess_power" if "excess_power" in c.estimates else "power.mean"].value) * seconds[c.key]
         for c in own
         if c.role is Role.MEAN and c.point.rate_hz == top_hz
     ]
     return Scatter(float(np.mean(floors)), float(np.mean(tops)), top_hz)
-
-
-def _of(capture: CaptureResult, kpi: str) -> float:
-    value: Uncertain = capture.estimates[kpi].value
-    return float(sum((c * v.tag.unit_u) ** 2 for v, c in parts(value) if v.tag.kind == "A"))
 
 
 def least_time_s(modes: Sequence[Scatter], break_even_hz: float, slopes_apart_j: float, *, aim: float, lasting: float) -> float:

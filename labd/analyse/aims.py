@@ -8,6 +8,7 @@ from labd.analyse.run import Analysis
 from labd.kpi.aimed import standings
 from labd.kpi.aims import Standing
 from labd.report.data import AimFact
+from labd.report.numbers import percent
 
 
 def aim_facts(analysis: Analysis) -> tuple[AimFact, ...]:
@@ -43,7 +44,3 @@ def in_words(term: str) -> str:
         return f"the {kind} of {owner} in its {size} range of {quantity}"
     what, dot, kind = rest.partition(".")
     return f"the {kind} of {owner}'s {what}" if dot else f"{rest} ({owner})" if rest else term
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.3g} %"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
+from labd.bench.expand import LEAST_EVENTS
 from labd.config.section import Section, Wrong
 from labd.config.types import Fraction, Seconds
 from labd.kpi.aimed import FIGURES
@@ -14,7 +15,6 @@ from labd.kpi.aims import Aim
 
 HIGHEST = 0.95  # of the largest rate: events that come a little early do not meet
 MIDDLE = (0.01, 0.3)  # of the highest rate: between these lie the rates that test whether the line is straight
-LEAST = 12  # events of a capture in the middle, which must not take longer than two pieces
 MIDDLE_RATES = 3
 
 
@@ -48,6 +48,7 @@ def rates_of(largest_hz: float, piece_s: float) -> tuple[float, ...]:
     """Of a plan that names none: 0, the highest that all events keep apart at, where most of the time is spent, and some on a logarithmic
     scale between, as few seconds of which tell whether mean power is a straight line over the rate."""
     highest = HIGHEST * largest_hz
-    low = min(max(MIDDLE[0] * highest, LEAST / (2 * piece_s)), MIDDLE[1] * highest)
+    # a capture in the middle takes no longer than two pieces
+    low = min(max(MIDDLE[0] * highest, LEAST_EVENTS / (2 * piece_s)), MIDDLE[1] * highest)
     middle = np.geomspace(low, MIDDLE[1] * highest, MIDDLE_RATES if low < 0.5 * MIDDLE[1] * highest else 1)
     return (0.0, *(float(f"{rate:.3g}") for rate in middle), float(f"{highest:.4g}"))

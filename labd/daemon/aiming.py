@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from labd.analyse.aims import percent, why
+from labd.analyse.aims import why
 from labd.bench.expand import CapturePlan, longer
 from labd.bench.journal import Journal
 from labd.bench_file.aim import AimSection
@@ -15,6 +15,7 @@ from labd.bench_file.run_facts import capture_plan, planned
 from labd.daemon.around import Surroundings
 from labd.kpi.aims import Advice, Place, Standing, advice
 from labd.records import CaptureState, Role
+from labd.report.numbers import percent
 from labd.store.catalogue import Catalogue
 from labd.stream.news import NewsKind
 
@@ -51,11 +52,12 @@ class Aiming:
         catalogue = self.around.catalogue
         found = await self.around.worker.figures_so_far(catalogue.folder, self.run_id)
         rows = await catalogue.do(lambda opened: opened.captures.of(self.run_id))
-        made = [capture_plan(row) for row in rows if row.state is CaptureState.FINISHED and row.role in TIMED]
+        every = [capture_plan(row) for row in rows]
+        made = [one for one, row in zip(every, rows, strict=True) if row.state is CaptureState.FINISHED and row.role in TIMED]
         spots = places(made, self.aim.piece)
         plan = advice(found.standings, spots)
         left_s = self.aim.time - spent_s
-        chosen = pieces(plan, spots, made, left_s, order=max((row.order for row in rows), default=-1) + 1, seed=self.seed)
+        chosen = pieces(plan, spots, every, left_s, seed=self.seed)
         if not chosen:
             for text in ends(found.standings, plan, spent_s=spent_s, time_s=self.aim.time):
                 self.journal.show(NewsKind.NOTICE, text)  # the report says it by itself
@@ -85,12 +87,13 @@ def place_of(plan: CapturePlan) -> str:
     return plan.key.rpartition("/")[0]
 
 
-def pieces(plan: Advice, spots: Sequence[Place], made: Sequence[CapturePlan], left_s: float, *, order: int, seed: int) -> list[CapturePlan]:
+def pieces(plan: Advice, spots: Sequence[Place], every: Sequence[CapturePlan], left_s: float, *, seed: int) -> list[CapturePlan]:
     """The next round: a part of what is lacking, at each place in captures that are neither too short nor too long, in a random order
-    against drift; no longer than what is left of the time."""
-    like = {place_of(one): one for one in made}
+    against drift; no longer than what is left of the time. every: capture that the run has, those that failed too: its key is taken."""
+    order = 1 + max(one.order for one in every)
+    like = {place_of(one): one for one in every}
     shortest = {place.name: place.piece_s for place in spots}
-    repeats = {name: 1 + max(one.repeat for one in made if place_of(one) == name) for name in like}
+    repeats = {name: 1 + max(one.repeat for one in every if place_of(one) == name) for name in like}
     there_s = sum(place.seconds for place in spots)
     part = 1.0 if plan.total_s <= LAST * there_s else min(ROUND, GROWTH * there_s / max(plan.total_s, 1e-9))
     wanted = {name: max(part * seconds, min(seconds, shortest[name])) for name, seconds in plan.seconds.items()}

@@ -119,8 +119,9 @@ class Measuring:
 
     async def _flashed(self, image: Path | None, folder: Path, *, tries: int = 1) -> None:
         """Every time: nothing tells reliably what is on a board that others can reach."""
-        for left in reversed(range(tries if image is not None else 0)):
-            assert image is not None
+        if image is None:
+            return
+        for left in reversed(range(tries)):
             try:
                 await flash(image, self.bench, self.around.guard, folder)
                 return

@@ -13,6 +13,7 @@ from typing import IO
 from labd.bench.supply_state import supply_state
 from labd.bench_file import Bench
 from labd.bench_file.flash import FlashSection
+from labd.child import last_line
 from labd.daemon.guarding import guarded, in_use_here
 from labd.daemon.opened import OpenBench, open_bench, places_of
 from labd.errors import DutFailure, FileError, NotFound, SafetyRefusal, StoreError
@@ -29,9 +30,8 @@ _ANY = Path("image.elf")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the board of a bench is written. bench: its path, for messages."""
+    """How the board of a bench is written."""
 
-    bench: Path
     section: FlashSection
     recipe: Recipe
     tool: Tool
@@ -71,12 +71,12 @@ def way_of(bench: Bench) -> Way:
     recipe = _recipe(bench, section)
     with _named_by(bench):
         try:
-            tool = chosen(recipe, section.tool)
+            tool = chosen(recipe, section.tool and _program(bench, section, section.tool))
         except NotFound as error:
             raise FileError(str(bench.path), "flash.tool", str(error)) from error
         assert tool is not None  # a recipe without a drive
         tool.lines(_ANY, section.port)
-    return Way(bench.path, section, recipe, tool)
+    return Way(section, recipe, tool)
 
 
 def _recipe(bench: Bench, section: FlashSection) -> Recipe:
@@ -88,25 +88,29 @@ def _recipe(bench: Bench, section: FlashSection) -> Recipe:
     except FileError as error:
         raise FileError(str(bench.path), "flash.recipe" if section.recipe is not None else "flash.board", str(error)) from error
     able = tuple(tool for tool in recipe.tools if not tool.by_hand)
-    by_hand = ", ".join([tool.program for tool in recipe.tools if tool.by_hand] + ([DRIVE] if recipe.drive is not None else []))
+    by_hand = [*(tool.program for tool in recipe.tools if tool.by_hand), *([DRIVE] if recipe.drive is not None else [])]
     named = section.tool
-    if not able or (named is not None and named in by_hand.split(", ")):
-        text = f"{named or by_hand or 'this recipe'} cannot write one image after the other"
-        why = f"{by_hand} asks for a hand at the board each time" if by_hand else "it has no [[tool]]"
+    if not able or named in by_hand:
+        asking = ", ".join(by_hand)
+        text = f"{named or asking or 'this recipe'} cannot write one image after the other"
+        why = f"{asking} asks for a hand at the board each time" if by_hand else "it has no [[tool]]"
         what = f"; what can: {', '.join(tool.program for tool in able)}" if able else ""
         raise FileError(str(bench.path), "flash.tool" if named else "flash", f"{text}: {why}{what}")
     return recipe.model_copy(update={"drive": None, "tools": able})
 
 
 def _of_file(bench: Bench, section: FlashSection) -> Recipe:
-    """A user's own; a program with a slash in its name lies where it does from the recipe's folder."""
-    path = bench.path.parent / (section.recipe or "")
-    recipe = read_recipe(path, bench.board.name)
-    tools = [
-        tool.model_copy(update={"program": str((path.parent / tool.program).resolve())}) if "/" in tool.program else tool
-        for tool in recipe.tools
-    ]
+    """A user's own."""
+    recipe = read_recipe(bench.path.parent / (section.recipe or ""), bench.board.name)
+    tools = [tool.model_copy(update={"program": _program(bench, section, tool.program)}) for tool in recipe.tools]
     return recipe.model_copy(update={"tools": tuple(tools)})
+
+
+def _program(bench: Bench, section: FlashSection, named: str) -> str:
+    """One with a slash in its name lies where it does from the recipe's folder."""
+    if section.recipe is None or "/" not in named:
+        return named
+    return str(((bench.path.parent / section.recipe).parent / named).resolve())
 
 
 async def flash(image: Path, bench: Bench, guard: GuardLink | None, folder: Path) -> None:
@@ -159,10 +163,7 @@ async def _done(step: Step, opened: OpenBench, log: Path) -> None:
 
 
 def _last_words(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    last = "".join(c if c.isprintable() else " " for c in lines[-1])[:300] if lines else ""
+    last = last_line(log)
     return f"; its last line: {last} (all of it: {log})" if last else "; it said nothing"
 
 
@@ -174,7 +175,7 @@ def _alone(way: Way, bench: Bench) -> None:
     if others := [str(one) for one in in_use_here() if one.place not in own]:
         raise BenchBusy(
             f"{way.tool.program} would take the first probe that it finds, and another bench of this machine is in use: "
-            f"{'; '.join(others)}. Name the probe of {bench.name} in {way.bench}: flash.port"
+            f"{'; '.join(others)}. Name the probe of {bench.name} in {bench.path}: flash.port"
         )
 
 

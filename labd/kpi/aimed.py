@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from labd.kpi.aims import Aim, Part, Seen, Standing, moot, scatter, standing
+from labd.kpi.aims import Aim, Part, Seen, Standing, moot, standing
 from labd.kpi.capture import CaptureResult
 from labd.kpi.closure import window_energy
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate
 from labd.kpi.mode_fit import ModeFit
 from labd.kpi.pooled import energy_kind
+from labd.kpi.scatter import random_variance
 from labd.kpi.sweep import SweepResult
 from labd.records import KpiRecord, Role
 
@@ -80,7 +81,7 @@ class _Found:
         for capture in self.captures:
             own = capture.estimates.get(energy_kind(capture.point.mode))
             if own is not None and capture.point.key == estimate.at:
-                yield Seen(capture.key, 1.0, 0.0, scatter(own.value))
+                yield Seen(capture.key, 1.0, 0.0, random_variance(own.value))
 
     def _seen(self, fit: ModeFit) -> Iterator[Seen]:
         """What each capture behind a fit tells: its floor; mean power at a rate, or where that is composed what rises above the quiet level
@@ -90,13 +91,13 @@ class _Found:
                 continue
             rate_hz, estimates = capture.point.rate_hz, capture.estimates
             if capture.role is Role.FLOOR:
-                yield Seen(capture.key, 1.0, 0.0, scatter(estimates["power.floor"].value))
+                yield Seen(capture.key, 1.0, 0.0, random_variance(estimates["power.floor"].value))
             elif capture.role is Role.EVENT:
-                yield Seen(capture.key, 0.0, 1.0, scatter(estimates[window_energy(capture.point.mode)].value))
+                yield Seen(capture.key, 0.0, 1.0, random_variance(estimates[window_energy(capture.point.mode)].value))
             elif fit.composed and "excess_power" in estimates:
-                yield Seen(capture.key, 0.0, rate_hz, scatter(estimates["excess_power"].value))
+                yield Seen(capture.key, 0.0, rate_hz, random_variance(estimates["excess_power"].value))
             else:
-                yield Seen(capture.key, 1.0, rate_hz, scatter(estimates["power.mean"].value))
+                yield Seen(capture.key, 1.0, rate_hz, random_variance(estimates["power.mean"].value))
 
 
 def _without(aim: Aim, record: KpiRecord) -> Standing:

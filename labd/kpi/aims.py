@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labd.kpi.draws import Draws
-from labd.kpi.estimate import Estimate
-from labd.kpi.terms import Uncertain, parts, unknown_terms
+from labd.kpi.estimate import Estimate, budget
+from labd.kpi.scatter import without_random
+from labd.kpi.targets import effective_dof
+from labd.kpi.terms import parts, unknown_terms
 
 COVERAGE = 1.96  # of a normal error, where no draws say better
 LEAST_DOF = 10.0  # effective degrees of freedom under which a scatter that came out small by chance ends nothing
@@ -86,8 +88,7 @@ def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) 
         unknown = ", ".join(unknown_terms(value)) or "a value of 0"
         return Standing(aim, estimate.id, estimate.at, math.inf, math.inf, unknown, (), math.inf)
     lasts = [(v.tag, abs(c) * v.tag.unit_u) for v, c in parts(value) if v.tag.kind != "A"]
-    lasting: Uncertain = value - sum(c * v for v, c in parts(value) if v.tag.kind == "A")
-    spread = [((c * v.tag.unit_u / nominal) ** 2, float(v.tag.dof or math.inf)) for v, c in parts(value) if v.tag.kind == "A"]
+    lasting = without_random(value)
     return Standing(
         aim,
         estimate.id,
@@ -96,20 +97,8 @@ def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) 
         draws.half_width(lasting) / nominal if lasts else 0.0,
         max(lasts, key=lambda one: one[1])[0].name if lasts else "",
         tuple(lines),
-        _effective_dof(spread),
+        effective_dof(budget(value - lasting)),
     )
-
-
-def scatter(value: Uncertain) -> float:
-    """Variance by the Type A errors of a value."""
-    return float(sum((c * v.tag.unit_u) ** 2 for v, c in parts(value) if v.tag.kind == "A"))
-
-
-def _effective_dof(spread: Sequence[tuple[float, float]]) -> float:
-    """Welch-Satterthwaite (JCGM 100:2008, G.4.1). spread: variance and degrees of freedom of each part."""
-    total = sum(variance for variance, _ in spread)
-    below = sum(variance**2 / dof for variance, dof in spread)
-    return total**2 / below if below else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +139,7 @@ def advice(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
         if lack.believed_too_soon:
             k = lack.best(has_s, [place.piece_s for place in places])
             more[k] = max(more[k], places[k].piece_s)
-    while lacking := [(lack, left) for lack in lacks if (left := lack.left(_sum(has_s, more))) > lack.allowed]:
+    while lacking := [(lack, left) for lack in lacks if lack.allowed < (left := lack.left(_sum(has_s, more))) < math.inf]:
         steps = [max(place.piece_s, STEP * (place.seconds + t)) for place, t in zip(places, more, strict=True)]
         now = _sum(has_s, more)
         gains = [sum((left - one.after(k, step, now)) / one.allowed for one, left in lacking) / step for k, step in enumerate(steps)]

@@ -64,6 +64,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
     events = _events(capture, trace)
     mains = 1 / (capture.mains_hz * trace.dt_s) if capture.mains_hz > 0 else 0.0
     bands = None if capture.windows else _guard(capture, trace, events, mains)
+    longer_s = _longer_than_bound(capture, trace, events)
     ctx = Context(
         capture=capture,
         trace=trace,
@@ -72,7 +73,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         terms=terms or Terms(),
         draws=Draws(capture.seed, capture.key),
         found=found,
-        flags=_flags(capture, trace, events),
+        flags=_flags(capture, trace, events, too_long=bool(longer_s)),
         hum=None if bands is None else find_hum(trace, bands, mains_records=mains),
     )
     problems = [*events.problems, *_figures(ctx)]
@@ -91,7 +92,7 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         problems=tuple(problems),
         flags=ctx.flags,
         stock=bool(capture.windows),
-        longer_than_bound_s=_longer_than_bound(capture, trace, events),
+        longer_than_bound_s=longer_s,
     )
 
 
@@ -148,7 +149,7 @@ def _of_events(ctx: Context) -> None:
         wake_ups(ctx)
 
 
-def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ...]:
+def _flags(capture: CaptureInput, trace: Trace, events: Events, *, too_long: bool) -> tuple[str, ...]:
     flags = [*capture.meter.flags, *capture.flags]
     if any(s.gap for s in capture.stretches) or trace.missing[-1]:
         flags.append(GAP)
@@ -158,7 +159,7 @@ def _flags(capture: CaptureInput, trace: Trace, events: Events) -> tuple[str, ..
         flags.append("clipped")
     if not events.complete:
         flags.append("events missing")
-    if _longer_than_bound(capture, trace, events):
+    if too_long:
         flags.append(TOO_LONG)
     return tuple(flags)
 

@@ -11,7 +11,8 @@ from labd.kpi.capture import CaptureResult
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import NOT_RESOLVED, Estimate, published, withheld
 from labd.kpi.inputs import AnalyzerReadings
-from labd.kpi.terms import Terms, Uncertain, parts, unknown_terms
+from labd.kpi.scatter import random_variance, without_random
+from labd.kpi.terms import Terms, Uncertain, unknown_terms
 from labd.kpi.type_a import evaluate
 from labd.records import KpiRecord, Mode, Provenance, Role
 
@@ -42,18 +43,10 @@ def pooled(captures: Sequence[CaptureResult], kpi: str, *, terms: Terms) -> tupl
     if not chosen:
         return None
     values = [terms.adopt(c.estimates[kpi].value) for c in chosen]
-    weights = np.array([1 / max(_random_variance(v), 1e-300) for v in values])
+    weights = np.array([1 / max(random_variance(v), 1e-300) for v in values])
     weights /= weights.sum()
     value = sum(float(w) * v for w, v in zip(weights, values, strict=True))
     return value, sum(c.estimates[kpi].n for c in chosen), tuple(c.key for c in chosen)
-
-
-def _random_variance(value: Uncertain) -> float:
-    return float(sum((c * v.tag.unit_u) ** 2 for v, c in parts(value) if v.tag.kind == "A"))
-
-
-def _without_random(value: Uncertain) -> Uncertain:
-    return value - sum(c * v for v, c in parts(value) if v.tag.kind == "A")
 
 
 def difference(kpi: str, at: str, value: Uncertain, *, n: int, captures: Sequence[str], draws: Draws) -> KpiRecord:
@@ -75,12 +68,12 @@ def phases(captures: Sequence[CaptureResult], at: str, mode: Mode, *, terms: Ter
     others = [c for c in captures if c.key != split.key and c.role == Role.MEAN]
     event_kpi = "energy_per_inference.per_event"
     series = np.sum([split.per_event[i] for i in ids], axis=0)
-    total = sum(_without_random(terms.adopt(split.estimates[i].value)) for i in ids)
+    total = sum(without_random(terms.adopt(split.estimates[i].value)) for i in ids)
     other = pooled(others, event_kpi, terms=terms)
     keys: tuple[str, ...] = (split.key,)
     if other is None:
         series = series - np.array(split.per_event[event_kpi])
-        event = _without_random(terms.adopt(split.estimates[event_kpi].value))
+        event = without_random(terms.adopt(split.estimates[event_kpi].value))
     else:
         event = other[0]
         keys = (split.key, *other[2])

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from labd.kpi.capture import CaptureResult
-from labd.kpi.terms import Terms, Uncertain, parts
+from labd.kpi.scatter import random_variance
+from labd.kpi.terms import Terms, Uncertain
 
 
 def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
@@ -15,10 +16,6 @@ def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Unce
     values = [terms.adopt(c.estimates["power.floor"].value) for c in floors]
     mean: Uncertain = sum(values) / len(values)
     nominal = [float(v.nominal_value) for v in values]
-    scatter = math.hypot(*(_random_u(v) for v in values))
+    scatter = math.sqrt(sum(random_variance(v) for v in values))
     half_range = (max(nominal) - min(nominal)) / 2
     return mean + terms.limit(f"{at}:floor drift", half_range) if half_range > scatter else mean
-
-
-def _random_u(value: Uncertain) -> float:
-    return math.hypot(*(c * v.tag.unit_u for v, c in parts(value) if v.tag.kind == "A"))

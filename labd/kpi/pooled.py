@@ -9,11 +9,12 @@ import numpy as np
 from labd.kpi.capture import CaptureResult
 from labd.kpi.distributions import f_tail
 from labd.kpi.estimate import Estimate
-from labd.kpi.terms import Terms, Uncertain, parts
+from labd.kpi.rate_model import UNLIKELY
+from labd.kpi.scatter import random_times, random_variance, typical_dof
+from labd.kpi.terms import Terms, Uncertain
 from labd.records import Mode
 
 APART = "captures differ by more than their scatter"
-_UNLIKELY = 0.05
 
 
 def energy_kind(mode: Mode) -> str:
@@ -41,7 +42,7 @@ def _pooled(own: Sequence[CaptureResult], terms: Terms) -> Estimate:
     flags = dict.fromkeys(flag for e in estimates for flag in e.flags)
     ratio = _birge(values)
     if ratio > 1.0:
-        mean = mean + sum((ratio - 1.0) * c * v for v, c in parts(mean) if v.tag.kind == "A")
+        mean = random_times(mean, ratio)
         flags[APART] = None
     return Estimate(f"pooled.{kpi}", own[0].point.key, mean, count, tuple(flags))
 
@@ -49,12 +50,11 @@ def _pooled(own: Sequence[CaptureResult], terms: Terms) -> Estimate:
 def _birge(values: Sequence[Uncertain]) -> float:
     if len(values) < 2:
         return 1.0
-    variances = np.array([sum((c * v.tag.unit_u) ** 2 for v, c in parts(one) if v.tag.kind == "A") for one in values])
-    dofs = [float(v.tag.dof or np.inf) for one in values for v, _ in parts(one) if v.tag.kind == "A"]
-    if not variances.all() or not dofs:
+    variances = np.array([random_variance(one) for one in values])
+    if not variances.all():
         return 1.0
     nominal = np.array([float(one.nominal_value) for one in values])
     centre = float(np.sum(nominal / variances) / np.sum(1 / variances))
     per_dof = float(np.sum((nominal - centre) ** 2 / variances)) / (len(values) - 1)
-    typical = len(dofs) / sum(1 / d for d in dofs)
-    return float(np.sqrt(per_dof)) if per_dof > 1 and f_tail(per_dof, len(values) - 1, dof2=typical) < _UNLIKELY else 1.0
+    by_chance = f_tail(per_dof, len(values) - 1, dof2=typical_dof(values))
+    return float(np.sqrt(per_dof)) if per_dof > 1 and by_chance < UNLIKELY else 1.0

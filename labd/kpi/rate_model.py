@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labd.kpi.distributions import f_tail
+from labd.kpi.scatter import random_times, typical_dof
 from labd.kpi.terms import Uncertain, parts
 
 _BIRGE_FROM = 2.0  # chi-squared per degree of freedom from which the scatter is taken at its word
-_UNLIKELY = 0.05  # chance of a lack of fit under which it is
+UNLIKELY = 0.05  # chance of a lack of fit under which it is
 _IMPROBABLE = 0.002  # chance of a lack of fit under which the line is called not linear
 NOT_LINEAR = "not linear"
 INFLATED = "inflated by Birge ratio"
@@ -58,14 +59,14 @@ def fit_line(rates: Sequence[float], powers: Sequence[Uncertain]) -> Line:
     flags: list[str] = [TWO_RATES] if len(np.unique(r)) == 2 else []
     birge = 1.0
     if per_dof is not None and per_dof > _BIRGE_FROM:
-        chance = f_tail(per_dof, dof, dof2=_typical_dof(powers))
-        if chance < _UNLIKELY:
+        chance = f_tail(per_dof, dof, dof2=typical_dof(powers))
+        if chance < UNLIKELY:
             birge = float(np.sqrt(per_dof))
             flags.append(INFLATED)
         if chance < _IMPROBABLE:
             flags.append(NOT_LINEAR)
     leverage = np.einsum("kp,pk->k", design, estimator).tolist()
-    scaled = [_random_times(p, birge * _weight_factor(p, h)) for p, h in zip(powers, leverage, strict=True)]
+    scaled = [random_times(p, birge * _weight_factor(p, h)) for p, h in zip(powers, leverage, strict=True)]
     floor, slope = (sum(float(h) * p for h, p in zip(row, scaled, strict=True)) for row in estimator)
     return Line(floor, slope, per_dof, dof, tuple(flags))
 
@@ -105,17 +106,4 @@ def _lack_of_fit(
 def _weight_factor(power: Uncertain, leverage: float) -> float:
     """Weights are estimates: a point whose scatter came out small by chance weighs too much and is believed too much. Meier 1953
     (Biometrics 9, 59) for weighted means, with the leverage in place of the share of the weight."""
-    return float(np.sqrt(1 + 4 * max(0.0, 1 - leverage) / _typical_dof([power])))
-
-
-def _typical_dof(powers: Sequence[Uncertain]) -> float:
-    """Harmonic mean of the degrees of freedom of the points' Type A errors: their variances are estimates too."""
-    inverse = [1 / float(v.tag.dof) for p in powers for v, _ in parts(p) if v.tag.kind == "A"]
-    return len(inverse) / sum(inverse) if inverse else float("inf")
-
-
-def _random_times(power: Uncertain, factor: float) -> Uncertain:
-    """The same value with its Type A errors scaled."""
-    if factor == 1.0:
-        return power
-    return power + sum((factor - 1.0) * c * v for v, c in parts(power) if v.tag.kind == "A")
+    return float(np.sqrt(1 + 4 * max(0.0, 1 - leverage) / typical_dof([power])))

@@ -40,7 +40,8 @@ def _of_factor(factor: str) -> dict[str, int] | None:
     if factor == "1":
         return {}
     parts = _FACTOR.fullmatch(factor)
-    assert parts is not None  # a factor is not empty
+    if parts is None:  # nothing between two points
+        return None
     head, power = parts[1], int(parts[2] or 1)
     atom = next((name for name in _ATOMS if head.endswith(name) and head.removesuffix(name) in _PREFIXES and (name != "1")), None)
     return None if atom is None else {one: power * times for one, times in _ATOMS[atom].items()}

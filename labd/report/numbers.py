@@ -142,6 +142,11 @@ def two_sided(value: float, low: float, high: float, unit: str) -> str:
     return value_with_interval(value, low, high, unit)
 
 
+def percent(share: float) -> str:
+    """`0.5 %`, to three digits."""
+    return f"{100 * share:.3g} %"
+
+
 def value_of(record: KpiRecord) -> float | None:
     """The record's value, None also where it is not finite."""
     return record.value if record.value is not None and math.isfinite(record.value) else None

@@ -9,7 +9,7 @@ from labd.records import KpiRecord, OperatingPoint
 from labd.report import verdict
 from labd.report.catalogue import LOWER_BOUND, SUMMARY, Column, curve_label, place, rank, rate_label, title
 from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
-from labd.report.numbers import quantity, reason, show, significant, words
+from labd.report.numbers import percent, quantity, reason, show, significant, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,8 @@ def aims(report: RunReport) -> Table:
         (
             title(one.id),
             place(report, one.at),
-            f"± {100 * one.aimed:.3g} %",
-            "-" if one.reached is None else f"± {100 * one.reached:.3g} %",
+            f"± {percent(one.aimed)}",
+            "-" if one.reached is None else f"± {percent(one.reached)}",
             "met" if one.met else "not met",
             one.why,
         )

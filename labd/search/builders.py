@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from labd.cards.kinds import AnyCard, ModelCard, ToolchainCard
 from labd.cards.read import card_of
-from labd.child import status_of
+from labd.child import last_line, one_line, status_of
 from labd.config.document import read_source
 from labd.config.problems import file_error, wrongs_of
 from labd.config.section import Wrong, every_wrong
@@ -135,7 +135,7 @@ def _candidate(builder: Builder, folder: Path, *, cached: bool) -> Candidate:
     try:
         answer = read_answer(folder / ANSWER)
         if answer.refused is not None:
-            raise CandidateRefused(f"builder `{builder}` refuses the candidate: {_one_line(answer.refused)}")
+            raise CandidateRefused(f"builder `{builder}` refuses the candidate: {one_line(answer.refused)}")
         return Candidate(folder, answer, _checked_cards(folder, answer), cached)
     except FileError as error:
         seen = str(folder), str(_failed(folder))  # where a reader finds it
@@ -209,13 +209,6 @@ def _failed(made: Path) -> Path:
 
 def _said(folder: Path) -> str:
     """The last line that it said, and where the others are."""
-    log = folder / LOG
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    last = f": {_one_line(lines[-1])}" if lines else "; it said nothing"
+    said = last_line(folder / LOG)
+    last = f": {said}" if said else "; it said nothing"
     return f"{last} (all of it: {_failed(folder) / LOG})"
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:500]

@@ -11,11 +11,16 @@ import pytest
 
 from labd import bench_file
 from labd.analyse.aims import in_words
+from labd.bench import runner
+from labd.bench.acquire import acquire
 from labd.bench.control import RunControl
 from labd.bench.expand import CapturePlan, longer
+from labd.bench.rig import Rig
+from labd.bench.running_log import Sink
+from labd.bench.taken import Taken
 from labd.daemon.aiming import pieces, places
 from labd.daemon.run import RunRequest
-from labd.errors import Interrupted
+from labd.errors import DutFailure, Interrupted
 from labd.kpi.aims import Advice
 from labd.records import CaptureState, MarkStyle, Mode, OperatingPoint, Role
 from labd.store.rows import RunState
@@ -140,8 +145,8 @@ def test_a_round_is_no_more_than_half_of_what_is_lacking_or_of_what_there_is_in_
     made = [capture(Role.FLOOR, 0, 150.0, 0.0), capture(Role.FLOOR, 1, 250.0, 0.0), capture(Role.MEAN, 0, 4.0)]
     spots = places(made, 4.0)
     floor, mean = (spot.name for spot in spots)
-    found = pieces(Advice({floor: 400.0, mean: 5.0}), spots, made, 1e9, order=7, seed=1)
-    assert [one.order for one in found] == list(range(7, 7 + len(found)))
+    found = pieces(Advice({floor: 400.0, mean: 5.0}), spots, made, 1e9, seed=1)
+    assert [one.order for one in found] == list(range(2, 2 + len(found)))
     assert len({one.key for one in found} | {one.key for one in made}) == len(found) + len(made)
     floors = [one for one in found if one.role is Role.FLOOR]
     assert sum(one.duration_s for one in floors) == pytest.approx(400.0 * 0.5 * 404.3 / 405.0, rel=0.01)
@@ -155,9 +160,28 @@ def test_a_round_is_no_more_than_half_of_what_is_lacking_or_of_what_there_is_in_
 def test_a_round_ends_where_the_time_does() -> None:
     made = [capture(Role.FLOOR, 0, 4.0, 0.0)]
     spots = places(made, 4.0)
-    found = pieces(Advice({spots[0].name: 400.0}), spots, made, 130.0, order=1, seed=1)
+    found = pieces(Advice({spots[0].name: 400.0}), spots, made, 130.0, seed=1)
     assert 0 < sum(one.duration_s for one in found) <= 130.0
-    assert pieces(Advice({spots[0].name: 400.0}), spots, made, 3.0, order=1, seed=1) == []
+    assert pieces(Advice({spots[0].name: 400.0}), spots, made, 3.0, seed=1) == []
+
+
+@pytest.mark.compiler
+async def test_a_capture_that_failed_keeps_its_key_and_others_are_made_in_its_place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+
+    async def disturbed(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
+        if plan.role is Role.MEAN and plan.repeat == 1 and not failed:
+            failed.append(plan.key)
+            raise DutFailure("the board does not answer")
+        return await acquire(rig, plan, sink)
+
+    monkeypatch.setattr(runner, "acquire", disturbed)
+    outcome = await bench.run(asked(bench, 'incremental_energy = "0.2 %"\ntime = "10 min"'))
+    _, captures = await bench.stored()
+    assert [one.key for one in captures if one.state is CaptureState.FAILED] == failed
+    assert len(outcome.failed) == 1
+    assert any(one.repeat > 1 and one.state is CaptureState.FINISHED for one in captures if one.role is Role.MEAN)
+    assert any(text.startswith("every aim is met") for text in notices(bench))
 
 
 @pytest.mark.parametrize(

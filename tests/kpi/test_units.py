@@ -20,7 +20,10 @@ def test_prefixes_and_spellings_do_not_matter(first: str, second: str) -> None:
     assert alike(first, second)
 
 
-@pytest.mark.parametrize(("first", "second"), [("J", "W"), ("J", "1"), ("s", "Hz"), ("By", "bit"), ("m2", "m"), ("joule", "J"), ("", "J")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("J", "W"), ("J", "1"), ("s", "Hz"), ("By", "bit"), ("m2", "m"), ("joule", "J"), ("", "J"), ("J.", "J"), ("J..s", "J.s"), ("//", "J")],
+)
 def test_what_measures_something_else_is_not_alike(first: str, second: str) -> None:
     assert not alike(first, second)
 

@@ -316,6 +316,14 @@ async def test_a_script_beside_the_recipe_is_found_from_there(tool: Scripted, tm
     assert (tmp_path / LOG).read_text() == "by the script\n"
 
 
+@pytest.mark.compiler
+async def test_a_script_beside_the_recipe_is_named_with_its_probe_as_the_recipe_names_it(tool: Scripted, tmp_path: Path) -> None:
+    tool.does("echo $1 $2")
+    tool.recipe.write_text(COPIES.replace('"cp"', '"bin/flasher"'), encoding="utf-8")
+    await tool.flashed('recipe = "../recipe.toml"\ntool = "bin/flasher"\nport = "066"')
+    assert (tmp_path / LOG).read_text() == f"{tool.image} 066\n"
+
+
 PROBE = 'recipe = "../ported.toml"\ntool = "flasher"\nport = "066"'
 
 
