@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import statistics
 import sys
 import time
@@ -17,8 +16,6 @@ from benchmarks.accuracy.verdict import Tally
 SEED = 20261123
 LARGEST_MEDIAN_ERROR = 0.005  # of the gross energy of a guarded burst
 NAIVE_FAILS_BELOW = 0.9
-UNKNOWN_SHARE = 0.9
-UNSURE_SHARE = 0.99
 REAL_TIME_SHARE = 0.85  # its trials are few and share instruments: a plumbing error would be far below
 
 
@@ -58,12 +55,6 @@ def judge_quantiles(found: Findings) -> None:
         tally.covered += low <= true[name] <= high
 
 
-def _least(share: float, captures: int) -> float:
-    """The share that must be seen for a true share to be believed, 0.1 % one-sided: nine cases, and any seed, must not fail a sound build.
-    The intervals of one capture count as one trial."""
-    return share - 3.09 * math.sqrt(share * (1 - share) / captures)
-
-
 def shortcomings(found: Findings) -> list[str]:
     problems = found.tallies.failures()
     median = statistics.median(map(abs, found.gross_errors))
@@ -75,11 +66,8 @@ def shortcomings(found: Findings) -> list[str]:
     if covered < REAL_TIME_SHARE * total:
         problems.append(f"in real time {covered} of {total} intervals cover")
     for name, case in found.unknown.items():
-        if not case.covered >= _least(UNKNOWN_SHARE, case.captures) * case.intervals and case.good < UNSURE_SHARE * case.captures:
-            problems.append(
-                f"{name}: {case.covered} of {case.intervals} intervals cover and only in {case.good} of {case.captures} captures does "
-                "each figure cover or say that it is not sure"
-            )
+        if case.falls_short:
+            problems.append(f"{name}: only {case}")
     return problems
 
 

@@ -6,24 +6,21 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from benchmarks.accuracy.lab import Lab, Measured, open_lab, point
 from benchmarks.accuracy.truth import CLOCK_ERROR, Expected, duration, events_of, expectations, truth_of
-from benchmarks.accuracy.verdict import Tallies, Tally, records_by_id, unsure
+from benchmarks.accuracy.unknown import CASES, MODES, Disturbed, disturbed
+from benchmarks.accuracy.verdict import Tallies, Tally, records_by_id
 from labd.kpi.capture import CaptureResult
 from labd.kpi.inputs import Detector
 from labd.kpi.sweep import analyse_sweep
 from labd.records import Mode, Role
 
-MODES = (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)
 COOL_S = 120.0  # six thermal time constants: the rest power of a floor is then that of a cold board
 EVENTS = 100
 RATES = (2.3, 9.7, 31.1)  # of a sweep: not locked to mains, records or each other
-RATES_UNKNOWN = (5.3, 11.9, 23.7)
-JUDGED_UNKNOWN = ("energy_per_inference.gross", "energy_per_inference.net_of_idle", "energy_per_inference.net_of_sleep", "power.mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +35,6 @@ class Sizes:
 
 FULL = Sizes(means=300, floors=150, events=100, sweeps=40, unknown=48, real=20)
 QUICK = Sizes(means=60, floors=30, events=30, sweeps=6, unknown=12, real=4)
-
-
-@dataclass(slots=True)
-class Disturbed:
-    """A case that the analysis is not told of. intervals, covered: of all its figures. good: captures in which each figure covers, or is
-    flagged with a reserve or withheld."""
-
-    captures: int = 0
-    good: int = 0
-    intervals: int = 0
-    covered: int = 0
 
 
 @dataclass(slots=True)
@@ -89,8 +75,10 @@ async def _known(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], fou
 
 async def _disturbed(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], found: Findings) -> None:
     await real_time(sizes, seed, expected, found)
-    for number, case in enumerate(unknown_cases() if sizes.unknown else ()):
-        await unknown_case(case, sizes.unknown, seed + 1000 * (number + 1), found)
+    for number, case in enumerate(CASES if sizes.unknown else ()):
+        found.unknown[case.name] = one = await disturbed(case, sizes.unknown, seed + 1000 * (number + 1))
+        found.captures += one.captures
+        say(f"{case.name}: {one}")
 
 
 async def single_captures(lab: Lab, sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], found: Findings) -> None:
@@ -189,59 +177,3 @@ async def real_time(sizes: Sizes, seed: int, expected: Mapping[Mode, Expected], 
     say(f"{found.real_captures} captures in real time: {real.covered} of {real.total} intervals cover")
     # the figures of one capture share its instrument: what counts is that nothing is far off, the trials are too few and too dependent
     found.real = (real.covered, real.total)
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Physics or instruments that the analysis is not told of."""
-
-    name: str
-    board: Mapping[str, Any]
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    after: Mapping[str, Any] = field(default_factory=dict)  # happens to the powered board
-
-
-def unknown_cases() -> list[Unknown]:
-    return [
-        Unknown("two-pole settling", {"bulk_f": 22e-6, "bulk_ohm": 20.0}),
-        Unknown("supply ripple", {"ripple_v": 5e-3, "ripple_hz": 300.0}),
-        Unknown("mains hum x25", {}, {"unkind": {"hum_a": 5e-6}}),
-        Unknown("zero drift x3", {}, {"unkind": {"drift": 3.0}}),
-        Unknown("time constant x3", {"series_ohm": 14.1}),
-        Unknown("DUT clock 2 % fast", {"clock_error": 0.02}),
-        Unknown("back-feed", {"backfeed_a": 20e-6}, after={"uart.driven": True}),
-        Unknown("second sleep state", {"deep_sleep_a": -1.5e-6, "deep_sleep_after_s": 0.05}),
-        Unknown("noise x4", {}, {"unkind": {"noise": 4.0}}),
-    ]
-
-
-async def unknown_case(case: Unknown, captures: int, seed: int, found: Findings) -> None:
-    """Each capture covers, or says that it is not sure."""
-    board = CLOCK_ERROR | dict(case.board)
-    expected = await expectations(board, case.after)
-    async with open_lab(seed=seed, board=board, changes=case.changes) as lab:
-        lab.disturb(case.after)
-        for number in range(captures):
-            lab.redraw(seed + number)
-            mode = MODES[number % 3]
-            measured = await lab.measure(point(mode, RATES_UNKNOWN[number // 3 % 3]), Role.MEAN, events=EVENTS // 2)
-            records = records_by_id(measured.result.records)
-            true = truth_of(measured, expected[mode])
-            tally = found.unknown.setdefault(case.name, Disturbed())
-            names = [name for name in JUDGED_UNKNOWN if name in true]
-            inside = [_covers(records.get(name), true[name]) for name in names]
-            tally.captures += 1
-            tally.good += all(ok or unsure(records.get(name)) for ok, name in zip(inside, names, strict=True))
-            tally.intervals += len(names)
-            tally.covered += sum(inside)
-            found.captures += 1
-        lab.disturb(dict.fromkeys(case.after, False))
-    tally = found.unknown[case.name]
-    say(
-        f"{case.name}: {tally.covered} of {tally.intervals} intervals cover; "
-        f"in {tally.good} of {tally.captures} captures each figure covers or says that it is not sure"
-    )
-
-
-def _covers(record: Any, value: float) -> bool:
-    return record is not None and record.low is not None and record.high is not None and record.low <= value <= record.high

@@ -26,6 +26,7 @@ from labd.bench.virtual import BoardTime, ControlChannel, virtual_bench
 from labd.bench_file import Bench, Plan
 from labd.bench_file import station as translate
 from labd.bench_file.virtual import spec as virtual_spec
+from labd.config.quantity import Uncertain
 from labd.daemon.opened import BoardLink
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.edge_gated import edge_gated
@@ -171,6 +172,25 @@ class Lab:
         )
 
 
+def demo(files: tuple[str, str] = ("demo", "demo")) -> tuple[Bench, Plan]:
+    """Bench and plan of these names among the fixtures."""
+    fixtures = resources.path("fixtures")
+    return bench_file.load_bench(fixtures / f"benches/{files[0]}.toml"), bench_file.load_plan(fixtures / f"plans/{files[1]}.toml")
+
+
+def two_wire(bench: Bench, lead_ohm: float, half_ohm: float) -> Bench:
+    """The same bench without sense leads: the instrument sees the voltage before its leads, of lead_ohm +- half_ohm each way."""
+    smu = bench.instruments["smu"]
+    assert smu.source_resistance is not None
+    before = smu.source_resistance
+    changes = {
+        "sense": "2-wire",
+        "lead_resistance": Uncertain(lead_ohm, half_ohm),
+        "source_resistance": Uncertain(before.value + 2 * lead_ohm, before.half_width + 2 * half_ohm),
+    }
+    return bench.model_copy(update={"instruments": {**bench.instruments, "smu": smu.model_copy(update=changes)}})
+
+
 @asynccontextmanager
 async def open_lab(
     *,
@@ -179,13 +199,12 @@ async def open_lab(
     seed: int = 1,
     board: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
+    smu: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Lab]:
     """files: bench and plan. board: other physics than the board file declares. changes: other keys of the virtual bench's spec (unkind,
-    uart); pin_log: of an emulated board."""
-    fixtures = resources.path("fixtures")
-    bench = bench_file.load_bench(fixtures / f"benches/{files[0]}.toml")
-    plan = bench_file.load_plan(fixtures / f"plans/{files[1]}.toml")
-    async with lab_of(bench, plan, seed=seed, board=board, changes={"time": time, **(changes or {})}) as lab:
+    uart); pin_log: of an emulated board. smu: other keys of that instrument's."""
+    bench, plan = demo(files)
+    async with lab_of(bench, plan, seed=seed, board=board, changes={"time": time, **(changes or {})}, smu=smu) as lab:
         yield lab
 
 
@@ -198,13 +217,15 @@ async def lab_of(
     model: str = "dnn",
     board: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
+    smu: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Lab]:
-    """A bench of files that were read. seed: of its specimens, None: that of the board file. board, changes: as in `open_lab`."""
+    """A bench of files that were read. seed: of its specimens, None: that of the board file. board, changes, smu: as in `open_lab`."""
     spec = copy.deepcopy(virtual_spec(bench, seed=plan.seed)) | ({} if seed is None else {"seed": seed}) | dict(changes or {})
     spec["firmware"]["pin_log"] = spec.pop("pin_log", "")
     spec["board"] |= dict(board or {})
+    spec["instruments"]["smu"] |= dict(smu or {})
     if (changes or {}).get("unkind", {}).get("noise") == 1e-3:  # an instrument without errors, for the truth
-        spec["instruments"]["smu"] |= {"accuracy": [], "timebase": 0.0, "fixture_leakage_a": 0.0}
+        spec["instruments"]["smu"] |= {"accuracy": [], "timebase": 0.0, "fixture_leakage_a": 0.0, "line_delay_s": 0.0}
     async with AsyncExitStack() as stack:
         truth = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "truth.jsonl"
         addresses = await stack.enter_async_context(virtual_bench(spec, arguments=("--truth", str(truth))))

@@ -43,9 +43,13 @@ async def expectations(board: dict[str, Any] | None = None, after: Mapping[str, 
     """From a twin without dispersion, measured by an instrument without errors. after: what happens to both once they are powered."""
     async with open_lab(board=CLOCK_ERROR | (board or {}) | STILL, changes={"unkind": QUIET}) as lab:
         lab.disturb(after or {})
-        found = {mode: await _expected(lab, mode) for mode in (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)}
+        found = await expected_of(lab)
         lab.disturb(dict.fromkeys(after or {}, False))
         return found
+
+
+async def expected_of(twin: Lab) -> dict[Mode, Expected]:
+    return {mode: await _expected(twin, mode) for mode in (Mode.ALWAYS_ON, Mode.EVENT_SLEEP, Mode.EVENT_RELOAD)}
 
 
 async def _expected(lab: Lab, mode: Mode) -> Expected:

@@ -185,6 +185,7 @@ def _create(bench: BenchSpec, name: str, spec: InstrumentSpec, clock: BoardClock
         timebase=spec.timebase,
         mains_hz=bench.mains_hz,
         lead_ohm=spec.lead_ohm,
+        line_delay_s=spec.line_delay_s,
         sense_fault=spec.sense_fault,  # type: ignore[arg-type]
         fixture_leakage_a=spec.fixture_leakage_a,
         unkind=bench.unkind,

@@ -76,8 +76,9 @@ class Pins(Protocol):
     def edges(self, pin: str, start_ns: int, end_ns: int) -> list[Edge]:
         """All edges in [start, end)."""
 
-    def level_integral(self, pin: str, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Exact running integral of the pin's voltage (V s) at ascending instants, none later than now."""
+    def level_integral(self, pin: str, t_ns: NDArray[np.int64], *, late_ns: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
+        """Exact running integral of the pin's voltage (V s) at ascending instants, none later than now. late_ns: by how much rising and
+        falling edges come late to who looks, through a level shifter; where that is negative, what it looks at comes late."""
 
     def drive(self, pin: str, level: int) -> None:
         """Drive an input pin of the board from outside, from now on."""

@@ -256,15 +256,21 @@ def beyond(setup: PersonaSetup, starts: Instants, ends: Instants, *, limit_a: fl
     return lost
 
 
-def pin_means(pins: Pins, pin: str, starts: Instants, ends: Instants) -> Floats:
-    """Mean voltage of a board pin over each sample (V)."""
+def pin_means(pins: Pins, pin: str, starts: Instants, ends: Instants, *, late_ns: tuple[int, int] = (0, 0)) -> Floats:
+    """Mean voltage of a board pin over each sample (V). late_ns: as in `contract.Pins`."""
     edges = np.column_stack([starts, ends]).ravel()
-    return np.diff(pins.level_integral(pin, edges))[::2] / ((ends - starts) * 1e-9)
+    return np.diff(pins.level_integral(pin, edges, late_ns=late_ns))[::2] / ((ends - starts) * 1e-9)
 
 
 def drawn_timebase(setup: PersonaSetup, rng: np.random.Generator) -> float:
     """This unit's clock error, uniform in +-setup.timebase (fraction)."""
     return float(setup.timebase * rng.uniform(-1, 1))
+
+
+def drawn_delays(setup: PersonaSetup, rng: np.random.Generator) -> tuple[int, int]:
+    """By how much this unit sees rising and falling edges of a line late against its samples, ns: each uniform in +-setup.line_delay_s."""
+    rise, fall = np.rint(setup.line_delay_s * 1e9 * rng.uniform(-1, 1, 2)).astype(int).tolist()
+    return rise, fall
 
 
 def wired(wires: Mapping[str, str], *terminals: str) -> str | None:

@@ -38,7 +38,7 @@ class PersonaSetup:
 
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
-    lead_ohm: each way. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
+    lead_ohm: each way. line_delay_s: limit of the delay of a line's edge against the samples. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
     `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server. trap: one of those that the module of the persona has in `TRAPS`,
     which this specimen springs: what real instruments do to whoever does not know it.
     """
@@ -54,6 +54,7 @@ class PersonaSetup:
     timebase: float = 0.0
     mains_hz: float = 50.0
     lead_ohm: float = 0.0
+    line_delay_s: float = 0.0
     sense_fault: SenseFault = "ok"
     fixture_leakage_a: float = 0.0
     unkind: Mapping[str, object] = field(default_factory=dict)

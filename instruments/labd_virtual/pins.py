@@ -47,9 +47,15 @@ class Track:
         # Levels alternate, and the last one is known.
         return [Edge(int(self._t[k]), self.level ^ ((self._count - 1 - k) & 1)) for k in range(int(first), int(last))]
 
-    def integral(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    def integral(self, t_ns: NDArray[np.int64], late_ns: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
+        """late_ns: by how much rising and falling edges are seen late; their order is kept."""
         k = np.searchsorted(self._t[: self._count], t_ns, side="right") - 1
         result: NDArray[np.float64] = self._integral[k] + self._volt[k] * (t_ns - self._t[k]) * 1e-9
+        if any(late_ns):
+            times, volts = self._t[1 : self._count], self._volt[1 : self._count]
+            high = volts > 0
+            for edges, by_ns, sign in ((times[high], late_ns[0], -1), (times[~high], late_ns[1], 1)):
+                result += sign * float(np.max(volts, initial=0.0)) * 1e-9 * (_since(edges, t_ns) - _since(edges, t_ns - by_ns))
         return result
 
     def _make_room(self, now_ns: int) -> None:
@@ -61,6 +67,13 @@ class Track:
             self._count -= gone
             return
         self._t, self._volt, self._integral = (np.concatenate([a, np.zeros_like(a)]) for a in (self._t, self._volt, self._integral))
+
+
+def _since(edges: NDArray[np.int64], t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum over all edges before each instant of the time since, ns."""
+    before = np.searchsorted(edges, t_ns)
+    found: NDArray[np.int64] = before * t_ns - np.concatenate(([0], np.cumsum(edges)))[before]
+    return found
 
 
 class BoardPins:
@@ -77,9 +90,9 @@ class BoardPins:
         self._clock.touch()
         return self._track(pin).edges(start_ns, end_ns)
 
-    def level_integral(self, pin: str, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    def level_integral(self, pin: str, t_ns: NDArray[np.int64], *, late_ns: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
         self._clock.touch()
-        return self._track(pin).integral(t_ns)
+        return self._track(pin).integral(t_ns, late_ns)
 
     def drive(self, pin: str, level: int) -> None:
         self._clock.touch()

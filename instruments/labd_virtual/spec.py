@@ -156,6 +156,7 @@ class ErrorSpec:
 @dataclass(frozen=True, slots=True)
 class InstrumentSpec:
     """One virtual instrument. timebase: limit of its clock's error (fraction). lead_ohm: each way.
+    line_delay_s: limit of the delay between an edge of a line or a trigger and the samples beside it (drawn by keysight_n6705c alone).
 
     clients: how many sessions it serves at once: `many`; `one` leaves a second one unanswered until the first is gone; `one_refusing`
     closes a second one at once. interface: what it speaks on the network: a raw `socket`, `hislip` or `vxi11`.
@@ -166,6 +167,7 @@ class InstrumentSpec:
     accuracy: tuple[ErrorSpec, ...] = ()
     timebase: float = _within(0.0, 0.0, 0.1)
     lead_ohm: float = _within(0.03, 0.0, 100.0)
+    line_delay_s: float = _within(0.0, 0.0, 1.0)
     sense_fault: str = _one_of("ok", "open", "swapped")
     fixture_leakage_a: float = _within(0.0, -1.0, 1.0)
     clients: str = _one_of("many", "one", "one_refusing")

@@ -88,6 +88,7 @@ def _instrument(bench: Bench, section: InstrumentSection) -> dict[str, Any]:
         ],
         "timebase": section.timebase.limit if section.timebase else 0.0,
         "lead_ohm": section.lead_resistance.value if section.lead_resistance else 0.0,
+        "line_delay_s": section.trigger_latency or 0.0,
         "fixture_leakage_a": leakage.value if leakage else 0.0,
     }
 

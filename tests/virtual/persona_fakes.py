@@ -136,7 +136,8 @@ class Wires:
     def edges(self, pin: str, start_ns: int, end_ns: int) -> list[Edge]:
         return [e for e in self.scripted.get(pin, []) if start_ns <= e.t_ns < end_ns]
 
-    def level_integral(self, pin: str, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    def level_integral(self, pin: str, t_ns: NDArray[np.int64], *, late_ns: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
+        assert late_ns == (0, 0)
         total, level, since = np.zeros(len(t_ns)), 0, 0
         for edge in [*self.scripted.get(pin, []), Edge(2**62, 0)]:
             total += 3.0 * level * np.clip(t_ns - since, 0, edge.t_ns - since) * 1e-9

@@ -42,6 +42,22 @@ def test_the_level_integral_is_exact(rig: tuple[BoardClock, BoardPins]) -> None:
     assert got == pytest.approx(np.array([0, 0, 75, 150, 150, 250]) * 3e-9, rel=1e-12)
 
 
+@pytest.mark.parametrize(("late_ns", "rises"), [((20, 0), 120), ((-30, 0), 70), ((0, 40), 100), ((10, -5), 110)])
+def test_whoever_looks_through_a_level_shifter_sees_each_kind_of_edge_late_by_its_own(
+    rig: tuple[BoardClock, BoardPins], late_ns: tuple[int, int], rises: int
+) -> None:
+    clock, pins = rig
+    for t, level in ((100, 1), (250, 0), (400, 1)):
+        advance(clock, t)
+        pins.set_mark(level)
+    advance(clock, 1000)
+    seen = pins.level_integral("MARK", np.arange(0, 900, dtype=np.int64), late_ns=late_ns)
+    levels = np.diff(seen) / 3e-9
+    assert set(levels.round(6).tolist()) == {0.0, 1.0}
+    falls = 250 + late_ns[1]
+    assert np.flatnonzero(np.diff(levels.round())).tolist() == [rises - 1, falls - 1, 300 + rises - 1]
+
+
 def test_each_edge_of_trig_reaches_the_chip(rig: tuple[BoardClock, BoardPins]) -> None:
     clock, pins = rig
     seen: list[tuple[int, int]] = []

@@ -101,8 +101,10 @@ class N6705C(ScpiPersona):
     def redraw(self, rng: np.random.Generator) -> None:
         clock, *each = rng.spawn(1 + len(self.channels))
         timebase = mainframe_timebase(self.setup, clock)
+        (late,) = clock.spawn(1)
+        trigger_late_ns = round(self.setup.line_delay_s * 1e9 * late.uniform(-1, 1))
         for channel, own in zip(self.channels.values(), each, strict=True):
-            channel.redraw(own, timebase)
+            channel.redraw(own, timebase, trigger_late_ns)
 
     def output_on(self) -> bool:
         self._poll()

@@ -159,9 +159,9 @@ class Acquisition:
         return self.state is State.ARMED and now_ns >= self.armed_until_ns
 
     def start(self, now_ns: int) -> int:
-        """The trigger instant is sample 0 of the axis; returns when the last sample is in (board time)."""
+        """The trigger instant is sample 0 of the axis, as well as this unit knows; returns when the last sample is in (board time)."""
         self.state = State.RUNNING
-        self._begin_ns = now_ns
+        self._begin_ns = now_ns + self._channel.trigger_late_ns
         return int(self._edges()[-1])
 
     def finish(self) -> None:

@@ -12,6 +12,7 @@ from labd_virtual.front_end import (
     Converter,
     Floats,
     Instants,
+    drawn_delays,
     drawn_timebase,
     node_means,
     peak_current,
@@ -93,7 +94,8 @@ class Channel:
         self._volts = Converter(setup, "voltage", self.model.volts[-1:])
         self._low_volts = Converter(setup, "voltage", self.model.volts[:-1]) if self.model.volts[:-1] else self._volts
         self._pin = None if feeds else wired(setup.wires, f"channel{number}", "marker")
-        self.timebase = 0.0
+        self.timebase, self.trigger_late_ns = 0.0, 0
+        self._late_ns = (0, 0)
         self.reset()
 
     def reset(self) -> None:
@@ -103,15 +105,16 @@ class Channel:
         self.emulation = self.model.power_on
         self.output.reset()
 
-    def redraw(self, rng: np.random.Generator, timebase: float) -> None:
-        """timebase: the mainframe's, common to all its channels."""
-        amps, volts, source, low_volts = rng.spawn(4)
+    def redraw(self, rng: np.random.Generator, timebase: float, trigger_late_ns: int) -> None:
+        """timebase, and by how much samples begin after their trigger: the mainframe's, common to all its channels."""
+        amps, volts, source, low_volts, lines = rng.spawn(5)
         self._amps.redraw(amps)
         self._volts.redraw(volts)
         if self._low_volts is not self._volts:
             self._low_volts.redraw(low_volts)
         self.output.redraw(source)
-        self.timebase = timebase
+        self.timebase, self.trigger_late_ns = timebase, trigger_late_ns
+        self._late_ns = drawn_delays(self.setup, lines)
 
     async def set_volt(self, volt: float) -> None:
         """VOLTage. Raises ScpiError(-222) beyond the source range, and for a negative one in two quadrants."""
@@ -183,7 +186,7 @@ class Channel:
         return volts
 
     def _voltmeter(self, starts: Instants, ends: Instants, settings: Settings) -> dict[str, Floats]:
-        volts = pin_means(self.setup.pins, self._pin, starts, ends) if self._pin else np.zeros(len(starts))
+        volts = pin_means(self.setup.pins, self._pin, starts, ends, late_ns=self._late_ns) if self._pin else np.zeros(len(starts))
         return {"I": self._amps.read(np.zeros(len(starts)), starts, ends, 0), "V": self._volt_readings(volts, starts, ends, settings)}
 
     def _sensed(self, volts: Floats, amps: Floats) -> Floats:
