@@ -57,7 +57,7 @@ check: $(STAMP)
 accuracy: $(STAMP)
 	$(PY) -m benchmarks.accuracy $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
-## make coverage  runs that measure until an aim is met: their time over the least that physics allows, and the truth (SEED=n, QUICK=1)
+## make coverage  Monte Carlo of thousands of captures, 14 mismatches, and runs that measure until an aim is met (SEED=n, QUICK=1)
 coverage: $(STAMP)
 	$(PY) -m benchmarks.coverage $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 

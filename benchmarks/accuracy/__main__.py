@@ -66,8 +66,7 @@ def shortcomings(found: Findings) -> list[str]:
     if covered < REAL_TIME_SHARE * total:
         problems.append(f"in real time {covered} of {total} intervals cover")
     for name, case in found.unknown.items():
-        if case.falls_short:
-            problems.append(f"{name}: only {case}")
+        problems += [f"{name}: {text}" for text in case.shortcomings()]
     return problems
 
 

@@ -1,8 +1,9 @@
-"""The fewest seconds in which a break-even rate could be known well enough, from the scatter of a long run apart.
+"""The fewest seconds in which a break-even rate could be known well enough, from the board's own account of its events.
 
-Of two lines P(r) through points at rate 0 and at the highest rate R, the difference at the break-even r is linear in the four mean
-powers, with weights 1 - r/R and r/R. Mean powers that are measured for T have variances s^2/T. The least total time for a sum of a/T is
-reached with times in proportion to the roots of a, and is the square of their sum over the variance that is wanted (Neyman 1934).
+A break-even r is (F1 - F2) / (S2 - S1) of two floors and two energies above rest. Floors are known to as good as any number of digits
+after seconds; an energy whose events scatter with variance s^2, inflated by the autocorrelation g, is known with g s^2 / (R T) after T at
+the highest rate R. The least total time for a sum of a/T is reached with times in proportion to the roots of a, and is the square of their
+sum over the variance that is wanted (Neyman 1934). Nothing is left for a floor's noise, a middle rate, or what is not yet known.
 """
 
 from __future__ import annotations
@@ -13,40 +14,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labd.kpi.capture import CaptureResult
-from labd.kpi.scatter import random_variance
-from labd.records import Mode, Role
+from benchmarks.coverage import best
+from benchmarks.coverage.best import Account, Errors, half_width
 
 COVERAGE = 1.96
 
 
 @dataclass(frozen=True, slots=True)
-class Scatter:
-    """Of one mode. floor, top: variance of a mean power times the seconds that it took, W^2 s; top_hz: the highest rate."""
+class Side:
+    """One mode by the board's account. rest_range: which measures its floor."""
 
-    floor: float
-    top: float
-    top_hz: float
+    seen: Account
+    floor_w: float
+    slope_j: float
+    rest_range: float
 
-
-def scatter_of(mode: Mode, captures: Sequence[CaptureResult], seconds: dict[str, float]) -> Scatter:
-    """seconds: length of each capture by its key. Mean over the captures: each tells its own scatter by its blocks and periods."""
-    own = [c for c in captures if c.point.mode is mode]
-    floors = [random_variance(c.estimates["power.floor"].value) * seconds[c.key] for c in own if c.role is Role.FLOOR]
-    top_hz = max(c.point.rate_hz for c in own)
-    tops = [
-        random_variance(c.estimates["excess_power" if "excess_power" in c.estimates else "power.mean"].value) * seconds[c.key]
-        for c in own
-        if c.role is Role.MEAN and c.point.rate_hz == top_hz
-    ]
-    return Scatter(float(np.mean(floors)), float(np.mean(tops)), top_hz)
+    def energy_variance(self, rho: float) -> float:
+        """Of the energy of one event, times what the autocorrelation of the next ones adds: (1 + rho) / (1 - rho)."""
+        return float(np.var(self.seen.net_j(), ddof=1)) * (1 + rho) / (1 - rho)
 
 
-def least_time_s(modes: Sequence[Scatter], break_even_hz: float, slopes_apart_j: float, *, aim: float, lasting: float) -> float:
-    """aim, lasting: relative half-widths of the 95 % interval, wanted and left by the instruments."""
-    per_watt = 1 / (slopes_apart_j * break_even_hz)
-    roots = 0.0
-    for one in modes:
-        share = break_even_hz / one.top_hz
-        roots += math.sqrt(one.floor) * abs(1 - share) * per_watt + math.sqrt(one.top) * share * per_watt
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    first: Side
+    second: Side
+
+    @property
+    def rate_hz(self) -> float:
+        return (self.first.floor_w - self.second.floor_w) / (self.second.slope_j - self.first.slope_j)
+
+    def lasting(self, errors: Errors) -> float:
+        """Relative half-width that instruments leave, however long is measured."""
+        floors, slopes = [], []
+        for side in (self.first, self.second):
+            floors.append(side.floor_w + best.of_rest(errors, watt=side.floor_w, volt=side.seen.volt, full_scale=side.rest_range))
+            slopes.append(side.slope_j + best.of_net(errors, side.seen, scatter=False))
+        drawn = (floors[0] - floors[1]) / (slopes[1] - slopes[0])
+        return half_width(drawn / self.rate_hz - 1)
+
+
+def least_time_s(crossing: Crossing, *, top_hz: Sequence[float], rho: float, aim: float, lasting: float) -> float:
+    """top_hz: highest rate of both modes. aim, lasting: relative half-widths of the 95 % interval, wanted and left by the instruments."""
+    sides = (crossing.first, crossing.second)
+    apart_j = crossing.second.slope_j - crossing.first.slope_j
+    roots = sum(math.sqrt(side.energy_variance(rho) / rate_hz) for side, rate_hz in zip(sides, top_hz, strict=True)) / apart_j
     return (COVERAGE * roots) ** 2 / (aim**2 - lasting**2)

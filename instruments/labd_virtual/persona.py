@@ -38,9 +38,10 @@ class PersonaSetup:
 
     options: as in the bench file (`channel`, `marker_channel`, `fire_pin`, ...). wires: instrument terminal -> board pin (`fire`,
     `marker`, `pin3`, `line1`). accuracy: limits from which `rng` draws this unit's errors. timebase: limit as a fraction.
-    lead_ohm: each way. line_delay_s: limit of the delay of a line's edge against the samples. unkind: scale factors or values by name: `drift`, `noise`, `range_transient` (factors, default 1),
-    `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server. trap: one of those that the module of the persona has in `TRAPS`,
-    which this specimen springs: what real instruments do to whoever does not know it.
+    lead_ohm: each way. line_delay_s: limit of the delay of a line's edge against the samples. unkind: scale factors or values by name:
+    `drift`, `noise`, `range_transient` (factors, default 1), `hum_a` (ampere, default 0.2e-6). clients, interface: see wire.Server. trap:
+    one of those that the module of the persona has in `TRAPS`, which this specimen springs: what real instruments do to whoever does not
+    know it.
     """
 
     name: str

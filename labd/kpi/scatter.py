@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from labd.kpi.terms import Uncertain, parts
@@ -23,6 +24,13 @@ def random_times(value: Uncertain, factor: float) -> Uncertain:
 
 
 def typical_dof(values: Sequence[Uncertain]) -> float:
-    """Harmonic mean of the degrees of freedom of the values' Type A errors: their variances are estimates too."""
-    inverse = [1 / float(v.tag.dof) for one in values for v, _ in parts(one) if v.tag.kind == "A"]
-    return len(inverse) / sum(inverse) if inverse else float("inf")
+    """Harmonic mean of the effective degrees of freedom (JCGM 100:2008, G.4.1) of the values' Type A parts: their variances are estimates
+    too. An error that is small beside the others of its value says next to nothing, however few degrees of freedom it has."""
+    inverse = [_inverse_dof(one) for one in values if random_variance(one)]
+    return len(inverse) / total if (total := sum(inverse)) else math.inf
+
+
+def _inverse_dof(value: Uncertain) -> float:
+    whole = random_variance(value)
+    own = [((c * v.tag.unit_u) ** 2, float(v.tag.dof)) for v, c in parts(value) if v.tag.kind == "A"]
+    return float(sum(variance**2 / dof for variance, dof in own) / whole**2)
