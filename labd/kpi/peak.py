@@ -51,7 +51,16 @@ def _peak(ctx: Context, kpi: str, width: float) -> None:
     vector = ctx.trace.between(start, start + width)[0] / width
     value = ctx.of_power(vector, timed=False) - bias
     value = value + ctx.terms.random(f"A:{ctx.capture.key}:{kpi}", _SPREAD * sigma, dof=1e6)
-    ctx.put(Estimate(kpi, ctx.at, value, len(ctx.events) or 1, ctx.flags, note=f"noise bias {bias:.2g} W taken off"))
+    seen_hz = bandwidth_hz(ctx.trace.dt_s, ctx.capture.meter.time_constant_s)
+    note = f"seen with about {seen_hz:.3g} Hz (-3 dB); noise bias {bias:.2g} W taken off"
+    ctx.put(Estimate(kpi, ctx.at, value, len(ctx.events) or 1, ctx.flags, note=note))
+
+
+def bandwidth_hz(dt_s: float, time_constant_s: float) -> float:
+    """Of what comes before the boxcar, -3 dB: means over records of dt_s (sinc: 0.443 / dt_s) behind the time constant of source, leads
+    and decoupling (1 / (2 pi tau)), as the squares of rise times add. The instrument's own analogue bandwidth can only be less."""
+    record_hz = 0.443 / dt_s
+    return record_hz / math.hypot(1.0, 2 * math.pi * time_constant_s * record_hz)
 
 
 def _noise_w(power: NDArray[np.float32], peak_w: float) -> float:

@@ -398,6 +398,9 @@ def test_peak_power_is_a_boxcar_without_the_bias_of_a_largest_value() -> None:
         errors.append(value(analyse_capture(dataclasses.replace(capture, peak_tau_s=(2e-3,))), "power.peak[2ms]") - 0.036)
     box_w = 3 * 1e-4 / math.sqrt(2e-3 / bench.dt_s)
     assert abs(np.mean(errors)) < 0.35 * box_w, "uncorrected it would be 2.7"
+    note = get(analyse_capture(dataclasses.replace(capture, peak_tau_s=(2e-3,))), "power.peak[2ms]").note
+    dt_s, tau_s = capture.stretches[0].dt_s, capture.meter.time_constant_s
+    assert f"seen with about {1 / math.hypot(dt_s / 0.443, 2 * math.pi * tau_s):.3g} Hz (-3 dB)" in note
     short = dataclasses.replace(capture, peak_tau_s=(1e-4,))
     assert get(analyse_capture(short), "power.peak[100us]").flags[0] == "not resolved"
 
