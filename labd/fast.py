@@ -26,6 +26,11 @@ def rows() -> Callable[..., None] | None:
     return compiled.rows
 
 
+def loaded() -> Callable[..., None] | None:
+    """The same for who cannot wait, as an event loop's thread: None also as long as nobody has called `rows` to its end."""
+    return rows() if rows.cache_info().currsize else None
+
+
 def plain(values: NDArray[np.generic]) -> bool:
     """Whether they are as a compiled loop takes them."""
     return values.dtype == np.float32 and values.flags.c_contiguous and values.flags.aligned

@@ -42,3 +42,10 @@ def test_what_was_kept_and_is_broken_is_compiled_anew(tmp_path: Path) -> None:
     for path in kept:
         path.write_bytes(b"nothing that was kept")
     assert figures(NUMBA_CACHE_DIR=str(tmp_path)) == "True [9.0, 21.0] [6.0, 12.0]"
+
+
+def test_who_cannot_wait_is_told_whether_it_is_loaded() -> None:
+    script = "from labd import fast; print(fast.loaded() is None, fast.rows() is fast.loaded(), fast.loaded() is not None)"
+    given = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'instruments'}"}
+    ended = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.split() == ["True", "True", "True"]

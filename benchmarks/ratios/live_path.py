@@ -1,109 +1,237 @@
-"""Keeping up with two instruments of 2 MSa/s each: processor time against real time, and against copying the samples once (limit)."""
+"""Keeping up with four instruments of 2 MSa/s each: processor time against real time, and against copying the samples once (limit)."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.ratios.figures import Ratio, from_ratios
+from benchmarks.ratios.live_source import COLUMNS, DT_NS, RATE_HZ, Source, samples_of
 from labd import fast
-from labd.influx.sink import FOLLOW_S
+from labd.bench.expand import CapturePlan
+from labd.bench.recorder import Recorder, Recordings, Subject
+from labd.influx.sink import FOLLOW_S, LOOK_AT_ITSELF_S
 from labd.influx.trace_points import TracePoints
+from labd.live.frame import header_of
+from labd.live.view import LiveView
+from labd.records import MarkStyle, Mode, OperatingPoint, Role
 from labd.store.pyramid import Pyramid
-from labd.store.trace_stream import batch_of, channels_of, placed, stream_schema
-from labd.store.trace_writer import TraceWriter
+from labd.store.trace_reader import read_trace
+from labd.store.trace_stream import batch_of, placed, stream_schema
+from labd.stream.feed import Feed
+from labd.stream.hub import Hub
+from labd.stream.means import Means
+from labd.stream.pump import pumping
+from labd.stream.session import InstrumentSession
+from labd.stream.trip import Trip, TripLimits
 from labd_instruments.block import Block
+from labd_instruments.contract import Acquisition
 
 REPEATS = 5
-SECONDS = 3  # of samples a repeat; they come at their own pace, since what is synced and looked at each second is part of the cost
-INSTRUMENTS = 2
-DT_NS = 500
-RECORDS = 100_000  # a block: 50 ms
-BLOCKS_A_SECOND = 10**9 // (RECORDS * DT_NS)
-RATE_HZ = 1000.0  # summaries
-POINT = {"mode": "event_sleep", "rate_hz": 5.0, "supply_v": 3.0, "model": "dnn", "settings": {}}
+SECONDS = 3  # of samples a repeat; they come at their own pace, since what is synced, looked at and shown each second is part of the cost
+INSTRUMENTS = 4
+SAMPLES = SECONDS * RATE_HZ  # of each instrument
+SUMMARIES_HZ = 1000
+LIMITS = TripLimits(5.0, 0.5, 1.0, 1.0, 1e-3, "bench")
+CALL_S = 30.0
 PART = "keep up with live samples"
-WHAT = f"{INSTRUMENTS} x 2 MSa/s of current and voltage: stored and synced, pyramid, {RATE_HZ:g} summaries a second as lines"
+WHAT = f"{INSTRUMENTS} x 2 MSa/s of current and voltage: limits, store, pyramid, {SUMMARIES_HZ} summaries/s as lines, live page"
+ARRIVED = "samples at the consumer that got the fewest (trace file, pyramid, summaries, energy, viewer)"
+LEAST = 1.0  # of one core, all threads and the kernel included
 
 
 def live_path(folder: Path) -> list[Ratio]:
     """folder: on the file system in question; everything written there is deleted again. All threads of the process count."""
     fast.rows()  # loaded once in a process, before its first run
-    found = [(_spent_s(folder), _copy_s()) for _ in range(REPEATS)]
-    real, copies = [1 / spent_s for spent_s, _ in found], [copy_s / spent_s for spent_s, copy_s in found]
+    real, copies, arrived = [], [], []
+    for _ in range(REPEATS):
+        spent_s, share = asyncio.run(_kept_up(folder))
+        for path in folder.iterdir():
+            path.unlink()
+        real.append(1 / spent_s)
+        copies.append(_copy_s() / spent_s)
+        arrived.append(share)
     return [
-        from_ratios(PART, WHAT, against="one core in real time", kind="real time", ratios=real),
+        from_ratios(PART, WHAT, against="one core in real time", kind="real time", ratios=real, least=LEAST),
         from_ratios(PART, WHAT, against="one copy of the samples", kind="limit", ratios=copies),
+        Ratio(PART, ARRIVED, "every sample sent", "limit", min(arrived), min(arrived), max(arrived), REPEATS, least=1.0),
     ]
 
 
-@dataclass(slots=True)
-class _Channel:
-    """One instrument's trace and what follows it."""
-
-    writer: TraceWriter
-    pyramid: Pyramid = field(default_factory=Pyramid)
-    points: TracePoints | None = None
-    place: int = 0
-    lines: int = 0
-    apart_s: float = 0.0
-
-    def take(self, block: Block, first: int) -> None:
-        """The pyramid gets what it gets when a trace is closed, a batch that was read; making one here is no part of the path (apart_s)."""
-        self.writer.write(block)
-        began_s = time.thread_time()
-        batch = placed(batch_of(block, stream_schema(channels_of(block), DT_NS, "{}")), 0, first)
-        self.apart_s += time.thread_time() - began_s
-        self.pyramid.add(batch)
-
-    def follow(self) -> None:
-        """As the sink does it, from the file."""
-        self.points = self.points or TracePoints(self.writer.path, bench="demo", board="virtual-m4", rate_hz=RATE_HZ)
-        while (piece := self.points.next(self.place, ended=False)) is not None:
-            self.place, self.lines = piece.place, self.lines + piece.points
-
-
-def _spent_s(folder: Path) -> float:
-    """Processor seconds for a second of samples."""
-    pieces = [_columns(seed) for seed in range(4)]
-    capture = {"run": "r", "key": "event_sleep/r=5/v=3/dnn mean 0", "role": "mean", "point": POINT, "utc_ns": time.time_ns()}
-    channels = [_Channel(TraceWriter(folder / f"{n}.parquet", capture=capture)) for n in range(INSTRUMENTS)]
-    for channel in channels:
-        channel.writer.__enter__()
-    began_s, spent_s = time.monotonic(), time.process_time()
-    looked_s = began_s
-    for count in range(SECONDS * BLOCKS_A_SECOND):
-        time.sleep(max(0.0, began_s + count / BLOCKS_A_SECOND - time.monotonic()))
-        for n, channel in enumerate(channels):
-            current, voltage = pieces[(count + n) % len(pieces)]
-            first = count * RECORDS
-            channel.take(Block(first, first * DT_NS, DT_NS, current, voltage), first)
-        if time.monotonic() >= looked_s + FOLLOW_S:
-            looked_s = time.monotonic()
+async def _kept_up(folder: Path) -> tuple[float, float]:
+    """Processor seconds for a second of samples of all instruments; the share of them that came to the consumer with the fewest."""
+    sources = [Source(number, SAMPLES) for number in range(INSTRUMENTS)]
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(_channel(folder / f"{n}.parquet", source)) for n, source in enumerate(sources)]
+        spent_s = time.process_time()
+        async with asyncio.TaskGroup() as tasks:
+            for source in sources:
+                source.begin()
             for channel in channels:
-                channel.follow()
-    for channel in channels:
-        channel.follow()
-        channel.pyramid.levels()
-        channel.writer.end_stream()
-    spent_s = time.process_time() - spent_s - sum(channel.apart_s for channel in channels)
-    assert [channel.lines for channel in channels] == [SECONDS * RATE_HZ] * INSTRUMENTS, "not every summary was written"
-    for path in folder.iterdir():
-        path.unlink()
-    return spent_s / SECONDS
+                tasks.create_task(channel.run())
+        spent_s = time.process_time() - spent_s
+    arrived = [share for channel in channels for share in channel.arrived().values()]
+    arrived += [_read_back(folder / f"{number}.parquet", number) / SAMPLES for number in range(INSTRUMENTS)]
+    return spent_s / SECONDS, min(arrived)
 
 
-def _columns(seed: int) -> tuple[np.typing.NDArray[np.float32], np.typing.NDArray[np.float32]]:
-    rng = np.random.default_rng(seed)
-    return rng.normal(0.01, 1e-3, RECORDS).astype(np.float32), rng.normal(3.0, 1e-4, RECORDS).astype(np.float32)
+class _Channel:
+    """One instrument on its way through a daemon, and who counts what arrives where."""
+
+    def __init__(self, path: Path, source: Source, threads: tuple[InstrumentSession, InstrumentSession, InstrumentSession]) -> None:
+        self._path = path
+        self._source = source
+        self._instrument, self._reader, self._shaper = threads
+        self._feed: Hub[Feed] = Hub()
+        self._view = LiveView(self._feed)
+        self._pyramid = Pyramid()
+        self._lines = self._shown = 0
+        self._energy_j = 0.0
+        self._begun = False
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            view = tasks.create_task(self._view.run())
+            watchers = [tasks.create_task(work()) for work in (self._watch, self._mean)]
+            await asyncio.sleep(0)  # they have subscribed
+            following = tasks.create_task(self._follow())
+            await self._record()
+            await asyncio.gather(following, *watchers)
+            view.cancel()
+
+    async def _record(self) -> None:
+        async with (
+            Recordings(_left_to_another_process, self._feed) as recordings,
+            recordings.recorder(self._path, Subject("r", _PLAN)) as recorder,
+        ):
+            await recorder.begin(_ACQUISITION)
+            async with pumping(self._instrument, self._source.read, deadline_s=CALL_S, check=Trip(LIMITS)) as pump:
+                async for block in pump:
+                    await self._taken(recorder, block)
+                    if self._source.ended:
+                        pump.stop()
+        self._over.set()
+
+    async def _taken(self, recorder: Recorder, block: Block) -> None:
+        await recorder.write(block, stretch=0, trigger=False)
+        self._begun = True
+        await self._shaper.call(partial(self._shape, block), deadline_s=CALL_S)
+
+    def _shape(self, block: Block) -> None:
+        """The pyramid gets what it gets when a trace is closed."""
+        self._pyramid.add(placed(batch_of(block, _SCHEMA), 0, block.seq))
+
+    async def _follow(self) -> None:
+        """As the sink does it, from the file."""
+        points: TracePoints | None = None
+        place = 0
+        while True:
+            over = self._over.is_set()
+            if points is None and self._begun:
+                points = await self._reader.call(self._opened, deadline_s=CALL_S)
+            while points is not None:
+                piece = await self._reader.call(partial(points.next, place, ended=over), deadline_s=CALL_S)
+                if piece is None:
+                    break
+                place, self._lines = piece.place, self._lines + piece.points
+            if over:
+                await self._shaper.call(self._pyramid.levels, deadline_s=CALL_S)
+                return
+            await _either(self._over, FOLLOW_S)
+
+    def _opened(self) -> TracePoints:
+        return TracePoints(self._path, bench="demo", board="virtual-m4", rate_hz=SUMMARIES_HZ)
+
+    async def _mean(self) -> None:
+        """What the sink says of the capture each second."""
+        means = Means()
+        with self._feed.subscribe("itself", size=4096) as feed:
+            while True:
+                over = self._over.is_set()
+                for item in feed.drained():
+                    means.add(item)
+                means.taken()
+                if over:
+                    self._energy_j = means.run_energy_j
+                    return
+                await _either(self._over, LOOK_AT_ITSELF_S)
+
+    async def _watch(self) -> None:
+        """One viewer, up to the end of the capture."""
+        async with self._view.viewer() as frames:
+            async for frame in frames:
+                header = header_of(frame)
+                self._shown += sum(_samples_in(piece) for piece in header["pieces"])
+                if "end" in header:
+                    return
+
+    def arrived(self) -> dict[str, float]:
+        """The share of the samples that came to each consumer, by what it has of them itself."""
+        found = {
+            "viewer": self._shown / SAMPLES,
+            "summaries": self._lines / (SECONDS * SUMMARIES_HZ),
+            "pyramid": float(sum(self._pyramid.levels()[0].length)) / SAMPLES,
+            "running energy": round(self._energy_j / self._source.energy_j(), 4),
+        }
+        for consumer, share in found.items():
+            if share < 1.0:
+                print(f"{PART}: {consumer} of an instrument got {share:.3g} of its samples")
+        return found
+
+
+def _samples_in(piece: dict[str, Any]) -> int:
+    """lengths: of the last bucket, where it is not full (docs/reference/live-frames.md)."""
+    whole = piece["count"] * piece["per_bucket"]
+    return int(whole - piece["per_bucket"] + piece["lengths"] if "lengths" in piece else whole)
+
+
+@asynccontextmanager
+async def _channel(path: Path, source: Source) -> AsyncIterator[_Channel]:
+    async with InstrumentSession("instrument") as one, InstrumentSession("reader") as two, InstrumentSession("shaper") as three:
+        yield _Channel(path, source, (one, two, three))
+
+
+async def _either(event: asyncio.Event, length_s: float) -> None:
+    try:
+        async with asyncio.timeout(length_s):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+async def _left_to_another_process(path: Path) -> None:
+    """The final file: a child of the daemon makes it, at low priority."""
+
+
+def _read_back(path: Path, number: int) -> int:
+    """How many samples the disk has, each of which is held against the one that was sent."""
+    found = 0
+    for stretch in read_trace(path).stretches:
+        where = np.arange(stretch.facts.seq, stretch.facts.seq + stretch.facts.length) % RATE_HZ
+        for column, sent in zip((stretch.current, stretch.voltage), samples_of(number), strict=True):
+            assert column is not None
+            assert np.array_equal(column, sent[where]), "other samples are in the file"
+        found += stretch.facts.length
+    return found
+
+
+_POINT = OperatingPoint(Mode.EVENT_SLEEP, 5.0, 3.0, "dnn")
+_PLAN = CapturePlan(f"{_POINT.key} mean 0", _POINT, Role.MEAN, 0, 0, 15, SECONDS, MarkStyle.GATE, "smu", 1)
+_ACQUISITION = Acquisition(DT_NS, COLUMNS, DT_NS * 1e-9, 1.0, 5.0)
+_SCHEMA = stream_schema(COLUMNS, DT_NS, "{}")
 
 
 def _copy_s() -> float:
     """Processor seconds for copying a second of samples."""
-    samples = [np.ones(BLOCKS_A_SECOND * RECORDS, np.float32) for _ in range(2 * INSTRUMENTS)]
+    samples: list[Any] = [np.ones(RATE_HZ, np.float32) for _ in range(2 * INSTRUMENTS)]
     copies = [np.zeros_like(column) for column in samples]  # zeros: the memory is there before the clock runs
     for copy in copies:
         copy.fill(0.0)

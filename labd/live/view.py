@@ -8,9 +8,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from labd import fast
 from labd.deadline import deadline
 from labd.live.envelope import Piece
 from labd.live.frame import LIVE, encode
@@ -18,9 +19,11 @@ from labd.live.gathering import Gathering
 from labd.live.phases import MOST, Shown
 from labd.stream.feed import Feed, FeedBlock, FeedEnd, FeedStart
 from labd.stream.hub import Hub
+from labd.stream.session import InstrumentSession, SessionStuck
 
 FRAME_S = 1 / 30
 HEARTBEAT_S = 1.0
+COMPILED_S = 60.0
 BLOCKS = 4096  # that wait for a frame: two minutes at thirty a second
 FRAMES = 16  # that wait for a viewer: half a second
 HISTORY_NS = 10 * 10**9  # of the capture, for a viewer that comes in the middle
@@ -42,6 +45,11 @@ class LiveView:
 
     async def run(self) -> None:
         """For ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_compiled(), name="live loops")
+            await self._shown()
+
+    async def _shown(self) -> None:
         # size: BLOCKS; policy: newest wins; counter: lost_blocks of each frame
         with self._feed.subscribe("live view", size=BLOCKS) as blocks:
             while True:
@@ -112,6 +120,13 @@ class LiveView:
     def _frame(self, header: dict[str, Any], pieces: tuple[Piece, ...], lost: int, *, counts: bool = True) -> bytes:
         self._n += counts
         return encode(LIVE, {"n": self._n, "t_ns": time.time_ns(), "lost_blocks": lost, "newest_t_ns": None, **header}, pieces)
+
+
+async def _compiled() -> None:
+    """Until the loops are there, which takes seconds where nothing was compiled before, numpy does the same."""
+    async with InstrumentSession("live loops") as apart:
+        with suppress(SessionStuck):
+            await apart.call(fast.rows, deadline_s=COMPILED_S)
 
 
 def _phases(shown: Iterable[Shown]) -> dict[str, Any]:

@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from labd.errors import NotFound
 from labd.live.envelope import Band, Floats, Piece, bands_of, bits_of
 from labd.live.frame import WINDOW, encode
-from labd.store.pyramid import Buckets, read_pyramid
+from labd.store.pyramid import BASE, STEP, Buckets, read_pyramid
 from labd.store.trace import StretchFacts, parquet_path, pyramid_path
-from labd.store.trace_window import CHUNK, Columns, TraceParts, in_chunks, open_parts
+from labd.store.trace_window import CHUNK, TraceParts, in_chunks, open_parts
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import BlockFlag
 
 READ_S = 60.0
 FILES_KEPT = 8
+KEPT_FROM = BASE * STEP  # samples a bucket
 MOST_EXACT = 1 << 24  # samples of a window whose buckets are computed from every one of them; beyond it the pyramid's are taken
 
 
@@ -58,6 +59,7 @@ class Windows:
     def __init__(self) -> None:
         self._thread = InstrumentSession("windows")
         self._open: OrderedDict[Path, TraceParts] = OrderedDict()
+        self._coarse: OrderedDict[Path, list[Buckets]] = OrderedDict()  # of finished traces, which change no more
 
     async def __aenter__(self) -> Windows:
         await self._thread.__aenter__()
@@ -114,11 +116,21 @@ class Windows:
             raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, there are none from {start} to {stop}")
         per_bucket = max(1, math.ceil((end - start) / points))
         if per_bucket > 1 and end - start > MOST_EXACT and parts.complete:
-            level = _level(read_pyramid(pyramid_path(path)), per_bucket)
+            level = _level(self._levels(pyramid_path(path), per_bucket), per_bucket)
             piece = _of_pyramid(level, parts, facts, start, end, per_bucket=per_bucket)
         else:
             piece = _exact(parts, facts, start, end, per_bucket)
         return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
+
+    def _levels(self, pyramid: Path, per_bucket: int) -> list[Buckets]:
+        """Those that a view of whole traces asks for again and again are kept; finer ones are a hundredth of the samples, or more."""
+        if per_bucket < KEPT_FROM:
+            return read_pyramid(pyramid)
+        found = self._coarse.pop(pyramid, None) or [one for one in read_pyramid(pyramid) if one.size >= KEPT_FROM]
+        self._coarse[pyramid] = found
+        while len(self._coarse) > FILES_KEPT:
+            self._coarse.popitem(last=False)
+        return found
 
     def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> Between:
         parts, facts = self._stretch(path, stretch)
@@ -145,7 +157,7 @@ def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bu
     bands: dict[str, list[Band]] = {}
     bits: list[tuple[Any, Any]] = []
     for _, columns in in_chunks(parts, facts.number, first, end, size):
-        for name, band in bands_of(_values(columns), per_bucket).items():
+        for name, band in bands_of({name: values for name, values in columns.items() if name != "digital"}, per_bucket).items():
             bands.setdefault(name, []).append(band)
         if "digital" in columns:
             bits.append(bits_of(columns["digital"], per_bucket))
@@ -207,13 +219,6 @@ def _coarser(low: Floats, high: Floats, mean: NDArray[np.float64], *, weights: N
     merged = np.full(len(at), np.nan)
     np.divide(total, count, out=merged, where=count > 0)
     return Band(np.fmin.reduceat(low, at), np.fmax.reduceat(high, at), merged.astype(np.float32))
-
-
-def _values(columns: Columns) -> dict[str, Any]:
-    found: dict[str, Any] = {name: columns[name] for name in ("current", "voltage") if name in columns}
-    if len(found) == 2:
-        found["power"] = found["current"] * found["voltage"]
-    return found | ({"marker": columns["marker"]} if "marker" in columns else {})
 
 
 def _joined(bands: list[Band]) -> Band:

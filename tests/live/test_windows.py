@@ -17,7 +17,7 @@ from labd.errors import NotFound, StoreError
 from labd.live import windows as module
 from labd.live.frame import header_of
 from labd.live.windows import Windows
-from labd.store.trace import stream_path
+from labd.store.trace import pyramid_path, stream_path
 from labd.store.trace_writer import TraceWriter
 from labd_instruments.block import Block
 from tests.live.test_view import columns
@@ -147,6 +147,23 @@ async def test_a_long_window_comes_from_the_pyramid_and_bounds_the_samples(
     np.testing.assert_array_equal(found["current.high"], [row.max() for row in rows])
     np.testing.assert_allclose(found["current.mean"], [row.mean(dtype=float) for row in rows], rtol=1e-6)
     np.testing.assert_allclose(found["power.mean"], 3.0 * found["current.mean"], rtol=1e-6)
+
+
+async def test_a_view_of_a_whole_trace_opens_its_pyramid_once_and_a_closer_one_gets_a_finer_level(
+    windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "0000-floor.parquet"
+    samples = np.random.default_rng(1).normal(1e-3, 1e-4, 50_000).astype(np.float32)
+    with recording(path, samples, 5000):
+        pass
+    monkeypatch.setattr(module, "MOST_EXACT", 10_000)
+    first = await windows.read(path, 0, 0, None, points=10)
+    closer, _ = one(await windows.read(path, 0, 0, 20_000, points=50))
+    pyramid_path(path).unlink()
+    piece, found = one(await windows.read(path, 0, 0, None, points=10))
+    assert (piece["per_bucket"], closer["per_bucket"]) == (8192, 512)
+    assert one(first)[0] == piece
+    np.testing.assert_array_equal(found["current.low"], [samples[k : k + 8192].min() for k in range(0, len(samples), 8192)])
 
 
 @pytest.mark.parametrize(("stretch", "start", "stop"), [(2, 0, 1), (-1, 0, 1), (0, 1000, 1001), (0, 5, 5), (0, -1, 5)])
