@@ -10,6 +10,7 @@ from pydantic import Field
 
 from labd.bench_file.text import amperes, hertz, volts
 from labd.config.document import FileSection, Source, parse_section, read_source
+from labd.config.quantity import FREQUENCY, write_quantity
 from labd.config.section import Wrong
 from labd.config.types import Amperes, Count, Fraction, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
 from labd.dut.dialect import DialectName
@@ -79,7 +80,8 @@ class Board(FileSection):
             yield Wrong("clocks", "stock firmware has no command that sets its clock; leave this key out")
         for index, hz in enumerate(self.clocks):
             if hz != round(hz) or hz > HIGHEST_CLOCK_HZ:
-                yield Wrong(f"clocks[{index}]", f"expected whole hertz up to {HIGHEST_CLOCK_HZ:g} Hz, got {hertz(hz)}")
+                got = write_quantity(hz, FREQUENCY)
+                yield Wrong(f"clocks[{index}]", f"expected whole hertz up to {hertz(HIGHEST_CLOCK_HZ)}, got {got}")
 
 
 def load_board(path: Path) -> Board:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labd.records import CLOCK, KpiRecord, Mode, OperatingPoint, Phase
 from labd.report.data import RunReport, curve_key
-from labd.report.numbers import quantity, value_of, words
+from labd.report.numbers import value_of, words
 
 MODES: Mapping[Mode, str] = {
     Mode.ALWAYS_ON: "always-on",
@@ -206,7 +206,7 @@ def extras(report: RunReport, point: OperatingPoint) -> str:
 
 def setting(key: str, value: str) -> str:
     """A setting of the DUT in words."""
-    return f"{key} {quantity(float(value), 'Hz')}" if key == CLOCK else f"{key} {value}"
+    return f"{key} {float(value) / 1e6:g} MHz" if key == CLOCK else f"{key} {value}"
 
 
 def curve_label(report: RunReport, key: str) -> str:
