@@ -268,7 +268,7 @@ def _detector(side: Side) -> str:
 
 def _harvester(side: Side) -> str:
     one = side.harvester
-    return "" if one is None else plain(f"{one.power_w:g} W, {one.efficiency:g} of it")
+    return "" if one is None else f"{one.power_w * 1e6:g} uW, {one.efficiency:.0%} of it"
 
 
 def _battery(side: Side) -> str:

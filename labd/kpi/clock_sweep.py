@@ -12,11 +12,10 @@ from labd.kpi.estimate import Estimate, withheld
 from labd.kpi.least_squares import Fit, fit_linear
 from labd.kpi.swept import Swept, at_of, flags_of, freed, lack_of_fit, publish, slope_of, sweeps_of, without_clock
 from labd.kpi.terms import Uncertain
-from labd.records import KpiRecord
+from labd.records import KpiRecord, Mode
 
 NO_TIME = "no capture tells energy and time of an inference"
 CLOCK_AS_SET = "clocks as set on the board"
-ACTIVE_TOO = "power that does not depend on the clock, at rest and in the inference, over the mean power"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,9 @@ def _separate(own: Sequence[Swept], rates_hz: Sequence[float], draws: Draws) -> 
     active_w = None if active is None else active.coefficients[0]
     dynamic_j = None if dynamic is None else dynamic.coefficients[0]
     parts = Separated(shared, rest.coefficients[0], active_w, dynamic_j, keys)
-    records += [_share(parts, one, rate, flags_of(rest), draws) for one in own for rate in rates_hz]
+    for one in own:
+        for rate in rates_hz:
+            records += _shares(parts, one, rate, flags=flags_of(rest), draws=draws)
     return parts, records
 
 
@@ -88,11 +89,12 @@ def _active(own: Sequence[Swept], clocks: Sequence[float]) -> tuple[Fit | None, 
     return power, energy
 
 
-def _share(parts: Separated, one: Swept, rate: float, flags: tuple[str, ...], draws: Draws) -> KpiRecord:
-    """Static energy over all energy at a rate: that of rest, and in the inference that of inferring."""
-    static, note = parts.rest_w, ""
-    if parts.active_w is not None and one.infer_s is not None:
-        static, note = static + rate * one.infer_s * (parts.active_w - parts.rest_w), ACTIVE_TOO
-    share = static / (one.floor_w + rate * one.incremental_j)
+def _shares(parts: Separated, one: Swept, rate: float, *, flags: tuple[str, ...], draws: Draws) -> list[KpiRecord]:
+    """Static power over the mean power at a rate: that of rest; and of all that an always-on board does, rest and inferring. In the event
+    modes nothing tells what of waking and the tail depends on the clock."""
+    mean = one.floor_w + rate * one.incremental_j
+    found = {"static_share.rest": parts.rest_w / mean}
+    if one.mode is Mode.ALWAYS_ON and parts.active_w is not None and one.infer_s is not None:
+        found["static_share.all"] = (parts.rest_w + rate * one.infer_s * (parts.active_w - parts.rest_w)) / mean
     at = replace(one.point, rate_hz=rate).key
-    return publish(Estimate("static_share", at, share, 1, flags, note=note), captures=parts.captures, draws=draws)
+    return [publish(Estimate(kpi, at, share, 1, flags), captures=parts.captures, draws=draws) for kpi, share in found.items()]

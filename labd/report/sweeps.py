@@ -46,7 +46,10 @@ TOPICS = (
                     ("Static while inferring, power of V", "supply_sweep.exponent.static_active"),
                 ),
             ),
-            ("Share of the mean power that does not depend on the clock", (("Static share", "static_share"),)),
+            (
+                "Share of the mean power that does not depend on the clock",
+                (("Static at rest", "static_share.rest"), ("Static in all", "static_share.all")),
+            ),
         ),
         "Static: what leaks, and what is always on. What switches goes with the clock and the square of the supply. Where the clock was "
         "set, the row over the supply that names none is of the part that depends on it; the others are of the incremental energy.",

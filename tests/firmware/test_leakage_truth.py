@@ -176,11 +176,12 @@ def test_static_shares_are_those_of_the_board(figures: Mapping[tuple[str, str], 
         active = line(lambda f: inference(asked, f, 1.8).energy_j / inference(asked, f, 1.8).time_s)[0]
         static_w = rest + 4.0 * takes.time_s * (active - rest)
         mean_w = rest_w(State.WFI, hz, 1.8) * (1 - 4.0 * takes.time_s) + 4.0 * takes.energy_j
-        assert distance(figures["static_share", f"always_on/r=4/v=1.8/snn/clock={hz:.0f}"], static_w / mean_w) < 1.5
+        assert ("static_share.all", f"event_sleep/r=4/v=1.8/snn/clock={hz:.0f}") not in figures  # of waking and tail nothing tells it
+        assert distance(figures["static_share.all", f"always_on/r=4/v=1.8/snn/clock={hz:.0f}"], static_w / mean_w) < 1.5
 
 
 def test_every_record_of_the_sweeps_carries_its_budget(figures: Mapping[tuple[str, str], KpiRecord]) -> None:
     beginnings = ("clock_sweep.static", "clock_sweep.energy", "clock_sweep.dynamic", "supply_sweep.cap", "best_time_out", "poisson_power")
     found = [record for (kpi, _), record in figures.items() if kpi.startswith(beginnings) and record.value is not None]
-    assert len(found) > 50
+    assert len(found) > 40
     assert all(record.budget and record.low is not None for record in found)

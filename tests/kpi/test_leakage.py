@@ -103,8 +103,10 @@ def truths(core: Core) -> dict[tuple[str, str], float]:
         found["supply_sweep.capacitance", at] = above / 1.8**2
         found |= {(f"supply_sweep.exponent.{name}", at): 2.0 for name in ("energy", "floor")}
         for rate in RATES:
+            at = f"always_on/r={rate:g}/v=1.8/dnn/clock={hz:.0f}"
+            found["static_share.rest", at] = core.static_rest_w(1.8) / dut.mean_w(rate)
             static = core.static_rest_w(1.8) + rate * dut.infer_s * (core.static_active_w(1.8) - core.static_rest_w(1.8))
-            found["static_share", f"always_on/r={rate:g}/v=1.8/dnn/clock={hz:.0f}"] = static / dut.mean_w(rate)
+            found["static_share.all", at] = static / dut.mean_w(rate)
     return found
 
 
