@@ -112,9 +112,12 @@ class InferWindow:
     lap_text_s: float = 0.0
 
 
+CLOCK = "clock"  # setting of an operating point: core clock, whole Hz
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """One combination of what a plan varies. rate_hz 0 is the floor."""
+    """One combination of what a plan varies. rate_hz 0 is the floor. settings: what else is set on the DUT."""
 
     mode: Mode
     rate_hz: float
@@ -127,6 +130,11 @@ class OperatingPoint:
         """Stable over runs of the same plan, e.g. `event_sleep/r=5/v=3/dnn`."""
         extra = "".join(f"/{k}={v}" for k, v in sorted(self.settings.items()))
         return f"{self.mode}/r={self.rate_hz:g}/v={self.supply_v:g}/{self.model}{extra}"
+
+    @property
+    def clock_hz(self) -> float | None:
+        """The core clock it is set to; None: as the board starts."""
+        return float(self.settings[CLOCK]) if CLOCK in self.settings else None
 
 
 @dataclass(frozen=True, slots=True)

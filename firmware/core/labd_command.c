@@ -20,7 +20,7 @@ static const struct entry TABLE[] = {
     {"ver", labd_do_ver},           {"mode", labd_do_mode},       {"workload", labd_do_workload},
     {"marks", labd_do_marks},       {"stat", labd_do_stat},       {"laps", labd_do_laps}, {"checksum", labd_do_checksum},
     {"idle", labd_do_idle},         {"periodic", labd_do_periodic}, {"arm", labd_do_arm},
-    {"signature", labd_do_signature}, {"bracket", labd_do_bracket},
+    {"signature", labd_do_signature}, {"bracket", labd_do_bracket}, {"clock", labd_do_clock},
 #endif
 };
 

@@ -60,6 +60,21 @@ void labd_do_mode(struct labd_device *device, char *words) {
     }
 }
 
+void labd_do_clock(struct labd_device *device, char *words) {
+    const char *word = labd_next_word(&words);
+    uint32_t hz;
+    if (!labd_number(word, 1u, UINT32_MAX, &hz)) {
+        labd_put_line(&device->out, "e-[Clock must be 1..4294967295 Hz]", "", "");
+        return;
+    }
+    device->hal->uart_flush(device->hal->context);
+    if (device->hal->clock == NULL || !device->hal->clock(device->hal->context, hz)) {
+        labd_put_line(&device->out, "e-[No such clock: ", word, "]");
+    } else {
+        labd_put_number_line(&device->out, "m-clock-[", hz, "]");
+    }
+}
+
 static void set_workload(struct labd_device *device, const struct labd_workload *workload, uint32_t activity, uint32_t seed) {
     device->upload.expected = 0;
     device->upload.received = 0;

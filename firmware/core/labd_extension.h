@@ -6,6 +6,7 @@
 
 void labd_do_ver(struct labd_device *device, char *words);
 void labd_do_mode(struct labd_device *device, char *words);
+void labd_do_clock(struct labd_device *device, char *words);
 void labd_do_workload(struct labd_device *device, char *words);
 void labd_do_marks(struct labd_device *device, char *words);
 void labd_do_stat(struct labd_device *device, char *words);

@@ -80,6 +80,10 @@ struct labd_hal {
     /* `count` operations with weights of `bits` on the board's engine, which has done them when this returns; false where it has none for them:
      * the core has done them. NULL where there is no engine. */
     bool (*operate)(void *context, enum labd_phase phase, enum labd_operation operation, uint8_t bits, uint32_t count);
+
+    /* Run the core at `hz` from here on, the UART's rate and the counter as they were; false where the board has no such clock. NULL where it
+     * has one clock. */
+    bool (*clock)(void *context, uint32_t hz);
 };
 
 #endif

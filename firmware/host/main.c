@@ -93,6 +93,11 @@ static bool operate(void *context, enum labd_phase phase, enum labd_operation op
     return ask(WIRE_OPERATE, (uint8_t)((uint32_t)phase | (uint32_t)operation << 4), bits, count).value != 0u;
 }
 
+static bool set_clock(void *context, uint32_t hz) {
+    (void)context;
+    return ask(WIRE_CLOCK, 0, 0, hz).value != 0u;
+}
+
 int main(void) {
     static const struct labd_hal hal = {
         .now_ns = now_ns,
@@ -105,6 +110,7 @@ int main(void) {
         .uart_flush = uart_flush,
         .uart_poll = uart_poll,
         .operate = operate,
+        .clock = set_clock,
     };
     const struct labd_board board = {
         .hal = &hal,

@@ -15,7 +15,8 @@ enum wire_op {
     WIRE_NOW = 6,
     WIRE_UART_FLUSH = 7,
     WIRE_TIMER_AT = 8,
-    WIRE_OPERATE = 9
+    WIRE_OPERATE = 9,
+    WIRE_CLOCK = 10
 };
 
 struct wire_request {

@@ -78,7 +78,7 @@ static void uart_poll(void *context, struct labd_ring *ring) {
 static void enter(void *context, enum labd_phase phase) { ((struct bench *)context)->entered = phase; }
 
 static const struct labd_hal *hal_of(struct bench *bench) {
-    hal = (struct labd_hal){bench, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll, enter, NULL};
+    hal = (struct labd_hal){bench, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll, enter, NULL, NULL};
     return &hal;
 }
 

@@ -58,6 +58,11 @@ static void periodic_events_rest_in_the_states_of_their_mode(void) {
     CHECK_EQUAL(bench.device.meter.counters.wake, 5);
 }
 
+static void a_board_with_one_clock_refuses_another(void) {
+    bench_boot(&bench, false);
+    CHECK_TEXT(bench_say(&bench, "clock 1000000%"), "e-[No such clock: 1000000]\r\nm-ready\r\n");
+}
+
 static void laps_hold_within_a_burst_where_the_counter_stands_still_in_sleep(void) {
     bench_boot(&bench, false);
     bench.counter_stops = true;
@@ -119,6 +124,7 @@ void device_cases(void) {
     RUN(the_board_decides_how_many_laps_are_kept);
     RUN(boots_are_reported_and_not_cleared);
     RUN(periodic_events_rest_in_the_states_of_their_mode);
+    RUN(a_board_with_one_clock_refuses_another);
     RUN(laps_hold_within_a_burst_where_the_counter_stands_still_in_sleep);
     RUN(an_arming_nobody_triggers_times_out);
     RUN(a_signature_alternates_busy_and_quiet_and_ends_on_the_counter);

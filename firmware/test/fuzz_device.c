@@ -138,7 +138,7 @@ static void check(const struct fuzz *board) {
 
 static void run(struct fuzz *board, bool energy_build) {
     static struct labd_hal hal;
-    hal = (struct labd_hal){board, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll, NULL, NULL};
+    hal = (struct labd_hal){board, now_ns, work, pause_for, wait_for, timer_at, mark, uart_send, uart_flush, uart_poll, NULL, NULL, NULL};
     labd_ring_init(&board->ring, board->receive, RECEIVE);
     const struct labd_board given = {&hal, {&board->ring, board->upload, UPLOAD, board->laps, LAPS, board->model}, energy_build, 1u};
     board->budget = BUDGET;

@@ -42,6 +42,7 @@ class Board:
         self.pins = BoardPins(clock, io_level_v=self.spec.io_level_v, horizon_s=bench.horizon_s)
         self.uart = Uart(clock, bench.uart)
         self.truth = Truth(clock, self.supply, sink)
+        self._boot_clock_hz = self.spec.clock_hz
         self.silicon = self._chip(firmware, device)
         self.silicon.truth = self.truth
         self._warmth = Warmth()
@@ -61,7 +62,9 @@ class Board:
     def _chip(self, firmware: Firmware | None, device: Live | None) -> Silicon | Followed:
         rng = _rng(self._bench.seed)
         if device is None:
-            return Silicon(self._clock, self.pins, uart=self.uart, firmware=firmware, rng=rng, spec=self.spec)
+            chip = Silicon(self._clock, self.pins, uart=self.uart, firmware=firmware, rng=rng, spec=self.spec)
+            chip.on_clock = self._clocked
+            return chip
         delay_s = self._bench.firmware.delay_s
         return Followed(self._clock, self.pins, uart=self.uart, device=device, rng=rng, spec=self.spec, delay_s=delay_s)
 
@@ -82,10 +85,22 @@ class Board:
         part, _, name = key.partition(".")
         if part != "board":
             raise SpecError(f"{key}: {value!r} cannot be set; uart.driven (true or false) and the fields of board can")
-        self.spec = read_fields(BoardSpec, {**dataclasses.asdict(self.spec), name: value}, "board")
-        self.silicon.spec = self.spec
-        self.supply.reconfigure(self.spec)
+        self._become(read_fields(BoardSpec, {**dataclasses.asdict(self.spec), name: value}, "board"))
+        self._boot_clock_hz = self.spec.clock_hz if name == "clock_hz" else self._boot_clock_hz
+
+    def _become(self, spec: BoardSpec) -> None:
+        if spec == self.spec:
+            return
+        self.spec = self.silicon.spec = spec
+        self.supply.reconfigure(spec)
         self._set_load()
+
+    def _clocked(self, hz: float) -> bool:
+        """The firmware divides the clock that it boots with; faster there is none."""
+        if not hz <= self._boot_clock_hz:
+            return False
+        self._become(dataclasses.replace(self.spec, clock_hz=hz))
+        return True
 
     def look(self) -> dict[str, Any]:
         """What somebody with a probe would see now."""
@@ -117,6 +132,7 @@ class Board:
             self.silicon.power_on()
         else:
             self.silicon.power_off(brown_out=self.supply.fed)
+            self._become(dataclasses.replace(self.spec, clock_hz=self._boot_clock_hz))
         self.truth.power(on=self.supply.powered, resets=self.silicon.counts.brown_outs, least_v=self.spec.least_v)
 
     def _set_lines(self) -> None:

@@ -33,6 +33,7 @@ class Op(enum.IntEnum):
     UART_FLUSH = 7
     TIMER_AT = 8
     OPERATE = 9
+    CLOCK = 10
 
 
 @dataclass(frozen=True, slots=True)

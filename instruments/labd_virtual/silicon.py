@@ -48,7 +48,8 @@ class Counts:
 
 class Silicon:
     """One firmware at a time, strictly request and reply. From a reply until the next request board time is frozen: the host's CPU time
-    never enters. on_doing is told whenever what the chip does, and so its current, changes."""
+    never enters. on_doing is told whenever what the chip does, and so its current, changes; on_clock
+    when it wants another clock, and says whether it has it from now on."""
 
     def __init__(
         self, clock: BoardClock, pins: BoardPins, *, uart: Uart, firmware: Firmware | None, rng: np.random.Generator, spec: BoardSpec
@@ -57,6 +58,7 @@ class Silicon:
         self.spec = spec
         self.truth: Truth
         self.on_doing: Callable[[Doing], None] = lambda _doing: None
+        self.on_clock: Callable[[float], bool] = lambda _hz: False
         self.doing = Doing(State.UNPOWERED, Phase.OFF)
         self.counts = Counts()
         self._counter = Counter(Oscillator(0.0))
@@ -187,6 +189,8 @@ class Silicon:
                 self._reply()
             case Op.NOW:
                 self._reply()
+            case Op.CLOCK:
+                self._reply(value=int(self.on_clock(float(request.c))))
 
     def _reply(self, *, events: int = 0, value: int = 0, payload: bytes = b"") -> None:
         """Answer now; time is frozen until the next request."""

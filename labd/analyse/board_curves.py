@@ -15,7 +15,7 @@ from labd.kpi.across import StoredLine, covariance_of
 from labd.kpi.inputs import Detector
 from labd.records import OperatingPoint
 from labd.report.boards import BoardCurve
-from labd.report.catalogue import MODES
+from labd.report.catalogue import MODES, setting
 from labd.report.data import RateCurve, curve_key
 from labd.store.catalogue import Catalogue
 from labd.store.rows import RunRow
@@ -74,5 +74,5 @@ def _specimen(run: RunRow, name: str) -> str:
 
 def _varied(own: OperatingPoint, points: Sequence[OperatingPoint]) -> str:
     parts = [f"{own.supply_v:g} V"] if len({p.supply_v for p in points}) > 1 else []
-    parts += [f"{key} {value}" for key, value in sorted(own.settings.items()) if len({p.settings.get(key) for p in points}) > 1]
+    parts += [setting(key, value) for key, value in sorted(own.settings.items()) if len({p.settings.get(key) for p in points}) > 1]
     return "".join(f", {part}" for part in parts)

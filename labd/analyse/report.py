@@ -25,7 +25,7 @@ from labd.errors import NotFound, StoreError
 from labd.kpi.capture import CaptureResult
 from labd.kpi.estimate import unit_of
 from labd.kpi.inputs import Detector
-from labd.kpi.rate_model import NOT_LINEAR
+from labd.kpi.least_squares import NOT_LINEAR
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Provenance, Role
 from labd.report import data
 from labd.report.data import CaptureFacts, Excerpt, InferenceSeries, Notice, PhaseEnergy, RunReport, curve_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labd.analyse import declared
@@ -54,15 +55,27 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
         else:
             results.append(analyse_stored(catalogue, run, row, setup=setup, terms=terms))
             made.append(row)
-    sweep = analyse_sweep(
-        results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=checks, rates_hz=setup.rates_hz
-    )
+    sweep = compared(results, setup, checks)
     nets = declared.joined(counted(made), declared.models(run.cards))
     joined = combined(results, nets, declared.hardware(run.cards), terms=terms, draws=Draws(setup.seed, "combined"))
     told = tuple(declared.records(run.cards))
     records = tuple(record for result in results for record in result.records) + sweep.records + joined + told
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
     return Analysis(run, setup, tuple(results), sweep, records, problems)
+
+
+def compared(results: Sequence[CaptureResult], setup: AnalysisSetup, analyzer: Sequence[AnalyzerReadings] = ()) -> SweepResult:
+    """What the captures of a run say about its modes."""
+    return analyse_sweep(
+        results,
+        detector=setup.detector,
+        battery=setup.battery,
+        harvester=setup.harvester,
+        seed=setup.seed,
+        analyzer=analyzer,
+        rates_hz=setup.rates_hz,
+        supply_min_v=setup.supply_min_v,
+    )
 
 
 def analyse_stored(catalogue: Catalogue, run: RunRow, row: CaptureRow, *, setup: AnalysisSetup, terms: Terms) -> CaptureResult:

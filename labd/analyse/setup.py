@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from labd.kpi.aims import Aim
-from labd.kpi.inputs import Battery, Detector
+from labd.kpi.inputs import Battery, Detector, Harvester
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class AnalysisSetup:
     widen: float = 1.0
     detector: Detector = field(default_factory=Detector)
     battery: Battery | None = None
+    harvester: Harvester | None = None
     seed: int = 1
     r_max_hz: float = 0.0
     rates_hz: tuple[float, ...] = ()

@@ -71,6 +71,7 @@ def sides_of(catalogue: Catalogue, run_id: str) -> list[Side]:
             first=tuple(_first(catalogue, mine)),
             detector=setup.detector if setup else Detector(),
             battery=setup.battery if setup else None,
+            harvester=setup.harvester if setup else None,
             taken=tuple(_taken(mine)),
             lost=tuple(_lost(catalogue, mine)),
             ended=str(run.state),

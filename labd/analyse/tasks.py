@@ -16,7 +16,7 @@ from labd.analyse.entries import entries_of_runs
 from labd.analyse.environment import versions
 from labd.analyse.imported import ImportedCard
 from labd.analyse.report import report_of
-from labd.analyse.run import Analysis, analyse_run, analyse_stored, setup_of
+from labd.analyse.run import Analysis, analyse_run, analyse_stored, compared, setup_of
 from labd.analyse.too_long import too_long
 from labd.interchange import document
 from labd.interchange.foreign import Added
@@ -24,7 +24,6 @@ from labd.interchange.kinds import Kind
 from labd.kpi.aimed import standings
 from labd.kpi.aims import Standing
 from labd.kpi.capture import CaptureResult
-from labd.kpi.sweep import analyse_sweep
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord, Window
 from labd.report import csv, html, json, markdown, text
@@ -108,7 +107,7 @@ def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
             if row.state is CaptureState.FINISHED and not is_cross_check(run, row) and row.key not in so_far.results:
                 so_far.results[row.key] = analyse_stored(catalogue, run, row, setup=setup, terms=so_far.terms)
     results = list(so_far.results.values())
-    sweep = analyse_sweep(results, detector=setup.detector, battery=setup.battery, seed=setup.seed, analyzer=[], rates_hz=setup.rates_hz)
+    sweep = compared(results, setup)
     records = tuple(record for result in results for record in result.records) + sweep.records
     windows = {key: result.windows for key, result in so_far.results.items() if key not in before}
     stand = standings(setup.aims, sweep, results, seed=setup.seed) if setup.aims else []

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from labd.records import MarkStyle, Mode, OperatingPoint, Role
+from labd.records import CLOCK, MarkStyle, Mode, OperatingPoint, Role
 from labd.trigger.schedule import Arrivals
 
 LOCKED_WITHIN = 1e-3  # of a period, per update
@@ -70,7 +70,7 @@ class Method:
 class Wanted:
     """What a plan asks for, in SI units; the part of it that decides which captures there are. windows: of a board with stock firmware,
     which cannot pace its inferences: its power at a rate is composed. piece_s: measuring goes on until an aim is met, in captures of about
-    this length at least, `repeats` is then of the first round; 0: it does not."""
+    this length at least, `repeats` is then of the first round; 0: it does not. clocks_hz: that the core is set to; empty: as it starts."""
 
     modes: Sequence[Mode]
     rates_hz: Sequence[float]
@@ -87,6 +87,7 @@ class Wanted:
     windows: Windows | None = None
     starts: int = 0
     start_time_s: float = 0.5
+    clocks_hz: Sequence[float] = ()
     piece_s: float = 0.0
 
 
@@ -96,7 +97,8 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
     Every mode is measured at rate 0 at least twice, once in each half of the run, so that drift between them can be seen.
     """
     points = [
-        OperatingPoint(mode, rate, supply, model)
+        OperatingPoint(mode, rate, supply, model, settings)
+        for settings in [{CLOCK: f"{round(hz)}"} for hz in wanted.clocks_hz] or [{}]
         for supply in wanted.supplies_v
         for model in wanted.models
         for mode in wanted.modes
@@ -117,10 +119,11 @@ def expand(wanted: Wanted, method: Method, *, longest_event_s: float) -> list[Ca
 
 
 def _starts(points: Sequence[OperatingPoint], wanted: Wanted, method: Method) -> list[CapturePlan]:
-    """One capture a supply voltage: a start knows neither mode nor rate, and the model is the one that the firmware holds at its boot."""
+    """One capture a supply voltage: a start knows neither mode, rate nor setting, and the model is the one that the firmware holds at its
+    boot."""
     if not wanted.starts:
         return []
-    chosen = {point.supply_v: point for point in reversed(points) if point.rate_hz == 0}
+    chosen = {point.supply_v: replace(point, settings={}) for point in reversed(points) if point.rate_hz == 0}
     lasts_s = wanted.starts * wanted.start_time_s
     style = MarkStyle.GATE
     return [
@@ -133,7 +136,8 @@ def _cross_check(points: Sequence[OperatingPoint], wanted: Wanted, method: Metho
     not lock to, whether the meter's mean there is measured or composed; at rate 0 where the plan has no other or nothing paces the
     board."""
     mode = Mode.ALWAYS_ON if Mode.ALWAYS_ON in wanted.modes else wanted.modes[0]
-    mine = [p for p in points if p.mode is mode and p.supply_v == wanted.supplies_v[0] and p.model == wanted.models[0]]
+    same = replace(points[0], mode=mode, supply_v=wanted.supplies_v[0], model=wanted.models[0])
+    mine = [p for p in points if replace(p, rate_hz=same.rate_hz) == same]
     paced = wanted.windows is None
     moving = sorted((p for p in mine if p.rate_hz > 0 and paced), key=lambda p: p.rate_hz)
     free = [p for p in moving if not locked(p.rate_hz, method.update_s)]

@@ -118,7 +118,7 @@ class _Sweep:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._loaded: tuple[float, str] | None = None
+        self._loaded: tuple[float, str, float | None] | None = None
 
     async def capture(self, plan: CapturePlan) -> str:
         """Make one capture, again where it fails and may be repeated. Returns its last error, empty when it is stored."""
@@ -165,7 +165,7 @@ class _Sweep:
 
     async def _once(self, plan: CapturePlan, attempt: int) -> None:
         work = self._work
-        wanted = (plan.point.supply_v, plan.point.model)
+        wanted = (plan.point.supply_v, plan.point.model, plan.point.clock_hz)
         again = f", attempt {attempt + 1}" if attempt else ""
         await work.journal.tell(NewsKind.CAPTURE_STARTED, f"{plan.key}{again}", capture=plan.key, order=plan.order, attempt=attempt)
         starts = plan.role is Role.START
@@ -194,6 +194,8 @@ async def _load(work: Work, plan: CapturePlan) -> None:
         if not work.rig.device.holds(work.input):
             await work.rig.device.load_input(work.input)
         return
+    if plan.point.clock_hz is not None:
+        await work.rig.device.set_clock(plan.point.clock_hz)
     await work.rig.device.set_workload(plan.point.model, activity=work.activity, seed=work.model_seed)
     if work.warm_up_inferences:
         await work.rig.device.infer(1, warmups=work.warm_up_inferences)

@@ -8,11 +8,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from labd.bench_file.text import amperes, volts
+from labd.bench_file.text import amperes, hertz, volts
 from labd.config.document import FileSection, Source, parse_section, read_source
+from labd.config.quantity import FREQUENCY, write_quantity
 from labd.config.section import Wrong
 from labd.config.types import Amperes, Count, Fraction, Hertz, Name, Seconds, Text, UncertainFarads, UncertainOhms, Volts, Words
 from labd.dut.dialect import DialectName
+
+HIGHEST_CLOCK_HZ = 2**32 - 1  # the command holds no more
 
 
 class Board(FileSection):
@@ -27,6 +30,9 @@ class Board(FileSection):
     supply_min: Volts = Field(description="below this it browns out")
     supply_max: Volts = Field(description="absolute maximum at the supply pins")
     clock: Hertz = Field(description="core clock")
+    clocks: tuple[Hertz, ...] = Field(
+        default=(), description="core clocks that labd's firmware sets it to while it runs, where it can; left out: none but `clock`"
+    )
     decoupling: UncertainFarads = Field(description="capacitance inside the boundary plane; the half width may be a percentage")
     series_resistance: UncertainOhms | None = Field(
         default=None, description="between the supply terminals and the decoupling (a supply filter); left out: none"
@@ -44,7 +50,8 @@ class Board(FileSection):
     models: tuple[Name, ...] = Field(min_length=1, description="models the firmware holds")
     card: Words | None = Field(default=None, description="file of its hardware card, relative to this one")
     longest_event: Seconds = Field(
-        description="from wake event to asleep again (stock firmware: one inference), at most, of any model; 1 / this is the largest rate"
+        description="from wake event to asleep again (stock firmware: one inference), at most, of any model and at any of its clocks; "
+        "1 / this is the largest rate"
     )
     input_size: Count | None = Field(default=None, description="bytes of the input that stock firmware is loaded with")
     counter_limit: Fraction | None = Field(
@@ -69,6 +76,12 @@ class Board(FileSection):
             )
         if len(set(self.models)) < len(self.models):
             yield Wrong("models", "expected each model once")
+        if self.clocks and self.firmware != "labd":
+            yield Wrong("clocks", "stock firmware has no command that sets its clock; leave this key out")
+        for index, hz in enumerate(self.clocks):
+            if hz != round(hz) or hz > HIGHEST_CLOCK_HZ:
+                got = write_quantity(hz, FREQUENCY)
+                yield Wrong(f"clocks[{index}]", f"expected whole hertz up to {hertz(HIGHEST_CLOCK_HZ)}, got {got}")
 
 
 def load_board(path: Path) -> Board:

@@ -11,7 +11,7 @@ from labd.bench_file.bench import Bench, read_bench
 from labd.bench_file.cards import hardware_card
 from labd.bench_file.instrument import InstrumentRole
 from labd.bench_file.plan import Plan
-from labd.bench_file.text import amperes, rate, seconds, volts
+from labd.bench_file.text import amperes, hertz, rate, seconds, volts
 from labd.config.problems import did_you_mean, files_error
 from labd.config.quantity import shown
 from labd.config.section import Wrong, bare_or_quoted
@@ -225,6 +225,10 @@ def _firmware_can(bench: Bench, plan: Plan) -> Found:
     for index, model in enumerate(plan.models):
         if model not in board.models:
             yield file, Wrong(f"models[{index}]", f"{board.name} holds no model {shown(model)}{did_you_mean(model, board.models)}")
+    for index, hz in enumerate(plan.clocks):
+        if hz not in board.clocks:
+            can = ", ".join(hertz(one) for one in board.clocks) or "no other clock while it runs; leave this key out"
+            yield file, Wrong(f"clocks[{index}]", f"{board.path}: clocks says that {board.name} can be set to {can}; got {hertz(hz)}")
     if board.firmware == "labd":
         return
     for index, mode in enumerate(plan.modes):

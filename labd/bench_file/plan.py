@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from labd.bench_file.aim import AimSection
 from labd.bench_file.cards import CardsSection, cards_of
+from labd.bench_file.text import volts
 from labd.bench_file.trigger import ScheduleSection
 from labd.bench_file.windows import WindowsSection
 from labd.config.document import FileSection, Source, parse_section, read_section
@@ -22,6 +23,7 @@ from labd.config.types import (
     CountOrZero,
     Flag,
     Fraction,
+    Hertz,
     Name,
     Rate,
     RateOrZero,
@@ -32,6 +34,7 @@ from labd.config.types import (
     UncertainCelsius,
     UncertainCoulomb,
     UncertainFraction,
+    UncertainOhms,
     UncertainPerSecond,
     UncertainRate,
     UncertainVolts,
@@ -95,6 +98,27 @@ class BatterySection(Section):
     usable: UncertainFraction = Field(description="share of the capacity that the board can use")
     self_discharge: UncertainPerSecond = Field(description="share of the capacity lost per time")
     rates: tuple[RateOrZero, ...] = Field(min_length=1, description="inference rates to compute the life at")
+    internal_resistance: UncertainOhms | None = Field(
+        default=None, description="under a pulse of the board's peak; left out: what it falls to under one is not computed"
+    )
+
+
+class HarvesterSection(Section):
+    """What feeds the board in place of a battery: the rate that it sustains is computed, and the buffer that one event needs."""
+
+    power: UncertainWatts = Field(description="that it gives in the mean")
+    efficiency: UncertainFraction = Field(description="share of it that reaches the board")
+    buffer_high: Volts | None = Field(default=None, description="voltage that its buffer capacitor is charged to; with buffer_low")
+    buffer_low: Volts | None = Field(default=None, description="voltage that the buffer may fall to within one event; with buffer_high")
+
+    def wrong(self) -> Iterator[Wrong]:
+        if self.efficiency.value <= 0:
+            yield Wrong("efficiency", "expected more than 0 %: a harvester of which nothing reaches the board feeds none")
+        for key, other in (("buffer_high", "buffer_low"), ("buffer_low", "buffer_high")):
+            if getattr(self, key) is None and getattr(self, other) is not None:
+                yield Wrong(key, f"this key is required beside {other}: both voltages make the buffer, or neither")
+        if self.buffer_high is not None and self.buffer_low is not None and self.buffer_low >= self.buffer_high:
+            yield Wrong("buffer_low", f"expected less than buffer_high, {volts(self.buffer_high)}, got {volts(self.buffer_low)}")
 
 
 class Plan(FileSection):
@@ -110,6 +134,7 @@ class Plan(FileSection):
         default=(), description="inference rates; 0 /s, the floor, must be among them; may be left out where [aim] has labd choose them"
     )
     supply: tuple[Volts, ...] = Field(min_length=1, description="supply voltages")
+    clocks: tuple[Hertz, ...] = Field(default=(), description="core clocks, of those that the board can be set to; left out: as it starts")
     models: tuple[Name, ...] = Field(min_length=1, description="models of the board's firmware")
     activity: Fraction = Field(default=0.1, description="share of input bands that change per frame, in whole percent")
     idle_kind: Literal["busy_poll", "wfi", "clock_gated"] = Field(default="wfi", description="how always_on waits")
@@ -130,6 +155,7 @@ class Plan(FileSection):
     detector: DetectorSection = Field(description="what decides that an event happened")
     cards: CardsSection = Field(default_factory=CardsSection, description="what the deployment pipeline is")
     battery: BatterySection | None = Field(default=None, description="left out: no battery life is computed")
+    harvester: HarvesterSection | None = Field(default=None, description="left out: no sustained rate is computed")
 
     _recorded_ns: tuple[int, ...] = PrivateAttr(default=())
     _cards: Mapping[str, Any] = PrivateAttr(default_factory=dict)
@@ -176,7 +202,7 @@ class Plan(FileSection):
             )
         if self.schedule is not None and self.trigger == "device":
             yield Wrong("schedule", 'a device that paces itself is periodic: write trigger = "host", or leave this table out')
-        points = len(self.modes) * max(len(self.rates), 1) * len(self.supply) * len(self.models)
+        points = len(self.modes) * max(len(self.rates), 1) * len(self.supply) * max(len(self.clocks), 1) * len(self.models)
         if points * self.repeats > MOST_CAPTURES:
             yield Wrong(
                 "repeats", f"{points} operating points, {self.repeats} times each, are more than {MOST_CAPTURES} captures of a kind"
@@ -184,7 +210,7 @@ class Plan(FileSection):
         for name in self.cards.model:
             if name not in self.models:
                 yield Wrong(f"cards.model.{name}", f"this plan has no model {name!r}{did_you_mean(name, self.models)}")
-        for key in ("modes", "rates", "supply", "models"):
+        for key in ("modes", "rates", "supply", "clocks", "models"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 yield Wrong(key, "expected each value once")

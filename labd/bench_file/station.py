@@ -18,7 +18,7 @@ from labd.bench_file.board import Board
 from labd.bench_file.plan import DetectorSection, Plan
 from labd.bench_file.windows import WindowsSection
 from labd.config.quantity import Uncertain
-from labd.kpi.inputs import Battery, Detector
+from labd.kpi.inputs import Battery, Detector, Harvester
 from labd.store.folder import file_slug
 
 STOCK_IDLE = "busy_poll"  # it waits for a command in a loop over its UART
@@ -79,6 +79,7 @@ def wanted(plan: Plan, board: Board) -> Wanted:
         floor_time_s=plan.captures.floor_time,
         starts=plan.captures.starts,
         start_time_s=plan.captures.start_time,
+        clocks_hz=plan.clocks,
         repeats=plan.repeats,
         seed=plan.seed,
         idle_kind=plan.idle_kind if board.firmware == "labd" else STOCK_IDLE,
@@ -153,6 +154,7 @@ def analysis_setup(bench: Bench, plan: Plan, flags: tuple[str, ...]) -> Analysis
         widen=1.5 if flags else 1.0,
         detector=_detector(plan.detector),
         battery=_battery(plan),
+        harvester=_harvester(plan),
         seed=plan.seed,
         r_max_hz=bench.board.largest_rate_hz,
         rates_hz=rates_hz(plan, bench.board),
@@ -223,4 +225,20 @@ def _battery(plan: Plan) -> Battery | None:
         capacity_half_width_ah=section.capacity.half_width / 3600,
         voltage_half_width_v=section.voltage.half_width,
         self_discharge_half_width_per_year=section.self_discharge.half_width * SECONDS_A_YEAR,
+        internal_ohm=None if section.internal_resistance is None else section.internal_resistance.value,
+        internal_half_width_ohm=0.0 if section.internal_resistance is None else section.internal_resistance.half_width,
+    )
+
+
+def _harvester(plan: Plan) -> Harvester | None:
+    section = plan.harvester
+    if section is None:
+        return None
+    return Harvester(
+        power_w=section.power.value,
+        power_half_width_w=section.power.half_width,
+        efficiency=section.efficiency.value,
+        efficiency_half_width=section.efficiency.half_width,
+        high_v=section.buffer_high,
+        low_v=section.buffer_low,
     )

@@ -17,6 +17,10 @@ def seconds(second: float) -> str:
     return quantity.write_quantity(_short(second), quantity.TIME)
 
 
+def hertz(per_second: float) -> str:
+    return quantity.write_quantity(_short(per_second), quantity.FREQUENCY)
+
+
 def rate(per_second: float) -> str:
     return quantity.write_quantity(_short(per_second), quantity.RATE)
 

@@ -16,16 +16,19 @@ class Better(enum.StrEnum):
 LESS = (
     *("energy_per_inference", "charge_per_inference", "energy_per_op", "energy_per_synop", "energy_per_spike", "edp"),
     *("power", "fit.floor_power", "fit.incremental_energy", "latency", "wake_up", "start_time", "start_energy", "start_peak"),
+    *("clock_sweep.static_power", "clock_sweep.energy_per_cycle", "clock_sweep.dynamic_energy", "supply_sweep.capacitance"),
+    "poisson_power",
     *("task.false_positive_rate", "model.footprint"),
 )
 MORE = (
     *("inferences_per_joule", "energy_efficiency", "area_efficiency", "throughput", "largest_rate", "battery_life"),
     *("task.accuracy", "task.balanced_accuracy", "task.precision", "task.recall", "task.specificity", "task.f1", "task.auc"),
-    "task.mean_average_precision",
+    *("task.mean_average_precision", "harvester.neutral_rate"),
 )
 ENERGY = (
     *("energy_per_inference", "charge_per_inference", "phase_energy", "energy_per_op", "energy_per_synop", "energy_per_spike", "edp"),
     *("power", "fit", "inferences_per_joule", "energy_efficiency", "battery_life", "break_even_rate", "start_energy", "start_peak"),
+    *("clock_sweep", "supply_sweep", "static_share", "best_time_out", "poisson_power", "harvester", "battery_pulse_voltage"),
 )
 PER_OPERATION = (
     *("energy_per_op", "energy_per_synop", "energy_per_spike", "energy_efficiency", "area_efficiency", "throughput", "utilisation"),
@@ -34,7 +37,7 @@ PER_OPERATION = (
 # what a duty cycle, a rate or a battery is part of: no property of board and net alone
 OF_THE_USE_CASE = (
     *("energy_per_inference.at_rate", "power.mean", "throughput.at_rate", "inference_rate", "duty_cycle", "battery_life"),
-    "break_even_rate",
+    *("break_even_rate", "static_share", "poisson_power", "harvester", "battery_pulse_voltage"),
 )
 # what is computed from which measured figure (labd.kpi.combined): it is as comparable as that is
 RESTS_ON = {

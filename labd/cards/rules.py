@@ -191,7 +191,8 @@ RULES = (
         "C17",
         REFUSE,
         "Same constants of the use case",
-        "Figures that hold for a rate or a battery are marked as dependent on the use case; lives of different batteries are refused.",
+        "Figures that hold for a rate, a battery or a harvester are marked as dependent on the use case; those of different batteries or "
+        "harvesters are refused.",
         "KPIs should not depend on the use case, and those that do are used in that case only [1.3.2]",
         measured.use_case_constants,
     ),

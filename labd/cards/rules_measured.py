@@ -73,7 +73,7 @@ def same_mode_and_rate(sides: Sequence[Side]) -> Says:
             yield Found(Severity.FLAG, (a.name, b.name), text, ENERGY)
         if a.detector != b.detector and any(mode.is_event for mode in common):
             text = f"what decides that something happened: {a.name} {_detector(a)}; {b.name} {_detector(b)}"
-            yield Found(Severity.REFUSE, (a.name, b.name), text, ("battery_life", "break_even_rate"))
+            yield Found(Severity.REFUSE, (a.name, b.name), text, ("battery_life", "break_even_rate", "harvester.neutral_rate"))
     for side in sides:
         if not side.has_detector and side.of("break_even_rate"):
             text = "always-on against event-based without the power and the false wakes of a detector: the plan names none (`[detector]`)"
@@ -146,7 +146,10 @@ def use_case_constants(sides: Sequence[Side]) -> Says:
     for a, b in combinations(sides, 2):
         if a.battery is not None and b.battery is not None and a.battery != b.battery:
             text = f"battery: {a.name} {_battery(a)}; {b.name} {_battery(b)}"
-            yield Found(Severity.REFUSE, (a.name, b.name), text, ("battery_life",))
+            yield Found(Severity.REFUSE, (a.name, b.name), text, ("battery_life", "battery_pulse_voltage"))
+        if a.harvester is not None and b.harvester is not None and a.harvester != b.harvester:
+            text = f"harvester: {a.name} {_harvester(a)}; {b.name} {_harvester(b)}"
+            yield Found(Severity.REFUSE, (a.name, b.name), text, ("harvester",))
 
 
 def same_conditions(sides: Sequence[Side]) -> Says:
@@ -261,6 +264,11 @@ def _is_bare(record: KpiRecord) -> bool:
 def _detector(side: Side) -> str:
     one = side.detector
     return one.kind if not side.has_detector else f"{one.kind}, {one.power_w:.3g} W, {one.false_wake_hz:.3g} false wakes a second"
+
+
+def _harvester(side: Side) -> str:
+    one = side.harvester
+    return "" if one is None else f"{one.power_w * 1e6:g} uW, {one.efficiency:.0%} of it"
 
 
 def _battery(side: Side) -> str:

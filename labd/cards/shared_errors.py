@@ -12,7 +12,7 @@ from labd.records import BudgetLine, KpiRecord
 
 MOST_DOF = 1000  # the factor is within 0.13 % of the normal's there
 _OF_A_RUN = (":lead", *SHARED)  # ends of names
-_TOLD = ("detector:", "battery:", "hardware:")  # beginnings: by the plan and the cards, once for the run
+_TOLD = ("detector:", "battery:", "harvester:", "hardware:")  # beginnings: by the plan and the cards, once for the run
 _OF_A_SUPPLY = (":voltage.gain", ":source_voltage.gain", ":set_voltage.gain")  # of the range that the supply asks for, which no name tells
 _OF_A_POWER = ":power.gain"  # of the range of power, that of voltage times that of current, which no name tells either
 

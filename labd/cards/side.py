@@ -9,7 +9,7 @@ from typing import Any
 
 from labd.cards.directions import concerned
 from labd.cards.disclosure import tells
-from labd.kpi.inputs import Battery, Detector
+from labd.kpi.inputs import Battery, Detector, Harvester
 from labd.kpi.table import begins
 from labd.kpi.targets import Answer
 from labd.records import KpiRecord, Mode
@@ -156,6 +156,7 @@ class Side:
     first: tuple[FirstInference, ...] = ()
     detector: Detector = field(default_factory=Detector)
     battery: Battery | None = None
+    harvester: Harvester | None = None
     taken: tuple[Taken, ...] = ()
     lost: tuple[str, ...] = ()
     ended: str = "finished"

@@ -188,6 +188,10 @@ class Device:
         await self._set("workload", f"{model} {activity} {seed}")
         self._in_doubt, self._loaded = "", None
 
+    async def set_clock(self, hz: float) -> None:
+        """Core clock from here on. A board that has no such clock refuses it (DutRefused); one that starts anew has its own again."""
+        await self._set("clock", f"{round(hz)}")
+
     async def set_marks(self, style: MarkStyle, *, apart_s: float | None = None) -> None:
         """What the marker pin shows. apart_s: least width of the first pulse of phases (at most 10 ms), where the firmware's own 60 us are
         too short for an instrument.

@@ -65,7 +65,7 @@ def break_even(first: ModeLine, second: ModeLine, *, detector: Detector, terms: 
     rate = n / d
     if verdict:
         return BreakEven(None, None, None, None, rate, (verdict, *flags), note)
-    limits = fieller(n, d, factor=_factor(n, d, draws))
+    limits = fieller(n, d, factor=coverage(n, d, draws))
     value = float(n.nominal_value / d.nominal_value)
     if limits is None or value <= 0:
         return BreakEven(None, None, None, None, rate, (NOT_RESOLVED, *flags), note)
@@ -97,7 +97,8 @@ def fieller(n: Uncertain, d: Uncertain, *, factor: float) -> tuple[float, float]
     return (b - root) / a, (b + root) / a
 
 
-def _factor(n: Uncertain, d: Uncertain, draws: Draws) -> float:
+def coverage(n: Uncertain, d: Uncertain, draws: Draws) -> float:
+    """Coverage factor of 95 % for `fieller`, from draws of n - r d at the ratio r itself."""
     difference = n - float(n.nominal_value / d.nominal_value) * d
     u = _u(difference)
     return draws.half_width(difference) / u if u > 0 else 1.96

@@ -23,8 +23,8 @@ from labd.kpi.power import BACK_FEED, GAP, floor, quiet, whole_periods
 from labd.kpi.readings import read_mean
 from labd.kpi.starts import starts
 from labd.kpi.stock import stock_figures
-from labd.kpi.terms import Terms
-from labd.kpi.trace import Trace, built
+from labd.kpi.terms import Terms, voltage_like
+from labd.kpi.trace import Trace, built, moments
 from labd.records import KpiRecord, MarkStyle, OperatingPoint, Role, Window
 from labd.segment.edges import EdgeSeries
 
@@ -33,7 +33,8 @@ from labd.segment.edges import EdgeSeries
 class CaptureResult:
     """What one capture yields.
 
-    records: to publish. estimates: id -> value with its correlations (plus `excess_power` and `active_time`, which are not published).
+    records: to publish. estimates: id -> value with its correlations (plus what is not published: `excess_power`, `active_time`,
+    `supply_voltage`, and `part_energy` and `part_time` of waking, serving and tail).
     windows: phases on each stretch's axis. per_event: id -> one value an event, for distributions. problems: one line each.
     flags: of every record, and of what rests on this capture. stock: its windows are of stock firmware. longer_than_bound_s: how long its
     longest burst lasts, where that is longer than the board's bound; else 0.
@@ -77,6 +78,8 @@ def analyse_capture(capture: CaptureInput, *, terms: Terms | None = None) -> Cap
         hum=None if bands is None else find_hum(trace, bands, mains_records=mains),
     )
     problems = [*events.problems, *_figures(ctx)]
+    if capture.role is not Role.START:
+        _supply(ctx)
     if any(BACK_FEED in record.flags for record in found.records):
         problems.append("back_feed: current flows out of the supply pins")
     return CaptureResult(
@@ -125,6 +128,14 @@ def _figures(ctx: Context) -> list[str]:
     host_line(ctx)
     _of_events(ctx)
     return []
+
+
+def _supply(ctx: Context) -> None:
+    """Mean voltage of the capture; kept, not published."""
+    sums = ctx.trace.between(np.zeros(1), np.array([float(ctx.trace.records)]))[0]
+    if moments(sums).n.sum() > 0:
+        value = voltage_like(ctx.terms, ctx.capture.meter, moments=moments(sums))
+        ctx.found.estimates["supply_voltage"] = Estimate("supply_voltage", ctx.at, value, 1, ctx.flags)
 
 
 def _of_events(ctx: Context) -> None:

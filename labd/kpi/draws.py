@@ -12,6 +12,7 @@ from labd.kpi.terms import Term, Uncertain, parts
 
 DRAWS = 20_000
 LEVEL = 0.95
+_KEPT = 128  # draws of Student's t, those last asked for: figures of one sweep rest on the same errors over and over
 _EXACT_BELOW = 4.0  # degrees of freedom under which the cube-root approximation of chi-squared is not used
 
 
@@ -22,6 +23,7 @@ class Draws:
         self.size = size
         self._seed = [seed, _number(key)]
         self._rows: dict[str, NDArray[np.float64]] = {}
+        self._of_t: dict[tuple[int, float], NDArray[np.float64]] = {}
 
     def _generator(self, name: str) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([*self._seed, _number(name)])))
@@ -39,6 +41,15 @@ class Draws:
         z = self._shared(Term(f"own.z{number}", "A", "normal"))
         if math.isinf(dof) or dof > 1e4:
             return z
+        found = self._of_t.pop((number, dof), None)
+        if found is None:
+            found = self._t(number, dof, z)
+        self._of_t[number, dof] = found
+        if len(self._of_t) > _KEPT:
+            del self._of_t[next(iter(self._of_t))]
+        return found
+
+    def _t(self, number: int, dof: float, z: NDArray[np.float64]) -> NDArray[np.float64]:
         if dof < _EXACT_BELOW:
             return self._generator(f"own.t{number}.{dof!r}").standard_t(dof, self.size)
         w = self._shared(Term(f"own.w{number}", "A", "normal"))

@@ -39,9 +39,22 @@ class Estimate:
 
 def unit_of(kpi: str) -> str:
     """The UCUM unit of a KPI by its id. Raises ValueError for an id that has none."""
-    if kpi.startswith(("duty_cycle", "fit.chi2_per_dof")):
-        return "1"
     table = {
+        "duty_cycle": "1",
+        "fit.chi2_per_dof": "1",
+        "clock_sweep.static_power": "W",
+        "clock_sweep.energy_per_cycle": "J",
+        "clock_sweep.dynamic_energy": "J",
+        "clock_sweep.chi2_per_dof": "1",
+        "static_share": "1",
+        "supply_sweep.capacitance": "F",
+        "supply_sweep.exponent": "1",
+        "supply_sweep.chi2_per_dof": "1",
+        "best_time_out": "s",
+        "poisson_power": "W",
+        "harvester.neutral_rate": "Hz",
+        "harvester.buffer": "F",
+        "battery_pulse_voltage": "V",
         "energy_per_inference": "J",
         "phase_energy": "J",
         "charge_per_inference": "C",
@@ -74,7 +87,9 @@ def unit_of(kpi: str) -> str:
         "edp": "J.s",
         "spike_rate": "Hz",
     }
-    unit = table.get(kpi) or table.get(kpi.split(".", maxsplit=1)[0])
+    names = kpi.split(".")
+    beginnings = (".".join(names[:k]) for k in range(len(names), 0, -1))
+    unit = next((table[one] for one in beginnings if one in table), None)
     if unit is None:
         raise ValueError(f"no unit is known for {kpi}")
     return unit

@@ -182,7 +182,8 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """A battery: capacity (Ah) at voltage_v, usable share, self-discharge as a share of energy a year; half-widths are rectangular."""
+    """A battery: capacity (Ah) at voltage_v, usable share, self-discharge as a share of energy a year; half-widths are rectangular.
+    internal_ohm: its resistance under a pulse, None where not given."""
 
     capacity_ah: float
     voltage_v: float
@@ -193,6 +194,21 @@ class Battery:
     capacity_half_width_ah: float = 0.0
     voltage_half_width_v: float = 0.0
     self_discharge_half_width_per_year: float = 0.0
+    internal_ohm: float | None = None
+    internal_half_width_ohm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Harvester:
+    """A source that gives power_w in the mean, of which `efficiency` reaches the board; half-widths are rectangular. high_v, low_v: between
+    which a buffer capacitor serves one event, None where there is none."""
+
+    power_w: float
+    efficiency: float
+    power_half_width_w: float = 0.0
+    efficiency_half_width: float = 0.0
+    high_v: float | None = None
+    low_v: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from labd.kpi.context import Context
 from labd.kpi.distributions import normal_quantile, order_statistic_ranks, smallest_n_for_quantile
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, unknown_note
 from labd.kpi.events import lap_array
-from labd.kpi.split import locked_half_width
-from labd.kpi.terms import Uncertain, latency, parts, timebase, unknown_terms
+from labd.kpi.split import edge_delay
+from labd.kpi.terms import Uncertain, parts, timebase, unknown_terms
 from labd.records import KpiRecord, Provenance, Role
 from labd.segment.edges import EdgeSeries, FloatArray
 from labd.segment.laps import unwrap_rows
@@ -78,22 +78,11 @@ def _durations(
     """mean: what the mean's id has after `kpi`."""
     series = (end.x - start.x) * ctx.trace.dt_s
     nominal = float(series.mean())
-    shared = nominal + timebase(ctx.terms, ctx.capture.meter, nominal) + _delay(ctx, names[1]) - _delay(ctx, names[0])
+    shared = nominal + timebase(ctx.terms, ctx.capture.meter, nominal) + edge_delay(ctx, names[1]) - edge_delay(ctx, names[0])
     ctx.add(f"{kpi}{mean}", shared, series=series, note=note)
     ctx.found.per_event[kpi] = tuple(series.tolist())
     if quantiles:
         order_quantiles(ctx, kpi, series, shared - nominal)
-
-
-def _delay(ctx: Context, name: str) -> Uncertain:
-    """Systematic displacement of one kind of edge."""
-    terms, meter = ctx.terms, ctx.capture.meter
-    if name == "burst":
-        return terms.limit(f"{meter.instrument}:burst_edge", ctx.trace.dt_s / 2) + terms.standard(
-            f"{meter.instrument}:time_constant", meter.u_time_constant_s
-        )
-    value = latency(terms, meter, name)
-    return value if name == "trigger" else value + terms.limit(f"{meter.instrument}:record.{name}", locked_half_width(ctx))
 
 
 def _counter(ctx: Context) -> None:
@@ -126,7 +115,7 @@ def _clock_ratio(ctx: Context, ticks: FloatArray) -> Uncertain:
         lengths = marks.end.x - marks.start.x
         ratio = float(lengths.sum()) * ctx.trace.dt_s / (float(ticks.sum()) * 1e-6)
         u = float(np.hypot(marks.start.u.mean(), marks.end.u.mean())) / math.sqrt(len(ticks)) / float(lengths.mean())
-        delays = (_delay(ctx, "end") - _delay(ctx, "start")) / (float(lengths.mean()) * ctx.trace.dt_s)
+        delays = (edge_delay(ctx, "end") - edge_delay(ctx, "start")) / (float(lengths.mean()) * ctx.trace.dt_s)
         return ratio * (1.0 + terms.random(f"A:{key}:device_clock", u, dof=1e6) + delays + timebase(terms, ctx.capture.meter, 1.0))
     else:
         return 1.0 + terms.limit(f"{key}:device_clock", ctx.capture.device_clock)

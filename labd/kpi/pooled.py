@@ -9,7 +9,7 @@ import numpy as np
 from labd.kpi.capture import CaptureResult
 from labd.kpi.distributions import f_tail
 from labd.kpi.estimate import Estimate
-from labd.kpi.rate_model import UNLIKELY
+from labd.kpi.least_squares import UNLIKELY
 from labd.kpi.scatter import random_times, random_variance, typical_dof
 from labd.kpi.terms import Terms, Uncertain
 from labd.records import Mode

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labd.kpi.context import Context
-from labd.kpi.estimate import NOT_RESOLVED
+from labd.kpi.estimate import NOT_RESOLVED, Estimate
 from labd.kpi.events import BY_BURSTS
-from labd.kpi.terms import Uncertain, latency
+from labd.kpi.terms import Uncertain, latency, timebase
 from labd.kpi.type_a import evaluate
 from labd.records import Mode
 from labd.segment.edges import QUANTISED_U, EdgeSeries, FloatArray
@@ -62,6 +62,7 @@ def split(ctx: Context) -> None:
     parts = _parts(ctx, {name: _flatter(ctx, cut) for name, cut in cuts.items()}, ok)
     for part in parts:
         _publish(ctx, part, ok, flags=flags)
+    _keep_what_a_time_out_weighs(ctx, {name: _flatter(ctx, cut) for name, cut in cuts.items()}, ok)
     if all(part.kpi != "phase_energy.wake" for part in parts):
         ctx.withhold("phase_energy.wake", LOAD_NOT_MARKED, n=int(ok.sum()))
 
@@ -126,12 +127,9 @@ def _levels(ctx: Context, start: FloatArray, width: float) -> tuple[FloatArray, 
 def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list[Part]:
     """The inference and, with the quiet level taken off outside the burst, what is before and after it; without the wake where a load that
     no mark tells apart lies in it."""
-    assert ctx.guard is not None
     start, end = cuts["start"], cuts["end"]
-    rise, fall, quiet = ctx.events.rise.take(ok), ctx.events.fall.take(ok), ctx.guard.quiet[ok]
-    region = ctx.trace.at(np.concatenate((ctx.guard.start[ok], ctx.guard.stop[ok]))).reshape(2, int(ok.sum()), -1)
-    ahead = region[0] + (rise.x - ctx.guard.start[ok])[:, None] * quiet
-    behind = region[1] - (ctx.guard.stop[ok] - fall.x)[:, None] * quiet
+    rise, fall = ctx.events.rise.take(ok), ctx.events.fall.take(ok)
+    ahead, behind = _around(ctx, ok)
     infer = Part("phase_energy.infer", end.sums - start.sums, ((start.edge, end.edge),), ((start, -1.0), (end, 1.0)))
     gross = Part("energy_per_inference.gross", infer.sums, infer.spans, infer.cuts)
     tail = Part("phase_energy.tail", behind - end.sums, ((end.edge, fall),), ((end, -1.0),))
@@ -152,14 +150,82 @@ def _parts(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> list
     return [gross, infer, tail, wake, load]
 
 
-def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[str, ...]) -> None:
+def _around(ctx: Context, ok: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Sums up to the rise and to the fall of each burst, float64 [n, columns], the guards outside of it at the quiet level."""
+    assert ctx.guard is not None
+    start, stop, quiet = ctx.guard.start[ok], ctx.guard.stop[ok], ctx.guard.quiet[ok]
+    region = ctx.trace.at(np.concatenate((start, stop))).reshape(2, int(ok.sum()), -1)
+    ahead = region[0] + (ctx.events.rise.take(ok).x - start)[:, None] * quiet
+    behind = region[1] - (stop - ctx.events.fall.take(ok).x)[:, None] * quiet
+    return ahead, behind
+
+
+def _keep_what_a_time_out_weighs(ctx: Context, cuts: Mapping[str, Cut], ok: NDArray[np.bool_]) -> None:
+    """Energies and times of waking (until ready, a load included), serving (ready to the end of the inference: what a follow-up takes as
+    well) and tail, from the marks of ready; kept, not published."""
+    if "ready" not in cuts:
+        return
+    ready, end = cuts["ready"], cuts["end"]
+    rise, fall = ctx.events.rise.take(ok), ctx.events.fall.take(ok)
+    ahead, behind = _around(ctx, ok)
+    for name, sums, span, bounds in (
+        ("waking", ready.sums - ahead, (rise, ready.edge), ((ready, 1.0),)),
+        ("serving", end.sums - ready.sums, (ready.edge, end.edge), ((ready, -1.0), (end, 1.0))),
+        ("tail", behind - end.sums, (end.edge, fall), ((end, -1.0),)),
+    ):
+        part = Part(f"part_energy.{name}", sums, (span,), bounds)
+        if not _unresolved(part):
+            _keep(ctx, part, ok)
+
+
+def _keep(ctx: Context, part: Part, ok: NDArray[np.bool_]) -> None:
+    value, joules = _energy_of(ctx, part, ok)
+    first, last = part.spans[0]
+    seconds = (last.x - first.x) * ctx.trace.dt_s
+    nominal = float(seconds.mean())
+    lasts: Uncertain = nominal + timebase(ctx.terms, ctx.capture.meter, nominal)
+    lasts += sum(sign * edge_delay(ctx, cut.name) for cut, sign in part.cuts)
+    lasts += 0.0 if len(part.cuts) == 2 else -part.cuts[0][1] * edge_delay(ctx, "burst")
+    name = part.kpi.removeprefix("part_energy.")
+    for kpi, mean, series in ((part.kpi, value, joules), (f"part_time.{name}", lasts, seconds)):
+        if len(series) >= 2:
+            found = evaluate(series)
+            scatter = ctx.terms.random(f"A:{ctx.capture.key}:{kpi}", found.u, dof=found.dof)
+            ctx.found.estimates[kpi] = Estimate(kpi, ctx.at, mean + scatter, len(series), ctx.flags)
+
+
+def edge_delay(ctx: Context, name: str) -> Uncertain:
+    """Systematic displacement (s) of one kind of edge."""
+    terms, meter = ctx.terms, ctx.capture.meter
+    if name == "burst":
+        return terms.limit(f"{meter.instrument}:burst_edge", ctx.trace.dt_s / 2) + terms.standard(
+            f"{meter.instrument}:time_constant", meter.u_time_constant_s
+        )
+    value = latency(terms, meter, name)
+    return value if name == "trigger" else value + terms.limit(f"{meter.instrument}:record.{name}", locked_half_width(ctx))
+
+
+def _unresolved(part: Part) -> str:
+    """Why a phase is not resolved; empty where it is."""
     first, last = part.spans[0]
     length = float(np.mean(last.x - first.x))
     u_edge = float(np.sqrt(np.mean(first.u**2) + np.mean(last.u**2)))
-    if length < FEWEST_RECORDS or length < FEWEST_EDGES * u_edge:
-        note = f"{length:.1f} records long, edges known to {u_edge:.2g} records"
+    short = length < FEWEST_RECORDS or length < FEWEST_EDGES * u_edge
+    return f"{length:.1f} records long, edges known to {u_edge:.2g} records" if short else ""
+
+
+def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[str, ...]) -> None:
+    if note := _unresolved(part):
         ctx.withhold(part.kpi, NOT_RESOLVED, n=len(part.sums), note=note)
         return
+    value, series = _energy_of(ctx, part, ok)
+    notes = ("" if ctx.hum is None else HUM_OFF, "" if ctx.events.pinned else ctx.events.placing)
+    ctx.add(part.kpi, value, series=series, flags=flags, note="; ".join(filter(None, notes)))
+    ctx.found.per_event[part.kpi] = tuple(series.tolist())
+
+
+def _energy_of(ctx: Context, part: Part, ok: NDArray[np.bool_]) -> tuple[Uncertain, FloatArray]:
+    """The mean with its shared errors, and one value an event (J)."""
     vectors = part.sums * ctx.trace.dt_s
     hum = np.zeros(len(vectors))
     if ctx.hum is not None:
@@ -167,11 +233,7 @@ def _publish(ctx: Context, part: Part, ok: NDArray[np.bool_], *, flags: tuple[st
     moved = sum(_displaced(ctx, cut, sign) for cut, sign in part.cuts)
     tau_w = sum(sign * cut.level_w for cut, sign in part.cuts)
     moved = moved + tau_w * ctx.terms.standard(f"{ctx.capture.meter.instrument}:time_constant", ctx.capture.meter.u_time_constant_s)
-    value = ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + moved
-    series = ctx.watt(vectors) - hum
-    notes = ("" if ctx.hum is None else HUM_OFF, "" if ctx.events.pinned else ctx.events.placing)
-    ctx.add(part.kpi, value, series=series, flags=flags, note="; ".join(filter(None, notes)))
-    ctx.found.per_event[part.kpi] = tuple(series.tolist())
+    return ctx.of_power(vectors.mean(axis=0), timed=True) - float(hum.mean()) + moved, ctx.watt(vectors) - hum
 
 
 def _displaced(ctx: Context, cut: Cut, sign: float) -> Uncertain:

@@ -7,18 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labd.kpi import closure
-from labd.kpi.battery import battery_life
-from labd.kpi.break_even import BEYOND, EXTRAPOLATED, NOT_RESOLVED, ModeLine, break_even, with_detector
+from labd.kpi.arrivals import random_arrivals
+from labd.kpi.break_even import NOT_RESOLVED, ModeLine, break_even
 from labd.kpi.capture import CaptureResult
+from labd.kpi.clock_sweep import separate
 from labd.kpi.composed import COMPOSED_OF_EVENTS, Composition, at_rates, compose
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import TERM_UNKNOWN, Estimate, budget, published, withheld
-from labd.kpi.inputs import AnalyzerReadings, Battery, Detector
+from labd.kpi.inputs import AnalyzerReadings, Battery, Detector, Harvester
 from labd.kpi.mode_fit import COMPOSED, ModeFit, composed_fit, fit_mode, measured_at_rates
 from labd.kpi.pooled import pooled_energies
+from labd.kpi.sources import Sources
+from labd.kpi.supply_sweep import over_supply
+from labd.kpi.swept import Swept, swept
 from labd.kpi.terms import Terms, unknown_terms
 from labd.kpi.waiting import net_of_idle, no_break_even
-from labd.records import KpiRecord, Mode, OperatingPoint, Provenance
+from labd.records import KpiRecord, Mode, OperatingPoint, Provenance, Role
+
+STATIC_AND_CLOCKS = "static incl. clocks: a sweep of the clock tells them apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +43,23 @@ def analyse_sweep(
     detector: Detector,
     battery: Battery | None,
     seed: int,
+    harvester: Harvester | None = None,
     analyzer: Sequence[AnalyzerReadings] = (),
     rates_hz: Sequence[float] = (),
+    supply_min_v: float | None = None,
 ) -> SweepResult:
     """Compare the modes of each combination of supply, model and settings among `captures`. The errors that captures share join by name,
     whoever analysed them. rates_hz: what the plan asks for; a mode without captures at rates is composed there from floor and events.
+    supply_min_v: the least that the board works at, None where nobody tells.
 
     Figures that cannot be had are withheld with the reason; nothing is raised for what was measured."""
     terms, draws = Terms(), Draws(seed, "sweep")
     records: list[KpiRecord] = []
     fits: list[ModeFit] = []
     estimates: dict[str, Estimate] = {}
+    sources = Sources(battery, harvester, detector, supply_min_v, terms, draws)
+    above = [rate for rate in rates_hz if rate > 0]
+    points: list[Swept] = []
     groups = _groups(captures)
     for name, own in groups.items():
         suffix = f"/{name}" if len(groups) > 1 else ""
@@ -61,13 +73,20 @@ def analyse_sweep(
             estimates[f"{energy.id}@{energy.at}"] = energy
             if len(keys) > 1:
                 records.append(published(energy, draws=draws, captures=keys, provenance=Provenance.COMPUTED))
-        if battery is not None:
-            records += _lives(mine, battery, detector=detector, terms=terms, draws=draws)
+        for fit in mine:
+            same = [c for c in members if c.point.mode == fit.mode]
+            records += sources.records(fit, same)
+            if fit.mode.is_event:
+                records += random_arrivals(fit, same, above, terms=terms, draws=draws)
+            points.append(swept(fit, same, terms=terms))
+    separated, more = separate(points, above, draws=draws)
+    records += [*more, *over_supply(points, separated, draws=draws)]
     for readings in analyzer:
         other = _composed_at(readings.point, captures, fits)
         records.append(closure.power_analyzer(captures, readings, composed=other, terms=terms, draws=draws))
     problems = [_disagreement(r) for r in records if closure.DISAGREE in r.flags]
     flags = {c.key: c.flags for c in captures}
+    records = records if separated else [_static_and_clocks(record) for record in records]
     return SweepResult(tuple(_told(record, flags) for record in records), estimates, tuple(fits), tuple(problems))
 
 
@@ -78,6 +97,13 @@ def _composed_at(point: OperatingPoint, captures: Sequence[CaptureResult], fits:
         if COMPOSED_OF_EVENTS in fit.line.flags and own.intersection(fit.captures):
             return closure.MeanPower(fit.line.at(point.rate_hz), fit.captures, fit.line.flags)
     return None
+
+
+def _static_and_clocks(record: KpiRecord) -> KpiRecord:
+    """What the rate-independent part is made of, where no clock was swept to tell it apart."""
+    if record.id != "fit.floor_power" or record.value is None:
+        return record
+    return replace(record, note="; ".join(filter(None, (STATIC_AND_CLOCKS, record.note))))
 
 
 def _told(record: KpiRecord, flags: Mapping[str, tuple[str, ...]]) -> KpiRecord:
@@ -99,6 +125,8 @@ def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]
     """Captures by everything of their operating point but mode and rate."""
     out: dict[str, list[CaptureResult]] = {}
     for c in captures:
+        if c.role is Role.START:  # knows no mode
+            continue
         settings = "".join(f"/{k}={v}" for k, v in sorted(c.point.settings.items()))
         out.setdefault(f"v={c.point.supply_v:g}/{c.point.model}{settings}", []).append(c)
     return out
@@ -216,18 +244,3 @@ def _break_even(
         flags=flags,
         note=found.note,
     )
-
-
-def _lives(fits: Sequence[ModeFit], battery: Battery, *, detector: Detector, terms: Terms, draws: Draws) -> list[KpiRecord]:
-    out = []
-    for fit in fits:
-        line = with_detector(fit.mode, fit.line, detector=detector, terms=terms)
-        for rate in battery.rates_hz:
-            flags = list(line.flags)
-            if rate > max(fit.rates_hz):
-                flags.append(EXTRAPOLATED)
-            if fit.r_max_hz is not None and rate > fit.r_max_hz:
-                flags.append(BEYOND)
-            at = f"{fit.at}/r={rate:g}"
-            out.append(battery_life(line.at(rate), battery=battery, at=at, captures=fit.captures, terms=terms, draws=draws, flags=flags))
-    return out

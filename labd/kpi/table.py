@@ -64,8 +64,9 @@ def rows(domain: Domain | None = None) -> tuple[KpiRow, ...]:
     from labd.kpi.table_hardware import COMBINED, HARDWARE  # they know this module's types
     from labd.kpi.table_models import MODEL, TASK
     from labd.kpi.table_more import MORE
+    from labd.kpi.table_sweeps import SWEEPS
 
-    return tuple(row for row in (*TASK, *MODEL, *HARDWARE, *COMBINED, *MORE) if domain is None or row.domain is domain)
+    return tuple(row for row in (*TASK, *MODEL, *HARDWARE, *COMBINED, *MORE, *SWEEPS) if domain is None or row.domain is domain)
 
 
 def row_of(kpi: str) -> KpiRow | None:

@@ -101,6 +101,16 @@ def power_like(terms: Terms, meter: MeterTerms, *, moments: Moments, timed: bool
     return value + timebase(terms, meter, nominal) if timed else value
 
 
+def voltage_like(terms: Terms, meter: MeterTerms, *, moments: Moments) -> Uncertain:
+    """The mean voltage (V) at the point where it is known, with all instrument errors; moments: over the records that it is the mean of."""
+    share = float(moments.n.sum())
+    nominal = float(moments.v.sum()) / share
+    source = _voltage_label(meter)
+    value: Uncertain = nominal + _scaled(terms, f"{source}.gain", meter.voltage_gain, factor=nominal * meter.widen)
+    value += _scaled(terms, f"{source}.offset", meter.voltage_offset_v, factor=meter.widen)
+    return value + _scaled(terms, f"{source}.spread", meter.voltage_spread_v, factor=1.0)
+
+
 def _voltage_label(meter: MeterTerms) -> str:
     """An instrument that feeds and measures has one voltmeter, whichever of both it reads the voltage for."""
     if meter.voltage_from == "source" and meter.voltage_of != meter.instrument:

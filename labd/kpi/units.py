@@ -13,6 +13,7 @@ _ATOMS: Mapping[str, Mapping[str, int]] = {
     **{name: {"s": 1} for name in ("min", "h", "d", "a")},
     "W": {"J": 1, "s": -1},
     "C": {"A": 1, "s": 1},
+    "F": {"A": 1, "s": 1, "V": -1},
     "Ah": {"A": 1, "s": 1},
     "Wh": {"J": 1},
     "Hz": {"s": -1},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labd.records import KpiRecord, Mode, OperatingPoint, Phase
+from labd.records import CLOCK, KpiRecord, Mode, OperatingPoint, Phase
 from labd.report.data import RunReport, curve_key
 from labd.report.numbers import value_of, words
 
@@ -92,7 +92,24 @@ TITLES: Mapping[str, str] = {
     "model.neuron_updates": "Neuron updates an inference",
     "model": "Model",
     "task": "Task",
+    "clock_sweep.static_power.rest": "Power at rest that does not depend on the clock",
+    "clock_sweep.static_power.active": "Power while inferring that does not depend on the clock",
+    "clock_sweep.energy_per_cycle.rest": "Energy of a clock cycle at rest",
+    "clock_sweep.energy_per_cycle.active": "Energy of a clock cycle while inferring",
+    "clock_sweep.dynamic_energy": "Energy of an inference that depends on the clock",
+    "clock_sweep.chi2_per_dof": "Chi-square per degree of freedom of the fit over the clock",
+    "static_share.rest": "Share of the mean power that is drawn at rest and does not depend on the clock",
+    "static_share.all": "Share of the mean power that does not depend on the clock",
+    "supply_sweep.capacitance": "Capacitance that an inference switches",
+    "supply_sweep.exponent": "Power of the supply voltage that it goes with",
+    "supply_sweep.chi2_per_dof": "Chi-square per degree of freedom of the fit over the supply",
+    "best_time_out": "Best sleep time-out",
+    "poisson_power": "Mean power of Poisson arrivals",
+    "battery_life.charge": "Battery life, by charge",
     "battery_life": "Battery life",
+    "battery_pulse_voltage": "Battery voltage while the board draws its peak",
+    "harvester.neutral_rate": "Rate that the harvester sustains",
+    "harvester.buffer": "Least buffer capacitor for one event",
     "pooled.energy_per_inference": "Energy per inference of all captures",
     "closure.power_analyzer": "Closure test against the power analyzer",
     "closure": "Closure test",
@@ -164,15 +181,33 @@ def place(report: RunReport, at: str) -> str:
             return curve_label(report, curve.key)
     pair = at.split("|")
     known = [curve_label(report, curve.key) for one in pair for curve in report.curves if curve.key == one]
-    return " and ".join(known) if len(known) == len(pair) == 2 else at
+    return " and ".join(known) if len(known) == len(pair) == 2 else _parts(at)
+
+
+def _parts(at: str) -> str:
+    """What a figure over a sweep, or at a rate that was not measured, has instead of an operating point: `event_sleep/v=3/dnn/r=1`."""
+    mode, *rest = at.split("/")
+    if mode not in tuple(Mode):
+        return at
+    found = [MODES[Mode(mode)]]
+    for part in rest:
+        key, given, value = part.partition("=")
+        known = {"v": f"{value} V", "r": f"{value} /s"}
+        found.append((known.get(key) or setting(key, value)) if given else part)
+    return ", ".join(found)
 
 
 def extras(report: RunReport, point: OperatingPoint) -> str:
     """What tells this point from others beyond mode and rate: model, supply and settings, where the run varies them."""
     parts = [point.model] if len({p.model for p in report.points}) > 1 else []
     parts += [f"{point.supply_v:g} V"] if len({p.supply_v for p in report.points}) > 1 else []
-    parts += [f"{k} {v}" for k, v in sorted(point.settings.items()) if len({p.settings.get(k) for p in report.points}) > 1]
+    parts += [setting(k, v) for k, v in sorted(point.settings.items()) if len({p.settings.get(k) for p in report.points}) > 1]
     return "".join(f", {part}" for part in parts)
+
+
+def setting(key: str, value: str) -> str:
+    """A setting of the DUT in words."""
+    return f"{key} {float(value) / 1e6:g} MHz" if key == CLOCK else f"{key} {value}"
 
 
 def curve_label(report: RunReport, key: str) -> str:

@@ -26,6 +26,7 @@ from labd.report.catalogue import MODE_MEANING, MODES, PHASES, SHAPES, curve_lab
 from labd.report.data import Excerpt, RunReport
 from labd.report.numbers import quantity, show, value_of
 from labd.report.svg import Markup, join, tag
+from labd.report.sweeps import TOPICS, Topic, tables_of
 
 WIDE, NARROW = 1000, 358  # drawn twice: for the page's full width, and for a 390 px phone, so that text keeps its size
 _NO_FETCH = "default-src 'none'; style-src 'unsafe-inline'"
@@ -78,6 +79,7 @@ def page(report: RunReport) -> list[sections.Section]:
         make("trace", "One period", traces(report)),
         make("phases", "Energy per phase", phases(report)),
         make("spread", "Spread", spreads(report)),
+        *(make(topic.ident, topic.title, together(report, topic)) for topic in TOPICS),
         make("uncertainty", "What limits this", budgets(report)),
         make("beside", "Beside the figures of others", beside(report)),
         make("wiring", "Boundary and wiring", wiring(report)),
@@ -182,6 +184,12 @@ def phases(report: RunReport) -> Markup:
         legend(join([swatch(p), p]) for p in used),
     )
     return join([plot, sections.table(tables.phase_table(report))])
+
+
+def together(report: RunReport, topic: Topic) -> Markup:
+    """What several operating points tell together."""
+    found = tables_of(report, topic)
+    return join([tag("p", topic.note), *map(sections.table, found)]) if found else Markup("")
 
 
 def spreads(report: RunReport) -> Markup:

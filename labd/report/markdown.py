@@ -9,6 +9,7 @@ from labd.report.beside import beside_table
 from labd.report.catalogue import main_kpis
 from labd.report.data import RunReport
 from labd.report.numbers import show
+from labd.report.sweeps import TOPICS, tables_of
 from labd.report.tables import Table
 from labd.report.targets import answers_table, overall, target_answers
 
@@ -27,6 +28,11 @@ def render(report: RunReport) -> str:
     parts += section(tables.aims(report)) if report.aims else []
     for table in (tables.fits(report), tables.phase_table(report), limits(report)):
         parts += section(table)
+    for topic in TOPICS:
+        found = tables_of(report, topic)
+        parts += ["", f"## {topic.title}", "", literal(topic.note)] if found else []
+        for one in found:
+            parts += ["", f"### {literal(one.caption)}", "", written(one)]
     for table in (tables.notices(report), tables.withheld(report), tables.flagged(report), tables.figures(report), tables.accuracy(report)):
         parts += section(table)
     parts += section(table_one.table(report))

@@ -9,7 +9,7 @@ from labd.records import KpiRecord
 
 SYMMETRY = 0.10  # the two arms of an interval may differ by this share and still be printed as +-
 TERM_UNKNOWN = "instrument term unknown"
-STATISTICS = ("fit.chi2_per_dof",)  # figures that an interval has no meaning for
+STATISTICS = ("fit.chi2_per_dof", "clock_sweep.chi2_per_dof", "supply_sweep.chi2_per_dof")  # figures that an interval has no meaning for
 
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _UCUM_PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}

@@ -29,6 +29,7 @@ wants = st.builds(
     seed=st.integers(0, 2**32 - 1),
     idle_kind=st.sampled_from(("wfi", "busy_poll", "clock_gated")),
     starts=st.integers(0, 3),
+    clocks_hz=st.lists(st.sampled_from((8e6, 16e6, 64e6)), max_size=2, unique=True),
 )
 methods = st.builds(Method, stream=st.booleans(), meter=st.just("smu"), cross_check=st.sampled_from((None, "analyzer")))
 
@@ -84,11 +85,19 @@ def test_every_mode_has_a_floor_in_each_half_of_the_run(wanted: Wanted, method: 
     found = [p for p in plans(wanted, method) if p.instrument == "smu"]
     floors = [p for p in found if p.role is Role.FLOOR]
     each = Counter((p.point.key, p.repeat % 2) for p in floors)
-    points = len(wanted.modes) * len(wanted.supplies_v) * len(wanted.models)
+    points = len(wanted.modes) * len(wanted.supplies_v) * len(wanted.models) * max(len(wanted.clocks_hz), 1)
     assert len(each) == 2 * points
     assert set(each.values()) == {wanted.repeats}
     late = {id(p) for p in floors if p.repeat % 2}
     assert max(p.order for p in floors if id(p) not in late) < min(p.order for p in floors if id(p) in late)
+
+
+@given(wants, methods)
+def test_every_point_but_a_start_is_measured_at_every_clock(wanted: Wanted, method: Method) -> None:
+    found = [p for p in plans(wanted, method) if p.role is not Role.START and p.instrument == "smu"]
+    for clocks in ({p.point.clock_hz for p in found if p.point.rate_hz == rate} for rate in {p.point.rate_hz for p in found}):
+        assert clocks == {None, *wanted.clocks_hz} - ({None} if wanted.clocks_hz else set())
+    assert all(p.point.clock_hz is None for p in plans(wanted, method) if p.role is Role.START)
 
 
 @given(wants, methods)
@@ -152,7 +161,7 @@ def test_stock_firmware_has_floors_and_windows_at_rate_0_and_nothing_that_is_pac
     wanted: Wanted, method: Method, count: int, numbers: list[int]
 ) -> None:
     windows = Windows(count, 10.0, tuple(sorted(numbers)), 5)
-    found = plans(replace(wanted, modes=[Mode.ALWAYS_ON], windows=windows, starts=0), method)
+    found = plans(replace(wanted, modes=[Mode.ALWAYS_ON], windows=windows, starts=0, clocks_hz=()), method)
     own = [p for p in found if p.instrument == method.meter]
     places = len(wanted.supplies_v) * len(wanted.models) * wanted.repeats
     assert Counter(p.role for p in own) == {Role.FLOOR: 2 * places, Role.EVENT: places}

@@ -28,6 +28,7 @@ PAIRS = [
     ("virtual-rp2040", "rp2040"),
     ("virtual-mcu", "virtual-mcu"),
     ("virtual-event", "virtual-event"),
+    ("virtual-bare", "leakage"),
     ("virtual-stock", "stock"),
     ("virtual-stock", "mlperf-tiny-energy"),
     ("demo", "ulpmark-profile"),

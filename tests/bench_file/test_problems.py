@@ -146,6 +146,41 @@ BAD = [
     (BOARD, 'models = ["dnn"', 'models = ["d%n"', 'models[0]: expected a name of letters, digits, - and _, got "d%n"'),
     (PLAN, "[detector]", "[detectr]", "detectr: no such key; did you mean detector?"),
     (PLAN, '# power = "12 uW', 'power = "12 uW', "detector.power: a host-triggered plan has no detector"),
+    (PLAN, "[detector]", '[harvester]\npower = "40 uW"\nefficiency = "0 %"\n[detector]', "harvester.efficiency: expected more than 0 %"),
+    (
+        PLAN,
+        "[detector]",
+        '[harvester]\npower = "40 mA"\nefficiency = "75 %"\n[detector]',
+        'harvester.power: expected a power such as "0.5 W"',
+    ),
+    (
+        PLAN,
+        "[detector]",
+        '[harvester]\npower = "40 uW"\nefficiency = "75 %"\nbuffer_high = "4.2 V"\n[detector]',
+        "harvester.buffer_low: this key is required beside buffer_high",
+    ),
+    (
+        PLAN,
+        "[detector]",
+        '[harvester]\npower = "40 uW"\nefficiency = "75 %"\nbuffer_high = "2.2 V"\nbuffer_low = "4.2 V"\n[detector]',
+        "harvester.buffer_low: expected less than buffer_high, 2.2 V, got 4.2 V",
+    ),
+    (PLAN, 'capacity = "225 mAh"', 'resistance = "15 ohm"\ncapacity = "225 mAh"', "battery.resistance: no such key"),
+    (
+        PLAN,
+        "models = ",
+        'clocks = ["16 MHz"]\nmodels = ',
+        "boards/virtual-m4.toml: clocks says that virtual-m4 can be set to no other clock while it runs",
+    ),
+    (PLAN, "models = ", 'clocks = ["16 V"]\nmodels = ', 'clocks[0]: expected a frequency such as "64 MHz", got a voltage "16 V"'),
+    (PLAN, "models = ", 'clocks = ["16 MHz", "16 MHz"]\nmodels = ', "clocks: expected each value once"),
+    (
+        BOARD,
+        "decoupling = ",
+        'clocks = ["16.0000005 MHz"]\ndecoupling = ',
+        "clocks[0]: expected whole hertz up to 4.29497 GHz, got 16.0000005 MHz",
+    ),
+    (BOARD, "decoupling = ", 'clocks = ["5 GHz"]\ndecoupling = ', "clocks[0]: expected whole hertz up to 4.29497 GHz, got 5 GHz"),
     (PLAN, 'capacity = "225 mAh"', 'capacity = "225 mA"', 'battery.capacity: expected a charge such as "225 mAh", got a current "225 mA"'),
 ]
 

@@ -8,6 +8,7 @@ import pytest
 
 from labd.analyse.setup import AnalysisSetup
 from labd.bench_file import notices, station
+from labd.kpi.inputs import Harvester
 from tests.bench_file.changes import BENCH, PLAN, change, load, problems
 
 
@@ -47,6 +48,20 @@ def test_a_battery_keeps_every_half_width(files: Path) -> None:
     assert found.voltage_half_width_v == pytest.approx(0.2)
     assert found.self_discharge_half_width_per_year == pytest.approx(0.005)
     assert found.usable_half_width == pytest.approx(0.05)
+
+
+def test_a_battery_s_resistance_and_a_harvester_are_kept_with_their_half_widths(files: Path) -> None:
+    more = 'power = "40 uW +- 10 uW"\nefficiency = "75 % +- 5 %"\nbuffer_high = "4.2 V"\nbuffer_low = "2.2 V"'
+    change(
+        files,
+        PLAN,
+        ('capacity = "225 mAh"', 'internal_resistance = "15 ohm +- 5 ohm"\ncapacity = "225 mAh"'),
+        ("[detector]", f"[harvester]\n{more}\n\n[detector]"),
+    )
+    found = setup(files)
+    assert found.battery is not None
+    assert (found.battery.internal_ohm, found.battery.internal_half_width_ohm) == (15.0, 5.0)
+    assert found.harvester == Harvester(40e-6, 0.75, 10e-6, 0.05, 4.2, 2.2)
 
 
 def test_the_room_is_the_one_of_the_bench(files: Path) -> None:

@@ -270,6 +270,14 @@ PAIRS = {
     "another battery": Unfair(
         "C17", Severity.REFUSE, "battery", with_plan("analysis.battery.capacity_ah", 1.0), hides=("battery_life",), shows=(GROSS,)
     ),
+    "another harvester": Unfair(
+        "C17",
+        Severity.REFUSE,
+        "harvester: A 40 uW, 70% of it; B 40 uW, 80% of it",
+        with_plan("analysis.harvester", {"power_w": 40e-6, "efficiency": 0.8}),
+        shows=(GROSS,),
+        also=with_plan("analysis.harvester", {"power_w": 40e-6, "efficiency": 0.7}),
+    ),
     "another supply": Unfair("C18", Severity.REFUSE, "supply: A 3 V; B 1.8 V", at_supply(1.8), hides=(GROSS, LATENCY)),
     "another temperature": Unfair(
         "C18", Severity.REFUSE, "temperature", with_bench("bench.ambient.value", 40.0), hides=(GROSS, SLEEP), shows=(LATENCY,)

@@ -159,6 +159,7 @@ EXTENSIONS: list[tuple[str, Callable[[Device], Any]]] = [
     ("mode", lambda d: d.set_mode(Mode.ALWAYS_ON, idle_kind="wfi")),
     ("workload", lambda d: d.set_workload("dnn", activity=10, seed=1)),
     ("marks", lambda d: d.set_marks(MarkStyle.GATE)),
+    ("clock", lambda d: d.set_clock(16e6)),
     ("periodic", lambda d: d.periodic(3, 1000)),
     ("arm", lambda d: d.armed(1, timeout_s=1.0).__aenter__()),
     ("laps", lambda d: d.laps()),
@@ -198,12 +199,13 @@ def _echo(text: str) -> bytes:
 
 
 async def test_settings_are_confirmed_by_what_the_device_repeats() -> None:
-    async with _device({**LABD, "mode": _echo, "workload": _echo, "marks": _echo}) as (device, dut):
+    async with _device({**LABD, "mode": _echo, "workload": _echo, "marks": _echo, "clock": _echo}) as (device, dut):
         await device.set_mode(Mode.EVENT_RELOAD)
         await device.set_mode(Mode.ALWAYS_ON, idle_kind="clock_gated")
         await device.set_workload("snn", activity=5, seed=7)
+        await device.set_clock(16e6)
         await device.set_marks(MarkStyle.PHASES)
-        assert dut.heard[-4:] == ["mode event_reload", "mode always_on clock_gated", "workload snn 5 7", "marks phases"]
+        assert dut.heard[-4:] == ["mode always_on clock_gated", "workload snn 5 7", "clock 16000000", "marks phases"]
         dut.answers["marks"] = lines("m-marks-[phases]")
         await device.set_marks(MarkStyle.PHASES, apart_s=614.4e-6)
         assert dut.heard[-1] == "marks phases 614"

@@ -6,7 +6,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
-SPEND, WAIT, PIN, UART_TX, UART_RX, NOW, UART_FLUSH, TIMER_AT, OPERATE = range(1, 10)
+SPEND, WAIT, PIN, UART_TX, UART_RX, NOW, UART_FLUSH, TIMER_AT, OPERATE, CLOCK = range(1, 11)
 EVENT_UART, EVENT_TRIG, EVENT_TIMER = 1, 2, 4
 BUSY_POLL, WFI, CLOCK_GATED, SLEEP_RETAINED, SLEEP_MODEL_OFF = range(5)
 SLEEP, WAKE, LOAD, INFER, TAIL, IDLE = 2, 3, 4, 5, 6, 7
@@ -131,6 +131,11 @@ class FakeBoard:
                 self.timer_ns = base + delay_ns if delay_ns else None
             case 9:
                 return int(op.a >> 4 in self.engine), b""  # else the core charges what it has done
+            case 10:
+                if op.c > CLOCK_HZ:
+                    return 0, b""
+                self.clock_hz = op.c
+                return 1, b""
             case _:
                 raise AssertionError(f"unknown request {op}")
         return 0, b""

@@ -12,8 +12,9 @@ from labd.kpi.break_even import ModeLine, break_even, fieller
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.draws import Draws
 from labd.kpi.inputs import AnalyzerReadings, Battery, Detector, RangeTerm
+from labd.kpi.least_squares import NOT_LINEAR
 from labd.kpi.mode_fit import COMPOSED
-from labd.kpi.rate_model import NOT_LINEAR, Line, NeedsRateZeroError, fit_line
+from labd.kpi.rate_model import Line, NeedsRateZeroError, fit_line
 from labd.kpi.sweep import SweepResult, analyse_sweep
 from labd.kpi.terms import Terms, Uncertain
 from labd.records import KpiRecord, Mode, OperatingPoint

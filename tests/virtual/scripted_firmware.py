@@ -18,6 +18,10 @@ def operate(operation: int, bits: int, count: int, phase: int = 5) -> Request:
     return Request(Op.OPERATE, phase | operation << 4, bits, count)
 
 
+def clock(hz: int) -> Request:
+    return Request(Op.CLOCK, 0, 0, hz)
+
+
 def wait(state: int, wanted: int, phase: int, timeout_us: int = 0xFFFFFFFF) -> Request:
     return Request(Op.WAIT, state, wanted | phase << 8, timeout_us)
 

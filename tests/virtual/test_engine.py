@@ -18,7 +18,7 @@ from labd_virtual.expected import expected
 from labd_virtual.firmware_process import Firmware, Request
 from labd_virtual.load import Phase
 from labd_virtual.spec import BenchSpec, BoardSpec, EngineSpec, SpecError, read_fields
-from tests.virtual.scripted_firmware import Script, ScriptedFirmware, operate, spend, timer, wait
+from tests.virtual.scripted_firmware import Script, ScriptedFirmware, clock, operate, spend, timer, wait
 
 MS = 1_000_000
 MAC, SYNOP, UPDATE = Operation.MAC, Operation.SYNOP, Operation.UPDATE
@@ -118,6 +118,23 @@ def test_energy_of_an_operation_goes_with_the_square_of_the_supply_and_not_with_
 async def test_time_goes_with_one_over_the_clock() -> None:
     fast, slow = [await event_of(board_of("virtual-event", clock_hz=hz), 1.8) for hz in (24e6, 12e6)]
     assert slow["end_ns"] - slow["start_ns"] == pytest.approx(2 * (fast["end_ns"] - fast["start_ns"]), abs=4)
+
+
+async def test_a_clock_that_the_firmware_lowers_is_the_same_physics_as_a_board_that_starts_with_it() -> None:
+    set_to = await event_of(board_of("virtual-event"), 1.8, (clock(12_000_000), *WORK))
+    started = await event_of(board_of("virtual-event", clock_hz=12e6), 1.8)
+    assert set_to["end_ns"] - set_to["start_ns"] == started["end_ns"] - started["start_ns"]
+    assert set_to["load_j"]["infer"] == pytest.approx(started["load_j"]["infer"], rel=1e-9)
+
+
+async def test_a_clock_above_that_of_the_start_is_refused_and_a_new_start_has_its_own_again() -> None:
+    firmware = ScriptedFirmware(once((clock(24_000_001), clock(6_000_000))))
+    async with powered(board_of("virtual-event"), firmware, 1.8) as bench:
+        await bench.clock.sleep_until(100 * MS)
+        assert ([reply.value for reply in firmware.replies[2:4]], bench.board.spec.clock_hz) == ([0, 1], 6e6)
+        bench.board.supply.drive(emf_v=0.0, resistance_ohm=1e-3, clamp_a=0.1, connected=True)
+        await bench.clock.sleep_until(200 * MS)
+        assert bench.board.spec.clock_hz == 24e6
 
 
 async def test_what_leaks_goes_with_the_third_power_of_the_supply() -> None:

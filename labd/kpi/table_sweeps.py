@@ -1,0 +1,101 @@
+"""Figures of labd that several operating points tell together: over clocks and supplies, at random arrivals, in the field."""
+
+from __future__ import annotations
+
+from labd.kpi.table import Domain, KpiRow
+from labd.records import Provenance
+
+X = Provenance.COMPUTED
+
+SWEEPS = (
+    KpiRow(
+        "clock_sweep",
+        "Static and clocked parts",
+        Domain.COMBINED,
+        "",
+        "At one supply: power that does not depend on the clock (what leaks, and what is always on) and energy a cycle (what the clock "
+        "drives), at rest and while inferring; energy of an inference without the former.",
+        "P(f) = static + per cycle x f; E_i = dynamic + static x t_i, t_i = N / f as measured; weighted, the lack of fit tested",
+        "W, J, 1",
+        (X,),
+        "captures at two clocks or more",
+        ("clock_sweep",),
+        needs="clocks in the plan, and a board that can be set to them",
+    ),
+    KpiRow(
+        "static_share",
+        "Share that does not depend on the clock",
+        Domain.COMBINED,
+        "",
+        "Of the mean power at a rate, what leaks or is always on: at rest (`rest`), and of an always-on board in all that it does (`all`).",
+        "static at rest / P(r); (static at rest + r t_i (static while inferring - static at rest)) / P(r)",
+        "1",
+        (X,),
+        "captures at two clocks or more",
+        ("static_share",),
+        needs="clocks in the plan, and a board that can be set to them",
+    ),
+    KpiRow(
+        "supply_sweep",
+        "Energy and rest over the supply",
+        Domain.COMBINED,
+        "",
+        "At one clock: the capacitance that an inference switches, and by which power of the voltage its energy and the power at rest go.",
+        "C = E / V^2; n of y = k V^n; weighted, the lack of fit tested",
+        "F, 1",
+        (X,),
+        "captures at two supplies or more",
+        ("supply_sweep",),
+        needs="several supplies in the plan",
+    ),
+    KpiRow(
+        "best_time_out",
+        "Best sleep time-out",
+        Domain.COMBINED,
+        "",
+        "How long to stay awake for the next event where nothing is known of arrivals: costs at most twice what knowing them would.",
+        "(E_wake + E_load) / (P_tail - P_sleep), energies net of sleep",
+        "s",
+        (X,),
+        "event captures with marks of ready, and the floor",
+        ("best_time_out",),
+    ),
+    KpiRow(
+        "poisson_power",
+        "Mean power of random arrivals",
+        Domain.COMBINED,
+        "",
+        "Mean power of Poisson arrivals, with the time-out measured and with the best one; queueing neglected.",
+        "P_s + r (E_i + a q (E_wake + E_load)) + (P_tail - P_s) a (1 - q), a = exp(-r t_i), q = exp(-r time-out), energies net of sleep",
+        "W",
+        (X,),
+        "event captures with marks of ready, and the floor",
+        ("poisson_power",),
+    ),
+    KpiRow(
+        "harvester",
+        "What a harvester sustains",
+        Domain.COMBINED,
+        "",
+        "The rate up to which more comes in than goes out, and the least buffer capacitor that pays one event.",
+        "(efficiency x P_harvested - floor) / incremental; 2 E_event / (efficiency (V_high^2 - V_low^2))",
+        "Hz, F",
+        (X,),
+        "a rate model and the plan's harvester",
+        ("harvester",),
+        needs="a harvester in the plan",
+    ),
+    KpiRow(
+        "battery_pulse_voltage",
+        "Battery voltage under a pulse",
+        Domain.COMBINED,
+        "",
+        "What the battery falls to while the board draws its peak.",
+        "V_battery - (peak power / supply) x internal resistance",
+        "V",
+        (X,),
+        "the peak power and the plan's battery",
+        ("battery_pulse_voltage",),
+        needs="a battery with its internal_resistance in the plan",
+    ),
+)
