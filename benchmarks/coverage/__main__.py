@@ -18,7 +18,7 @@ from benchmarks.coverage.captures import Campaign, Counts, on_bench
 
 Made = TypeVar("Made")
 SEED = 20261128
-BENCHES, COUNTS, EACH_UNKNOWN, AIMED = 12, Counts(means=48, floors=25, events=20, sweeps=8), 42, 3
+BENCHES, COUNTS, EACH_UNKNOWN, AIMED = 12, Counts(means=48, floors=25, events=20, sweeps=8), 36, 2
 QUICK_BENCHES, QUICK_COUNTS, QUICK_UNKNOWN, QUICK_AIMED = 4, Counts(means=18, floors=9, events=8, sweeps=3), 12, 1
 
 

@@ -11,10 +11,12 @@ from labd.kpi.terms import Terms, Uncertain
 
 
 def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
-    """The floor from its repeats. Repeats that differ by more than their scatter bracket a drift (temperature, zero): between them it can
-    have been anywhere, a rectangular error of half their range. Their own Type A errors, far smaller, know nothing of it."""
+    """The floor from its repeats, weighted by their lengths. Repeats that differ by more than their scatter bracket a drift (temperature,
+    zero): between them it can have been anywhere, a rectangular error of half their range. Their own Type A errors, far smaller, know
+    nothing of it."""
     values = [terms.adopt(c.estimates["power.floor"].value) for c in floors]
-    mean: Uncertain = sum(values) / len(values)
+    counts = [c.estimates["power.floor"].n for c in floors]
+    mean: Uncertain = sum(n / sum(counts) * v for n, v in zip(counts, values, strict=True))
     nominal = [float(v.nominal_value) for v in values]
     scatter = math.sqrt(sum(random_variance(v) for v in values))
     half_range = (max(nominal) - min(nominal)) / 2

@@ -14,6 +14,7 @@ from labd.kpi.terms import Uncertain, parts
 
 _BIRGE_FROM = 2.0  # chi-squared per degree of freedom from which the scatter is taken at its word
 UNLIKELY = 0.05  # chance of a lack of fit under which it is
+_FEWEST_DOF = 4.0  # below, the mean square has no end
 _IMPROBABLE = 0.002  # chance of a lack of fit under which the model is called wrong
 NOT_LINEAR = "not linear"
 INFLATED = "inflated by Birge ratio"
@@ -41,7 +42,7 @@ def fit_linear(design: NDArray[np.float64], values: Sequence[Uncertain]) -> Fit:
     size = np.abs(design).max(axis=0)  # a clock of 1e8 Hz beside a constant 1 would leave no digits
     even = design / size
     estimator: NDArray[np.float64] = (np.linalg.solve(even.T @ weigh @ even, even.T @ weigh) / size[:, None]).astype(np.float64)
-    chi2 = _lack_of_fit(design, estimator, values=values, covariance=random + shared)
+    chi2 = _lack_of_fit(design, estimator, values=values, covariance=_expected(random, values) + shared)
     dof = design.shape[0] - design.shape[1]
     per_dof = chi2 / dof if dof > 0 else None
     flags: list[str] = []
@@ -73,6 +74,14 @@ def _covariances(values: Sequence[Uncertain]) -> tuple[NDArray[np.float64], NDAr
     weakest = 1e-9 * max(abs(v.nominal_value) for v in values)
     random[np.diag_indices(len(values))] = np.maximum(np.diag(random), weakest**2)
     return random, shared
+
+
+def _expected(random: NDArray[np.float64], values: Sequence[Uncertain]) -> NDArray[np.float64]:
+    """Mean squares that deviations have by chance: (deviation / u) squared is dof / (dof - 2) in the mean where u is known from dof degrees
+    of freedom, and a few events at a low rate would look like a lack of fit."""
+    dof = np.array([max(typical_dof([value]), _FEWEST_DOF) for value in values])
+    by = np.sqrt(1 / (1 - 2 / dof))
+    return by[:, None] * random * by
 
 
 def _lack_of_fit(
