@@ -70,12 +70,15 @@ class _Found:
         fits = {fit.at: fit for fit in self.sweep.fits}
         if figure in (FLOOR, SLOPE):
             floor, slope = (1 / value, 0.0) if figure == FLOOR else (0.0, 1 / value)
-            return [Part(floor, slope, tuple(self._seen(fits[estimate.at])))]
+            return [Part(floor, slope, tuple(self._seen(fits[estimate.at])), estimate.at)]
         names, _, suffix = estimate.at.partition("/")
         first, second = (fits[f"{name}{f'/{suffix}' if suffix else ''}"] for name in names.split("|"))
         apart = float(second.line.slope.nominal_value - first.line.slope.nominal_value)
         by_floor, by_slope = 1 / (apart * value), estimate.nominal / (apart * value)
-        return [Part(by_floor, by_slope, tuple(self._seen(first))), Part(-by_floor, -by_slope, tuple(self._seen(second)))]
+        return [
+            Part(by_floor, by_slope, tuple(self._seen(first)), first.at),
+            Part(-by_floor, -by_slope, tuple(self._seen(second)), second.at),
+        ]
 
     def _energies(self, estimate: Estimate) -> Iterator[Seen]:
         for capture in self.captures:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate, budget
+from labd.kpi.floors import DRIFT
 from labd.kpi.scatter import without_random
 from labd.kpi.targets import effective_dof
 from labd.kpi.terms import parts, unknown_terms
 
 COVERAGE = 1.96  # of a normal error, where no draws say better
 LEAST_DOF = 10.0  # effective degrees of freedom under which a scatter that came out small by chance ends nothing
+FLOORS = 4  # of a mode, from which their drift is what no time takes away
+LEAST_CAPTURES = 3  # events of one capture do not tell what the next one would have found
 STEP = 0.01  # of the time that a place has: a prediction of days takes no more steps than one of minutes
 LONGEST_S = 1e7  # of a prediction
 
@@ -38,11 +41,25 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A line that a figure depends on: relative derivatives of the figure by floor and slope, and the captures that tell them."""
+    """A line that a figure depends on: relative derivatives of the figure by floor and slope, and the captures that tell them. at: the
+    mode, as its errors are named."""
 
     floor: float
     slope: float
     seen: tuple[Seen, ...]
+    at: str = ""
+
+    @property
+    def drift(self) -> str:
+        """Name of the error that few floors leave, who cannot tell drift from scatter. Empty where there are enough."""
+        floors = [one for one in self.seen if one.one and not one.by]
+        return f"{self.at}:{DRIFT}" if self.at and 0 < len(floors) < FLOORS else ""
+
+    def restless(self, relative_u: float) -> Part:
+        """With floors that scatter by a drift of this relative standard uncertainty of the figure: more of them tell more of it."""
+        floors = [one for one in self.seen if one.one and not one.by]
+        more = len(floors) * (relative_u / self.floor) ** 2 if self.floor else 0.0
+        return replace(self, seen=tuple(replace(one, variance=one.variance + more) if one in floors else one for one in self.seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +80,12 @@ class Standing:
 
     @property
     def met(self) -> bool:
-        return bool(self.moot) or (self.half_width <= self.aim.relative and self.dof >= LEAST_DOF)
+        return bool(self.moot) or (self.half_width <= self.aim.relative and self.dof >= LEAST_DOF and self.captures >= LEAST_CAPTURES)
+
+    @property
+    def captures(self) -> int:
+        """Behind that line of it which is known from the fewest."""
+        return min((len(part.seen) for part in self.parts), default=LEAST_CAPTURES)
 
     @property
     def impossible(self) -> bool:
@@ -87,8 +109,10 @@ def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) 
     if nominal == 0 or unknown_terms(value):
         unknown = ", ".join(unknown_terms(value)) or "a value of 0"
         return Standing(aim, estimate.id, estimate.at, math.inf, math.inf, unknown, (), math.inf)
-    lasts = [(v.tag, abs(c) * v.tag.unit_u) for v, c in parts(value) if v.tag.kind != "A"]
-    lasting = without_random(value)
+    passing = {part.drift for part in lines} - {""}
+    lasts = [(v.tag, abs(c) * v.tag.unit_u) for v, c in parts(value) if v.tag.kind != "A" and v.tag.name not in passing]
+    lasting = without_random(value) - sum(c * v for v, c in parts(value) if v.tag.name in passing)
+    drifts = {v.tag.name: abs(c) * v.tag.unit_u / nominal for v, c in parts(value) if v.tag.name in passing}
     return Standing(
         aim,
         estimate.id,
@@ -96,8 +120,8 @@ def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) 
         draws.half_width(value) / nominal,
         draws.half_width(lasting) / nominal if lasts else 0.0,
         max(lasts, key=lambda one: one[1])[0].name if lasts else "",
-        tuple(lines),
-        effective_dof(budget(value - lasting)),
+        tuple(part.restless(drifts[part.drift]) if part.drift in drifts else part for part in lines),
+        effective_dof(budget(value - without_random(value))),
     )
 
 

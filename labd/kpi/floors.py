@@ -9,6 +9,8 @@ from labd.kpi.capture import CaptureResult
 from labd.kpi.scatter import random_variance
 from labd.kpi.terms import Terms, Uncertain
 
+DRIFT = "floor drift"  # end of the name of that error, behind the mode's
+
 
 def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Uncertain:
     """The floor from its repeats, weighted by their lengths. Repeats that differ by more than their scatter bracket a drift (temperature,
@@ -20,4 +22,4 @@ def bracketed(floors: Sequence[CaptureResult], at: str, *, terms: Terms) -> Unce
     nominal = [float(v.nominal_value) for v in values]
     scatter = math.sqrt(sum(random_variance(v) for v in values))
     half_range = (max(nominal) - min(nominal)) / 2
-    return mean + terms.limit(f"{at}:floor drift", half_range) if half_range > scatter else mean
+    return mean + terms.limit(f"{at}:{DRIFT}", half_range) if half_range > scatter else mean

@@ -78,7 +78,7 @@ def test_several_figures_are_met_by_the_same_seconds_where_they_share_a_place() 
 
 
 def test_what_cannot_be_met_asks_for_no_time_and_what_is_met_for_none_either() -> None:
-    never, met = figure(0.01, lasting=0.02, top=(1.0, 0.0, 1e-4)), figure(0.5, top=(1.0, 0.0, 1e-4))
+    never, met = figure(0.01, lasting=0.02, top=(1.0, 0.0, 1e-4)), figure(0.5, **dict.fromkeys("abc", (1.0, 0.0, 1e-4)))
     assert (never.impossible, never.met, met.met) == (True, False, True)
     assert advice([never, met], places(top=10.0)).seconds == {}
 
@@ -107,3 +107,36 @@ def test_an_unknown_term_can_be_met_by_no_time() -> None:
     found = standing(Aim("floor_power", 0.05), Estimate("fit.floor_power", "m", value, 2), [], Draws(1, "aims"))
     assert found.impossible
     assert "smu:lead" in found.largest
+
+
+def _floor(*, floors: int, scatter: float, drift: float) -> Standing:
+    """A floor of 1 W from so many captures with a drift term between them."""
+    terms = Terms()
+    value = 1.0 + terms.limit("always_on:floor drift", drift) + terms.limit("smu:gain", 1e-3)
+    value = value + sum(terms.random(f"A:{k}", scatter / floors, dof=200) for k in range(floors))
+    part = Part(1.0, 0.0, tuple(Seen(f"low/{k}", 1.0, 0.0, scatter**2) for k in range(floors)), "always_on")
+    return standing(Aim("floor_power", 0.005), Estimate("fit.floor_power", "always_on", value, floors), [part], Draws(1, "test"))
+
+
+def test_two_floors_that_differ_make_nothing_impossible_and_ask_for_more_of_them() -> None:
+    one = _floor(floors=2, scatter=1e-4, drift=0.02)
+    assert not one.impossible
+    assert not one.met
+    assert one.largest == "smu:gain"
+    spot = Place("low", {"low/0": 4.0, "low/1": 4.0}, 4.0)
+    assert advice([one], [spot]).seconds["low"] >= 8.0
+
+
+def test_a_drift_that_many_floors_show_is_what_no_time_takes_away() -> None:
+    one = _floor(floors=4, scatter=1e-4, drift=0.02)
+    assert one.impossible
+    assert one.largest == "always_on:floor drift"
+
+
+def test_one_capture_is_believed_by_nobody_however_many_events_it_has() -> None:
+    terms = Terms()
+    seen = [Seen(f"top/{k}", 1.0, 0.0, 1e-10) for k in range(3)]
+    estimate = Estimate("pooled.energy_per_inference.gross", "top", 1.0 + terms.random("A", 1e-5, dof=1000), 1000)
+    found = [standing(Aim("energy_per_inference", 0.005), estimate, [Part(1.0, 0.0, tuple(seen[:k]))], Draws(1, "test")) for k in (1, 2, 3)]
+    assert [one.met for one in found] == [False, False, True]
+    assert advice(found[:1], [Place("top", {"top/0": 4.0}, 4.0)]).seconds == {"top": 4.0}
