@@ -22,7 +22,7 @@ from labd.interchange import document
 from labd.interchange.foreign import Added
 from labd.interchange.kinds import Kind
 from labd.kpi.aimed import standings
-from labd.kpi.aims import Standing
+from labd.kpi.aims import Advice, Place, Standing, advice
 from labd.kpi.capture import CaptureResult
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord, Window
@@ -112,6 +112,11 @@ def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
     windows = {key: result.windows for key, result in so_far.results.items() if key not in before}
     stand = standings(setup.aims, sweep, results, seed=setup.seed) if setup.aims else []
     return FiguresSoFar(records, windows, too_long(run, results, setup.burst_bound_s), tuple(stand))
+
+
+def advised(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
+    """What the next seconds of measuring are best spent on."""
+    return advice(standings, places)
 
 
 @dataclass(slots=True)

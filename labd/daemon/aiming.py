@@ -13,7 +13,7 @@ from labd.bench.journal import Journal
 from labd.bench_file.aim import AimSection
 from labd.bench_file.run_facts import capture_plan, planned
 from labd.daemon.around import Surroundings
-from labd.kpi.aims import Advice, Place, Standing, advice
+from labd.kpi.aims import Advice, Place, Standing
 from labd.records import CaptureState, Role
 from labd.report.numbers import percent
 from labd.store.catalogue import Catalogue
@@ -55,7 +55,7 @@ class Aiming:
         every = [capture_plan(row) for row in rows]
         made = [one for one, row in zip(every, rows, strict=True) if row.state is CaptureState.FINISHED and row.role in TIMED]
         spots = places(made, self.aim.piece)
-        plan = advice(found.standings, spots)
+        plan = await self.around.worker.advised(found.standings, spots)
         left_s = self.aim.time - spent_s
         chosen = pieces(plan, spots, every, left_s, seed=self.seed)
         if not chosen:

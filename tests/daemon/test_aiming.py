@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from labd import bench_file
+from labd.analyse import tasks
 from labd.analyse.aims import in_words
 from labd.bench import runner
 from labd.bench.acquire import acquire
@@ -81,6 +82,19 @@ async def test_it_measures_on_until_every_aim_is_met_and_says_so(bench: Bench) -
     assert len({one.order for one in captures}) == len(captures)
     assert any(text.startswith("every aim is met after ") for text in notices(bench))
     assert figures["pooled.energy_per_inference.per_event"].n > 30
+
+
+@pytest.mark.compiler
+async def test_what_is_measured_next_is_computed_beside_the_loop_that_carries_the_guards_heartbeat(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("computed in the daemon's own process")
+
+    monkeypatch.setattr(tasks, "advice", here)
+    await bench.run(asked(bench, 'incremental_energy = "0.2 %"\ntime = "10 min"'))
+    _, captures = await bench.stored()
+    assert len(captures) > 4
 
 
 @pytest.mark.compiler
