@@ -14,7 +14,7 @@ from labd.report.numbers import percent
 def aim_facts(analysis: Analysis) -> tuple[AimFact, ...]:
     """One for each figure that an aim of the plan is about; empty where it has none."""
     setup = analysis.setup
-    found = standings(setup.aims, analysis.sweep, analysis.captures, seed=setup.seed) if setup.aims else []
+    found = standings(setup.aims, analysis.sweep, analysis.captures, analysis.asked, seed=setup.seed)
     return tuple(AimFact(one.id, one.at, one.aim.relative, _reached(one), one.met, why(one)) for one in found)
 
 

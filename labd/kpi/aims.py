@@ -182,7 +182,7 @@ class _Lack:
         now = sum(line.now for line in self._lines)
         # as the interval stands: with the coverage factor of its degrees of freedom, and whatever widens it
         whole = max(one.half_width**2 - one.lasting**2, 0.0)
-        self._factor = whole / now if now and math.isfinite(whole) else COVERAGE**2
+        self._factor = whole / now if now and 0 < whole < math.inf else COVERAGE**2
         self.left = self._factor * now
         self.allowed = one.allowed
         self.believed_too_soon = one.half_width <= one.aim.relative
