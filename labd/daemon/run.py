@@ -87,6 +87,7 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     how = method(request.bench)
     bench_file.check_trigger(request.bench, request.plan, streams=how.stream)
     plans = expand(translate.wanted(request.plan, request.bench.board), how, longest_event_s=request.bench.board.longest_event)
+    bench_file.check_aim(request.plan, plans)
     row, todo = await _begun(request, plans, around)
     journal = Journal(around.catalogue, around.news, row.id, job=request.job)
     kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
