@@ -20,16 +20,18 @@ from labd.bench.acquire import acquire
 from labd.bench.control import RunControl
 from labd.bench.expand import CapturePlan, longer
 from labd.bench.rig import Rig
+from labd.bench.runner import Rules
 from labd.bench.running_log import Sink
 from labd.bench.taken import Taken
 from labd.daemon.aiming import ending, open_ones, pieces, places
 from labd.daemon.run import RunRequest
-from labd.errors import DutFailure, Interrupted
+from labd.errors import DutFailure, InstrumentFailure, Interrupted
 from labd.kpi.aims import Advice, Aim, Standing
 from labd.records import CaptureState, MarkStyle, Mode, OperatingPoint, Role
 from labd.report import json, text
 from labd.store.rows import RunState
 from labd.stream.news import News, NewsKind
+from labd_instruments.errors import NotConnectedError
 from tests.daemon.commanded import Bench, commanded
 
 PLAN = """
@@ -189,6 +191,25 @@ async def test_one_that_was_ended_goes_on_with_the_captures_that_it_had_decided_
     more_s = sum(one.plan["duration_s"] for one in after if one.key not in done)
     assert kept(again).spent_s > spent_s + more_s
     assert any(text.startswith("every aim is met") for text in notices(bench))
+
+
+@pytest.mark.compiler
+async def test_what_a_capture_took_whose_instrument_was_lost_is_spent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bench is left and opened anew, with a clock that begins anew."""
+    lost: list[str] = []
+
+    async def disturbed(rig: Rig, plan: CapturePlan, sink: Sink) -> Taken:
+        if not lost:
+            lost.append(plan.key)
+            await rig.station.clock.sleep(50.0)
+            raise InstrumentFailure("smu is gone") from NotConnectedError("connection reset")
+        return await acquire(rig, plan, sink)
+
+    monkeypatch.setattr(runner, "acquire", disturbed)
+    await bench.run(asked(bench, 'floor_power = "5 %"\ntime = "10 min"', rules=Rules(retries=1)))
+    row, captures = await bench.stored()
+    assert {one.state for one in captures} == {CaptureState.FINISHED}
+    assert kept(row).spent_s > 50.0 + sum(one.plan["duration_s"] for one in captures)
 
 
 @pytest.mark.compiler
