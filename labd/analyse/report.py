@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labd.analyse import facts
 from labd.analyse.accuracy import accuracies
-from labd.analyse.aims import aim_facts
+from labd.analyse.aims import KEPT, aim_facts, kept
 from labd.analyse.curves import Figures, break_evens, curves, keys
 from labd.analyse.disclosure import disclosure
 from labd.analyse.excerpt import current_range, excerpt, representative
@@ -72,7 +72,9 @@ def stored_report(catalogue: Catalogue, run_id: str) -> RunReport:
 def _told(report: RunReport, catalogue: Catalogue, run: RunRow) -> RunReport:
     """With what the run told before it measured: a protection that is too coarse, a range that clamps, an accuracy that nobody gives; with
     what the board's predictions are worth, where an accuracy run knows; and with the figures of others for the same net."""
-    told = [Notice("warning", "bench", event.text) for event in catalogue.runs.events(run.id) if event.kind == "notice"]
+    aimed = kept(run).why  # which the table of aims has
+    events = [event for event in catalogue.runs.events(run.id) if event.kind == "notice" and event.text not in aimed]
+    told = [Notice("warning", "bench", event.text) for event in events]
     task = accuracies(catalogue.folder, report.board.name, {point.model for point in report.points}, run.tags)
     kpis = (*report.kpis, *(record for one in task for record in one.kpis))
     try:
@@ -129,6 +131,7 @@ def build(
         disclosure=disclosure(run, rows),
         setup=setup_card(run, rows),
         aims=aim_facts(analysis) if analysis else (),
+        aims_end=kept(run) if KEPT in run.plan_expanded else None,
         cards=run.cards,
         phase_energies=tuple(phase_energies(points, records, rows)),
         excerpts=shown,

@@ -12,13 +12,14 @@ from labd.analyse.counts import counted
 from labd.analyse.disclosure import untold
 from labd.analyse.setup import AnalysisSetup
 from labd.errors import StoreError
+from labd.kpi.aimed import Asked
 from labd.kpi.capture import CaptureResult, analyse_capture
 from labd.kpi.combined import combined
 from labd.kpi.draws import Draws
 from labd.kpi.inputs import AnalyzerReadings
 from labd.kpi.sweep import SweepResult, analyse_sweep
 from labd.kpi.terms import Terms
-from labd.records import CaptureState, KpiRecord
+from labd.records import CaptureState, KpiRecord, Role
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import from_json
 from labd.store.rows import CaptureRow, RunRow
@@ -29,7 +30,7 @@ from labd.store.trace_reader import read_trace
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """Figures of one run. records: of captures in the order they were planned, of the sweep, what joins both with the
-    work an inference is, and what the cards declare."""
+    work an inference is, and what the cards declare. asked: see `asked_of`."""
 
     run: RunRow
     setup: AnalysisSetup
@@ -37,6 +38,7 @@ class Analysis:
     sweep: SweepResult
     records: tuple[KpiRecord, ...]
     problems: tuple[str, ...]
+    asked: tuple[Asked, ...]
 
 
 def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
@@ -47,7 +49,8 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     results: list[CaptureResult] = []
     checks: list[AnalyzerReadings] = []
     made: list[CaptureRow] = []
-    for row in catalogue.captures.of(run.id):
+    rows = catalogue.captures.of(run.id)
+    for row in rows:
         if row.state is not CaptureState.FINISHED:
             continue
         if is_cross_check(run, row):
@@ -61,7 +64,13 @@ def analyse_run(catalogue: Catalogue, run_id: str) -> Analysis:
     told = tuple(declared.records(run.cards))
     records = tuple(record for result in results for record in result.records) + sweep.records + joined + told
     problems = tuple(f"{r.key}: {text}" for r in results for text in r.problems) + sweep.problems
-    return Analysis(run, setup, tuple(results), sweep, records, problems)
+    return Analysis(run, setup, tuple(results), sweep, records, problems, asked_of(run, rows))
+
+
+def asked_of(run: RunRow, rows: Sequence[CaptureRow]) -> tuple[Asked, ...]:
+    """Captures that tell the figures that a plan may aim at, made or not."""
+    own = [row for row in rows if row.role is not Role.START and not is_cross_check(run, row)]
+    return tuple(Asked(row.point, row.role, row.error) for row in own)
 
 
 def compared(results: Sequence[CaptureResult], setup: AnalysisSetup, analyzer: Sequence[AnalyzerReadings] = ()) -> SweepResult:

@@ -16,13 +16,13 @@ from labd.analyse.entries import entries_of_runs
 from labd.analyse.environment import versions
 from labd.analyse.imported import ImportedCard
 from labd.analyse.report import report_of
-from labd.analyse.run import Analysis, analyse_run, analyse_stored, compared, setup_of
+from labd.analyse.run import Analysis, analyse_run, analyse_stored, asked_of, compared, setup_of
 from labd.analyse.too_long import too_long
 from labd.interchange import document
 from labd.interchange.foreign import Added
 from labd.interchange.kinds import Kind
 from labd.kpi.aimed import standings
-from labd.kpi.aims import Standing
+from labd.kpi.aims import Advice, Place, Standing, advice
 from labd.kpi.capture import CaptureResult
 from labd.kpi.terms import Terms
 from labd.records import CaptureState, KpiRecord, Window
@@ -103,15 +103,21 @@ def figures_so_far(store: Path, run_id: str) -> FiguresSoFar:
     with Catalogue.open_read_only(store) as catalogue:
         run = catalogue.runs.get(run_id)
         setup = setup_of(run)
-        for row in catalogue.captures.of(run.id):
+        rows = catalogue.captures.of(run.id)
+        for row in rows:
             if row.state is CaptureState.FINISHED and not is_cross_check(run, row) and row.key not in so_far.results:
                 so_far.results[row.key] = analyse_stored(catalogue, run, row, setup=setup, terms=so_far.terms)
     results = list(so_far.results.values())
     sweep = compared(results, setup)
     records = tuple(record for result in results for record in result.records) + sweep.records
     windows = {key: result.windows for key, result in so_far.results.items() if key not in before}
-    stand = standings(setup.aims, sweep, results, seed=setup.seed) if setup.aims else []
+    stand = standings(setup.aims, sweep, results, asked_of(run, rows), seed=setup.seed)
     return FiguresSoFar(records, windows, too_long(run, results, setup.burst_bound_s), tuple(stand))
+
+
+def advised(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
+    """What the next seconds of measuring are best spent on."""
+    return advice(standings, places)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from labd.analyse.run import Analysis
 from labd.analyse.tasks import FiguresSoFar
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
+from labd.kpi.aims import Advice, Place, Standing
 from labd.report.charts import Asked, ChartAnswer
 
 T = TypeVar("T")
@@ -72,6 +73,10 @@ class Worker:
     async def figures_so_far(self, store: Path, run_id: str) -> FiguresSoFar:
         """Figures and windows of the captures that a run has finished. Raises StoreError."""
         return await self.call(tasks.figures_so_far, store, run_id)
+
+    async def advised(self, standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
+        """What the next seconds of measuring are best spent on: seconds of computing in a large plan."""
+        return await self.call(tasks.advised, standings, places)
 
     async def render(self, store: Path, run_id: str, form: str) -> str:
         """The report of a run: html, md, csv, json or text. Raises NotFound, StoreError."""

@@ -74,6 +74,7 @@ class Work:
     input: what stock firmware is loaded with, None for labd's own.
 
     before: awaited before each capture, raises what forbids it (no space). after: told each capture that is stored, must not block.
+    rested: told how much bench time a pause took.
     """
 
     rig: Rig
@@ -91,6 +92,7 @@ class Work:
     before: Callable[[CapturePlan], Awaitable[None]]
     after: Callable[[CapturePlan], None]
     input: bytes | None = None
+    rested: Callable[[float], None] = lambda _seconds: None
 
 
 async def run_captures(work: Work) -> list[str]:
@@ -177,10 +179,13 @@ class _Sweep:
         work = self._work
         if not work.control.paused:
             return
+        clock = work.rig.station.clock.for_drivers
+        began_s = await asyncio.to_thread(clock.now_s)
         await work.rig.station.interlock.power_down()
         await work.journal.tell(NewsKind.RUN_PAUSED, "paused, outputs off")
         await work.control.until_going_on()
         await work.rig.station.interlock.power_up(plan.point.supply_v, work.lines)
+        work.rested(await asyncio.to_thread(clock.now_s) - began_s)
         await work.journal.tell(NewsKind.RUN_CONTINUED, "goes on")
         self._loaded = None
 

@@ -4,6 +4,7 @@ from labd.bench_file.bench import Bench
 from labd.bench_file.board import Board, load_board
 from labd.bench_file.checks import (
     check_against,
+    check_aim,
     check_bench,
     check_drivers,
     check_leave,
@@ -23,6 +24,7 @@ __all__ = [
     "Board",
     "Plan",
     "check_against",
+    "check_aim",
     "check_bench",
     "check_drivers",
     "check_leave",

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from labd.bench.expand import CapturePlan
 from labd.bench.interlock import IO_ABOVE_SUPPLY_V
 from labd.bench_file.bench import Bench, read_bench
 from labd.bench_file.cards import hardware_card
@@ -64,6 +65,14 @@ def check_trigger(bench: Bench, plan: Plan, *, streams: bool) -> None:
             "figures at a rate are composed of floor and single events there, or are steady readings"
         )
         _refuse([(str(plan.path), Wrong("trigger", text))])
+
+
+def check_aim(plan: Plan, captures: Collection[CapturePlan]) -> None:
+    """An aim whose time is over before everything was measured once. captures: of the first round. Raises FileError."""
+    once_s = sum(capture.duration_s for capture in captures)
+    if plan.aim is not None and once_s > plan.aim.time:
+        text = f"expected at least {seconds(once_s)}, which measuring everything once takes ({len(captures)} captures)"
+        _refuse([(str(plan.path), Wrong("aim.time", f"{text}, got {seconds(plan.aim.time)}; or fewer operating points"))])
 
 
 def check_against(bench: Bench, source_limits: SourceLimits) -> None:

@@ -42,6 +42,7 @@ from labd.config.types import (
     Volts,
     Words,
 )
+from labd.kpi.aimed import FIGURES, FLOOR
 from labd.records import MarkStyle, Mode
 from labd.trigger.schedule import Arrivals
 
@@ -225,6 +226,14 @@ class Plan(FileSection):
             yield Wrong("repeats", "an [aim] decides how often; leave this key out")
         if self.trigger == "host":
             yield Wrong("trigger", 'expected "device" beside an [aim], got "host"')
+        for key in ("events", "floor_time"):
+            if key in self.captures.model_fields_set:
+                yield Wrong(f"captures.{key}", "an [aim] decides how long a capture is, aim.piece at least; leave this key out")
+        if self.rates and not self.rates_above_zero:
+            of_a_rate = [key for key in FIGURES if key != FLOOR and getattr(self.aim, key) is not None]
+            if of_a_rate:
+                figures = " and ".join(f"aim.{key}" for key in of_a_rate)
+                yield Wrong("rates", f"expected one above 0 /s for {figures}, got 0 /s alone; leave this key out, and labd chooses")
         if self.aim.break_even is not None and len(self.modes) < 2:
             yield Wrong("aim.break_even", "a break-even rate needs two modes, this plan has one")
 

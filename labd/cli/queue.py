@@ -28,6 +28,7 @@ from labd.client.generated.api.queue import (
     resume_queue,
     run_job_now,
 )
+from labd.client.generated.api.runs import resume_run
 from labd.client.generated.models.abort_body import AbortBody
 from labd.client.generated.models.job_row import JobRow
 from labd.client.generated.models.move_body import MoveBody
@@ -35,6 +36,9 @@ from labd.client.generated.models.place import Place
 
 Job = Annotated[str, typer.Argument(help="Job, by its id in `labd queue`.")]
 AnyJob = Annotated[str | None, typer.Argument(help="Job; left out, the whole queue: no further job begins.")]
+JobOrRun = Annotated[
+    str | None, typer.Argument(metavar="[JOB|RUN]", help="Job, or the id of a run that was ended; left out, the whole queue.")
+]
 RunningJob = Annotated[str | None, typer.Argument(help="Job; left out, the one that runs.")]
 
 
@@ -100,10 +104,13 @@ def pause(context: typer.Context, job: AnyJob = None, store: Store = None, as_js
             _tell(None, as_json=as_json)
 
 
-def resume(context: typer.Context, job: AnyJob = None, store: Store = None, as_json: Json = False) -> None:
-    """Let a paused job, or the queue, go on; an interrupted or failed job waits again and does what its run lacks."""
+def resume(context: typer.Context, job: JobOrRun = None, store: Store = None, as_json: Json = False) -> None:
+    """Let a paused job, or the queue, go on; an interrupted or failed job waits again and does what its run lacks, and so does a new job
+    for a RUN that `labd run` made."""
     with connected(context, store) as daemon:
-        if job:
+        if job and (job == "latest" or "-" in job):  # no id of a job has one
+            _tell(answer(resume_run.sync_detailed(job, client=daemon.client)), as_json=as_json)
+        elif job:
             _tell(answer(resume_job.sync_detailed(job, client=daemon.client)), as_json=as_json)
         else:
             answer(resume_queue.sync_detailed(client=daemon.client))

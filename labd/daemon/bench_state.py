@@ -132,7 +132,11 @@ class BenchState:
         cost_s = await self.around.catalogue.read(partial(_costs, self.bench.name))
         known = [Planned(one.key, one.duration_s) for one in plans]
         captures = tuple(CaptureToMake(one.key, one.order, one.role, one.duration_s) for one in plans)
-        return PlanCheck(plan.name, captures, estimate_s(known, cost_s, stepped=self.bench.clock == "stepped"))
+        return PlanCheck(
+            plan.name,
+            captures,
+            estimate_s(known, cost_s, stepped=self.bench.clock == "stepped", most_s=None if plan.aim is None else plan.aim.time),
+        )
 
     async def search_check(self, text: str, platforms: Sequence[str]) -> str:
         """The name of a use case whose candidates this bench can measure, with builders that its file names. Raises FileError."""
@@ -169,4 +173,6 @@ def _laid_out(bench: Bench, text: str) -> tuple[Plan, list[CapturePlan]]:
     bench_file.check_plan(bench, plan)
     how = method(bench)
     bench_file.check_trigger(bench, plan, streams=how.stream)
-    return plan, expand(translate.wanted(plan, bench.board), how, longest_event_s=bench.board.longest_event)
+    plans = expand(translate.wanted(plan, bench.board), how, longest_event_s=bench.board.longest_event)
+    bench_file.check_aim(plan, plans)
+    return plan, plans

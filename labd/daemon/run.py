@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from labd import bench_file, logs
+from labd.analyse.aims import kept
 from labd.analyse.run import Analysis, store_analysis
 from labd.analyse.wording import section
 from labd.bench.control import RunControl
@@ -87,6 +88,7 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
     how = method(request.bench)
     bench_file.check_trigger(request.bench, request.plan, streams=how.stream)
     plans = expand(translate.wanted(request.plan, request.bench.board), how, longest_event_s=request.bench.board.longest_event)
+    bench_file.check_aim(request.plan, plans)
     row, todo = await _begun(request, plans, around)
     journal = Journal(around.catalogue, around.news, row.id, job=request.job)
     kind = NewsKind.RUN_RESUMED if request.resume else NewsKind.RUN_STARTED
@@ -98,12 +100,12 @@ async def run(request: RunRequest, around: Surroundings, control: RunControl) ->
 
 
 async def _aiming(request: RunRequest, around: Surroundings, journal: Journal, run_id: str) -> Aiming | None:
-    """A run that is gone on with has spent what its captures took."""
+    """A run that is gone on with has spent what it kept, and where its process died what its captures took at least."""
     if request.plan.aim is None:
         return None
-    rows = await around.catalogue.do(lambda catalogue: catalogue.captures.of(run_id))
-    spent_s = sum(float(row.plan["duration_s"]) for row in rows if row.state is CaptureState.FINISHED)
-    return Aiming(request.plan.aim, around, journal, run_id, request.plan.seed, spent_s)
+    row, rows = await around.catalogue.do(lambda catalogue: (catalogue.runs.get(run_id), catalogue.captures.of(run_id)))
+    least_s = sum(float(one.plan["duration_s"]) for one in rows if one.state is CaptureState.FINISHED)
+    return Aiming(request.plan.aim, around, journal, run_id, request.plan.seed, max(kept(row).spent_s, least_s))
 
 
 async def _carried_out(going: _Going, todo: list[CapturePlan]) -> RunOutcome:
@@ -186,6 +188,9 @@ class _Going:
 
     async def ended(self, state: RunState, error: str) -> None:
         """Also where the disk is full: the catalogue has space set aside for this."""
+        if self.aiming is not None:
+            with contextlib.suppress(LabdError):
+                await self.aiming.keep()
         await self.around.catalogue.do(lambda catalogue: catalogue.runs.end(self.run_id, state, error=error))
         with contextlib.suppress(LabdError):  # the state stands; only its announcement is lost
             await self.journal.tell(NewsKind.RUN_ENDED, f"{state}{f': {error}' if error else ''}", state=str(state), error=error)
@@ -223,11 +228,16 @@ class _Going:
         """One, or as many as the aims of the plan ask for."""
         if self.aiming is None:
             return await run_captures(work)
-        clock = opened.clock.for_drivers
-        self.aiming.begun(await asyncio.to_thread(clock.now_s))
+        self.aiming.begun(await now_s(opened))
         while True:
-            failed = await run_captures(work)
-            more = await self.aiming.further(await asyncio.to_thread(clock.now_s))
+            try:
+                failed = await run_captures(work)
+            except BrokenOff:
+                with contextlib.suppress(InstrumentFailure):  # a virtual bench may be gone as well
+                    self.aiming.passed(await now_s(opened))
+                raise
+            self.aiming.passed(await now_s(opened))
+            more = await self.aiming.further()
             if not more:
                 return failed
             work.progress.plans += more
@@ -247,8 +257,9 @@ class _Going:
             model_seed=plan.seed,
             warm_up_inferences=plan.captures.warm_up_inferences,
             rules=self.request.rules,
-            before=partial(self.space_for, self.request.bench.storage.least_free),
+            before=partial(self.before, opened),
             after=captured,
+            rested=self.aiming.rested if self.aiming is not None else lambda _seconds: None,
             input=translate.board_input(self.request.bench.board, plan)[0],
         )
 
@@ -291,10 +302,18 @@ class _Going:
             if opened is not None:
                 recordings.afterwards(partial(self.journal.notice, *opened.station.interlock.notices))
 
-    async def space_for(self, least_free: int, capture: CapturePlan) -> None:
+    async def before(self, opened: OpenBench, capture: CapturePlan) -> None:
         """Raises StoreError where the disk has too little for a capture."""
+        if self.aiming is not None:
+            self.aiming.passed(await now_s(opened))
+        least_free = self.request.bench.storage.least_free
         needed = round(BYTES_A_SAMPLE * capture.duration_s / FINEST_DT_S)
         await self.around.catalogue.do(lambda catalogue: check_space(catalogue.folder, needed, least_free))
+
+
+async def now_s(opened: OpenBench) -> float:
+    """By the bench's clock."""
+    return await asyncio.to_thread(opened.clock.for_drivers.now_s)
 
 
 def method(bench: Bench) -> Method:

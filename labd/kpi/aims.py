@@ -18,7 +18,7 @@ LEAST_DOF = 10.0  # effective degrees of freedom under which a scatter that came
 FLOORS = 4  # of a mode, from which their drift is what no time takes away
 LEAST_CAPTURES = 3  # events of one capture do not tell what the next one would have found
 STEP = 0.01  # of the time that a place has: a prediction of days takes no more steps than one of minutes
-LONGEST_S = 1e7  # of a prediction
+LONGEST_S = 100 * 86400.0  # of a prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """seconds: more at each place that would meet every aim that can be met. Empty: none is left, or time does not help."""
+    """seconds: more at each place that would meet every aim that can be met. Empty: none is left, or time does not help. unknown: of some
+    figure nothing tells how long it takes. endless: the search was given up at LONGEST_S."""
 
     seconds: Mapping[str, float]
+    unknown: bool = False
+    endless: bool = False
 
     @property
     def total_s(self) -> float:
@@ -154,54 +157,111 @@ def advice(standings: Sequence[Standing], places: Sequence[Place]) -> Advice:
     """The fewest seconds that meet every aim, by the scatter seen so far: what a second tells at a place is taken as what it told there
     until now, and a line as fitted best to all of it. Step by step the time goes where it takes away most of what the figures lack, for
     each second.
+
+    Each place takes a number of steps that goes with the logarithm of its time, and a step costs as much as the figures whose lines it
+    tells of have places: what the others lack is as it was.
     """
-    open_ones = [one for one in standings if not one.met and not one.impossible]
-    lacks = [_Lack(one, places) for one in open_ones]
-    has_s = [place.seconds for place in places]
+    lacks = [_Lack(one, places) for one in standings if not one.met and not one.impossible]
     more = [0.0] * len(places)
-    for lack in lacks:
-        if lack.believed_too_soon:
-            k = lack.best(has_s, [place.piece_s for place in places])
-            more[k] = max(more[k], places[k].piece_s)
-    while lacking := [(lack, left) for lack in lacks if lack.allowed < (left := lack.left(_sum(has_s, more))) < math.inf]:
-        steps = [max(place.piece_s, STEP * (place.seconds + t)) for place, t in zip(places, more, strict=True)]
-        now = _sum(has_s, more)
-        gains = [sum((left - one.after(k, step, now)) / one.allowed for one, left in lacking) / step for k, step in enumerate(steps)]
-        if max(gains, default=0.0) <= 0 or sum(more) > LONGEST_S:
-            break
-        best = gains.index(max(gains))
-        more[best] += steps[best]
-    return Advice({place.name: seconds for place, seconds in zip(places, more, strict=True) if seconds})
+    believed = [lack.best([place.piece_s for place in places]) for lack in lacks if lack.believed_too_soon]
+    for k in believed:
+        if k is not None:
+            more[k] = places[k].piece_s
+    at: list[list[_Lack]] = [[lack for lack in lacks if k in lack.places] for k in range(len(places))]
+    for k, seconds in enumerate(more):
+        for lack in at[k] if seconds else ():
+            lack.spend(k, seconds)
+
+    def step(k: int) -> float:
+        return max(places[k].piece_s, STEP * (places[k].seconds + more[k]))
+
+    def gain(k: int) -> float:
+        return sum(lack.gain(k, step(k)) for lack in at[k] if lack.open)
+
+    gains = [gain(k) for k in range(len(places))]
+    while (most := max(gains, default=0.0)) > 0 and sum(more) <= LONGEST_S:
+        best = gains.index(most)
+        seconds = step(best)
+        more[best] += seconds
+        touched = [lack for lack in at[best] if lack.open]
+        for lack in touched:
+            lack.spend(best, seconds)
+        for k in {k for lack in touched for k in lack.places}:
+            gains[k] = gain(k)
+    endless = sum(more) > LONGEST_S
+    return Advice(
+        {place.name: seconds for place, seconds in zip(places, more, strict=True) if seconds},
+        unknown=None in believed or any(not math.isfinite(lack.left) or (lack.open and not endless) for lack in lacks),
+        endless=endless,
+    )
 
 
 class _Lack:
-    """What a figure that is not known well enough lacks, as the square of its relative half-width."""
+    """What a figure that is not known well enough lacks, as the square of its relative half-width. left: what scatter leaves of it.
+    allowed: what may be left. places: indices of those where a second tells of it."""
 
     def __init__(self, one: Standing, places: Sequence[Place]) -> None:
-        self._lines = [(part.floor, part.slope, [_told(part, place) for place in places]) for part in one.parts]
-        now = self._variance([place.seconds for place in places])
+        self._lines = [_Line(part, places) for part in one.parts]
+        self.places = frozenset(k for line in self._lines for k in line.told)
+        now = sum(line.now for line in self._lines)
         # as the interval stands: with the coverage factor of its degrees of freedom, and whatever widens it
         whole = max(one.half_width**2 - one.lasting**2, 0.0)
-        self._factor = whole / now if now and math.isfinite(whole) else COVERAGE**2
+        self._factor = whole / now if now and 0 < whole < math.inf else COVERAGE**2
+        self.left = self._factor * now
         self.allowed = one.allowed
         self.believed_too_soon = one.half_width <= one.aim.relative
 
-    def left(self, seconds: Sequence[float]) -> float:
-        return self._factor * self._variance(seconds)
+    @property
+    def open(self) -> bool:
+        """Whether it lacks something that is known to shrink."""
+        return self.allowed < self.left < math.inf
 
-    def after(self, k: int, step_s: float, seconds: Sequence[float]) -> float:
-        """What is left after a step more at the k-th place."""
-        return self.left([s + step_s if j == k else s for j, s in enumerate(seconds)])
+    def spend(self, k: int, seconds: float) -> None:
+        """More at the k-th place."""
+        for line in self._lines:
+            line.spend(k, seconds)
+        self.left = self._factor * sum(line.now for line in self._lines)
 
-    def best(self, seconds: Sequence[float], steps: Sequence[float]) -> int:
-        gains = [(self.left(seconds) - self.after(k, step, seconds)) / step for k, step in enumerate(steps)]
-        return gains.index(max(gains))
+    def gain(self, k: int, step_s: float) -> float:
+        """What each second of a step at the k-th place takes away of what is left, in units of what may be."""
+        fewer = sum(line.now - line.variance(k, step_s) for line in self._lines if k in line.told)
+        return self._factor * fewer / (self.allowed * step_s)
 
-    def _variance(self, seconds: Sequence[float]) -> float:
-        return sum(_of_line(floor, slope, told, seconds) for floor, slope, told in self._lines)
+    def best(self, steps: Sequence[float]) -> int | None:
+        """The place where a second takes away most; None where it takes away nothing anywhere."""
+        gains = {k: self.gain(k, steps[k]) for k in sorted(self.places)}
+        best = max(gains, key=lambda k: gains[k] if gains[k] > 0 else 0.0, default=None)
+        return best if best is not None and gains[best] > 0 else None
 
 
-_Told = tuple[float, float, float]  # of one second: of the floor alone, of floor and slope, of the slope alone (Fisher information)
+class _Line:
+    """The information that all seconds tell of a line, kept as three sums, and the variance of floor * f + slope * s by it. told: of one
+    second at each place where it tells something: of the floor alone, of floor and slope, of the slope alone (Fisher information)."""
+
+    def __init__(self, part: Part, places: Sequence[Place]) -> None:
+        self._floor, self._slope = part.floor, part.slope
+        found = {k: _told(part, place) for k, place in enumerate(places)}
+        self.told = {k: told for k, told in found.items() if any(told)}
+        self._sums = (0.0, 0.0, 0.0)
+        for k in self.told:
+            self._sums = self._with(k, places[k].seconds)
+        self.now = self.variance()
+
+    def spend(self, k: int, seconds: float) -> None:
+        if k in self.told:
+            self._sums = self._with(k, seconds)
+            self.now = self.variance()
+
+    def variance(self, k: int | None = None, seconds: float = 0.0) -> float:
+        """By weighted least squares: the information inverted. k, seconds: as if there were these more."""
+        return _inverted(self._floor, self._slope, self._sums if k is None else self._with(k, seconds))
+
+    def _with(self, k: int, seconds: float) -> _Told:
+        (a, b, c), (one, both, by) = self._sums, self.told[k]
+        return a + one * seconds, b + both * seconds, c + by * seconds
+
+
+_Told = tuple[float, float, float]
 
 
 def _told(part: Part, place: Place) -> _Told:
@@ -215,14 +275,10 @@ def _told(part: Part, place: Place) -> _Told:
     return one * one * each, one * by * each, by * by * each
 
 
-def _of_line(floor: float, slope: float, told: Sequence[_Told], seconds: Sequence[float]) -> float:
-    """Variance of floor * f + slope * s, for f and s by weighted least squares: the information of all seconds, inverted."""
-    a, b, c = (sum(one[i] * t for one, t in zip(told, seconds, strict=True)) for i in range(3))
+def _inverted(floor: float, slope: float, information: _Told) -> float:
+    """Variance of floor * f + slope * s, for f and s of this information."""
+    a, b, c = information
     if not b:  # each tells one of the two
         return (floor * floor / a if floor and a else 0.0) + (slope * slope / c if slope and c else 0.0)
     determinant = a * c - b * b
     return (floor * floor * c - 2 * floor * slope * b + slope * slope * a) / determinant if determinant > 0 else math.inf
-
-
-def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
-    return [x + y for x, y in zip(first, second, strict=True)]

@@ -14,6 +14,7 @@ from labd.records import Mode
 NOT_RESOLVED = "not resolved"
 EXTRAPOLATED = "extrapolated"
 BEYOND = "beyond r_max"
+WINS, NEVER_WINS = "wins at every reachable rate", "never wins"  # ends of what is said where two modes do not cross
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def _verdict(near: Uncertain, far: Uncertain, *, name: str, draws: Draws) -> str
     """One mode wins from rate 0 to the largest reachable rate when the difference at both ends has the same certain sign."""
     ends = [(v.nominal_value, draws.half_width(v)) for v in (near, far)]
     if all(v - half > 0 for v, half in ends):
-        return f"{name} wins at every reachable rate"
-    return f"{name} never wins" if all(v + half < 0 for v, half in ends) else ""
+        return f"{name} {WINS}"
+    return f"{name} {NEVER_WINS}" if all(v + half < 0 for v, half in ends) else ""
 
 
 def fieller(n: Uncertain, d: Uncertain, *, factor: float) -> tuple[float, float] | None:

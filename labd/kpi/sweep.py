@@ -127,9 +127,14 @@ def _groups(captures: Sequence[CaptureResult]) -> dict[str, list[CaptureResult]]
     for c in captures:
         if c.role is Role.START:  # knows no mode
             continue
-        settings = "".join(f"/{k}={v}" for k, v in sorted(c.point.settings.items()))
-        out.setdefault(f"v={c.point.supply_v:g}/{c.point.model}{settings}", []).append(c)
+        out.setdefault(group_of(c.point), []).append(c)
     return out
+
+
+def group_of(point: OperatingPoint) -> str:
+    """All of an operating point but mode and rate, as figures over the rates name it where there are several."""
+    settings = "".join(f"/{k}={v}" for k, v in sorted(point.settings.items()))
+    return f"v={point.supply_v:g}/{point.model}{settings}"
 
 
 def _modes(

@@ -20,9 +20,12 @@ class Planned:
     duration_s: float
 
 
-def estimate_s(plans: Sequence[Planned], cost_s: Mapping[str, float], *, stepped: bool) -> float:
+def estimate_s(plans: Sequence[Planned], cost_s: Mapping[str, float], *, stepped: bool, most_s: float | None = None) -> float:
     """Seconds of a run. cost_s: of captures made before, by key. stepped: bench time passes as fast as it can, so that its length tells
-    nothing; without history a capture then counts its set-up only."""
+    nothing; without history a capture then counts its set-up only. most_s: that a run may take which goes on until its figures are known
+    well enough; `plans` are then its first round, and nobody knows how many follow."""
+    if most_s is not None and not stepped:
+        return OPENING_S + most_s
     return OPENING_S + sum(cost_s.get(plan.key, SET_UP_S + (0.0 if stepped else plan.duration_s)) for plan in plans)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labd.records import CaptureState, KpiRecord, Mode, OperatingPoint, Phase, Role
+from labd.report.numbers import more_time
 
 NOT_DISCLOSED = "not disclosed"
 
@@ -380,13 +381,33 @@ class AimFact:
 
 
 @dataclass(frozen=True, slots=True)
+class AimsEnd:
+    """How a run that measures until its aims are met ended. spent_s, time_s: bench time that it took, and what its plan gives it. more_s:
+    seconds more that would meet what can be met by them, None where nothing tells how many. why: why nothing more was measured, a sentence
+    for each figure that is missed; empty where it has not come to its end."""
+
+    spent_s: float = 0.0
+    time_s: float = 0.0
+    more_s: float | None = None
+    why: tuple[str, ...] = ()
+
+    @property
+    def more(self) -> str:
+        """How much more measuring would do, empty where none would."""
+        if not self.why:
+            return "the run has not come to its end"
+        return more_time(self.more_s)
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything every renderer needs. kpis: all records, of all operating points, in any order.
 
     points: operating points in the order to print. disclosure: the full list, also what is not disclosed. edge_cases: KPIs
     that were withheld (value None) with the reason in `note` or `flags`; they may also stand in `kpis`. cards: as the run stored them.
     beside: figures of others for the same net.
-    setup: the set-up card with what the run itself knows. aims: of the plan, empty where it has none.
+    setup: the set-up card with what the run itself knows. aims: of the plan, empty where it has none; aims_end: how the
+    run with them ended, None where it has none.
     """
 
     run: RunFacts
@@ -411,6 +432,7 @@ class RunReport:
     beside: tuple[Beside, ...] = ()
     setup: Mapping[str, Any] = field(default_factory=dict)
     aims: tuple[AimFact, ...] = ()
+    aims_end: AimsEnd | None = None
 
     @property
     def untold(self) -> tuple[Disclosure, ...]:

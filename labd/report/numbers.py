@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from labd.kpi.aims import LONGEST_S
 from labd.records import KpiRecord
 
 SYMMETRY = 0.10  # the two arms of an interval may differ by this share and still be printed as +-
@@ -145,6 +146,24 @@ def two_sided(value: float, low: float, high: float, unit: str) -> str:
 def percent(share: float) -> str:
     """`0.5 %`, to three digits."""
     return f"{100 * share:.3g} %"
+
+
+def percents(share: float, other: float) -> tuple[str, str]:
+    """Two shares that differ, to as many digits, three or more, as show it."""
+    for digits in range(3, 9):
+        found = tuple(f"{100 * one:#.{digits}g}".rstrip("0").rstrip(".") if digits > 3 else f"{100 * one:.3g}" for one in (share, other))
+        if found[0] != found[1] or share == other:
+            break
+    return f"{found[0]} %", f"{found[1]} %"
+
+
+def more_time(seconds: float | None) -> str:
+    """How much more measuring would do: None where nothing tells, empty for 0."""
+    if seconds is None:
+        return "how much more would do is not predictable"
+    if seconds > LONGEST_S:
+        return f"more than {LONGEST_S / 86400:.0f} days more would do"
+    return f"about {seconds:.0f} s more would do" if seconds else ""
 
 
 def value_of(record: KpiRecord) -> float | None:

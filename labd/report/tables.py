@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from labd.records import KpiRecord, OperatingPoint
 from labd.report import verdict
 from labd.report.catalogue import LOWER_BOUND, SUMMARY, Column, curve_label, place, rank, rate_label, title
-from labd.report.data import NOT_DISCLOSED, Disclosure, InstrumentFacts, RunReport, curve_key
-from labd.report.numbers import percent, quantity, reason, show, significant, words
+from labd.report.data import NOT_DISCLOSED, AimFact, Disclosure, InstrumentFacts, RunReport, curve_key
+from labd.report.numbers import percent, percents, quantity, reason, show, significant, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +121,17 @@ def pairs(facts: Mapping[str, str]) -> str:
 
 
 def aims(report: RunReport) -> Table:
-    """What the plan aims at, and how far the run came."""
-    rows = tuple(
-        (
-            title(one.id),
-            place(report, one.at),
-            f"± {percent(one.aimed)}",
-            "-" if one.reached is None else f"± {percent(one.reached)}",
-            "met" if one.met else "not met",
-            one.why,
-        )
-        for one in report.aims
-    )
-    return Table("What the plan aims at", ("Figure", "Where", "Aimed at", "Reached", "Aim", "Why not better"), rows)
+    """What the plan aims at, how far the run came, and how long it took."""
+    rows = [aim(report, one) for one in report.aims]
+    if end := report.aims_end:
+        rows.append(("Measuring time", "", f"{end.time_s:.0f} s", f"{end.spent_s:.0f} s", "", end.more))
+    return Table("What the plan aims at", ("Figure", "Where", "Aimed at", "Reached", "Aim", "Why not better"), tuple(rows))
+
+
+def aim(report: RunReport, one: AimFact) -> tuple[str, ...]:
+    reached, aimed = ("", percent(one.aimed)) if one.reached is None else percents(one.reached, one.aimed)
+    verdict = "not met" if not one.met else "met" if one.reached is not None else "no such rate"
+    return title(one.id), place(report, one.at), f"± {aimed}", f"± {reached}" if reached else "-", verdict, one.why
 
 
 def accuracy(report: RunReport) -> Table:

@@ -53,8 +53,11 @@ def aims(report: RunReport) -> list[str]:
     """What the plan aims at: a sentence for each figure that is not known well enough, one for all where every one is."""
     if report.aims and all(one.met for one in report.aims):
         return ["Every aim of the plan is met."]
-    missed = [row for row, one in zip(tables.aims(report).rows, report.aims, strict=True) if not one.met]
-    return [f"Aim not met: {what}, {where}: {reached}, aimed at {aimed}; {why}." for what, where, aimed, reached, _, why in missed]
+    missed = [tables.aim(report, one) for one in report.aims if not one.met]
+    lines = [f"Aim not met: {what}, {where}: {reached}, aimed at {aimed}; {why}." for what, where, aimed, reached, _, why in missed]
+    if missed and (end := report.aims_end):
+        lines.append(f"Measured for {end.spent_s:.0f} s of {end.time_s:.0f} s{f'; {end.more}' if end.more else ''}.")
+    return lines
 
 
 def targets(report: RunReport) -> list[str]:

@@ -157,10 +157,16 @@ class Runs:
             )
 
     def learn(
-        self, run_id: str, *, instruments: Mapping[str, Any] | None = None, firmware_sha256: str | None = None, environment: Any = None
+        self,
+        run_id: str,
+        *,
+        instruments: Mapping[str, Any] | None = None,
+        firmware_sha256: str | None = None,
+        environment: Any = None,
+        plan_expanded: Mapping[str, Any] | None = None,
     ) -> None:
-        """Replace facts that are known only once the bench is open."""
-        given = {"instruments": instruments, "environment": environment}
+        """Replace facts that are known only once the bench is open, or on the way."""
+        given = {"instruments": instruments, "environment": environment, "plan_expanded": plan_expanded}
         values: dict[str, object] = {name: dump(value) for name, value in given.items() if value is not None}
         if firmware_sha256 is not None:
             values["firmware_sha256"] = firmware_sha256

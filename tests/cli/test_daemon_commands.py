@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -65,6 +67,17 @@ def test_the_queue_is_ordered_paused_and_let_go(daemon: Daemon, plan: Path) -> N
     assert daemon.labd("watch", second).code == 0
     assert daemon.labd("cancel", second).code == 11
     assert daemon.labd("abort").out == "no job runs\n"
+
+
+def test_a_run_that_was_ended_is_gone_on_with_by_its_own_id(daemon: Daemon, plan: Path) -> None:
+    run = daemon.labd("submit", plan, "--wait").out.split()[-1]
+    refused = daemon.labd("resume", run)
+    assert refused.code == 11
+    assert f"run {run} is finished; only an interrupted or failed run can be resumed" in refused.err
+    with contextlib.closing(sqlite3.connect(daemon.store / "catalogue.sqlite")) as file, file:
+        file.execute("UPDATE runs SET state = ? WHERE id = ?", (RunState.INTERRUPTED, run))
+    job = daemon.labd("resume", run).out.partition(":")[0]
+    assert daemon.labd("watch", job).out == f"run {run}\n"
 
 
 def test_the_start_time_of_a_waiting_job_is_edited_and_taken_away(daemon: Daemon, plan: Path) -> None:

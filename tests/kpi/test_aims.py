@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labd.kpi.aims import LEAST_DOF, Aim, Part, Place, Seen, Standing, advice, standing
+from labd.kpi import aims
+from labd.kpi.aims import LEAST_DOF, LONGEST_S, Aim, Part, Place, Seen, Standing, advice, standing
 from labd.kpi.draws import Draws
 from labd.kpi.estimate import Estimate
 from labd.kpi.terms import Terms
@@ -78,7 +79,7 @@ def test_several_figures_are_met_by_the_same_seconds_where_they_share_a_place() 
 
 
 def test_what_cannot_be_met_asks_for_no_time_and_what_is_met_for_none_either() -> None:
-    never, met = figure(0.01, lasting=0.02, top=(1.0, 0.0, 1e-4)), figure(0.5, **dict.fromkeys("abc", (1.0, 0.0, 1e-4)))
+    never, met = figure(0.01, lasting=0.02, top=(1.0, 0.0, 1e-4)), figure(0.5, a=(1.0, 0.0, 1e-4), b=(1.0, 0.0, 1e-4), c=(1.0, 0.0, 1e-4))
     assert (never.impossible, never.met, met.met) == (True, False, True)
     assert advice([never, met], places(top=10.0)).seconds == {}
 
@@ -140,3 +141,61 @@ def test_one_capture_is_believed_by_nobody_however_many_events_it_has() -> None:
     found = [standing(Aim("energy_per_inference", 0.005), estimate, [Part(1.0, 0.0, tuple(seen[:k]))], Draws(1, "test")) for k in (1, 2, 3)]
     assert [one.met for one in found] == [False, False, True]
     assert advice(found[:1], [Place("top", {"top/0": 4.0}, 4.0)]).seconds == {"top": 4.0}
+
+
+@given(st.lists(st.tuples(st.just(0.0) | st.floats(1e-9, 1e-4), st.floats(0.1, 100.0)), min_size=1, max_size=6), st.floats(1e-4, 1.0))
+@settings(deadline=None)
+def test_time_is_advised_only_where_a_second_takes_something_away(captures: list[tuple[float, float]], aim: float) -> None:
+    """Captures that do not scatter, and places without any, tell nothing."""
+    seen = tuple(Seen(f"p{k}/0", 1.0, 0.0, variance) for k, (variance, _) in enumerate(captures))
+    spots = [Place(f"p{k}", {f"p{k}/0": seconds}, 1.0) for k, (_, seconds) in enumerate(captures)] + [Place("other", {"other/0": 1.0}, 1.0)]
+    half = 1.96 * math.sqrt(sum(variance for variance, _ in captures))
+    few = Standing(Aim("energy_per_inference", aim), "e", "m", half, 0.0, "", (Part(1.0, 0.0, seen),), LEAST_DOF - 1)
+    found = advice([few], spots)
+    assert all(captures[int(name[1:])][0] > 0 for name in found.seconds)
+    if not any(variance for variance, _ in captures):
+        assert (found.seconds, found.unknown) == ({}, True)
+    elif half <= aim:
+        assert found.total_s > 0
+
+
+def test_a_figure_whose_captures_do_not_tell_it_is_not_predictable() -> None:
+    """A line of one rate alone."""
+    one = figure(0.001, floor=1.0, slope=25.0, top=ABOVE)
+    found = advice([one], places(top=10.0))
+    assert (found.seconds, found.unknown, found.endless) == ({}, True, False)
+
+
+def test_a_prediction_ends_at_a_hundred_days() -> None:
+    found = advice([figure(1e-7, floor=1.0, top=(1.0, 0.0, 1e-4))], places(top=10.0))
+    assert found.endless
+    assert not found.unknown
+    assert LONGEST_S < found.total_s < 1.02 * LONGEST_S
+
+
+def test_the_work_of_a_large_plan_goes_with_its_places_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each figure lacks is computed anew only where time went to one of its own places."""
+    inverted, count = aims._inverted, 0
+
+    def counted(floor: float, slope: float, information: tuple[float, float, float]) -> float:
+        nonlocal count
+        count += 1
+        return inverted(floor, slope, information)
+
+    monkeypatch.setattr(aims, "_inverted", counted)
+
+    def work(groups: int) -> int:
+        """Places: five rates of each group, a supply or a model."""
+        nonlocal count
+        count = 0
+        every = [{f"g{k}r{rate}": (1.0, float(rate), 1e-6 * (1 + rate)) for rate in (0, 1, 3, 10, 30)} for k in range(groups)]
+        figures = [figure(0.0003, lasting=0.0, dof=1e6, floor=1.0, slope=slope, **seen) for seen in every for slope in (0.0, 25.0)]
+        spots = places(**{name: 4.0 for seen in every for name in seen})
+        found = advice(figures, spots)
+        assert len(spots) == 5 * groups
+        assert found.total_s > 50 * groups
+        return count
+
+    few, many = work(6), work(30)
+    assert many <= 5.5 * few
+    assert many < 1_000_000

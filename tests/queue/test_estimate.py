@@ -21,6 +21,11 @@ def test_in_stepped_time_its_length_tells_nothing() -> None:
     assert estimate_s(PLANS, {}, stepped=True) == OPENING_S + 2 * SET_UP_S
 
 
+def test_a_run_that_measures_until_it_knows_enough_takes_its_time_at_most_and_its_first_round_tells_nothing() -> None:
+    assert estimate_s(PLANS, {"floor": 61.5}, stepped=False, most_s=1200.0) == OPENING_S + 1200.0
+    assert estimate_s(PLANS, {}, stepped=True, most_s=1200.0) == OPENING_S + 2 * SET_UP_S
+
+
 def test_what_it_cost_before_is_better_than_both() -> None:
     assert estimate_s(PLANS, {"floor": 61.5}, stepped=False) == OPENING_S + 61.5 + 5.0 + SET_UP_S
 
