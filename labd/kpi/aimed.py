@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from labd.kpi.aims import LEAST_DOF, Aim, Part, Seen, Standing, moot, standing
@@ -61,12 +61,20 @@ class _Found:
             estimate = self.sweep.estimates.get(f"{kpi}@{at}")
             record = self._withheld.get((kpi.removeprefix("pooled."), at))
             if estimate is not None:
-                yield standing(aim, estimate, self._parts(aim.figure, estimate), self.draws)
+                yield self._as_published(standing(aim, estimate, self._parts(aim.figure, estimate), self.draws))
             elif record is not None and aim.figure == BREAK_EVEN and record.flags[0].endswith((WINS, NEVER_WINS)):
                 yield self._no_such_rate(aim, record)
             else:
                 why = record.flags[0] if record is not None else self._missing(kpi, about)
                 yield Standing(aim, kpi, at, math.inf, math.inf, why, (), math.inf)
+
+    def _as_published(self, one: Standing) -> Standing:
+        """By the longer arm of the interval that is published: Fieller's of a break-even reaches further up than down."""
+        record = next((r for r in self.sweep.records if (r.id, r.at) == (one.id, one.at) and r.value), None)
+        if record is None or record.value is None or record.low is None or record.high is None:
+            return one
+        arm = max(record.high - record.value, record.value - record.low) / abs(record.value)
+        return replace(one, half_width=max(one.half_width, arm))
 
     def _wanted(self, figure: str) -> Iterator[tuple[str, str, dict[str, list[Asked]]]]:
         """Of each figure its id, where it is, and what is asked for, by the point or the line that it is about."""

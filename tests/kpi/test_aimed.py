@@ -131,3 +131,13 @@ def test_that_one_mode_always_wins_is_no_answer_while_it_rests_on_few_values(
     assert one.met is bool(one.moot) is (least == 0.0)
     spots = [Place(result.key, {result.key: 4.0}, 1.0) for result in own]
     assert advice([one], spots).total_s == (0.0 if one.met else 1.0)
+
+
+def test_a_break_even_is_held_against_the_longer_arm_of_its_published_interval(results: list[CaptureResult]) -> None:
+    sweep = analyse_sweep(results, detector=Detector(), battery=None, seed=1)
+    every = found(results, asked(results))
+    for record in sweep.records:
+        if record.id == "break_even_rate" and record.value and record.low is not None and record.high is not None:
+            one = every["break_even_rate", record.at]
+            assert one.half_width >= (record.high - record.value) / record.value
+            assert one.half_width >= (record.value - record.low) / record.value
