@@ -22,6 +22,7 @@ from benchmarks.ratios.board_time import board_time
 from benchmarks.ratios.figures import Ratio
 from benchmarks.ratios.line_protocol import line_protocol
 from benchmarks.ratios.live_path import live_path
+from benchmarks.ratios.one_pass import one_pass
 from benchmarks.ratios.ppk2_stream import ppk2_stream
 from benchmarks.ratios.trace_writes import trace_writes
 from benchmarks.ratios.trigger_jitter import table as jitter_table
@@ -40,6 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:  # the disk that a store beside it would have
         ratios += trace_writes(Path(folder))
         ratios += live_path(Path(folder))
+        ratios += one_pass(Path(folder))
     ratios += asyncio.run(board_time())
     jitters, series = trigger_jitter()
     ratios += jitters

@@ -76,10 +76,11 @@ def _fill(current: Any, voltage: Any, row: int, factors: Any, values: Any) -> No
 
 @njit
 def _bounds(low: Any, high: Any, rows: Any, factors: Any, least: Any, most: Any) -> None:  # noqa: PLR0917
+    gain_i, offset_i, gain_v, offset_v = factors[0], factors[1], factors[2], factors[3]
     for n in range(rows[1] - rows[0]):
         row = rows[0] + n
-        i_low, i_high = np.float32(low[0, row]) * factors[0] + factors[1], np.float32(high[0, row]) * factors[0] + factors[1]
-        v_low, v_high = np.float32(low[1, row]) * factors[2] + factors[3], np.float32(high[1, row]) * factors[2] + factors[3]
+        i_low, i_high = np.float32(low[0, row]) * gain_i + offset_i, np.float32(high[0, row]) * gain_i + offset_i
+        v_low, v_high = np.float32(low[1, row]) * gain_v + offset_v, np.float32(high[1, row]) * gain_v + offset_v
         a, b, c, d = i_low * v_low, i_low * v_high, i_high * v_low, i_high * v_high
         ab, cd = a if a < b else b, c if c < d else d
         least[n] = ab if ab < cd else cd
@@ -240,15 +241,21 @@ def _look_floats(  # noqa: PLR0917
 
 @made([types.void(k[::1], k[:, ::1], int64[::1], k[:, ::1]) for k in (int64, float64)])
 def _running(sums: NDArray[Any], total: NDArray[Any], row: NDArray[np.int64], before: NDArray[Any]) -> None:
-    for line in range(SUMS):
-        one, n = sums[line], 0
-        for block in range(total.shape[1]):
-            while n < len(row) and row[n] == block:
-                if line < BEFORE:
-                    before[line, n] = one
-                n += 1
-            one += total[line, block]
-        sums[line] = one
+    """All five at once: each waits for itself only."""
+    v, i, vi, valid, ii = sums[0], sums[1], sums[2], sums[3], sums[4]
+    block = 0
+    for n in range(len(row) + 1):
+        stop = row[n] if n < len(row) else total.shape[1]
+        while block < stop:
+            v += total[0, block]
+            i += total[1, block]
+            vi += total[2, block]
+            valid += total[3, block]
+            ii += total[4, block]
+            block += 1
+        if n < len(row):
+            before[0, n], before[1, n], before[2, n], before[3, n] = v, i, vi, valid
+    sums[0], sums[1], sums[2], sums[3], sums[4] = v, i, vi, valid, ii
 
 
 @made([types.void(given(k, 2), given(k, 2), int64[::1], int64[::1], t[:, ::1]) for k, t in _BOTH])

@@ -51,7 +51,7 @@ class Scan:
         self.watch = watch
         self.loops = loops
         self.bursts = Bursts()
-        self._samples = 0
+        self.samples = 0
         self._total: list[Any] = [0] * SUMS
         self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
         self._power = np.array([np.inf, -np.inf], np.float32)
@@ -67,12 +67,13 @@ class Scan:
         """
         run = Run(self.scales, self.dt_s, self.bursts, loops=self.loops, at=np.zeros(0, np.int64) if at is None else at)
         for part in each(self._looked, in_rows(pieces, rows or self.loops.rows)):
-            self._low = np.fmin(self._low, np.fmin.reduce(part.looked.low, axis=1))
-            self._high = np.fmax(self._high, np.fmax.reduce(part.looked.high, axis=1))
+            least, most = (np.fmin, np.fmax) if part.current.dtype == np.float32 else (np.minimum, np.maximum)
+            self._low = least(self._low, least.reduce(part.looked.low, axis=1))
+            self._high = most(self._high, most.reduce(part.looked.high, axis=1))
             self._power = _wider(self._power, part.looked.power)
             run.take(part)
         answered = run.end()
-        self._samples += run.position
+        self.samples += run.position
         self._total = [mine + more for mine, more in zip(self._total, run.total(), strict=True)]
         return answered
 
@@ -93,7 +94,7 @@ class Scan:
         scales, dt_s = self.scales, self.dt_s
         charge, energy = scales.charge(n, i), scales.energy(n, v, i=i, vi=vi)
         return Figures(
-            samples=self._samples,
+            samples=self.samples,
             valid=int(n),
             energy_j=energy * dt_s,
             charge_c=charge * dt_s,

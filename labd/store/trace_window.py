@@ -40,10 +40,10 @@ class TraceParts(Protocol):
         """Samples start to stop of a stretch, the channels that it has, in the pieces in which they lie; bounds are within the stretch."""
 
 
-def open_parts(path: Path) -> TraceParts:
-    """Raises NotFound, StoreError."""
+def open_parts(path: Path, channels: Sequence[str] = CHANNELS) -> TraceParts:
+    """channels: at least these are read. Raises NotFound, StoreError."""
     if parquet_path(path).exists():
-        return _Finished(parquet_path(path))
+        return _Finished(parquet_path(path), channels)
     if stream_path(path).exists():
         return _Growing(stream_path(path))
     raise NotFound(f"{parquet_path(path)}: no such trace")
@@ -70,7 +70,8 @@ class _Finished:
 
     complete = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, channels: Sequence[str]) -> None:
+        self._channels = list(channels)
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
@@ -99,8 +100,8 @@ class _Finished:
 
     def _group(self, number: int) -> Columns:
         if number not in self._kept:
-            table = self._file.read_row_group(number, columns=list(CHANNELS))
-            self._kept[number] = {name: _plain(table.column(name)) for name in CHANNELS if not table.column(name).null_count}
+            table = self._file.read_row_group(number, columns=self._channels)
+            self._kept[number] = {name: _plain(table.column(name)) for name in self._channels if not table.column(name).null_count}
             while len(self._kept) > GROUPS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(number)
