@@ -77,10 +77,11 @@ def _fill(current: Any, voltage: Any, row: int, factors: Any, values: Any) -> No
 @njit
 def _bounds(low: Any, high: Any, rows: Any, factors: Any, least: Any, most: Any) -> None:  # noqa: PLR0917
     gain_i, offset_i, gain_v, offset_v = factors[0], factors[1], factors[2], factors[3]
-    for n in range(rows[1] - rows[0]):
-        row = rows[0] + n
-        i_low, i_high = np.float32(low[0, row]) * gain_i + offset_i, np.float32(high[0, row]) * gain_i + offset_i
-        v_low, v_high = np.float32(low[1, row]) * gain_v + offset_v, np.float32(high[1, row]) * gain_v + offset_v
+    lowest_i, lowest_v = low[0, rows[0] : rows[1]], low[1, rows[0] : rows[1]]
+    highest_i, highest_v = high[0, rows[0] : rows[1]], high[1, rows[0] : rows[1]]
+    for n in range(len(lowest_i)):
+        i_low, i_high = np.float32(lowest_i[n]) * gain_i + offset_i, np.float32(highest_i[n]) * gain_i + offset_i
+        v_low, v_high = np.float32(lowest_v[n]) * gain_v + offset_v, np.float32(highest_v[n]) * gain_v + offset_v
         a, b, c, d = i_low * v_low, i_low * v_high, i_high * v_low, i_high * v_high
         ab, cd = a if a < b else b, c if c < d else d
         least[n] = ab if ab < cd else cd
@@ -143,13 +144,30 @@ def _crossings(  # noqa: PLR0917
             continue
         row = rows[0] + n
         _fill(current, voltage, row, factors, values)
-        for k in range(BLOCK):
-            if (side != 0 and values[k] <= fall) or (side != 1 and values[k] >= rise):
-                side = 1 if values[k] >= rise else 0
-                at[count], above[count] = row * BLOCK + k, side
-                _head(current, voltage, row, k, count, inside)
-                count += 1
+        k = _next(values, 0, side, levels)
+        while k < BLOCK:
+            side = 1 if values[k] >= rise else 0
+            at[count], above[count] = row * BLOCK + k, side
+            _head(current, voltage, row, k, count, inside)
+            count += 1
+            k = _next(values, k, side, levels)
     return side, count
+
+
+@njit
+def _next(values: Any, k: int, side: int, levels: Any) -> Any:
+    """The first sample from k on that is on the other side, BLOCK where there is none. A loop for each side: it compares once a sample."""
+    fall, rise = levels[0], levels[1]
+    if side == 1:
+        while k < BLOCK and not values[k] <= fall:  # NaN is on no side
+            k += 1
+    elif side == 0:
+        while k < BLOCK and not values[k] >= rise:
+            k += 1
+    else:
+        while k < BLOCK and not (values[k] <= fall or values[k] >= rise):
+            k += 1
+    return k
 
 
 @njit
@@ -161,7 +179,7 @@ def _head(current: Any, voltage: Any, row: int, stop: int, column: int, total: A
         if i == i:  # noqa: PLR0124  not NaN
             voltages += v
             charge += i
-            energy += np.float64(v) * i
+            energy += total.dtype.type(v) * i
             valid += 1
     total[0, column], total[1, column], total[2, column], total[VALID, column] = voltages, charge, energy, valid
 

@@ -14,7 +14,7 @@ from labd.scan.samples import Column, Looked
 
 Bits = NDArray[np.float32]
 
-WORTH_COMPILING = 200_000_000  # samples: with fewer, numpy is done before numba is loaded
+WORTH_COMPILING = 300_000_000  # samples: with fewer, numpy is done before numba is loaded
 
 
 class Look(Protocol):
