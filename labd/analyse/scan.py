@@ -10,8 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from labd.errors import FileError, NotFound
 from labd.scan.loops import loops_for
 from labd.scan.onepass import Range, Scan
@@ -21,7 +19,7 @@ from labd.scan.spread import Spread
 from labd.store import codes
 from labd.store.catalogue import Catalogue
 from labd.store.rows import CaptureRow
-from labd.store.trace_window import TraceParts, open_parts
+from labd.store.trace_window import open_parts, pairs
 from labd_instruments.block import BlockFlag
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -141,12 +139,10 @@ def scan_trace(path: Path, asked: Asked, told: Told = lambda done, of: None, *, 
     scan = Scan(parts.dt_ns * 1e-9, watch=watch, loops=loops_for(samples))
     done = _Progress(told, samples)
     for one in facts:
-        pieces = _pairs(parts, one.number, one.length, 1.0 if asked.voltage_v is None else asked.voltage_v)
+        pieces = pairs(parts, one.number, 0, one.length, voltage_v=1.0 if asked.voltage_v is None else asked.voltage_v)
         scan.stretch(done.through(pieces), each=in_threads)
     gaps = [max(0, after.seq - before.seq - before.length) for before, after in pairwise(facts) if BlockFlag.GAP_BEFORE in after.flags]
-    return _scanned(
-        scan, name or str(path), complete=parts.complete, dt_ns=parts.dt_ns, stretches=len(facts), gaps=gaps, voltage_from=source
-    )
+    return _scanned(scan, name or str(path), complete=parts.whole, dt_ns=parts.dt_ns, stretches=len(facts), gaps=gaps, voltage_from=source)
 
 
 def scan_codes(path: Path, asked: Asked, told: Told = lambda done, of: None) -> Scanned:
@@ -181,17 +177,6 @@ class _Progress:
             yield piece
             self._done += len(piece[0])
             self._told(self._done, self._samples)
-
-
-def _pairs(parts: TraceParts, stretch: int, length: int, voltage_v: float) -> Iterator[Pair]:
-    same = np.empty(0, np.float32)
-    for piece in parts.pieces(stretch, 0, length):
-        current = piece["current"].astype(np.float32, copy=False)
-        if "voltage" in piece:
-            yield current, piece["voltage"].astype(np.float32, copy=False)
-        else:
-            same = same if len(same) >= len(current) else np.full(len(current), voltage_v, np.float32)
-            yield current, same[: len(current)]
 
 
 def _scanned(scan: Scan, name: str, *, complete: bool, dt_ns: float, stretches: int, gaps: list[int], voltage_from: str) -> Scanned:

@@ -83,6 +83,16 @@ def test_without_a_voltage_energy_is_not_known_unless_it_is_told(tmp_path: Path)
         scan_trace(path, Asked(rise=0.5))
 
 
+def test_a_trace_that_is_being_recorded_is_not_complete(tmp_path: Path) -> None:
+    path = tmp_path / "0000-mean.parquet"
+    with TraceWriter(path) as writer:
+        writer.write(block(0, [1, 2, 3]))
+        found = scan_trace(path, Asked())
+    assert (found.complete, found.samples) == (False, 3)
+    assert found.charge_c == pytest.approx(6e-6)
+    assert scan_trace(path, Asked()).complete
+
+
 def test_a_trace_without_current_is_refused(tmp_path: Path) -> None:
     volts = np.ones(3, np.float32)
     with pytest.raises(FileError, match="it has no current"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from labd.scan.loops import IN_NUMPY, Loops, compiled
+from labd.scan.loops import IN_NUMPY, WORTH_COMPILING, Loops, compiled, loops_for
 from labd.scan.onepass import Scan
 from labd.scan.running import Part, Watch
 from labd.scan.samples import BLOCK, Pair, Scale, Scales
@@ -270,3 +270,8 @@ def test_a_scan_of_nothing_has_no_figures() -> None:
     scan.stretch([])
     scan.stretch([(np.full(10, np.nan, np.float32), np.ones(10, np.float32))])
     assert scan.figures() is None
+
+
+def test_what_is_compiled_is_for_those_who_have_many_samples() -> None:
+    assert loops_for(WORTH_COMPILING - 1) == IN_NUMPY
+    assert loops_for(WORTH_COMPILING) == IN_NUMBA != IN_NUMPY
