@@ -21,21 +21,22 @@ log = logging.getLogger(__name__)
 ALL_BUT_SIGN, SIGN = np.int32(0x7FFFFFFF), np.int32(31)
 
 
-def _given(of: Any, dimensions: int) -> types.Array:
+def given(of: Any, dimensions: int) -> types.Array:
+    """An array that a loop only reads."""
     return types.Array(of, dimensions, "C", readonly=True)
 
 
-def _made(signature: Any, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def made(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compiled at once, since the first call may be in the midst of a run; kept for the next process."""
 
-    def made(one: Callable[..., None]) -> Callable[..., None]:
+    def compiled(one: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return njit(signature, cache=True, nogil=True, **options)(one)  # type: ignore[no-any-return]  # numba has no types
         except Exception as error:  # noqa: BLE001  nowhere to keep it, or what was kept is broken: a second is spent at each start
             log.info("what numba compiles is not kept: %s", error)
             return njit(signature, nogil=True, **options)(one)  # type: ignore[no-any-return]
 
-    return made
+    return compiled
 
 
 @njit
@@ -44,9 +45,9 @@ def ordered(bits: Any) -> Any:
     return bits ^ ((bits >> SIGN) & ALL_BUT_SIGN)
 
 
-@_made(
+@made(
     types.void(
-        _given(float32, 2), _given(float32, 2), _given(int32, 2), _given(int32, 2),
+        given(float32, 2), given(float32, 2), given(int32, 2), given(int32, 2),
         float32[::1], int32[::1], float64[:, ::1], int32[:, ::1], int32[:, ::1],
     ),
     fastmath={"reassoc", "nsz"},

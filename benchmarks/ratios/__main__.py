@@ -25,6 +25,7 @@ from benchmarks.ratios.jls_files import jls_files
 from benchmarks.ratios.line_protocol import line_protocol
 from benchmarks.ratios.live_path import live_path
 from benchmarks.ratios.live_view import live_view
+from benchmarks.ratios.one_pass import one_pass
 from benchmarks.ratios.ppk2_stream import ppk2_stream
 from benchmarks.ratios.sigrok_files import sigrok_files
 from benchmarks.ratios.trace_writes import trace_writes
@@ -48,6 +49,7 @@ def main() -> int:
         ratios += jls_files(Path(folder))
         recorded, lacking = sigrok_files(Path(folder))
         ratios += recorded + live_path(Path(folder))
+        ratios += one_pass(Path(folder))
     shown, unshown = live_view()
     ratios += shown
     ratios += asyncio.run(board_time())

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Any, TypeVar, TypeVarTuple
 
 from labd import host
-from labd.analyse import tasks
+from labd.analyse import scan, tasks
 from labd.analyse.run import Analysis
+from labd.analyse.scan import Scanned
 from labd.analyse.tasks import FiguresSoFar
 from labd.deadline import deadline
 from labd.errors import LabdError, StoreError
@@ -81,6 +82,10 @@ class Worker:
     async def render(self, store: Path, run_id: str, form: str) -> str:
         """The report of a run: html, md, csv, json or text. Raises NotFound, StoreError."""
         return await self.call(tasks.render, store, run_id, form)
+
+    async def scan(self, store: Path, run_id: str, order: int, asked: scan.Asked) -> Scanned:
+        """One capture of a run, added up in one pass. Raises NotFound, StoreError, FileError."""
+        return await self.call(scan.scan_capture, store, run_id, order, asked)
 
     async def chart(self, store: Path, asked: Asked, runs: Sequence[str], cards: Sequence[Mapping[str, Any]], picture: str) -> ChartAnswer:
         """Charts of runs and of cards as runs store them. picture: svg, html or empty. Raises NotFound, StoreError."""

@@ -30,6 +30,7 @@ MODULES = {
     "cards": ("cards",),
     "tables": ("tables",),
     "chart": ("chart",),
+    "scan": ("scan",),
     "drivers": ("drivers",),
     "kpis": ("kpis",),
     "model": ("model",),

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from labd.errors import NotFound
 from labd.live.envelope import Band, Floats, Piece, bands_of, bits_of
 from labd.live.frame import WINDOW, encode
+from labd.scan.onepass import Scan
 from labd.store.pyramid import BASE, STEP, Buckets, read_pyramid
 from labd.store.trace import StretchFacts, parquet_path, pyramid_path
-from labd.store.trace_window import CHUNK, TraceParts, in_chunks, open_parts
+from labd.store.trace_window import CHUNK, TraceParts, in_chunks, open_parts, pairs
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import BlockFlag
 
@@ -43,7 +44,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """Sums and means between two samples. missing: over-range samples, which count nothing."""
+    """Sums and means between two samples. missing: over-range samples, in current or voltage, which count nothing."""
 
     duration_s: float
     charge_c: float
@@ -136,17 +137,12 @@ class Windows:
         parts, facts = self._stretch(path, stretch)
         if not 0 <= start < stop <= facts.length:
             raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, {start} to {stop} are no part of it")
-        dt_s = parts.dt_ns * 1e-9
-        charge = energy = 0.0
-        missing = 0
-        for _, columns in in_chunks(parts, stretch, start, stop):
-            current = columns["current"].astype(np.float64)
-            missing += int(np.isnan(current).sum())
-            charge += float(np.nansum(current)) * dt_s
-            if "voltage" in columns:
-                energy += float(np.nansum(current * columns["voltage"])) * dt_s
-        length_s = (stop - start) * dt_s
-        return Between(length_s, charge, energy, charge / length_s, energy / length_s, missing)
+        scan = Scan(parts.dt_ns * 1e-9)
+        scan.stretch(pairs(parts, stretch, start, stop, voltage_v=0.0))
+        found = scan.figures()
+        charge, energy, valid = (found.charge_c, found.energy_j, found.valid) if found else (0.0, 0.0, 0)
+        length_s = scan.samples * scan.dt_s
+        return Between(length_s, charge, energy, charge / length_s, energy / length_s, scan.samples - valid)
 
 
 def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bucket: int) -> Piece:

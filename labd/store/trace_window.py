@@ -16,7 +16,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labd.errors import NotFound, StoreError
-from labd.store.trace import CAPTURE_KEY, CHANNELS, DT_KEY, FORMAT, FORMAT_KEY, STRETCHES_KEY, StretchFacts, parquet_path, stream_path
+from labd.store.trace import (
+    CAPTURE_KEY,
+    CHANNELS,
+    COMPLETE_KEY,
+    DT_KEY,
+    FORMAT,
+    FORMAT_KEY,
+    STRETCHES_KEY,
+    StretchFacts,
+    parquet_path,
+    stream_path,
+)
 from labd.store.trace_reader import stretch_facts
 from labd.store.trace_stream import BLOCK_KEY, BlockFacts, digest_of, gather, head_of
 
@@ -28,10 +39,11 @@ Columns = dict[str, NDArray[Any]]
 
 
 class TraceParts(Protocol):
-    """One trace. complete: its recording has ended. capture: the facts that its writer was given."""
+    """One trace. complete: its recording has ended; whole: properly. capture: the facts that its writer was given."""
 
     dt_ns: int
     complete: bool
+    whole: bool
     capture: Mapping[str, Any]
 
     def stretches(self) -> Sequence[StretchFacts]: ...
@@ -40,10 +52,10 @@ class TraceParts(Protocol):
         """Samples start to stop of a stretch, the channels that it has, in the pieces in which they lie; bounds are within the stretch."""
 
 
-def open_parts(path: Path) -> TraceParts:
-    """Raises NotFound, StoreError."""
+def open_parts(path: Path, channels: Sequence[str] = CHANNELS) -> TraceParts:
+    """channels: at least these are read. Raises NotFound, StoreError."""
     if parquet_path(path).exists():
-        return _Finished(parquet_path(path))
+        return _Finished(parquet_path(path), channels)
     if stream_path(path).exists():
         return _Growing(stream_path(path))
     raise NotFound(f"{parquet_path(path)}: no such trace")
@@ -55,6 +67,20 @@ def columns(parts: TraceParts, stretch: int, start: int, stop: int) -> Columns:
     if len(pieces) == 1:
         return pieces[0]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else {})}
+
+
+def pairs(
+    parts: TraceParts, stretch: int, start: int, stop: int, *, voltage_v: float
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Current and voltage of samples start to stop, in the pieces in which they lie. voltage_v: of a trace that has none."""
+    same = np.empty(0, np.float32)
+    for piece in parts.pieces(stretch, start, stop):
+        current = piece["current"].astype(np.float32, copy=False)
+        if "voltage" in piece:
+            yield current, piece["voltage"].astype(np.float32, copy=False)
+        else:
+            same = same if len(same) >= len(current) else np.full(len(current), voltage_v, np.float32)
+            yield current, same[: len(current)]
 
 
 def in_chunks(parts: TraceParts, stretch: int, start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, Columns]]:
@@ -70,7 +96,8 @@ class _Finished:
 
     complete = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, channels: Sequence[str]) -> None:
+        self._channels = list(channels)
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
@@ -79,6 +106,7 @@ class _Finished:
         if facts.get(FORMAT_KEY) != FORMAT:
             raise StoreError(f"{path}: a Parquet file, but not one of labd's traces (or one of a newer labd)")
         self.dt_ns = int(facts[DT_KEY])
+        self.whole = facts[COMPLETE_KEY] == b"1"
         self.capture = json.loads(facts[CAPTURE_KEY])
         self._stretches = [stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
         self._rows = np.concatenate(([0], np.cumsum([facts.length for facts in self._stretches])))
@@ -99,8 +127,8 @@ class _Finished:
 
     def _group(self, number: int) -> Columns:
         if number not in self._kept:
-            table = self._file.read_row_group(number, columns=list(CHANNELS))
-            self._kept[number] = {name: _plain(table.column(name)) for name in CHANNELS if not table.column(name).null_count}
+            table = self._file.read_row_group(number, columns=self._channels)
+            self._kept[number] = {name: _plain(table.column(name)) for name in self._channels if not table.column(name).null_count}
             while len(self._kept) > GROUPS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(number)
@@ -114,7 +142,7 @@ class _Growing:
     when the stream has become a file.
     """
 
-    complete = False
+    complete = whole = False
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from labd.analyse.scan import Asked, scan_capture
 from labd.records import Phase, Role, Window
 from labd.store.catalogue import Catalogue
 from labd.store.jsonform import to_json
@@ -35,3 +36,13 @@ async def test_a_capture_that_was_not_made_has_no_windows(tmp_path: Path, place:
         answer = await given.ask("GET", f"{place.rpartition('/')[0]}/999/windows")
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_capture_is_added_up_in_one_pass(tmp_path: Path, place: str) -> None:
+    run, order = place.split("/")[1], int(place.split("/")[3])
+    here = to_json(scan_capture(tmp_path / "store", run, order, Asked(rise=1e-3)))
+    async with api(tmp_path) as given:
+        assert (await given.ask("GET", f"{place}/scan", params={"rise": 1e-3})).json() == here
+        wrong = await given.ask("GET", f"{place}/scan", params={"rise": 1e-3, "fall": 2e-3})
+        assert (wrong.status_code, "is not below" in wrong.json()["detail"]) == (422, True)
+        assert (await given.ask("GET", f"{place.rpartition('/')[0]}/999/scan")).status_code == 404

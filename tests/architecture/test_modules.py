@@ -38,6 +38,7 @@ EXTRAS = {
     ("labd/models/nir_file.py", "nir"),
     ("labd/search/study.py", "optuna"),  # who has not got it is told what to install
     ("labd/compiled.py", "numba"),  # who has not got it gets the same from numpy
+    ("labd/scan/compiled.py", "numba"),
     ("instruments/labd_instruments/drivers/_joulescope_link.py", "pyjoulescope_driver"),  # who has not got it is told what to install
 }
 SAY_NOTHING = {"utils", "util", "helper", "helpers", "manager", "managers", "common", "base", "misc", "core"}

@@ -175,6 +175,7 @@ READING: dict[str, Arguments] = {
     "queue": lambda place, plan, folder: (),
     "report": lambda place, plan, folder: ("latest", "--out", folder / "out"),
     "runs": lambda place, plan, folder: (),
+    "scan": lambda place, plan, folder: ("latest", "--threshold", "1 mW"),
     "show": lambda place, plan, folder: ("latest",),
     "status": lambda place, plan, folder: (),
     "tables": lambda place, plan, folder: ("1.5", "--paper", "--run", "latest"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
+from labd.analyse.scan import Asked, Scanned
 from labd.api.models import RunId
 from labd.api.routes.asked import Given
 from labd.errors import NotFound
@@ -50,6 +51,26 @@ async def window(
 async def energy(*, run_id: RunId, order: Order, given: Given, stretch: Index, start: Index, stop: Index) -> Between:
     """Energy, charge and means between two samples of a stretch."""
     return await given.windows.integrate(await _trace(given, run_id, order), stretch, start, stop)
+
+
+@router.get("/scan", operation_id="scan_capture")
+async def scan(
+    *,
+    run_id: RunId,
+    order: Order,
+    given: Given,
+    rise: Annotated[
+        float | None, Query(allow_inf_nan=False, description="where a burst begins, W or A; left out, none are looked for")
+    ] = None,
+    fall: Annotated[float | None, Query(allow_inf_nan=False, description="where it ends; left out, at 0.9 of rise")] = None,
+    of: Annotated[Literal["power", "current"], Query(description="what rise and fall are levels of")] = "power",
+    voltage: Annotated[
+        float | None, Query(allow_inf_nan=False, description="V, of a trace that has none; left out, what the run had set")
+    ] = None,
+) -> Scanned:
+    """What all samples of a capture add up to, in one pass: energy, charge, extremes, means, bursts, and what is missing."""
+    found = await given.catalogue.read(lambda catalogue: _row(catalogue, run_id, order))
+    return await given.worker.scan(given.catalogue.folder, found.run_id, order, Asked(rise, fall, of, voltage))
 
 
 @router.get("/windows", operation_id="list_windows")
