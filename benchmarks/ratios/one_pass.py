@@ -23,6 +23,7 @@ PART = "go once through a trace"
 DATA = 1 << 28  # bytes of samples: more than caches hold
 CALLS = 4  # in one timing: what else runs on the machine takes its turns in milliseconds
 PERIOD, BURST = 20_000, 4_000  # samples
+WINDOWS = 500  # of which the sums are asked for
 SCALES = Scales(Scale(1e-6, 1e-5), Scale(1.2e-4, 0.0))
 WATCH = Watch(rise=0.03, fall=0.01)
 DT_S = 1e-6
@@ -62,7 +63,7 @@ def _speeds() -> list[Ratio]:
         return compare(PART, what, own, {limit: copy}, calls=CALLS, least={limit: least})
 
     return [
-        *line("float32 pairs: sums, extremes, bursts; numpy", lambda: _scanned(floats, None, IN_NUMPY), 0.08),
+        *line("float32 pairs: sums, extremes, bursts, windows; numpy", lambda: _scanned(floats, None, IN_NUMPY), 0.08),
         *line("int16 pairs: the same, sums exact; numba", lambda: _scanned(codes, SCALES, numba), 0.5),
         *line("float32 pairs: energy of each block alone", lambda: energies(*rows), 0.8),
     ]
@@ -94,7 +95,7 @@ def _floats(samples: int) -> Pair:
 
 def _scanned(pair: Pair, scales: Scales | None, loops: Loops) -> Scan:
     scan = Scan(DT_S, scales, watch=WATCH, loops=loops)
-    scan.stretch([pair])
+    scan.stretch([pair], at=np.linspace(0, len(pair[0]), WINDOWS + 1).astype(np.int64))
     return scan
 
 

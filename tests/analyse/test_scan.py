@@ -11,6 +11,8 @@ import pytest
 
 from labd.analyse.scan import Asked, in_threads, scan_capture, scan_codes, scan_trace
 from labd.errors import FileError, NotFound
+from labd.scan.loops import IN_NUMPY
+from labd.scan.samples import VALID, in_rows
 from labd.store.catalogue import Catalogue
 from labd.store.pyramid import read_pyramid
 from labd.store.trace import pyramid_path
@@ -50,6 +52,22 @@ def test_a_stored_capture_adds_up_to_what_its_samples_do(tmp_path: Path) -> None
     finest = read_pyramid(pyramid_path(path))[0]
     assert found.current is not None
     assert (found.current.low, found.current.high) == (finest.low["current"].min(), finest.high["current"].max())
+
+
+def test_blocks_are_the_finest_level_of_the_pyramid(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    current, voltage = (rng.normal(mean, 0.1, 1000).astype(np.float32) for mean in (1, 3))
+    path = recorded(tmp_path, *(Block(k, k * DT_NS, DT_NS, current[k : k + 300], voltage[k : k + 300]) for k in range(0, 1000, 300)))
+    finest = read_pyramid(pyramid_path(path))[0]
+    unit, none, known = (np.array(one, np.float32) for one in ([1, 0, 1, 0], [-np.inf, np.inf], [np.inf, -np.inf]))
+    looked = [
+        IN_NUMPY.look(*rows, power=unit, watched=unit, levels=none, known=known) for rows in in_rows([(current, voltage)], IN_NUMPY.rows)
+    ]
+    for k, name in enumerate(("current", "voltage")):
+        np.testing.assert_array_equal(np.concatenate([one.low[k] for one in looked]), finest.low[name])
+        np.testing.assert_array_equal(np.concatenate([one.high[k] for one in looked]), finest.high[name])
+        mean = np.concatenate([one.sums[1 - k] / one.sums[VALID] for one in looked])
+        np.testing.assert_allclose(mean, finest.mean[name], rtol=1e-6)
 
 
 def test_lost_samples_and_samples_without_a_number_are_counted(tmp_path: Path) -> None:
