@@ -138,7 +138,8 @@ class Account:
         return [duration(e, "start_ns", "end_ns") for e in self.events]
 
     def on_s(self) -> list[float]:
-        return [duration(e, "from_ns", "recovered_ns") for e in self.events]
+        """While code runs: what the oscillator's start draws before is measured in the range of rest."""
+        return [duration(e, "awake_ns", "asleep_ns") for e in self.events]
 
     def net_j(self) -> list[float]:
         return [net_energy(e) for e in self.events]

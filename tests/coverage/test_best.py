@@ -22,6 +22,8 @@ def _event(net_j: float, *, rest_w: float) -> dict[str, object]:
         "rest": {"settled_power_w": rest_w},
         "from_ns": 0,
         "recovered_ns": round(seconds * 1e9),
+        "awake_ns": 0,
+        "asleep_ns": round(seconds * 1e9),
         "load_j": {"infer": net_j},
         "start_ns": 0,
         "end_ns": round(seconds * 1e9),
@@ -70,14 +72,17 @@ def test_the_least_time_goes_with_the_variance_that_is_left_and_the_rate() -> No
     crossing = Crossing(other, side)
 
     def seconds(**changes: object) -> float:
-        asked = {"top_hz": (30.0, 30.0), "rho": 0.0, "aim": 0.01, "lasting": 0.0, **changes}
+        asked = {"top_hz": (30.0, 30.0), "rho": 0.0, "aim": 0.01, "lasting": np.zeros(20_000), **changes}
         return least_time_s(crossing, **asked)  # type: ignore[arg-type]
 
     assert crossing.rate_hz == pytest.approx((3e-3 - 1e-5) / 1e-4)
-    assert seconds(aim=0.005) == pytest.approx(4 * seconds())
+    assert seconds(aim=0.005) == pytest.approx(4 * seconds(), rel=1e-6)
     assert seconds(top_hz=(60.0, 60.0)) == pytest.approx(seconds() / 2)
     assert seconds(rho=0.5) == pytest.approx(3 * seconds())
-    assert seconds(lasting=0.008) == pytest.approx(seconds() / (1 - 0.64))
+    normal = 0.004 / 1.96 * np.random.default_rng(2).standard_normal(20_000)
+    assert seconds(lasting=normal) == pytest.approx(seconds() / (1 - 0.16), rel=0.03)
+    rectangular = 0.008 * np.random.default_rng(2).uniform(-1, 1, 20_000)
+    assert seconds(lasting=rectangular) > seconds() / (1 - (0.95 * 0.8) ** 2)
     u_hz = math.sqrt(side.energy_variance(0) + other.energy_variance(0)) / 1e-4 * crossing.rate_hz
     events = 30.0 * seconds() / 2  # the two scatter alike: half of the time is for each
     assert 1.96 * u_hz / math.sqrt(events) / crossing.rate_hz == pytest.approx(0.01, rel=0.05)
