@@ -13,12 +13,11 @@ from labd.kpi.break_even import NEVER_WINS, WINS
 from labd.kpi.capture import CaptureResult
 from labd.kpi.closure import window_energy
 from labd.kpi.draws import Draws
-from labd.kpi.estimate import Estimate, budget
+from labd.kpi.estimate import Estimate
 from labd.kpi.mode_fit import ModeFit
 from labd.kpi.pooled import energy_kind
-from labd.kpi.scatter import random_variance, without_random
+from labd.kpi.scatter import random_dof, random_variance
 from labd.kpi.sweep import SweepResult, group_of
-from labd.kpi.targets import effective_dof
 from labd.records import KpiRecord, Mode, OperatingPoint, Role
 
 ENERGY, FLOOR, SLOPE, BREAK_EVEN = "energy_per_inference", "floor_power", "incremental_energy", "break_even"
@@ -169,7 +168,7 @@ class _Found:
         """An answer too, once it does not rest on a scatter that came out small by chance."""
         first, second = self._pair(record.at)
         ends = (first.line.floor - second.line.floor, first.line.slope - second.line.slope)
-        dof = min(effective_dof(budget(end - without_random(end))) for end in ends)
+        dof = min(random_dof(end) for end in ends)
         if dof >= LEAST_DOF:
             return moot(aim, record.id, record.at, record.flags[0])
         parts = [Part(1.0, 1.0, tuple(self._seen(fit))) for fit in (first, second)]

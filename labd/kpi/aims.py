@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labd.kpi.draws import Draws
-from labd.kpi.estimate import Estimate, budget
+from labd.kpi.estimate import Estimate
 from labd.kpi.floors import DRIFT
-from labd.kpi.scatter import without_random
-from labd.kpi.targets import effective_dof
+from labd.kpi.scatter import random_dof, without_random
 from labd.kpi.terms import parts, unknown_terms
 
 COVERAGE = 1.96  # of a normal error, where no draws say better
@@ -52,14 +51,17 @@ class Part:
     @property
     def drift(self) -> str:
         """Name of the error that few floors leave, who cannot tell drift from scatter. Empty where there are enough."""
-        floors = [one for one in self.seen if one.one and not one.by]
-        return f"{self.at}:{DRIFT}" if self.at and 0 < len(floors) < FLOORS else ""
+        return f"{self.at}:{DRIFT}" if self.at and 0 < len(self._floors) < FLOORS else ""
 
     def restless(self, relative_u: float) -> Part:
         """With floors that scatter by a drift of this relative standard uncertainty of the figure: more of them tell more of it."""
-        floors = [one for one in self.seen if one.one and not one.by]
+        floors = self._floors
         more = len(floors) * (relative_u / self.floor) ** 2 if self.floor else 0.0
         return replace(self, seen=tuple(replace(one, variance=one.variance + more) if one in floors else one for one in self.seen))
+
+    @property
+    def _floors(self) -> list[Seen]:
+        return [one for one in self.seen if one.one and not one.by]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def standing(aim: Aim, estimate: Estimate, lines: Sequence[Part], draws: Draws) 
         draws.half_width(lasting) / nominal if lasts else 0.0,
         max(lasts, key=lambda one: one[1])[0].name if lasts else "",
         tuple(part.restless(drifts[part.drift]) if part.drift in drifts else part for part in lines),
-        effective_dof(budget(value - without_random(value))),
+        random_dof(value),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from labd.kpi.estimate import budget
+from labd.kpi.targets import effective_dof
 from labd.kpi.terms import Uncertain, parts
 
 
@@ -23,14 +25,13 @@ def random_times(value: Uncertain, factor: float) -> Uncertain:
     return value + sum((factor - 1.0) * c * v for v, c in parts(value) if v.tag.kind == "A")
 
 
+def random_dof(value: Uncertain) -> float:
+    """Effective degrees of freedom of the Type A part, infinite without one. An error that is small beside the others says next to nothing,
+    however few degrees of freedom it has."""
+    return effective_dof(budget(value - without_random(value)))
+
+
 def typical_dof(values: Sequence[Uncertain]) -> float:
-    """Harmonic mean of the effective degrees of freedom (JCGM 100:2008, G.4.1) of the values' Type A parts: their variances are estimates
-    too. An error that is small beside the others of its value says next to nothing, however few degrees of freedom it has."""
-    inverse = [_inverse_dof(one) for one in values if random_variance(one)]
+    """Harmonic mean of the degrees of freedom of values: their variances are estimates too."""
+    inverse = [1 / random_dof(one) for one in values if random_variance(one)]
     return len(inverse) / total if (total := sum(inverse)) else math.inf
-
-
-def _inverse_dof(value: Uncertain) -> float:
-    whole = random_variance(value)
-    own = [((c * v.tag.unit_u) ** 2, float(v.tag.dof)) for v, c in parts(value) if v.tag.kind == "A"]
-    return float(sum(variance**2 / dof for variance, dof in own) / whole**2)
