@@ -224,8 +224,6 @@ async def lab_of(
     spec["firmware"]["pin_log"] = spec.pop("pin_log", "")
     spec["board"] |= dict(board or {})
     spec["instruments"]["smu"] |= dict(smu or {})
-    if (changes or {}).get("unkind", {}).get("noise") == 1e-3:  # an instrument without errors, for the truth
-        spec["instruments"]["smu"] |= {"accuracy": [], "timebase": 0.0, "fixture_leakage_a": 0.0, "line_delay_s": 0.0}
     async with AsyncExitStack() as stack:
         truth = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "truth.jsonl"
         addresses = await stack.enter_async_context(virtual_bench(spec, arguments=("--truth", str(truth))))

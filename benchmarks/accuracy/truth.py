@@ -16,6 +16,7 @@ from benchmarks.accuracy.lab import FLOOR_MARK, Lab, Measured, TruthRecord, open
 from labd.records import Mode, Role
 
 QUIET = {"noise": 1e-3, "drift": 0.0, "range_transient": 0.0, "hum_a": 0.0}
+FAULTLESS: Mapping[str, Any] = {"accuracy": [], "timebase": 0.0, "fixture_leakage_a": 0.0, "line_delay_s": 0.0}  # of the instrument
 STILL = {"cycle_dispersion": 0.0, "power_dispersion": 0.0, "oscillator_dispersion": 0.0}
 CLOCK_ERROR = {"clock_error": 12e-6}  # one board: its clock is off by as much throughout
 
@@ -41,7 +42,7 @@ def events_of(truth: Sequence[TruthRecord]) -> list[TruthRecord]:
 
 async def expectations(board: dict[str, Any] | None = None, after: Mapping[str, Any] | None = None) -> dict[Mode, Expected]:
     """From a twin without dispersion, measured by an instrument without errors. after: what happens to both once they are powered."""
-    async with open_lab(board=CLOCK_ERROR | (board or {}) | STILL, changes={"unkind": QUIET}) as lab:
+    async with open_lab(board=CLOCK_ERROR | (board or {}) | STILL, changes={"unkind": QUIET}, smu=FAULTLESS) as lab:
         lab.disturb(after or {})
         found = await expected_of(lab)
         lab.disturb(dict.fromkeys(after or {}, False))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.accuracy.lab import Lab, demo, lab_of, point, two_wire
-from benchmarks.accuracy.truth import CLOCK_ERROR, QUIET, STILL, expected_of, truth_of
+from benchmarks.accuracy.truth import CLOCK_ERROR, FAULTLESS, QUIET, STILL, expected_of, truth_of
 from benchmarks.accuracy.verdict import records_by_id, unsure
 from labd.records import KpiRecord, Mode, Role
 
@@ -116,7 +116,7 @@ def on_case(number: int, captures: int, seed: int) -> Disturbed:
 
 
 async def disturbed(case: Unknown, captures: int, seed: int) -> Disturbed:
-    async with _lab(case, seed, board=STILL, changes={"unkind": QUIET}) as twin:
+    async with _lab(case, seed, board=STILL, changes={"unkind": QUIET}, smu=FAULTLESS) as twin:
         expected = await expected_of(twin)
     found = Disturbed()
     async with _lab(case, seed, changes=case.changes) as lab:
@@ -135,13 +135,15 @@ async def disturbed(case: Unknown, captures: int, seed: int) -> Disturbed:
 
 
 @asynccontextmanager
-async def _lab(case: Unknown, seed: int, *, changes: Mapping[str, Any], board: Mapping[str, Any] | None = None) -> AsyncIterator[Lab]:
+async def _lab(
+    case: Unknown, seed: int, *, changes: Mapping[str, Any], board: Mapping[str, Any] | None = None, smu: Mapping[str, Any] | None = None
+) -> AsyncIterator[Lab]:
     bench, plan = demo()
-    smu = dict(case.smu)
+    true = {**case.smu, **(smu or {})}
     if case.leads_ohm:
-        bench, smu = two_wire(bench, *DECLARED_OHM), smu | {"lead_ohm": case.leads_ohm}
+        bench, true = two_wire(bench, *DECLARED_OHM), true | {"lead_ohm": case.leads_ohm}
     physics = CLOCK_ERROR | dict(case.board) | dict(board or {})
-    async with lab_of(bench, plan, seed=seed, board=physics, changes=changes, smu=smu) as lab:
+    async with lab_of(bench, plan, seed=seed, board=physics, changes=changes, smu=true) as lab:
         lab.disturb(case.after)
         yield lab
         lab.disturb(dict.fromkeys(case.after, False))

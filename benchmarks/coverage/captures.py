@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.accuracy.campaign import COOL_S, RATES
 from benchmarks.accuracy.lab import Lab, Measured, point
 from benchmarks.accuracy.truth import Expected, events_of, expected_of, truth_of
 from benchmarks.accuracy.unknown import MODES
@@ -20,9 +21,7 @@ from labd.kpi.inputs import Detector
 from labd.kpi.sweep import analyse_sweep
 from labd.records import KpiRecord, Mode, Role
 
-COOL_S = 120.0  # six thermal time constants: the rest power of a floor is then that of a cold board
 EVENTS, EVENTS_ALONE, EVENTS_SWEPT = 60, 40, 40
-RATES = (2.3, 9.7, 31.1)  # of a sweep: not locked to mains, records or each other
 SWEPT = (Mode.ALWAYS_ON, Mode.EVENT_SLEEP)
 
 GROSS, NET, MEAN, REST = "gross energy", "net energy", "mean power", "sleep or idle power"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.lab import Lab, demo, lab_of, two_wire
-from benchmarks.accuracy.truth import QUIET, STILL
+from benchmarks.accuracy.truth import FAULTLESS, QUIET, STILL
 from labd.bench_file import Bench, Plan
 
 LARGEST_RHO = 0.8  # of consecutive inferences
@@ -35,7 +35,9 @@ class Variant:
 
     def twin(self) -> AbstractAsyncContextManager[Lab]:
         """Without dispersion, measured without errors."""
-        return lab_of(self.bench, self.plan, seed=self.seed, board={**self.board, **STILL}, smu=self.smu, changes={"unkind": QUIET})
+        return lab_of(
+            self.bench, self.plan, seed=self.seed, board={**self.board, **STILL}, smu={**self.smu, **FAULTLESS}, changes={"unkind": QUIET}
+        )
 
 
 def variant(number: int, of: int, seed: int) -> Variant:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.lab import Lab, lab_of
-from benchmarks.accuracy.truth import QUIET, STILL, duration, events_of, net_energy
+from benchmarks.accuracy.truth import FAULTLESS, QUIET, STILL, duration, events_of, net_energy
 from benchmarks.usecase import twin
 from labd.bench_file import Bench, Plan, load_plan
 from labd.bench_file.board import load_board
@@ -86,7 +86,7 @@ async def _physics(bench: Bench, plan: Plan, use_case: UseCase) -> dict[str, flo
         events = await _events(lab, point, events=6)
         supply_v = _mean(one["energy_j"] / one["charge_c"] for one in events)
     still = {**STILL, "clock_error": 0.0}  # at most 30 ppm, of which no figure here knows
-    async with lab_of(bench, plan, model=model, board=still, changes={"unkind": QUIET}) as lab:
+    async with lab_of(bench, plan, model=model, board=still, changes={"unkind": QUIET}, smu=FAULTLESS) as lab:
         events = await _events(lab, OperatingPoint(mode, rate_hz, supply_v, model), events=EVENTS)
     net_j, rest_w = _mean(net_energy(one) for one in events), _mean(one["rest"]["settled_power_w"] for one in events)
     power_w = rest_w + rate_hz * net_j

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.accuracy.lab import open_lab, point
-from benchmarks.accuracy.truth import CLOCK_ERROR, QUIET, STILL
+from benchmarks.accuracy.truth import CLOCK_ERROR, FAULTLESS, QUIET, STILL
 from labd.bench import acquire
 from labd.records import Mode, Role
 from labd_instruments.block import Block
@@ -37,7 +37,7 @@ FIGURES = (
 
 async def _figures(pace: str) -> dict[tuple[str, str], float]:
     found = {}
-    async with open_lab(time=pace, board=CLOCK_ERROR | STILL, changes={"unkind": QUIET}) as lab:
+    async with open_lab(time=pace, board=CLOCK_ERROR | STILL, changes={"unkind": QUIET}, smu=FAULTLESS) as lab:
         for mode, rate, role, events in CAPTURES:
             measured = await lab.measure(point(mode, rate), role, events=events)
             for _ in range(MADE_AGAIN):
@@ -71,6 +71,8 @@ async def test_a_host_that_is_slow_between_two_events_misses_none(monkeypatch: p
         return lambda _block: time.sleep(10 * patience_s)
 
     monkeypatch.setattr(acquire, "trip", slow_trip)
-    async with open_lab(time="stepped", board=CLOCK_ERROR | STILL, changes={"unkind": QUIET, "patience_s": patience_s}) as lab:
+    async with open_lab(
+        time="stepped", board=CLOCK_ERROR | STILL, changes={"unkind": QUIET, "patience_s": patience_s}, smu=FAULTLESS
+    ) as lab:
         measured = await lab.measure(point(Mode.EVENT_SLEEP, 0.0), Role.EVENT, events=4)
     assert len([record for record in measured.result.records if record.id == "wake_up.wake" and record.value is not None]) == 1
