@@ -23,10 +23,11 @@ $(STAMP): pyproject.toml requirements-dev.txt hatch_build.py docs/reference/open
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# what only tests and benchmarks hold labd against: most of a hundred packages that a demo can do without
+# what only tests and benchmarks hold labd against: most of a hundred packages that a demo can do without. The lock file names all of them
+# in versions that not every one of them asks for (pyproject.toml, tool.uv), so pip only installs
 $(PEERS): $(STAMP) requirements-peers.txt
 	@echo "installing the peers that labd is tried with into $(VENV)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-peers.txt
 	@touch $@
 
 venv: $(STAMP) $(PEERS)
@@ -45,13 +46,14 @@ firmware: $(STAMP)
 
 # the guard's own process and the one that fires; what else asks for one system alone is found here
 LINUX_ONLY := labd/(guard/(__main__|client|peer|server)|trigger/__main__|agent)\.py
-## make check     ruff, mypy --strict (for Linux, Windows and macOS), import-linter
+## make check     ruff, mypy --strict (for Linux, Windows and macOS), import-linter, whether the API's document is current
 check: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(foreach system,win32 darwin,$(VENV)/bin/mypy --platform $(system) --no-warn-unreachable --exclude '$(LINUX_ONLY)' labd instruments/labd_instruments &&) true
 	$(VENV)/bin/lint-imports
+	$(PY) -m labd.api.document --check
 
 ## make accuracy  coverage of the published intervals against the virtual board's truth (SEED=n, QUICK=1)
 accuracy: $(STAMP)

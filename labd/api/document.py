@@ -1,8 +1,9 @@
-"""`python -m labd.api.document`: the API's OpenAPI document, from which clients are generated."""
+"""`python -m labd.api.document`: the API's OpenAPI document, from which clients are generated; with --check, whether the file has it."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from labd.api.app import create_app
@@ -15,4 +16,7 @@ def document() -> str:
 
 
 if __name__ == "__main__":
-    Path(FILE).write_text(document(), encoding="utf-8")
+    if "--check" not in sys.argv:
+        Path(FILE).write_text(document(), encoding="utf-8")
+    elif Path(FILE).read_text("utf-8") != document():
+        sys.exit(f"{FILE} is not what the code says: python -m labd.api.document writes it again")
