@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import queue
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from joulescope.v1.stream_buffer import StreamBuffer
 
 from benchmarks.ratios.figures import Ratio, compare, from_ratios
 from benchmarks.ratios.live_source import COLUMNS, DT_NS, RATE_HZ, samples_of
@@ -35,15 +34,9 @@ PEER = ("joulescope StreamBuffer", "peer")
 SHOWN = "a second at 2 MSa/s: lowest, highest, mean of each ms"
 
 
-def live_view() -> tuple[list[Ratio], list[str]]:
-    """The ratios, and which are lacking."""
+def live_view() -> list[Ratio]:
     fast.rows()
-    buffer = _buffer()
-    if buffer is None:
-        return _fan_out(), [
-            "joulescope is not installed (`pip install --no-deps joulescope pymonocypher`): its StreamBuffer is no peer here"
-        ]
-    return _fan_out() + _shown(buffer), []
+    return _fan_out() + _shown()
 
 
 def _blocks(seconds: int = 1) -> list[FeedBlock]:
@@ -138,14 +131,7 @@ def _queued_s() -> float:
     return (time.process_time() - began_s) * RATE_HZ / QUEUED
 
 
-def _buffer() -> Callable[..., Any] | None:
-    try:
-        return importlib.import_module("joulescope.v1.stream_buffer").StreamBuffer  # type: ignore[no-any-return]
-    except ImportError:
-        return None
-
-
-def _shown(buffer: Callable[..., Any]) -> list[Ratio]:
+def _shown() -> list[Ratio]:
     """labd also computes power, which the peer is given, energy and charge; the peer keeps the samples and has a variance."""
     blocks = _blocks()
     power = [one.block.current * one.block.voltage for one in blocks if one.block.current is not None and one.block.voltage is not None]
@@ -159,7 +145,7 @@ def _shown(buffer: Callable[..., Any]) -> list[Ratio]:
         return found
 
     def peer() -> Any:
-        kept = buffer(2.0, RATE_HZ, None)
+        kept = StreamBuffer(2.0, RATE_HZ, None)
         for unused in ((4, 0), (5, 0), (5, 1)):  # ranges and general purpose inputs: labd has none of these here either
             del kept.buffers[unused]
         found = []
