@@ -29,7 +29,7 @@ from labd.store.trace import (
 )
 from labd.store.trace_stream import gather, placed, read_stream
 
-ROW_GROUP = 1 << 20
+ROW_GROUP = 1 << 17  # samples that a view decodes to show any of them: some milliseconds; fewer would make a long trace's head heavy
 ENCODING = {
     "stretch": "DELTA_BINARY_PACKED",
     "index": "DELTA_BINARY_PACKED",
@@ -96,17 +96,19 @@ def _write(stream: Path, part: Path) -> tuple[int, ...]:
 
 
 def _written(writer: pq.ParquetWriter, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    group: list[pa.RecordBatch] = []
+    """All row groups but the last are full, whatever the batches."""
+    waiting: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
         yield batch
-        group.append(batch)
+        waiting.append(batch)
         rows += len(batch)
         if rows >= ROW_GROUP:
-            writer.write_table(pa.Table.from_batches(group, SCHEMA), row_group_size=ROW_GROUP)
-            group, rows = [], 0
-    if group:
-        writer.write_table(pa.Table.from_batches(group, SCHEMA), row_group_size=ROW_GROUP)
+            table, full = pa.Table.from_batches(waiting, SCHEMA), rows - rows % ROW_GROUP
+            writer.write_table(table[:full], row_group_size=ROW_GROUP)
+            waiting, rows = table[full:].to_batches(), rows - full
+    if rows:
+        writer.write_table(pa.Table.from_batches(waiting, SCHEMA), row_group_size=ROW_GROUP)
 
 
 def _read_back(part: Path, pyramid: Pyramid) -> Iterator[pa.RecordBatch]:

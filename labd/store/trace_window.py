@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from bisect import bisect_right
 from collections import OrderedDict
@@ -32,7 +33,7 @@ from labd.store.trace_reader import stretch_facts
 from labd.store.trace_stream import BLOCK_KEY, BlockFacts, digest_of, gather, head_of
 
 DOUBTED_BYTES = 64 << 20  # at the end of a file that is opened: after a power cut blocks may be there whose samples never reached the disk
-GROUPS_KEPT = 4  # decoded row groups of one file: a view that is moved needs its neighbours
+GROUPS_KEPT = 32  # decoded row groups of one file: a view that is moved needs its neighbours
 CHUNK = 1 << 20
 
 Columns = dict[str, NDArray[Any]]
@@ -110,8 +111,8 @@ class _Finished:
         self.capture = json.loads(facts[CAPTURE_KEY])
         self._stretches = [stretch_facts(item) for item in json.loads(facts[STRETCHES_KEY])]
         self._rows = np.concatenate(([0], np.cumsum([facts.length for facts in self._stretches])))
-        groups = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
-        self._groups = np.concatenate(([0], np.cumsum(groups)))
+        metadata = self._file.metadata
+        self._groups = [0, *itertools.accumulate(metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))]
         self._kept: OrderedDict[int, Columns] = OrderedDict()
 
     def stretches(self) -> Sequence[StretchFacts]:
@@ -119,9 +120,9 @@ class _Finished:
 
     def pieces(self, stretch: int, start: int, stop: int) -> Iterator[Columns]:
         first, last = int(self._rows[stretch]) + start, int(self._rows[stretch]) + stop
-        group = bisect_right(self._groups.tolist(), first) - 1
+        group = bisect_right(self._groups, first) - 1
         while first < last:
-            base, end = int(self._groups[group]), min(last, int(self._groups[group + 1]))
+            base, end = self._groups[group], min(last, self._groups[group + 1])
             yield {name: column[first - base : end - base] for name, column in self._group(group).items()}
             first, group = end, group + 1
 

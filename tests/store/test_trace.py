@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labd.errors import NotFound, StoreError
-from labd.store import trace_writer
+from labd.store import parquet, trace_writer
 from labd.store.parquet import finish_trace
 from labd.store.pyramid import read_pyramid
 from labd.store.trace import FlagSpan, Trace, pyramid_path, stream_path
@@ -334,6 +334,18 @@ def test_another_program_sees_plain_columns(tmp_path: Path) -> None:
     assert file.metadata.row_group(0).column(2).compression == "ZSTD"
     assert "BYTE_STREAM_SPLIT" in file.metadata.row_group(0).column(2).encodings
     assert file.schema_arrow.metadata[b"labd.dt_ns"] == b"1000"
+
+
+def test_row_groups_are_full_whatever_the_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "ROW_GROUP", 100)
+    lengths, first = [30, 90, 1, 250, 29, 77], 0
+    with TraceWriter(tmp_path / "x.parquet") as writer:
+        for length in lengths:
+            writer.write(_block(first, length))
+            first += length
+    file = pq.ParquetFile(tmp_path / "x.parquet")
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [100, 100, 100, 100, 77]
+    assert file.read().column("index").to_pylist() == list(range(sum(lengths)))
 
 
 def test_files_of_others_are_refused_by_name(tmp_path: Path) -> None:
