@@ -30,7 +30,8 @@ BUCKETS = 1000  # of a view
 ZOOMED = 1000  # samples a bucket, of a part
 SAMPLES = 100_000
 MOVED = SAMPLES // 10
-PLACES = 10
+SCATTERED = 7_654_321  # samples from one place to the next
+PLACES = 50  # more of them than a file's decoded samples that labd keeps
 READ = "look into a file"
 PEER = ("pyjls", "peer")
 SIGNALS = {1: "A", 2: "V"}
@@ -163,7 +164,7 @@ def _reading(folder: Path) -> list[Ratio]:
             *view(f"{BUCKETS} buckets of the whole file", 0, length // BUCKETS),
             *view(f"{BUCKETS} buckets of {ZOOMED} samples each, all of them looked at", length // 6, ZOOMED),
             *samples(f"{SAMPLES} samples, and those {MOVED} further on", MOVED),
-            *samples(f"{SAMPLES} samples, all over the file", length // PLACES),
+            *samples(f"{SAMPLES} samples, all over the file", SCATTERED),
         ]
     for path in folder.iterdir():
         path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,20 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.errors import NotFound
-from labd.live.envelope import Band, Floats, Piece, bands_of, bits_of
+from labd.errors import NotFound, StoreError
+from labd.live.envelope import SHOWN, Band, Piece, bands_of, bits_of
 from labd.live.frame import WINDOW, encode
 from labd.scan.onepass import Scan
-from labd.store.pyramid import BASE, STEP, Buckets, read_pyramid
+from labd.store.pyramid import BASE, Buckets
+from labd.store.pyramid_file import PyramidFile
 from labd.store.trace import StretchFacts, parquet_path, pyramid_path
-from labd.store.trace_window import CHUNK, TraceParts, in_chunks, open_parts, pairs
+from labd.store.trace_window import TraceParts, in_chunks, open_parts, pairs
 from labd.stream.session import InstrumentSession
 from labd_instruments.block import BlockFlag
 
+log = logging.getLogger(__name__)
+
 READ_S = 60.0
 FILES_KEPT = 8
-KEPT_FROM = BASE * STEP  # samples a bucket
-MOST_EXACT = 1 << 24  # samples of a window whose buckets are computed from every one of them; beyond it the pyramid's are taken
+MOST_LOOKED_AT = 1 << 20  # samples of a window that are read; of more of them the pyramid's buckets are taken, where they are fine enough
+CHUNK = 1 << 17  # samples looked at together: they stay in a cache
+FINER = 4  # buckets of the pyramid in each of a view, at least: so that a view's are at most a quarter longer than asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Windows:
     def __init__(self) -> None:
         self._thread = InstrumentSession("windows")
         self._open: OrderedDict[Path, TraceParts] = OrderedDict()
-        self._coarse: OrderedDict[Path, list[Buckets]] = OrderedDict()  # of finished traces, which change no more
+        self._pyramids: OrderedDict[Path, PyramidFile | None] = OrderedDict()  # of finished traces, which change no more
 
     async def __aenter__(self) -> Windows:
         await self._thread.__aenter__()
@@ -116,22 +121,26 @@ class Windows:
         if not 0 <= start < end:
             raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, there are none from {start} to {stop}")
         per_bucket = max(1, math.ceil((end - start) / points))
-        if per_bucket > 1 and end - start > MOST_EXACT and parts.complete:
-            level = _level(self._levels(pyramid_path(path), per_bucket), per_bucket)
-            piece = _of_pyramid(level, parts, facts, start, end, per_bucket=per_bucket)
+        pyramid = self._pyramid(pyramid_path(path)) if parts.complete and end - start > MOST_LOOKED_AT else None
+        fine = [size for size in pyramid.sizes if size * FINER <= per_bucket or size == BASE <= per_bucket] if pyramid else []
+        if pyramid and fine:
+            piece = _of_pyramid(pyramid, parts, facts, start, end, per_bucket=-(-per_bucket // fine[-1]) * fine[-1], size=fine[-1])
         else:
             piece = _exact(parts, facts, start, end, per_bucket)
         return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
 
-    def _levels(self, pyramid: Path, per_bucket: int) -> list[Buckets]:
-        """Those that a view of whole traces asks for again and again are kept; finer ones are a hundredth of the samples, or more."""
-        if per_bucket < KEPT_FROM:
-            return read_pyramid(pyramid)
-        found = self._coarse.pop(pyramid, None) or [one for one in read_pyramid(pyramid) if one.size >= KEPT_FROM]
-        self._coarse[pyramid] = found
-        while len(self._coarse) > FILES_KEPT:
-            self._coarse.popitem(last=False)
-        return found
+    def _pyramid(self, path: Path) -> PyramidFile | None:
+        """None where it is not there, or cannot be read: all that it says can be had from the samples."""
+        if path not in self._pyramids:
+            try:
+                self._pyramids[path] = PyramidFile(path)
+            except (NotFound, StoreError) as error:
+                log.warning("views are made from every sample, which takes its time: %s", error)
+                self._pyramids[path] = None
+        self._pyramids.move_to_end(path)
+        while len(self._pyramids) > FILES_KEPT:
+            self._pyramids.popitem(last=False)
+        return self._pyramids[path]
 
     def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> Between:
         parts, facts = self._stretch(path, stretch)
@@ -173,48 +182,36 @@ def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bu
     )
 
 
-def _level(levels: list[Buckets], per_bucket: int) -> Buckets:
-    """The coarsest one that is fine enough."""
-    return max((one for one in levels if one.size <= per_bucket), key=lambda one: one.size, default=levels[0])
-
-
-def _of_pyramid(level: Buckets, parts: TraceParts, facts: StretchFacts, start: int, stop: int, *, per_bucket: int) -> Piece:
-    """Buckets of whole ones of the level, at least per_bucket long.
-
-    Power is not in a pyramid: its band is bounded by the products of current and voltage, both of which a supply keeps positive, and its
-    mean is the product of their means in each bucket of the level.
-    """
-    size = -(-per_bucket // level.size) * level.size
-    mine = np.flatnonzero(level.stretch == facts.number)
-    kept = mine[(level.first[mine] >= start // size * size) & (level.first[mine] < stop)]
-    at = np.flatnonzero(np.diff(level.first[kept] // size, prepend=-1))
-    weights = level.length[kept]
-    fine = {name: (level.low[name][kept], level.high[name][kept], level.mean[name][kept]) for name in level.low}
-    found = {name: columns for name, columns in fine.items() if not np.isnan(columns[2]).all()}
-    if "current" in found and "voltage" in found:
-        (low_a, high_a, mean_a), (low_v, high_v, mean_v) = found["current"], found["voltage"]
-        found["power"] = (low_a * low_v, high_a * high_v, mean_a * mean_v)
-    first, last = int(level.first[kept[0]]), int(weights[at[-1] :].sum())
+def _of_pyramid(
+    pyramid: PyramidFile, parts: TraceParts, facts: StretchFacts, start: int, stop: int, *, per_bucket: int, size: int
+) -> Piece:
+    """Buckets of whole ones of the level of this size, of which per_bucket is a multiple."""
+    level = pyramid.buckets(size, facts.number, start // per_bucket * per_bucket, stop)
+    at = np.flatnonzero(np.diff(level.first // per_bucket, prepend=-1))
+    first, last = int(level.first[0]), int(level.length[at[-1] :].sum())
+    names = [name for name in SHOWN if name in level.mean]
     return Piece(
         stretch=facts.number,
         trigger=facts.trigger is not None,
         first=first,
-        per_bucket=size,
+        per_bucket=per_bucket,
         t0_ns=facts.t0_ns + first * parts.dt_ns,
-        dt_ns=size * parts.dt_ns,
+        dt_ns=per_bucket * parts.dt_ns,
         count=len(at),
-        bands={name: _coarser(*columns, weights=weights, at=at) for name, columns in found.items()},
-        last_length=last if last != size else None,
+        bands={name: _coarser(level, name, at) for name in names},
+        any_high=None if level.any_high is None else np.bitwise_or.reduceat(level.any_high, at),
+        all_high=None if level.all_high is None else np.bitwise_and.reduceat(level.all_high, at),
+        last_length=last if last != per_bucket else None,
     )
 
 
-def _coarser(low: Floats, high: Floats, mean: NDArray[np.float64], *, weights: NDArray[np.int64], at: NDArray[np.int64]) -> Band:
+def _coarser(level: Buckets, name: str, at: NDArray[np.int64]) -> Band:
     """Neighbours merged, from each index of `at` to the next one; those without a valid sample count nothing."""
-    counted = np.where(np.isnan(mean), 0, weights)
-    total, count = np.add.reduceat(np.where(np.isnan(mean), 0.0, mean) * counted, at), np.add.reduceat(counted, at)
+    valid, mean = level.valid[name], level.mean[name]
+    total, count = np.add.reduceat(np.where(valid > 0, mean * valid, 0.0), at), np.add.reduceat(valid, at)
     merged = np.full(len(at), np.nan)
     np.divide(total, count, out=merged, where=count > 0)
-    return Band(np.fmin.reduceat(low, at), np.fmax.reduceat(high, at), merged.astype(np.float32))
+    return Band(np.fmin.reduceat(level.low[name], at), np.fmax.reduceat(level.high[name], at), merged.astype(np.float32))
 
 
 def _joined(bands: list[Band]) -> Band:

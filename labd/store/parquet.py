@@ -14,6 +14,7 @@ from labd.errors import NotFound, StoreError
 from labd.host import sync_folder
 from labd.store.jsonform import dump
 from labd.store.pyramid import Pyramid
+from labd.store.pyramid_file import write_pyramid
 from labd.store.trace import (
     CAPTURE_KEY,
     COMPLETE_KEY,
@@ -64,7 +65,7 @@ def _convert(stream: Path, final: Path) -> None:
         pyramid = Pyramid()
         if _digest(_read_back(part, pyramid)) != written:
             raise StoreError(f"{final}: did not read back as recorded; {stream.name} holds the samples")
-        pyramid.write(pyramid_part)
+        write_pyramid(pyramid.levels(), pyramid_part)
         for file in (part, pyramid_part):
             _sync_file(file)
         pyramid_part.replace(pyramid_path(final))

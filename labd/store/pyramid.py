@@ -1,45 +1,48 @@
-"""Minimum, maximum and mean of a trace over buckets of 256, 4096, 65536 ... samples, for views that cannot draw every sample."""
+"""Lowest, highest and mean of a trace over buckets of 256, 4096, 65536 ... samples, for views that cannot draw every sample; pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-
-from labd.errors import NotFound, StoreError
 
 BASE = 256
 STEP = 16
-CHANNELS = ("current", "voltage", "marker")
+RECORDED = ("current", "voltage", "marker")
+CHANNELS = (*RECORDED, "power")
+LINES = "digital"
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """One level, ascending by stretch and first index. size: samples a full bucket spans (buckets begin at multiples of it).
 
-    stretch int32 [n], first int64 [n], length int64 [n]; low, high float32 [n] and mean float64 [n] by channel, NaN where a bucket has
-    no valid sample.
+    stretch int32 [n], first int64 [n], length int64 [n]; valid int64 [n], low, high float32 [n] and mean float64 [n] by channel, those of
+    CHANNELS that the trace has: how many samples are numbers, and what these are, NaN where none is. Power is the product of each sample's
+    current and voltage. any_high, all_high: the digital lines that were ever and always high, uint8 [n], None without lines.
     """
 
     size: int
     stretch: NDArray[np.int32]
     first: NDArray[np.int64]
     length: NDArray[np.int64]
+    valid: dict[str, NDArray[np.int64]]
     low: dict[str, NDArray[np.float32]]
     high: dict[str, NDArray[np.float32]]
     mean: dict[str, NDArray[np.float64]]
+    any_high: NDArray[np.uint8] | None = None
+    all_high: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Mergeable form of a level; valid counts the samples that are neither null nor NaN. By channel, of those that have samples."""
+    """Mergeable form of a level; valid counts the samples that are neither null nor NaN. By channel, of those that have samples; the lines
+    alone in ever and always."""
 
     stretch: NDArray[np.int32]
     first: NDArray[np.int64]
@@ -48,10 +51,12 @@ class _Sums:
     total: dict[str, NDArray[np.float64]]
     low: dict[str, NDArray[np.float32]]
     high: dict[str, NDArray[np.float32]]
+    ever: dict[str, NDArray[np.uint8]]
+    always: dict[str, NDArray[np.uint8]]
 
 
 class Pyramid:
-    """Collects batches in order and writes the levels; a bucket may come in several pieces."""
+    """Collects batches in order and makes the levels; a bucket may come in several pieces."""
 
     def __init__(self) -> None:
         self._pieces: list[_Sums] = []
@@ -73,29 +78,6 @@ class Pyramid:
             levels.append(_buckets(sums, size))
         return levels
 
-    def write(self, path: Path) -> None:
-        """One Parquet table: size, stretch, first, length and <channel>_min, _max, _mean."""
-        tables = [_table(level) for level in self.levels()]
-        pq.write_table(pa.concat_tables(tables) if tables else _SCHEMA.empty_table(), path, compression="zstd")
-
-
-def read_pyramid(path: Path) -> list[Buckets]:
-    """All levels of the file `pyramid_path(trace)`, finest first. Raises NotFound, StoreError."""
-    if not path.exists():
-        raise NotFound(f"{path}: no such pyramid")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: {error}") from error
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    return [_level(columns, int(size)) for size in np.unique(columns["size"])]
-
-
-_SCHEMA = pa.schema(
-    [("size", pa.int64()), ("stretch", pa.int32()), ("first", pa.int64()), ("length", pa.int64())]
-    + [(f"{name}_{kind}", pa.float64() if kind == "mean" else pa.float32()) for name in CHANNELS for kind in ("min", "max", "mean")]
-)
-
 
 def _first_level(batch: pa.RecordBatch) -> _Sums:
     """Buckets of BASE samples; a batch may begin and end within one."""
@@ -105,11 +87,17 @@ def _first_level(batch: pa.RecordBatch) -> _Sums:
     at, length = edges[:-1], edges[1:] - edges[:-1]
     first = index[0] + at if alone else index[at]
     first[0] -= first[0] % BASE
-    columns = {name: batch.column(name) for name in CHANNELS}
-    with np.errstate(invalid="ignore"):  # infinities of both signs: their bucket has no mean
-        found = {name: _channel(column, at, length) for name, column in columns.items() if column.null_count < len(column)}
+    values = {name: _numbers(batch.column(name)) for name in RECORDED if batch.column(name).null_count < len(batch)}
+    with np.errstate(invalid="ignore"):  # infinities of both signs, or one of them and nothing: their bucket has no mean
+        if values.keys() >= {"current", "voltage"}:
+            values["power"] = values["current"] * values["voltage"]
+        found = {name: _channel(column, at, length) for name, column in values.items()}
     valid, total, low, high = ({name: sums[k] for name, sums in found.items()} for k in range(4))
-    return _Sums(np.full(len(at), stretch[0]) if alone else stretch[at], first, length, valid, total, low, high)
+    ever, always = {}, {}
+    if batch.column(LINES).null_count < len(batch):
+        lines = batch.column(LINES).fill_null(0).to_numpy()
+        ever, always = {LINES: np.bitwise_or.reduceat(lines, at)}, {LINES: np.bitwise_and.reduceat(lines, at)}
+    return _Sums(np.full(len(at), stretch[0]) if alone else stretch[at], first, length, valid, total, low, high, ever, always)
 
 
 def _edges(stretch: NDArray[np.int32], index: NDArray[np.int64], *, alone: bool) -> NDArray[np.int64]:
@@ -121,13 +109,18 @@ def _edges(stretch: NDArray[np.int32], index: NDArray[np.int64], *, alone: bool)
     return np.concatenate(([0], inner, [len(index)]))
 
 
-def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+def _numbers(column: pa.Array) -> NDArray[np.float32]:
+    """What is null is NaN."""
+    values: NDArray[np.float32] = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    return values
+
+
+def _channel(values: NDArray[np.float32], at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
     """Number, sum, lowest and highest of the valid samples of each bucket; what most channels need first: no null, no NaN.
 
     A sum of at most BASE samples is made in single precision, in which they are: pairwise (numpy), it is off by a few of their roundings.
     In double precision it would cost three times as much, of what every sample has to afford, for means that are only looked at.
     """
-    values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     total = np.add.reduceat(values, at)
     if not math.isnan(np.add.reduce(total)):
         return length, total.astype(np.float64), np.minimum.reduceat(values, at), np.maximum.reduceat(values, at)
@@ -139,12 +132,15 @@ def _channel(column: pa.Array, at: NDArray[np.int64], length: NDArray[np.int64])
 
 def _joined(pieces: list[_Sums]) -> _Sums:
     """A channel that only some pieces have has no valid sample in the others."""
-    names = [name for name in CHANNELS if any(name in piece.valid for piece in pieces)]
 
     def each(of: str, missing: float, kind: type[np.generic]) -> dict[str, NDArray[Any]]:
+        columns = [getattr(piece, of) for piece in pieces]
         return {
-            name: np.concatenate([getattr(piece, of).get(name, np.full(len(piece.first), missing, kind)) for piece in pieces])
-            for name in names
+            name: np.concatenate(
+                [one.get(name, np.full(len(piece.first), missing, kind)) for one, piece in zip(columns, pieces, strict=True)]
+            )
+            for name in (*CHANNELS, LINES)
+            if any(name in one for one in columns)
         }
 
     return _Sums(
@@ -155,6 +151,8 @@ def _joined(pieces: list[_Sums]) -> _Sums:
         total=each("total", 0, np.float64),
         low=each("low", np.nan, np.float32),
         high=each("high", np.nan, np.float32),
+        ever=each("ever", 0, np.uint8),
+        always=each("always", 0, np.uint8),
     )
 
 
@@ -187,26 +185,14 @@ def _merged(sums: _Sums, size: int) -> _Sums:
         total=total,
         low=each(np.fmin, sums.low),
         high=each(np.fmax, sums.high),
+        ever=each(np.bitwise_or, sums.ever),
+        always=each(np.bitwise_and, sums.always),
     )
 
 
 def _buckets(sums: _Sums, size: int) -> Buckets:
-    mean = {name: np.full(len(sums.first), np.nan) for name in CHANNELS}
-    low, high = ({name: np.full(len(sums.first), np.nan, np.float32) for name in CHANNELS if name not in sums.valid} for _ in range(2))
+    mean = {name: np.full(len(sums.first), np.nan) for name in sums.valid}
     for name, valid in sums.valid.items():
         np.divide(sums.total[name], valid, out=mean[name], where=valid > 0)
-    return Buckets(size, sums.stretch, sums.first, sums.length, sums.low | low, sums.high | high, mean)
-
-
-def _table(level: Buckets) -> pa.Table:
-    columns = {"size": np.full(len(level.first), level.size), "stretch": level.stretch, "first": level.first, "length": level.length}
-    for name in CHANNELS:
-        columns |= {f"{name}_min": level.low[name], f"{name}_max": level.high[name], f"{name}_mean": level.mean[name]}
-    return pa.table({name: pa.array(columns[name], _SCHEMA.field(name).type) for name in _SCHEMA.names}, schema=_SCHEMA)
-
-
-def _level(columns: dict[str, NDArray[np.generic]], size: int) -> Buckets:
-    rows = columns["size"] == size
-    part = {name: column[rows] for name, column in columns.items()}
-    by_kind = {kind: {name: part[f"{name}_{kind}"] for name in CHANNELS} for kind in ("min", "max", "mean")}
-    return Buckets(size, part["stretch"], part["first"], part["length"], by_kind["min"], by_kind["max"], by_kind["mean"])
+    where = sums.stretch, sums.first, sums.length
+    return Buckets(size, *where, sums.valid, sums.low, sums.high, mean, sums.ever.get(LINES), sums.always.get(LINES))

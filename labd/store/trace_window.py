@@ -34,7 +34,6 @@ from labd.store.trace_stream import BLOCK_KEY, BlockFacts, digest_of, gather, he
 
 DOUBTED_BYTES = 64 << 20  # at the end of a file that is opened: after a power cut blocks may be there whose samples never reached the disk
 GROUPS_KEPT = 32  # decoded row groups of one file: a view that is moved needs its neighbours
-CHUNK = 1 << 20
 
 Columns = dict[str, NDArray[Any]]
 
@@ -84,7 +83,7 @@ def pairs(
             yield current, same[: len(current)]
 
 
-def in_chunks(parts: TraceParts, stretch: int, start: int, stop: int, size: int = CHUNK) -> Iterator[tuple[int, Columns]]:
+def in_chunks(parts: TraceParts, stretch: int, start: int, stop: int, size: int) -> Iterator[tuple[int, Columns]]:
     """(index of the first sample, columns) a chunk; chunks begin at multiples of `size` but for the first."""
     while start < stop:
         end = min(stop, (start // size + 1) * size)

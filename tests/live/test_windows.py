@@ -132,38 +132,97 @@ async def test_energy_and_charge_between_two_samples_are_exact(windows: Windows,
     assert found.duration_s == pytest.approx(500e-6)
 
 
-async def test_a_long_window_comes_from_the_pyramid_and_bounds_the_samples(
-    windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_long_window_comes_from_the_pyramid_and_says_what_the_samples_say(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    lengths = data.draw(st.lists(st.integers(50, 30_000), min_size=1, max_size=3))
+    lined = data.draw(st.booleans())
+    chance = np.random.default_rng(sum(lengths))
+    path = tmp_path_factory.mktemp("trace") / "0000-floor.parquet"
+    held = []
+    with TraceWriter(path) as writer:
+        for length in lengths:
+            current, voltage = (chance.normal(mean, 1e-4, length).astype(np.float32) for mean in (1e-3, 3.0))
+            current[chance.random(length) < 1e-3] = np.nan  # over range
+            lines = chance.choice(np.array([1, 3], np.uint8), length, p=[0.999, 0.001]) if lined else None
+            held.append((current, voltage, lines))
+            for at in range(0, length, 5000):
+                part = slice(at, at + 5000)
+                digital = None if lines is None else lines[part]
+                writer.write(Block(at, at * DT_NS, DT_NS, current[part], voltage[part], digital=digital), new_stretch=at == 0)
+    stretch = data.draw(st.integers(0, len(lengths) - 1))
+    start = data.draw(st.integers(0, lengths[stretch] - 50))
+    stop = data.draw(st.integers(start + 50, lengths[stretch]))
+
+    async def main() -> tuple[dict[str, object], dict[str, NDArray[np.float32]]]:
+        async with Windows() as windows:
+            return one(await windows.read(path, stretch, start, stop, points=data.draw(st.integers(2, 40))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_LOOKED_AT", 0)
+        piece, found = asyncio.run(main())
+    per_bucket, first, count = (int(str(piece[key])) for key in ("per_bucket", "first", "count"))
+    assert first <= start < first + per_bucket
+    assert first + (count - 1) * per_bucket < stop <= first + count * per_bucket
+    current, voltage, lines = held[stretch]
+    end = first + (count - 1) * per_bucket + int(str(piece.get("lengths", per_bucket)))
+    edges = range(first, end, per_bucket)
+    for name, values in {"current": current, "voltage": voltage, "power": current * voltage}.items():
+        rows = [values[k : min(k + per_bucket, end)] for k in edges]
+        np.testing.assert_array_equal(found[f"{name}.low"], [np.nanmin(row) for row in rows])
+        np.testing.assert_array_equal(found[f"{name}.high"], [np.nanmax(row) for row in rows])
+        np.testing.assert_allclose(found[f"{name}.mean"], [np.nanmean(row, dtype=float) for row in rows], rtol=1e-6)
+    assert piece["digital"] is lined
+    if lines is not None:
+        np.testing.assert_array_equal(found["any"], [np.bitwise_or.reduce(lines[k : min(k + per_bucket, end)]) for k in edges])
+        np.testing.assert_array_equal(found["all"], [np.bitwise_and.reduce(lines[k : min(k + per_bucket, end)]) for k in edges])
+
+
+@pytest.fixture
+async def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, NDArray[np.float32]]:
+    """A finished trace, of which windows are long from 10 000 samples on."""
     path = tmp_path / "0000-floor.parquet"
     samples = np.random.default_rng(1).normal(1e-3, 1e-4, 50_000).astype(np.float32)
     with recording(path, samples, 5000):
         pass
-    monkeypatch.setattr(module, "MOST_EXACT", 10_000)
-    piece, found = one(await windows.read(path, 1, 700, None, points=100))
-    assert (piece["per_bucket"], piece["first"], piece["count"], piece["lengths"]) == (512, 512, 97, 336)
-    rows = [-samples[k : k + 512] for k in range(512, len(samples), 512)]
-    np.testing.assert_array_equal(found["current.low"], [row.min() for row in rows])
-    np.testing.assert_array_equal(found["current.high"], [row.max() for row in rows])
-    np.testing.assert_allclose(found["current.mean"], [row.mean(dtype=float) for row in rows], rtol=1e-6)
-    np.testing.assert_allclose(found["power.mean"], 3.0 * found["current.mean"], rtol=1e-6)
+    monkeypatch.setattr(module, "MOST_LOOKED_AT", 10_000)
+    return path, samples
 
 
-async def test_a_view_of_a_whole_trace_opens_its_pyramid_once_and_a_closer_one_gets_a_finer_level(
-    windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_long_window_has_whole_buckets_of_the_level_that_is_fine_enough(
+    windows: Windows, long: tuple[Path, NDArray[np.float32]]
 ) -> None:
-    path = tmp_path / "0000-floor.parquet"
-    samples = np.random.default_rng(1).normal(1e-3, 1e-4, 50_000).astype(np.float32)
-    with recording(path, samples, 5000):
-        pass
-    monkeypatch.setattr(module, "MOST_EXACT", 10_000)
-    first = await windows.read(path, 0, 0, None, points=10)
-    closer, _ = one(await windows.read(path, 0, 0, 20_000, points=50))
-    pyramid_path(path).unlink()
+    asked = [(700, None, 100), (0, 20_000, 18), (0, None, 2), (0, None, 1000)]
+    found = [one(await windows.read(long[0], 1, start, stop, points=points))[0] for start, stop, points in asked]
+    assert [(piece["per_bucket"], piece["first"], piece["count"], piece.get("lengths")) for piece in found] == [
+        (512, 512, 97, 336),  # 493 samples a bucket were asked for
+        (1280, 0, 16, 1024),  # 1112: five of 256, in the last one those that the window touches
+        (28_672, 0, 2, 21_328),  # 25 000: seven of 4096
+        (50, 0, 1000, None),  # finer than the finest level
+    ]
+
+
+async def test_a_view_of_a_whole_trace_opens_its_pyramid_once(windows: Windows, long: tuple[Path, NDArray[np.float32]]) -> None:
+    first = await windows.read(long[0], 0, 0, None, points=10)
+    pyramid_path(long[0]).unlink()
+    assert await windows.read(long[0], 0, 0, None, points=10) == first
+
+
+@pytest.mark.parametrize("left", [b"", b"PAR1 is not all", None])
+async def test_without_its_pyramid_a_trace_is_looked_at_sample_by_sample(
+    windows: Windows, long: tuple[Path, NDArray[np.float32]], left: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, samples = long
+    if left is None:
+        pyramid_path(path).unlink()
+    else:
+        pyramid_path(path).write_bytes(left)
     piece, found = one(await windows.read(path, 0, 0, None, points=10))
-    assert (piece["per_bucket"], closer["per_bucket"]) == (8192, 512)
-    assert one(first)[0] == piece
-    np.testing.assert_array_equal(found["current.low"], [samples[k : k + 8192].min() for k in range(0, len(samples), 8192)])
+    assert piece["per_bucket"] == 5000
+    np.testing.assert_array_equal(found["current.low"], samples.reshape(10, 5000).min(axis=1))
+    assert pyramid_path(path).name in caplog.text
 
 
 @pytest.mark.parametrize(("stretch", "start", "stop"), [(2, 0, 1), (-1, 0, 1), (0, 1000, 1001), (0, 5, 5), (0, -1, 5)])

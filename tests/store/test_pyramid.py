@@ -1,15 +1,22 @@
-"""The pyramid's finest level against the samples, however they are cut into stretches and batches."""
+"""The pyramid's finest level against the samples, however they are cut into stretches and batches, and its file."""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from labd.errors import StoreError
+from labd.store import pyramid_file
 from labd.store.pyramid import BASE, Pyramid
+from labd.store.pyramid_file import PyramidFile, write_pyramid
 from labd.store.trace_stream import batch_of, channels_of, placed, stream_schema
 from labd_instruments.block import Block
 
@@ -50,7 +57,7 @@ def test_a_bucket_is_what_its_samples_are_however_they_came(lengths: list[int], 
         off = 16 * np.finfo(np.float32).eps * np.abs(good).max(initial=0)  # pairwise: log2(BASE) roundings, and the first eight in a row
         np.testing.assert_allclose(level.mean["current"][k], wanted, rtol=0, atol=off)
     assert (level.mean["voltage"] == 1).all()
-    assert np.isnan(level.mean["marker"]).all()
+    assert level.mean.keys() == {"current", "voltage", "power"}
 
 
 def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
@@ -66,6 +73,36 @@ def test_a_batch_of_many_short_stretches_keeps_them_apart() -> None:
     assert level.stretch.tolist() == [0, 1, 1, 2, 3, 4]
     assert level.length.tolist() == [3, 256, 44, 1, 256, 7]
     assert level.low["current"].tolist() == [part.min() for part in np.split(whole, np.cumsum(level.length)[:-1])]
+
+
+@given(LENGTHS, st.integers(1, 5), st.data())
+@settings(deadline=None, max_examples=30)
+def test_a_part_of_a_level_is_read_from_the_file_whatever_its_row_groups(lengths: list[int], group: int, data: st.DataObject) -> None:
+    pyramid = Pyramid()
+    for stretch, values in enumerate(samples(lengths, holes=True)):
+        block = Block(0, 0, 1, values, np.full(len(values), 2, np.float32), digital=np.full(len(values), stretch, np.uint8))
+        pyramid.add(rows(block, stretch))
+    stretch = data.draw(st.integers(0, len(lengths)))
+    start, stop = (data.draw(st.integers(0, 1500)) for _ in range(2))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid_file, "ROW_GROUP", group)
+        write_pyramid(pyramid.levels(), Path(folder) / "x")
+        file = PyramidFile(Path(folder) / "x")
+        found = file.buckets(BASE, stretch, start, stop)
+        assert file.sizes == [level.size for level in pyramid.levels()]
+    whole = pyramid.levels()[0]
+    kept = (whole.stretch == stretch) & (whole.first >= start) & (whole.first < stop)
+    for name in ("stretch", "first", "length", "any_high", "all_high"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[kept])
+    for name in ("valid", "low", "high", "mean"):
+        for channel, column in getattr(whole, name).items():
+            np.testing.assert_array_equal(getattr(found, name)[channel], column[kept])
+
+
+def test_a_pyramid_of_an_older_labd_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"size": [256]}), tmp_path / "x")
+    with pytest.raises(StoreError, match="x: a pyramid of another labd"):
+        PyramidFile(tmp_path / "x")
 
 
 @pytest.mark.filterwarnings("error")
