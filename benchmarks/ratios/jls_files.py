@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.ratios.figures import Ratio, compare
 from labd.live.windows import Windows
-from labd.store.pyramid import Pyramid
+from labd.store.pyramid import BASE, Buckets, Pyramid
 from labd.store.trace_stream import batch_of, channels_of, placed, stream_schema
 from labd.store.trace_window import columns, open_parts
 from labd.store.trace_writer import TraceWriter
@@ -30,7 +30,7 @@ BUCKETS = 1000  # of a view
 ZOOMED = 1000  # samples a bucket, of a part
 SAMPLES = 100_000
 MOVED = SAMPLES // 10
-SCATTERED = 7_654_321  # samples from one place to the next
+SCATTERED = 0.381966  # of the file from one place to the next, by the golden ratio: never near to where it has been
 PLACES = 50  # more of them than a file's decoded samples that labd keeps
 READ = "look into a file"
 PEER = ("pyjls", "peer")
@@ -66,22 +66,24 @@ def _writing(folder: Path) -> list[Ratio]:
     names = itertools.count()
     open_writers: list[TraceWriter] = []
 
-    def own() -> Pyramid:
-        pyramid = Pyramid()
+    def own() -> list[Buckets]:
+        levels: list[Buckets] = []
+        pyramid = Pyramid(levels.append)
         writer = TraceWriter(folder / f"{next(names)}.parquet")
         open_writers.append(writer.__enter__())
         for block in recording.blocks():
             writer.write(block)
             pyramid.add(placed(batch_of(block, schema), 0, block.seq))
-        pyramid.levels()
-        return pyramid
+        pyramid.end()
+        return levels
 
-    def alone() -> Pyramid:
-        pyramid = Pyramid()
+    def alone() -> list[Buckets]:
+        levels: list[Buckets] = []
+        pyramid = Pyramid(levels.append)
         for block in recording.blocks():
             pyramid.add(placed(batch_of(block, schema), 0, block.seq))
-        pyramid.levels()
-        return pyramid
+        pyramid.end()
+        return levels
 
     copies = np.empty_like(recording.current), np.empty_like(recording.voltage)
 
@@ -107,10 +109,11 @@ def _writing(folder: Path) -> list[Ratio]:
     ]
 
 
-def _same_summary(pyramid: Pyramid, recording: _Recording) -> None:
-    finest = pyramid.levels()[0]
-    assert sum(finest.length) == len(recording.current), "the pyramid has not every sample"
-    assert np.array_equal(finest.low["current"], recording.current.reshape(-1, finest.size).min(axis=1)), "its extremes are others"
+def _same_summary(levels: list[Buckets], recording: _Recording) -> None:
+    finest = [one for one in levels if one.size == BASE]
+    assert sum(int(one.length.sum()) for one in finest) == len(recording.current), "the pyramid has not every sample"
+    low = np.concatenate([one.low["current"] for one in finest])
+    assert np.array_equal(low, recording.current.reshape(-1, BASE).min(axis=1)), "its extremes are others"
 
 
 def _write_jls(path: Path, recording: _Recording) -> None:
@@ -164,7 +167,7 @@ def _reading(folder: Path) -> list[Ratio]:
             *view(f"{BUCKETS} buckets of the whole file", 0, length // BUCKETS),
             *view(f"{BUCKETS} buckets of {ZOOMED} samples each, all of them looked at", length // 6, ZOOMED),
             *samples(f"{SAMPLES} samples, and those {MOVED} further on", MOVED),
-            *samples(f"{SAMPLES} samples, all over the file", SCATTERED),
+            *samples(f"{SAMPLES} samples, all over the file", int(SCATTERED * length)),
         ]
     for path in folder.iterdir():
         path.unlink()

@@ -22,7 +22,7 @@ from labd.influx.trace_points import TracePoints
 from labd.live.frame import header_of
 from labd.live.view import LiveView
 from labd.records import MarkStyle, Mode, OperatingPoint, Role
-from labd.store.pyramid import Pyramid
+from labd.store.pyramid import BASE, Buckets, Pyramid
 from labd.store.trace_reader import read_trace
 from labd.store.trace_stream import batch_of, placed, stream_schema
 from labd.stream.feed import Feed
@@ -91,8 +91,8 @@ class _Channel:
         self._instrument, self._reader, self._shaper = threads
         self._feed: Hub[Feed] = Hub()
         self._view = LiveView(self._feed)
-        self._pyramid = Pyramid()
-        self._lines = self._shown = 0
+        self._pyramid = Pyramid(self._shaped)
+        self._lines = self._shown = self._in_pyramid = 0
         self._energy_j = 0.0
         self._begun = False
         self._over = asyncio.Event()
@@ -129,6 +129,10 @@ class _Channel:
         """The pyramid gets what it gets when a trace is closed."""
         self._pyramid.add(placed(batch_of(block, _SCHEMA), 0, block.seq))
 
+    def _shaped(self, level: Buckets) -> None:
+        if level.size == BASE:
+            self._in_pyramid += int(level.length.sum())
+
     async def _follow(self) -> None:
         """As the sink does it, from the file."""
         points: TracePoints | None = None
@@ -143,7 +147,7 @@ class _Channel:
                     break
                 place, self._lines = piece.place, self._lines + piece.points
             if over:
-                await self._shaper.call(self._pyramid.levels, deadline_s=CALL_S)
+                await self._shaper.call(self._pyramid.end, deadline_s=CALL_S)
                 return
             await _either(self._over, FOLLOW_S)
 
@@ -178,7 +182,7 @@ class _Channel:
         found = {
             "viewer": self._shown / SAMPLES,
             "summaries": self._lines / (SECONDS * SUMMARIES_HZ),
-            "pyramid": float(sum(self._pyramid.levels()[0].length)) / SAMPLES,
+            "pyramid": self._in_pyramid / SAMPLES,
             "running energy": round(self._energy_j / self._source.energy_j(), 4),
         }
         for consumer, share in found.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,16 @@ def columns_of(block: Block) -> dict[str, Floats]:
     return {name: np.asarray(getattr(block, name), np.float32) for name in names if getattr(block, name) is not None}
 
 
-def bands_of(columns: Mapping[str, Floats], per_bucket: int, *, head: int = 0) -> dict[str, Band]:
+@dataclass(frozen=True, slots=True)
+class Banded:
+    """current, power: sums over all samples, where a compiled pass over them had them by the way."""
+
+    bands: dict[str, Band]
+    current: float | None = None
+    power: float | None = None
+
+
+def bands_of(columns: Mapping[str, Floats], per_bucket: int, *, head: int = 0) -> Banded:
     """Buckets of `per_bucket` samples; the first one has `head` samples less, the last one what is left.
 
     columns: of the same length each. Where there are current and voltage, there is power as well. Where compiled loops are loaded (extra
@@ -58,28 +67,30 @@ def bands_of(columns: Mapping[str, Floats], per_bucket: int, *, head: int = 0) -
     length = len(next(iter(columns.values()))) if columns else 0
     starts = np.arange(-head, length, per_bucket)
     starts[0] = 0
-    found = _in_one_pass(columns, per_bucket) if head == 0 and length % per_bucket == 0 else {}
+    at_once = _in_one_pass(columns, per_bucket) if head == 0 and length % per_bucket == 0 else Banded({})
+    found = dict(at_once.bands)
     found |= {name: _band(values, starts, per_bucket, head) for name, values in columns.items() if name not in found}
     if "power" not in found and columns.keys() >= {"current", "voltage"}:
         found["power"] = _band(columns["current"] * columns["voltage"], starts, per_bucket, head)
-    return {name: found[name] for name in SHOWN if name in found}
+    return replace(at_once, bands={name: found[name] for name in SHOWN if name in found})
 
 
-def _in_one_pass(columns: Mapping[str, Floats], per_bucket: int) -> dict[str, Band]:
+def _in_one_pass(columns: Mapping[str, Floats], per_bucket: int) -> Banded:
     """Current, voltage and power, of whole buckets; empty where nothing is compiled, or where a sample is no number."""
     reduce = fast.loaded()
     given = [columns[name] for name in ("current", "voltage") if name in columns]
     if reduce is None or per_bucket == 1 or len(given) != 2 or not all(map(fast.plain, given)):
-        return {}
+        return Banded({})
     rows = [values.reshape(-1, per_bucket) for values in given]
     low, high = (np.empty((3, len(rows[0])), np.int32) for _ in range(2))
     total, room = np.empty((3, len(rows[0]))), np.empty(per_bucket, np.float32)
     reduce(*rows, *(values.view(np.int32) for values in rows), room, room.view(np.int32), total, low, high)
     if not np.isfinite(total).all():
-        return {}
+        return Banded({})
     mean = (total / per_bucket).astype(np.float32)
     lows, highs = low.view(np.float32), high.view(np.float32)
-    return {name: Band(lows[k], highs[k], mean[k]) for k, name in enumerate(("current", "voltage", "power"))}
+    bands = {name: Band(lows[k], highs[k], mean[k]) for k, name in enumerate(("current", "voltage", "power"))}
+    return Banded(bands, float(total[0].sum()), float(total[2].sum()))
 
 
 def bits_of(digital: Bytes, per_bucket: int, *, head: int = 0) -> tuple[Bytes, Bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labd.live.envelope import Piece, bands_of, bits_of, columns_of
+from labd.live.envelope import Banded, Piece, bands_of, bits_of, columns_of
 from labd.live.phases import PhaseTrack, Shown, cycle_of
 from labd.records import MarkStyle, Mode
 from labd.stream.feed import FeedBlock
@@ -43,7 +43,9 @@ class Gathering:
         self._samples = 0
 
     def add(self, item: FeedBlock) -> None:
-        self._count(item)
+        self._newest_t_ns = item.t_ns
+        self._flags |= item.block.flags
+        self._phases.add(item)
         if self._left is not None and (self._left.stretch != item.stretch or self._left.first + len(self._left.block) != item.first):
             self.end()
         joined = item if self._left is None else _joined(self._left, item)
@@ -72,21 +74,19 @@ class Gathering:
         self._pieces, self._flags, self._newest_t_ns = [], BlockFlag.NONE, None
         return gathered
 
-    def _count(self, item: FeedBlock) -> None:
-        block = item.block
+    def _count(self, block: Block, found: Banded) -> None:
+        """The sums that the bands came with, else those of the samples."""
         dt_s = block.dt_ns * 1e-9
-        self._newest_t_ns = item.t_ns
-        self._flags |= block.flags
         self._samples += len(block)
         if block.current is not None:
-            self._charge_c += _sum(block.current) * dt_s
+            self._charge_c += (_sum(block.current) if found.current is None else found.current) * dt_s
             if block.voltage is not None:
-                self._energy_j += _dot(block.current, block.voltage) * dt_s
-        self._phases.add(item)
+                self._energy_j += (_dot(block.current, block.voltage) if found.power is None else found.power) * dt_s
 
     def _piece(self, item: FeedBlock, head: int) -> Piece:
         block, per_bucket = item.block, self._per_bucket
-        bands = bands_of(columns_of(block), per_bucket, head=head)
+        found = bands_of(columns_of(block), per_bucket, head=head)
+        self._count(block, found)
         ever, always = (None, None) if block.digital is None else bits_of(block.digital, per_bucket, head=head)
         count = -(-(head + len(block)) // per_bucket)
         last = (head + len(block)) % per_bucket
@@ -98,7 +98,7 @@ class Gathering:
             t0_ns=block.t0_ns - head * block.dt_ns,
             dt_ns=per_bucket * block.dt_ns,
             count=count,
-            bands=bands,
+            bands=found.bands,
             any_high=ever,
             all_high=always,
             last_length=last or None,

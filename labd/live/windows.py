@@ -122,11 +122,8 @@ class Windows:
             raise NotFound(f"stretch {stretch} of {path.name} has {facts.length} samples so far, there are none from {start} to {stop}")
         per_bucket = max(1, math.ceil((end - start) / points))
         pyramid = self._pyramid(pyramid_path(path)) if parts.complete and end - start > MOST_LOOKED_AT else None
-        fine = [size for size in pyramid.sizes if size * FINER <= per_bucket or size == BASE <= per_bucket] if pyramid else []
-        if pyramid and fine:
-            piece = _of_pyramid(pyramid, parts, facts, start, end, per_bucket=-(-per_bucket // fine[-1]) * fine[-1], size=fine[-1])
-        else:
-            piece = _exact(parts, facts, start, end, per_bucket)
+        piece = self._of_pyramid(pyramid, parts, facts, (start, end, per_bucket)) if pyramid else None
+        piece = piece or _exact(parts, facts, start, end, per_bucket)
         return encode(WINDOW, {"stretch_length": facts.length, "complete": parts.complete}, (piece,))
 
     def _pyramid(self, path: Path) -> PyramidFile | None:
@@ -135,12 +132,29 @@ class Windows:
             try:
                 self._pyramids[path] = PyramidFile(path)
             except (NotFound, StoreError) as error:
-                log.warning("views are made from every sample, which takes its time: %s", error)
-                self._pyramids[path] = None
+                self._without_pyramid(path, error)
         self._pyramids.move_to_end(path)
         while len(self._pyramids) > FILES_KEPT:
             self._pyramids.popitem(last=False)
         return self._pyramids[path]
+
+    def _without_pyramid(self, path: Path, error: Exception) -> None:
+        log.warning("views are made from every sample, which takes its time: %s", error)
+        self._pyramids[path] = None
+
+    def _of_pyramid(self, pyramid: PyramidFile, parts: TraceParts, facts: StretchFacts, asked: tuple[int, int, int]) -> Piece | None:
+        """None where no level is fine enough, or it cannot be read. asked: first sample, end, samples a bucket."""
+        start, stop, per_bucket = asked
+        size = max((one for one in pyramid.sizes if one * FINER <= per_bucket or one == BASE <= per_bucket), default=None)
+        if size is None:
+            return None
+        per_bucket = -(-per_bucket // size) * size
+        try:
+            level = pyramid.buckets(size, facts.number, start // per_bucket * per_bucket, stop)
+        except StoreError as error:
+            self._without_pyramid(pyramid.path, error)
+            return None
+        return _merged(level, parts, facts, per_bucket) if len(level.first) else None
 
     def _integrate(self, path: Path, stretch: int, start: int, stop: int) -> Between:
         parts, facts = self._stretch(path, stretch)
@@ -162,7 +176,8 @@ def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bu
     bands: dict[str, list[Band]] = {}
     bits: list[tuple[Any, Any]] = []
     for _, columns in in_chunks(parts, facts.number, first, end, size):
-        for name, band in bands_of({name: values for name, values in columns.items() if name != "digital"}, per_bucket).items():
+        values = {name: column for name, column in columns.items() if name != "digital"}
+        for name, band in bands_of(values, per_bucket).bands.items():
             bands.setdefault(name, []).append(band)
         if "digital" in columns:
             bits.append(bits_of(columns["digital"], per_bucket))
@@ -182,11 +197,8 @@ def _exact(parts: TraceParts, facts: StretchFacts, start: int, stop: int, per_bu
     )
 
 
-def _of_pyramid(
-    pyramid: PyramidFile, parts: TraceParts, facts: StretchFacts, start: int, stop: int, *, per_bucket: int, size: int
-) -> Piece:
-    """Buckets of whole ones of the level of this size, of which per_bucket is a multiple."""
-    level = pyramid.buckets(size, facts.number, start // per_bucket * per_bucket, stop)
+def _merged(level: Buckets, parts: TraceParts, facts: StretchFacts, per_bucket: int) -> Piece:
+    """per_bucket: a multiple of the level's size."""
     at = np.flatnonzero(np.diff(level.first // per_bucket, prepend=-1))
     first, last = int(level.first[0]), int(level.length[at[-1] :].sum())
     names = [name for name in SHOWN if name in level.mean]
@@ -208,7 +220,8 @@ def _of_pyramid(
 def _coarser(level: Buckets, name: str, at: NDArray[np.int64]) -> Band:
     """Neighbours merged, from each index of `at` to the next one; those without a valid sample count nothing."""
     valid, mean = level.valid[name], level.mean[name]
-    total, count = np.add.reduceat(np.where(valid > 0, mean * valid, 0.0), at), np.add.reduceat(valid, at)
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        total, count = np.add.reduceat(np.where(valid > 0, mean * valid, 0.0), at), np.add.reduceat(valid, at)
     merged = np.full(len(at), np.nan)
     np.divide(total, count, out=merged, where=count > 0)
     return Band(np.fmin.reduceat(level.low[name], at), np.fmax.reduceat(level.high[name], at), merged.astype(np.float32))

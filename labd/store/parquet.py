@@ -14,7 +14,7 @@ from labd.errors import NotFound, StoreError
 from labd.host import sync_folder
 from labd.store.jsonform import dump
 from labd.store.pyramid import Pyramid
-from labd.store.pyramid_file import write_pyramid
+from labd.store.pyramid_file import pyramid_writer
 from labd.store.trace import (
     CAPTURE_KEY,
     COMPLETE_KEY,
@@ -62,10 +62,11 @@ def _convert(stream: Path, final: Path) -> None:
     part, pyramid_part = final.with_name(f"{final.name}.part"), pyramid_path(final).with_name(f"{pyramid_path(final).name}.part")
     try:
         written = _write(stream, part)
-        pyramid = Pyramid()
-        if _digest(_read_back(part, pyramid)) != written:
-            raise StoreError(f"{final}: did not read back as recorded; {stream.name} holds the samples")
-        write_pyramid(pyramid.levels(), pyramid_part)
+        with pyramid_writer(pyramid_part) as put:
+            pyramid = Pyramid(put)
+            if _digest(_read_back(part, pyramid)) != written:
+                raise StoreError(f"{final}: did not read back as recorded; {stream.name} holds the samples")
+            pyramid.end()
         for file in (part, pyramid_part):
             _sync_file(file)
         pyramid_part.replace(pyramid_path(final))

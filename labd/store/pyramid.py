@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ STEP = 16
 RECORDED = ("current", "voltage", "marker")
 CHANNELS = (*RECORDED, "power")
 LINES = "digital"
+PORTION = 1 << 14  # buckets of a level that are made at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +57,71 @@ class _Sums:
 
 
 class Pyramid:
-    """Collects batches in order and makes the levels; a bucket may come in several pieces."""
+    """Collects batches in order and gives the levels away as they come, up to the first one with one bucket a stretch: memory does not grow
+    with the trace, but for what a stretch shorter than a bucket takes.
 
-    def __init__(self) -> None:
-        self._pieces: list[_Sums] = []
+    put: takes consecutive buckets of one level, at most about PORTION of them; the levels take turns.
+    """
+
+    def __init__(self, put: Callable[[Buckets], None]) -> None:
+        self._levels = [_Level(BASE)]
+        self._put = put
 
     def add(self, batch: pa.RecordBatch) -> None:
         if len(batch):
-            self._pieces.append(_first_level(batch))
+            self._give(0, [_first_level(batch)])
 
-    def levels(self) -> list[Buckets]:
-        """From the finest on, up to the first level with one bucket a stretch."""
+    def end(self) -> None:
+        """What has been waiting for more, too."""
+        k = 0
+        while k < len(self._levels):  # each may make the next one
+            self._pass_on(k, self._levels[k].taken(whole=True))
+            k += 1
+
+    def _give(self, k: int, pieces: list[_Sums]) -> None:
+        level = self._levels[k]
+        level.add(pieces)
+        if level.waiting >= PORTION:
+            self._pass_on(k, level.taken(whole=False))
+
+    def _pass_on(self, k: int, sums: _Sums | None) -> None:
+        if sums is None:
+            return
+        level = self._levels[k]
+        self._put(_buckets(sums, level.size))
+        level.passed.append(sums)
+        level.several |= bool(np.any(sums.first > 0))
+        if level.several:
+            if k + 1 == len(self._levels):
+                self._levels.append(_Level(level.size * STEP))
+            passed, level.passed = level.passed, []
+            self._give(k + 1, passed)
+
+
+class _Level:
+    """size: samples a full bucket spans. waiting: how many buckets, or pieces of one, were not taken yet. passed: what was taken and is not
+    in the next level yet, which there is as soon as a stretch has several buckets."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.waiting = 0
+        self.passed: list[_Sums] = []
+        self.several = False
+        self._pieces: list[_Sums] = []
+
+    def add(self, pieces: list[_Sums]) -> None:
+        self._pieces += pieces
+        self.waiting += sum(len(one.first) for one in pieces)
+
+    def taken(self, *, whole: bool) -> _Sums | None:
+        """Merged to buckets; all but the last one, which may go on, unless it is the whole."""
         if not self._pieces:
-            return []
-        size = BASE
-        sums = _merged(_joined(self._pieces), size)
-        levels = [_buckets(sums, size)]
-        while np.any(sums.first > 0):
-            size *= STEP
-            sums = _merged(sums, size)
-            levels.append(_buckets(sums, size))
-        return levels
+            return None
+        merged = _merged(_joined(self._pieces), self.size)
+        last = len(merged.first) if whole else len(merged.first) - 1
+        self._pieces = [] if whole else [_cut(merged, slice(last, None))]
+        self.waiting = len(merged.first) - last
+        return _cut(merged, slice(last)) if last else None
 
 
 def _first_level(batch: pa.RecordBatch) -> _Sums:
@@ -88,7 +133,7 @@ def _first_level(batch: pa.RecordBatch) -> _Sums:
     first = index[0] + at if alone else index[at]
     first[0] -= first[0] % BASE
     values = {name: _numbers(batch.column(name)) for name in RECORDED if batch.column(name).null_count < len(batch)}
-    with np.errstate(invalid="ignore"):  # infinities of both signs, or one of them and nothing: their bucket has no mean
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs, or one of them and nothing: their bucket has no mean
         if values.keys() >= {"current", "voltage"}:
             values["power"] = values["current"] * values["voltage"]
         found = {name: _channel(column, at, length) for name, column in values.items()}
@@ -187,6 +232,23 @@ def _merged(sums: _Sums, size: int) -> _Sums:
         high=each(np.fmax, sums.high),
         ever=each(np.bitwise_or, sums.ever),
         always=each(np.bitwise_and, sums.always),
+    )
+
+
+def _cut(sums: _Sums, rows: slice) -> _Sums:
+    def each(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {name: column[rows] for name, column in columns.items()}
+
+    return _Sums(
+        stretch=sums.stretch[rows],
+        first=sums.first[rows],
+        length=sums.length[rows],
+        valid=each(sums.valid),
+        total=each(sums.total),
+        low=each(sums.low),
+        high=each(sums.high),
+        ever=each(sums.ever),
+        always=each(sums.always),
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from labd.errors import NotFound, StoreError
 from labd.store.pyramid import CHANNELS, LINES, Buckets
 
-FORMAT_KEY, FORMAT = b"labd.pyramid", b"2"  # 1 had neither power nor lines, and its levels in one row group
-ROW_GROUP = 1 << 14  # buckets
+FORMAT_KEY, FORMAT = b"labd.pyramid", b"2"  # 1 had neither power nor lines
 GROUPS_KEPT = 16  # decoded ones: a view that is moved needs them again
 KINDS = {"valid": pa.int64(), "min": pa.float32(), "max": pa.float32(), "mean": pa.float64()}
 SCHEMA = pa.schema(
@@ -29,11 +28,12 @@ SCHEMA = pa.schema(
 )
 
 
-def write_pyramid(levels: Sequence[Buckets], path: Path) -> None:
-    """One table, as docs/reference/store.md has it; no row group has buckets of two levels."""
+@contextmanager
+def pyramid_writer(path: Path) -> Iterator[Callable[[Buckets], None]]:
+    """Takes what `Pyramid` gives. One table, as docs/reference/store.md has it; no row group has buckets of two levels, and those of each
+    level are in their order."""
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        for level in levels:
-            writer.write_table(_table(level), row_group_size=ROW_GROUP)
+        yield lambda level: writer.write_table(_table(level))
 
 
 def _table(level: Buckets) -> pa.Table:
@@ -73,9 +73,10 @@ class PyramidFile:
             self._file = pq.ParquetFile(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{path}: cannot be read: {error}") from error
-        if (found := (self._file.schema_arrow.metadata or {}).get(FORMAT_KEY)) != FORMAT:
+        schema = self._file.schema_arrow
+        if (found := (schema.metadata or {}).get(FORMAT_KEY)) != FORMAT or not schema.equals(SCHEMA):
             raise StoreError(f"{path}: a pyramid of another labd: {FORMAT_KEY.decode()} is {found!r}, this one reads {FORMAT!r}")
-        self._path = path
+        self.path = path
         self._groups = list(_groups(self._file))
         self.sizes = sorted({group.size for group in self._groups})
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()
@@ -88,18 +89,12 @@ class PyramidFile:
         rows = np.flatnonzero((where[0] == stretch) & (where[1] >= start) & (where[1] < stop))  # next to each other: all are in order
         return _level(table.slice(rows[0] if len(rows) else 0, len(rows)), size)
 
-    def levels(self) -> list[Buckets]:
-        """Whole, finest first."""
-        return [
-            _level(pa.concat_tables([self._group(one.number) for one in self._groups if one.size == size]), size) for size in self.sizes
-        ]
-
     def _group(self, number: int) -> pa.Table:
         if number not in self._kept:
             try:
                 self._kept[number] = self._file.read_row_group(number)
             except (OSError, pa.ArrowException) as error:
-                raise StoreError(f"{self._path}: cannot be read: {error}") from error
+                raise StoreError(f"{self.path}: cannot be read: {error}") from error
             while len(self._kept) > GROUPS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(number)
@@ -107,19 +102,18 @@ class PyramidFile:
 
 
 def _groups(file: pq.ParquetFile) -> Iterator[_Group]:
-    """By the statistics. Where a group has several stretches, they do not say where its first and last bucket begin: at any sample."""
+    """By the statistics."""
     columns = {name: SCHEMA.get_field_index(name) for name in ("size", "stretch", "first")}
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         size, stretch, first = (group.column(column).statistics for column in columns.values())
-        begins = (first.min, first.max) if stretch.min == stretch.max else (0, sys.maxsize)
-        yield _Group(number, size.min, (stretch.min, begins[0]), (stretch.max, begins[1]))
+        yield _Group(number, size.min, (stretch.min, first.min), (stretch.max, first.max))
 
 
 def _level(table: pa.Table, size: int) -> Buckets:
     def columns(kind: str) -> dict[str, NDArray[Any]]:
         found = {name: table.column(f"{name}_{kind}") for name in CHANNELS}
-        return {name: column.to_numpy() for name, column in found.items() if not len(column) or column.null_count < len(column)}
+        return {name: column.to_numpy() for name, column in found.items() if column.null_count < len(column)}
 
     lines = {kind: table.column(f"{LINES}_{kind}") for kind in ("any", "all")}
     ever, always = (None if lines[kind].null_count else lines[kind].to_numpy() for kind in ("any", "all"))

@@ -115,7 +115,7 @@ def stream_path(path: Path) -> Path:
 
 
 def pyramid_path(path: Path) -> Path:
-    """Minimum, maximum and mean over buckets of samples, beside the finished trace."""
+    """Lowest, highest and mean of buckets of samples, beside the finished trace."""
     return path.with_name(f"{_stem(path)}.pyramid.parquet")
 
 

@@ -33,7 +33,7 @@ from labd.store.trace_reader import stretch_facts
 from labd.store.trace_stream import BLOCK_KEY, BlockFacts, digest_of, gather, head_of
 
 DOUBTED_BYTES = 64 << 20  # at the end of a file that is opened: after a power cut blocks may be there whose samples never reached the disk
-GROUPS_KEPT = 32  # decoded row groups of one file: a view that is moved needs its neighbours
+SAMPLES_KEPT = 1 << 22  # of one file, decoded by row groups: a view that is moved needs its neighbours
 
 Columns = dict[str, NDArray[Any]]
 
@@ -113,6 +113,7 @@ class _Finished:
         metadata = self._file.metadata
         self._groups = [0, *itertools.accumulate(metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))]
         self._kept: OrderedDict[int, Columns] = OrderedDict()
+        self._samples_kept = 0
 
     def stretches(self) -> Sequence[StretchFacts]:
         return self._stretches
@@ -129,8 +130,10 @@ class _Finished:
         if number not in self._kept:
             table = self._file.read_row_group(number, columns=self._channels)
             self._kept[number] = {name: _plain(table.column(name)) for name in self._channels if not table.column(name).null_count}
-            while len(self._kept) > GROUPS_KEPT:
-                self._kept.popitem(last=False)
+            self._samples_kept += table.num_rows
+            while self._samples_kept > SAMPLES_KEPT and len(self._kept) > 1:
+                dropped, _ = self._kept.popitem(last=False)
+                self._samples_kept -= self._groups[dropped + 1] - self._groups[dropped]
         self._kept.move_to_end(number)
         return self._kept[number]
 

@@ -14,6 +14,7 @@ from labd.errors import FileError, NotFound
 from labd.scan.loops import IN_NUMPY
 from labd.scan.samples import VALID, in_rows
 from labd.store.catalogue import Catalogue
+from labd.store.pyramid import BASE
 from labd.store.pyramid_file import PyramidFile
 from labd.store.trace import pyramid_path
 from labd.store.trace_reader import read_trace
@@ -49,7 +50,7 @@ def test_a_stored_capture_adds_up_to_what_its_samples_do(tmp_path: Path) -> None
     assert (found.samples, found.missing, found.lost, found.voltage_from) == (trace.samples, 0, 0, "measured")
     assert found.energy_j == pytest.approx(float(np.sum(current * voltage)) * trace.dt_ns * 1e-9, rel=1e-6)
     assert found.charge_c == pytest.approx(float(np.sum(current)) * trace.dt_ns * 1e-9, rel=1e-6)
-    finest = PyramidFile(pyramid_path(path)).levels()[0]
+    finest = PyramidFile(pyramid_path(path)).buckets(BASE, 0, 0, trace.samples)
     assert found.current is not None
     assert (found.current.low, found.current.high) == (finest.low["current"].min(), finest.high["current"].max())
 
@@ -58,7 +59,7 @@ def test_blocks_are_the_finest_level_of_the_pyramid(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     current, voltage = (rng.normal(mean, 0.1, 1000).astype(np.float32) for mean in (1, 3))
     path = recorded(tmp_path, *(Block(k, k * DT_NS, DT_NS, current[k : k + 300], voltage[k : k + 300]) for k in range(0, 1000, 300)))
-    finest = PyramidFile(pyramid_path(path)).levels()[0]
+    finest = PyramidFile(pyramid_path(path)).buckets(BASE, 0, 0, 1000)
     unit, none, known = (np.array(one, np.float32) for one in ([1, 0, 1, 0], [-np.inf, np.inf], [np.inf, -np.inf]))
     looked = [
         IN_NUMPY.look(*rows, power=unit, watched=unit, levels=none, known=known) for rows in in_rows([(current, voltage)], IN_NUMPY.rows)

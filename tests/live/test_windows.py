@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,7 +137,7 @@ async def test_energy_and_charge_between_two_samples_are_exact(windows: Windows,
 def test_a_long_window_comes_from_the_pyramid_and_says_what_the_samples_say(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    lengths = data.draw(st.lists(st.integers(50, 30_000), min_size=1, max_size=3))
+    lengths = data.draw(st.lists(st.one_of(st.integers(50, 30_000), st.integers(100_000, 200_000)), min_size=1, max_size=3))
     lined = data.draw(st.booleans())
     chance = np.random.default_rng(sum(lengths))
     path = tmp_path_factory.mktemp("trace") / "0000-floor.parquet"
@@ -146,10 +146,10 @@ def test_a_long_window_comes_from_the_pyramid_and_says_what_the_samples_say(
         for length in lengths:
             current, voltage = (chance.normal(mean, 1e-4, length).astype(np.float32) for mean in (1e-3, 3.0))
             current[chance.random(length) < 1e-3] = np.nan  # over range
-            lines = chance.choice(np.array([1, 3], np.uint8), length, p=[0.999, 0.001]) if lined else None
+            lines = chance.choice(np.array([1, 3, 5], np.uint8), length, p=[0.998, 0.001, 0.001]) if lined else None
             held.append((current, voltage, lines))
-            for at in range(0, length, 5000):
-                part = slice(at, at + 5000)
+            for at in range(0, length, 50_000):
+                part = slice(at, at + 50_000)
                 digital = None if lines is None else lines[part]
                 writer.write(Block(at, at * DT_NS, DT_NS, current[part], voltage[part], digital=digital), new_stretch=at == 0)
     stretch = data.draw(st.integers(0, len(lengths) - 1))
@@ -210,19 +210,41 @@ async def test_a_view_of_a_whole_trace_opens_its_pyramid_once(windows: Windows, 
     assert await windows.read(long[0], 0, 0, None, points=10) == first
 
 
-@pytest.mark.parametrize("left", [b"", b"PAR1 is not all", None])
+def damaged(whole: bytes) -> bytes:
+    """In its body, while the end that is looked at first is whole."""
+    return whole[:4] + bytes(byte ^ 0xFF for byte in whole[4:2000]) + whole[2000:]
+
+
+@pytest.mark.parametrize("left", [lambda whole: b"", lambda whole: b"PAR1 is not all", lambda whole: None, damaged])
 async def test_without_its_pyramid_a_trace_is_looked_at_sample_by_sample(
-    windows: Windows, long: tuple[Path, NDArray[np.float32]], left: bytes | None, caplog: pytest.LogCaptureFixture
+    windows: Windows,
+    long: tuple[Path, NDArray[np.float32]],
+    left: Callable[[bytes], bytes | None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path, samples = long
-    if left is None:
-        pyramid_path(path).unlink()
-    else:
-        pyramid_path(path).write_bytes(left)
+    rest = left(pyramid_path(path).read_bytes())
+    pyramid_path(path).unlink()
+    if rest is not None:
+        pyramid_path(path).write_bytes(rest)
     piece, found = one(await windows.read(path, 0, 0, None, points=10))
     assert piece["per_bucket"] == 5000
     np.testing.assert_array_equal(found["current.low"], samples.reshape(10, 5000).min(axis=1))
     assert pyramid_path(path).name in caplog.text
+
+
+@pytest.mark.filterwarnings("error")
+async def test_infinities_of_both_signs_have_no_mean_and_warn_nobody(
+    windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = np.ones(20_000, np.float32)
+    samples[[0, 300]] = np.inf, -np.inf
+    with recording(tmp_path / "0000-floor.parquet", samples, 5000):
+        pass
+    monkeypatch.setattr(module, "MOST_LOOKED_AT", 10_000)
+    _, found = one(await windows.read(tmp_path / "0000-floor.parquet", 0, 0, None, points=5))
+    assert (found["current.low"][0], found["current.high"][0]) == (-np.inf, np.inf)
+    assert np.isnan(found["current.mean"]).tolist() == [True, False, False, False, False]
 
 
 @pytest.mark.parametrize(("stretch", "start", "stop"), [(2, 0, 1), (-1, 0, 1), (0, 1000, 1001), (0, 5, 5), (0, -1, 5)])

@@ -375,17 +375,17 @@ def test_the_pyramid_agrees_with_a_direct_reduction(tmp_path: Path) -> None:
                 part = values[start : start + 1111]
                 writer.write(Block(start, start * DT_NS, DT_NS, current=part, voltage=None), new_stretch=start == 0)
             assert len(writer.stretches) == stretch + 1
-    levels = PyramidFile(pyramid_path(path)).levels()
-    assert [level.size for level in levels] == [256, 4096, 65536, 1048576]
-    for level in levels:
+    file = PyramidFile(pyramid_path(path))
+    assert file.sizes == [256, 4096, 65536, 1048576]
+    for size in file.sizes:
         for stretch, values in enumerate(columns):
-            rows = level.stretch == stretch
+            level = file.buckets(size, stretch, 0, len(values))
             low, high, mean = zip(*_reference(values, level.size), strict=True)
-            assert (level.low["current"][rows] == low).all()
-            assert (level.high["current"][rows] == high).all()
-            np.testing.assert_allclose(level.mean["current"][rows], mean, rtol=0, atol=1e-6)  # sums of 256 in single precision
-            assert level.length[rows].sum() == len(values)
-        assert list(level.mean) == ["current"]
+            assert (level.low["current"] == low).all()
+            assert (level.high["current"] == high).all()
+            np.testing.assert_allclose(level.mean["current"], mean, rtol=0, atol=1e-6)  # sums of 256 in single precision
+            assert level.length.sum() == len(values)
+            assert list(level.mean) == ["current"]
 
 
 def test_both_files_after_a_kill_between_rename_and_removal_are_one_trace(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from labd.errors import NotFound, StoreError
+from labd.store import parquet, trace_window
 from labd.store.trace import stream_path
 from labd.store.trace_window import columns, open_parts
 from labd.store.trace_writer import TraceWriter
@@ -48,6 +51,31 @@ def test_samples_are_those_between_the_two_wherever_blocks_begin(tmp_path: Path,
             assert set(found) == {"current", "voltage"}
             assert found["current"].tolist() == list(range(start, stop))
             assert found["voltage"].tolist() == list(range(start + 1, stop + 1))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(200, 2), (1000, 1)])
+def test_as_many_samples_of_a_file_stay_decoded_as_may_however_large_its_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, kept: int
+) -> None:
+    monkeypatch.setattr(parquet, "ROW_GROUP", size)
+    monkeypatch.setattr(trace_window, "SAMPLES_KEPT", 500)
+    with TraceWriter(tmp_path / "0000-mean.parquet") as writer:
+        for block in blocks(40):
+            writer.write(block)
+    decoded: list[int] = []
+    really = pq.ParquetFile.read_row_group
+
+    def read(self: pq.ParquetFile, number: int, columns: list[str]) -> pa.Table:
+        decoded.append(number)
+        return really(self, number, columns=columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", read)
+    parts = open_parts(tmp_path / "0000-mean.parquet")
+    for group in [0, 1, 2, *reversed(range(3 - kept, 3))]:  # the last of them again, which costs nothing
+        columns(parts, 0, group * size, group * size + 1)
+    assert decoded == [0, 1, 2]
+    columns(parts, 0, 0, 1)
+    assert decoded == [0, 1, 2, 0]
 
 
 def test_a_stream_without_a_whole_head_is_not_readable(tmp_path: Path) -> None:
