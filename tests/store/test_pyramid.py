@@ -39,7 +39,7 @@ def samples(lengths: list[int], *, holes: bool) -> list[Held]:
         if holes:
             current[chance.random(length) < 0.3] = np.nan
             current[:BASE] = np.nan  # a bucket without any valid sample
-        found.append((current, voltage, chance.choice(np.array([1, 3, 5], np.uint8), length, p=[0.998, 0.001, 0.001])))
+        found.append((current, voltage, chance.integers(0, 8, length // 700 + 1, np.uint8).repeat(700)[:length]))  # a state lasts a while
     return found
 
 
