@@ -20,8 +20,8 @@ from labd_instruments.links.visa import VisaLink, open_link
 
 SIZES = {"4 kB": (4_000, 40), "400 kB": (400_000, 4), "20 MB": (20_000_000, 1)}  # bytes, exchanges a timing
 TIMEOUT_S = 30.0
-LARGEST = "20 MB"
-LEAST = {("socket.recv_into", "limit"): 0.4, ("PyVISA query_binary_values", "peer"): 20.0}  # of the largest
+LIMIT, PEER = ("socket.recv_into", "limit"), ("PyVISA query_binary_values", "peer")
+LEAST = {"400 kB": {PEER: 5.0}, "20 MB": {LIMIT: 0.4, PEER: 20.0}}
 QUESTIONS = 200
 
 
@@ -70,8 +70,7 @@ def block_reads() -> list[Ratio]:
                 _read_bare(bare, size, into)
 
             _same_data(own(), peer(), size)
-            others = {("socket.recv_into", "limit"): limit, ("PyVISA query_binary_values", "peer"): peer}
-            ratios += compare("read a definite block", name, own, others, calls=exchanges, least=LEAST if name == LARGEST else None)
+            ratios += compare("read a definite block", name, own, {LIMIT: limit, PEER: peer}, calls=exchanges, least=LEAST.get(name))
         ratios += _round_trips(bare, link, stock)
     return ratios
 
