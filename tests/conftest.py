@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
@@ -53,6 +54,12 @@ def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
         else:
             assert fast.rows() is not None, "numba is among what tests are run with"
         yield
+
+
+@pytest.fixture(autouse=True)
+def usual_log_level() -> None:
+    """A command that ran in this process, for another test or a whole module of them, has set its own for good."""
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)

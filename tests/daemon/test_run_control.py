@@ -58,7 +58,6 @@ async def test_a_run_bears_what_was_said_of_it_when_it_was_submitted(bench: Benc
 
 async def test_what_is_logged_in_a_run_says_in_which_run_and_capture(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Where a capture is made, one line is enough: what is about it comes from the task it is logged in."""
-    caplog.set_level(logging.WARNING)  # a command that ran in this process may have left another
     caplog.handler.addFilter(logs.masked)
     bench.acts[NewsKind.CAPTURE_STARTED] = lambda _news: logging.getLogger("labd.bench").warning("the disk is slow")
     try:

@@ -24,7 +24,11 @@ class Cutting:
         self.read, self.says, self.reset = read, says, reset
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(self.read)
+        try:
+            await reader.readexactly(self.read)
+        except asyncio.IncompleteReadError:  # given up again before anything came over it
+            writer.close()
+            return
         writer.write(self.says)
         if self.reset:
             one: socket.socket = writer.get_extra_info("socket")
