@@ -32,7 +32,7 @@ READ_S = 60.0
 FILES_KEPT = 8
 MOST_LOOKED_AT = 1 << 20  # samples of a window that are read; of more of them the pyramid's buckets are taken, where they are fine enough
 CHUNK = 1 << 17  # samples looked at together: they stay in a cache
-FINER = 4  # buckets of the pyramid in each of a view, at least: so that a view's are at most a quarter longer than asked for
+FINER = 4  # buckets of the pyramid in each of a view, where there are so fine ones: a view's are at most a quarter longer than asked for
 
 
 @dataclass(frozen=True, slots=True)

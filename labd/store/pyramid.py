@@ -90,10 +90,9 @@ class Pyramid:
         level = self._levels[k]
         self._put(_buckets(sums, level.size))
         level.passed.append(sums)
-        level.several |= bool(np.any(sums.first > 0))
-        if level.several:
-            if k + 1 == len(self._levels):
-                self._levels.append(_Level(level.size * STEP))
+        if k + 1 == len(self._levels) and np.any(sums.first > 0):
+            self._levels.append(_Level(level.size * STEP))
+        if k + 1 < len(self._levels):
             passed, level.passed = level.passed, []
             self._give(k + 1, passed)
 
@@ -106,7 +105,6 @@ class _Level:
         self.size = size
         self.waiting = 0
         self.passed: list[_Sums] = []
-        self.several = False
         self._pieces: list[_Sums] = []
 
     def add(self, pieces: list[_Sums]) -> None:

@@ -19,7 +19,7 @@ from labd.accuracy.dataset import read_dataset
 from labd.accuracy.kept import kept_dataset, pack, take_in
 from labd.accuracy.session import Subject, open_session
 from labd.api.app import create_app
-from labd.api.document import document
+from labd.api.document import FILE, document
 from labd.api.gate import HEALTH
 from labd.api.services import Access
 from labd.api.tokens import Scope, make_token
@@ -39,7 +39,12 @@ CHECKS = [
     schemathesis.checks.content_type_conformance,
     schemathesis.checks.response_schema_conformance,
 ]
+ROOT = Path(__file__).parents[2]
 SCHEMA = schemathesis.openapi.from_dict(json.loads(document()))
+
+
+def test_the_document_is_current() -> None:
+    assert (ROOT / FILE).read_text("utf-8") == document(), "python -m labd.api.document writes it again"
 
 
 def test_every_operation_has_a_name_of_its_own_a_tag_and_a_sentence_where_it_takes_a_body() -> None:
